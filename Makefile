@@ -1,0 +1,86 @@
+# sluice: one Makefile, not recursive. `make help` lists what it can do; V=1 shows the commands.
+O       ?= .output
+VARIANT ?= release
+B       := $(O)/$(VARIANT)
+Q       := $(if $(V),,@)
+CC      ?= gcc
+CLANG   ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+PREFIX  ?= /usr/local
+VERSION := 0.1.0
+
+PG_VERSION_NUM := $(shell sed -n 's/^.define PG_VERSION_NUM \([0-9]*\).*/\1/p' /usr/include/pg_query.h 2>/dev/null)
+PG_INC  := $(firstword $(wildcard /usr/include/pg_query/postgres) $(wildcard /usr/include/postgresql/15/server))
+
+WARN    := -Wall -Wextra -Wshadow -Wundef -Wvla -Wmissing-prototypes -Wstrict-prototypes -Werror
+CFLAGS  ?= -O2 -g
+BASE    := -std=gnu11 -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' $(WARN) -Iuserspace -I. -I$(B)/gen \
+           -I/usr/include/postgresql -fstack-protector-strong -MMD -MP -pthread
+HARDEN  := $(if $(filter release,$(VARIANT)),-D_FORTIFY_SOURCE=2 -fPIE)
+SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+SAN     := $(SAN_$(VARIANT))
+LDLIBS  := -Wl,-Bstatic -lpg_query -lbpf -llmdb -ljansson -Wl,-Bdynamic \
+           -lelf -lz -lssl -lcrypto -ljwt -lpq -lcurl -lseccomp -lpthread -lm
+LDFLAGS := -pthread -Wl,--exclude-libs,ALL -Wl,-z,relro,-z,now $(if $(filter release,$(VARIANT)),-pie)
+
+# What is a library, what a program, what a test: by place.
+CLI_C   := $(wildcard userspace/cli/*.c)
+LIB_C   := $(filter-out $(CLI_C) userspace/main.c,$(wildcard policy/*.c userspace/*.c userspace/*/*.c userspace/*/*/*.c))
+BPF_C   := $(wildcard bpf/*.bpf.c)
+TEST_C  := $(shell find tests/unit -name '*_test.c' 2>/dev/null)
+FUZZ_C  := $(wildcard tests/fuzz/*_fuzz.c)
+TOOL_C  := $(wildcard tests/tools/*.c)
+obj      = $(patsubst %.c,$(B)/%.o,$(1))
+SKELS   := $(patsubst bpf/%.bpf.c,$(B)/gen/%.skel.h,$(BPF_C))
+TESTS   := $(patsubst %.c,$(B)/%,$(TEST_C))
+FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_C))
+TOOLS   := $(patsubst %.c,$(B)/%,$(TOOL_C))
+
+all: $(B)/sluice $(B)/sluiced ## build the daemon and the command line
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
+
+$(B)/libsluice.a: $(call obj,$(LIB_C))
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+$(B)/sluice: $(call obj,$(CLI_C)) $(B)/libsluice.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(SAN) -o $@ $(call obj,$(CLI_C)) $(B)/libsluice.a $(LDFLAGS) $(LDLIBS)
+$(B)/sluiced: $(call obj,userspace/main.c) $(B)/libsluice.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(SAN) -o $@ $< $(B)/libsluice.a $(LDFLAGS) $(LDLIBS)
+$(TESTS) $(TOOLS): $(B)/%: $(B)/%.o $(B)/libsluice.a
+	$(Q)$(CC) $(SAN) -o $@ $< $(B)/libsluice.a $(LDFLAGS) $(LDLIBS)
+# A fuzz target is one LLVMFuzzerTestOneInput; without libFuzzer a small main replays the corpus.
+$(FUZZERS): $(B)/%: $(B)/%.o $(B)/tests/fuzz/replay.o $(B)/libsluice.a
+	$(Q)$(CC) $(SAN) -o $@ $< $(B)/tests/fuzz/replay.o $(B)/libsluice.a $(LDFLAGS) $(LDLIBS)
+
+$(B)/%.o: %.c | $(SKELS)
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(BASE) $(CFLAGS) $(HARDEN) $(SAN) $(EXTRA_$(basename $(notdir $<))) -c -o $@ $<
+# Files that walk PostgreSQL's own nodes see its headers, and only they do.
+$(B)/userspace/sql/pg_%.o: userspace/sql/pg_%.c | $(SKELS)
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(BASE) $(CFLAGS) $(HARDEN) $(SAN) -Wno-unused-parameter -Wno-sign-compare -Wno-shadow -Wno-undef \
+	  -isystem $(PG_INC) -c -o $@ $<
+$(B)/gen/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h)
+	@mkdir -p $(@D)
+	@echo "  BPF   $<"
+	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v2 -D__TARGET_ARCH_x86 -Wall -Werror -Ibpf -I/usr/include/$(shell uname -m)-linux-gnu -c -o $@ $<
+$(B)/gen/%.skel.h: $(B)/gen/%.bpf.o
+	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@.tmp && mv $@.tmp $@
+
+unit: $(TESTS) ## unit tests only (T=word: those whose path contains it)
+	$(Q)tests/run-unit $(if $(T),$(foreach t,$(TESTS),$(if $(findstring $(T),$(t)),$(t))),$(TESTS))
+tests: $(TESTS)
+fuzzers: $(FUZZERS)
+tools: $(TOOLS)
+
+clean: ## remove what was built
+	rm -rf $(O)
+.PHONY: all help unit tests fuzzers tools clean
+.SECONDARY:
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,99 @@
+/* Policy: JSON text in, an immutable plan out; then (who, resource, op, now) -> decision.
+ * Pure: no I/O, no clock, no logging. The plan is shared by reference count and never changes. */
+#pragma once
+
+#include "base/addr.h"
+#include "policy/op.h"
+
+struct plan;
+
+/* One error of a policy, with its place in the text (1-based) and what was expected. */
+struct policy_error {
+	int line, column;
+	char text[300];
+};
+
+#define POLICY_MAX    (1024 * 1024)
+#define POLICY_ERRORS 20
+
+struct policy_errors {
+	struct policy_error at[POLICY_ERRORS]; /* in the text's order */
+	int n;
+	/* The same shape for what is legal but surely not meant: unreachable rules, roles that no
+	 * rule uses, resources without rules. */
+	struct policy_error warnings[POLICY_ERRORS];
+	int n_warnings;
+};
+
+/* Returns 0 and a plan with one reference; ERR_CONFIG with errors filled in; -ENOMEM; ERR_LIMIT.
+ * sha256 of the text is kept: plan_hash. */
+must_check int plan_compile(struct span text, struct plan **ret_plan, struct policy_errors *ret_errors);
+struct plan *plan_ref(struct plan *p);
+void plan_unref(struct plan *p);
+/* 64 hex digits, lives as long as the plan. */
+const char *plan_hash(const struct plan *p);
+
+/* What may be done with the recorded result rows of a resource. */
+enum record_rows { RECORD_NONE, RECORD_HASH, RECORD_ROWS };
+
+/* One thing that a resource answers to: a name, an address or a network, with a port (0: any). */
+struct match {
+	const char *host;  /* a DNS name in lower case, or NULL */
+	uint8_t net[16];   /* else a network, v4-mapped */
+	int prefix_len;    /* 0..128 */
+	uint16_t port;
+};
+
+struct role_credential {
+	const char *role;
+	const char *source; /* "file:/path", "fd:NAME" or "command:/path" */
+};
+
+/* A declared target. Lives as long as its plan. */
+struct resource {
+	const char *name;
+	const char *protocol; /* "postgres" or "tcp" */
+	const struct match *matches;
+	int n_matches;
+	const char *upstream; /* "host:port" to dial instead of the address that was asked for, or NULL */
+	const struct role_credential *credentials;
+	int n_credentials;
+	enum record_rows record;
+	uint64_t record_limit; /* bytes of result rows kept per operation */
+};
+
+int plan_n_resources(const struct plan *p);
+const struct resource *plan_resource(const struct plan *p, int i);
+const struct resource *plan_resource_by_name(const struct plan *p, const char *name);
+/* The most specific resource for a destination: a name beats an address, a longer prefix a shorter,
+ * a port no port. names: what the workload's DNS answers called this address (may be empty). */
+const struct resource *plan_match(const struct plan *p, const struct addr *dst,
+				  const char *const *names, int n_names);
+/* Is this DNS name (lower case, no final dot) declared by some resource? */
+bool plan_declares_name(const struct plan *p, const char *name);
+/* NULL if the role has none. */
+const char *resource_credential(const struct resource *r, const char *role);
+
+/* An issuer's settings. Lives as long as its plan. */
+struct issuer {
+	const char *issuer, *audience;
+	const char *jwks;       /* "file:/path" or "https://..." (http:// only to a loopback address); NULL: the local issuer */
+	const char *groups_claim, *owner_claim; /* dotted paths; defaults "groups", "act.sub" */
+	const char *const *algorithms; /* NULL: every asymmetric one that we verify */
+	int n_algorithms;
+};
+int plan_n_issuers(const struct plan *p);
+const struct issuer *plan_issuer(const struct plan *p, int i);
+
+/* The roles that the groups give. Writes at most max names (borrowed from the plan), returns how many
+ * there are. */
+int plan_roles(const struct plan *p, const char *const *groups, int n_groups,
+	       const char **ret_roles, int max);
+bool plan_has_role(const struct plan *p, const char *role);
+
+/* Decides. Never fails: whatever is not understood is denied with its reason. now: Unix seconds.
+ * In ret->rule stands the rule that decided the refused need, or that met the heaviest need. */
+void plan_decide(const struct plan *p, const struct resource *r, const struct who *who,
+		 const struct op *op, int64_t now, struct decision *ret);
+/* May this role use this resource at all (some rule of it allows, masks or asks)? */
+bool plan_role_uses(const struct plan *p, const struct resource *r, const char *role);

@@ -1,0 +1,39 @@
+/* Writes canonical JSON into a buf: no white space, keys in ascending byte order (the caller writes
+ * them so; an assert holds it to that), integers only, strings escaped as RFC 8259 requires and no
+ * further. Text that is not UTF-8 goes by jw_text, which writes it as base64 under "<key>_b64". */
+#pragma once
+
+#include "base/buf.h"
+
+#define JW_DEPTH 16
+
+struct jw {
+	struct buf *out;
+	int depth;
+	bool first[JW_DEPTH];
+	const char *last_key[JW_DEPTH]; /* borrowed: keys are literals or outlive the object */
+};
+
+void jw_begin(struct jw *w, struct buf *out);
+/* key is NULL inside arrays and at the top. */
+void jw_object(struct jw *w, const char *key);
+void jw_object_end(struct jw *w);
+void jw_array(struct jw *w, const char *key);
+void jw_array_end(struct jw *w);
+void jw_str(struct jw *w, const char *key, const char *s); /* must be UTF-8; NULL writes null */
+void jw_int(struct jw *w, const char *key, int64_t v);
+void jw_bool(struct jw *w, const char *key, bool v);
+void jw_null(struct jw *w, const char *key);
+/* Any bytes: a string where they are UTF-8 without NUL, else base64 under key_b64. key_b64 sorts
+ * behind key and must sort before the next key. */
+void jw_text(struct jw *w, const char *key, const char *key_b64, struct span s);
+/* Bytes that are canonical JSON already. */
+void jw_raw(struct jw *w, const char *key, struct span json);
+
+bool utf8_valid(struct span s);
+/* Standard base64 with padding, and the URL alphabet without (RFC 4648 4, 5). */
+void buf_add_base64(struct buf *b, struct span s);
+void buf_add_base64url(struct buf *b, struct span s);
+void buf_add_hex(struct buf *b, struct span s);
+/* Strict base64url: no padding, no white space, no dangling bits. ERR_MALFORMED otherwise. */
+must_check int base64url_decode(struct span s, struct buf *out);

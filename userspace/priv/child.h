@@ -1,0 +1,73 @@
+/* What the monitor gives a child process, and the table of requests between the processes. The monitor
+ * forks each child, drops its privileges, closes everything else, then calls its main function.
+ *
+ * Channels are SOCK_SEQPACKET pairs that carry base/msg.h messages, "t" names the message:
+ *
+ * call (child -> monitor, one answer each: {"ok":true,...} or {"ok":false,"err":"...","why":"..."}):
+ *   control   enrol      {session, pid, cgroup?}  fd 0: pidfd -> {cgroup, cgroup_id, generation, netns}
+ *                        creates the cgroup "<instance>/<session>", listens in the pid's network namespace,
+ *                        manages the cgroup, moves the process; with cgroup: attaches to that path instead
+ *             unenrol    {cgroup, cgroup_id, is_attached} kills what is left, removes, unmanages
+ *             managed    {pid} -> {managed: bool}
+ *             population {cgroup} -> {n}
+ *             stats      {cgroup_id} -> {connects, refused}
+ *             open_key   {path}   -> fd   (beneath key_dirs or state_dir/keys/local.jwks only)
+ *             open_policy {}      -> fd   (the configured path, followed anew)
+ *             mint       {claims} -> {token}  (only if the local issuer is configured)
+ *   proxy     credential {source} -> fd   (file: beneath credential_dirs; command: run by the monitor as
+ *                        the configured user; fd: inherited)
+ *   recorder  sign       {seq, hash, time} -> {sig}  (Ed25519; seq must rise)
+ *
+ * notify (monitor -> child, no answer):
+ *   all       stop       {}
+ *   control   peer       {name: "proxy" | "recorder"} fd: a new channel to it (after every start of it)
+ *             refused    {cgroup_id, ...struct refusal}   (also recorded by the monitor itself)
+ *   proxy     peer       {name: "control"} fd
+ *             listen     {netns, port} fds: struct listeners
+ *             unlisten   {netns}
+ *   recorder  peer       {name: "control"} fd
+ *
+ * control -> proxy:
+ *             policy     {} fd: memfd   -> proxy answers {"t":"policy","ok":..,"errors":[..]}
+ *             session    {id, cgroup_id, generation, issuer, subject, owner, groups, role, exp}  (add, renew)
+ *             end        {id, reason, sqlstate}   flows are closed with the reason
+ *             status     {} -> proxy answers {"t":"status"} fd: memfd JSON {flows, ops, sessions: {id: {flows,
+ *                        ops, denied, asked, masked}}, resources: ...}
+ * control -> recorder:
+ *             query      {kind: "sessions"|"events"|"verify"|"export", filters...} fd: write end of a pipe;
+ *                        the recorder writes JSON lines and closes it
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "record/ring.h"
+
+struct config;
+
+#define MAX_LOOPS 16
+
+/* In a shared page: when each part last said that it lives (CLOCK_MONOTONIC ns). The monitor beats the
+ * kernel's heart only while all are fresh. */
+enum health_slot { HEALTH_CONTROL, HEALTH_RECORDER, HEALTH_LOOP_0, HEALTH_SLOTS = HEALTH_LOOP_0 + MAX_LOOPS };
+struct health {
+	_Atomic uint64_t beat_ns[HEALTH_SLOTS];
+};
+#define HEALTH_EVERY_MS 200
+#define HEALTH_STALE_MS 2000
+
+struct child_env {
+	int call_fd, notify_fd;
+	struct health *health; /* mapped, shared */
+	/* control: rings[0] is its own; proxy: one a loop; recorder: all, with the monitor's last */
+	struct ring_desc rings[MAX_LOOPS + 2];
+	int n_rings;
+	int flow_map_fd, dest_map_fd; /* proxy */
+	int control_fd;               /* control: listening Unix socket run_dir/control.sock */
+	int metrics_fd;               /* control: listening TCP socket or -1 */
+	const char *gaps_json;        /* control: kernel_gaps, kernel_probe as text */
+	const char *probe_json;
+};
+
+int proxy_main(const struct config *cfg, const struct child_env *env);
+int control_main(const struct config *cfg, const struct child_env *env);

@@ -1,0 +1,120 @@
+/* The interface of a wire module: sans-I/O. Bytes in, verbs out. A module never opens a socket, logs,
+ * reads a clock or knows a rule. Fed byte by byte or whole, it gives the same result.
+ *
+ * The flow owns a module's state (state_size bytes, zeroed), the unread input of both directions and
+ * the two output buffers. It calls feed whenever there is input; what feed does not consume stays in
+ * the flow's buffer and is offered again, longer. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "policy/op.h"
+
+enum dir { FROM_CLIENT, FROM_SERVER };
+enum end { TO_CLIENT, TO_SERVER };
+
+struct catalog;
+
+/* What a module asks of the upstream when the client has said where it wants to go. Borrowed. */
+struct dial {
+	const char *user, *database; /* postgres: as the client said; user is not used for the login */
+	const char *const *options;  /* startup parameters to set on the session: name, value, ..., NULL */
+};
+
+/* What the flow answers. Borrowed until resume returns. */
+struct dialled {
+	int err;               /* 0 or a negative code */
+	const char *reason;    /* for people, when err < 0; never holds a secret */
+	const char *sqlstate;  /* postgres: the code to show, e.g. "28000", "08006"; may be NULL */
+	struct span greeting;  /* postgres: the server's ParameterStatus messages as they came */
+	uint32_t cancel_pid, cancel_key; /* postgres: what the client is to be told (ours) */
+	const char *search_path; /* postgres: the login's default search_path, as SHOW gives it */
+};
+
+/* What a held feed waits for. */
+enum resume_kind {
+	RESUME_DECISION, /* for op_id: ev->decision; its event is accepted (and on disk if permanent) */
+	RESUME_BARRIER,  /* all events of this flow so far are on disk */
+	RESUME_DIALLED,  /* ev->dialled */
+	RESUME_FACTS,    /* the catalogue was reloaded */
+};
+
+struct resume {
+	enum resume_kind kind;
+	uint64_t op_id;
+	const struct decision *decision;
+	const struct dialled *dialled;
+};
+
+struct sink;
+
+struct sink_ops {
+	/* Decide and record. 0: ret_decision is filled in; ERR_HELD: resume will bring it. op and all
+	 * it points to must stay valid until then. Other codes: close the flow. */
+	int (*op)(struct sink *s, const struct op *op, struct decision *ret_decision);
+	/* 0 if all events of this flow are on disk, ERR_HELD otherwise. */
+	int (*barrier)(struct sink *s);
+	/* Always ERR_HELD on success. */
+	int (*dial)(struct sink *s, const struct dial *d);
+	/* The catalogue lacks a name or is stale: reload. ERR_HELD, or 0 if it is as fresh as can be. */
+	int (*facts)(struct sink *s);
+	/* The names of a result's columns (once per result), then its rows; p NULL is SQL NULL. Fields
+	 * may be cut at the record limit. formats: 0 text, 1 binary, per column. */
+	void (*columns)(struct sink *s, uint64_t op_id, const struct span *names,
+			const uint16_t *formats, int n);
+	void (*row)(struct sink *s, uint64_t op_id, const struct span *fields, int n);
+	/* The operation has ended. */
+	void (*result)(struct sink *s, uint64_t op_id, const struct op_result *r);
+	/* postgres: a CancelRequest with our pid and key: the flow finds the session, checks that it is
+	 * of the same workload, and sends the real one upstream. */
+	void (*cancel)(struct sink *s, uint32_t pid, uint32_t key);
+};
+
+struct sink {
+	struct buf *to[2]; /* by enum end */
+	const struct sink_ops *ops;
+};
+
+static inline void sink_send(struct sink *s, enum end e, const void *p, size_t n)
+{
+	buf_add(s->to[e], p, n);
+}
+
+/* Bytes that go through as they came: from the client to the server, or the other way. */
+static inline void sink_pass(struct sink *s, enum dir d, struct span bytes)
+{
+	buf_add_span(s->to[d == FROM_CLIENT ? TO_SERVER : TO_CLIENT], bytes);
+}
+
+/* Lives as long as the flow. */
+struct proto_env {
+	/* postgres: the catalogue in force, borrowed until the module returns; NULL before the dial. */
+	const struct catalog *(*catalog)(void *ctx);
+	void *ctx;
+	/* The rules of this role on this resource let unclassified text through. */
+	bool is_opaque_allowed;
+	bool wants_rows; /* columns() and row() are wanted */
+};
+
+struct proto {
+	const char *name;
+	size_t state_size;
+	bool server_speaks_first; /* dial before the first byte of the client */
+	must_check int (*open)(void *state, const struct proto_env *env);
+	/* Consumes what it can from in. Returns
+	 *   0            consumed what there was, or needs more bytes than are there
+	 *   ERR_HELD     waits for resume; not fed in this direction until then (the other direction is)
+	 *   ERR_CLOSED   done: flush what was written, then close
+	 *   else         a breach of the protocol (ERR_MALFORMED, ERR_LIMIT, ERR_STATE, ...): what was
+	 *                written to the client is flushed, then the flow is closed with that reason */
+	must_check int (*feed)(void *state, enum dir d, struct cur *in, struct sink *out);
+	/* Same results as feed. */
+	must_check int (*resume)(void *state, const struct resume *r, struct sink *out);
+	/* The flow ends from our side (expiry, revocation, shutdown, upstream lost): say so to the client
+	 * in the protocol's own words. reason is for people. May write nothing. */
+	void (*farewell)(void *state, const char *sqlstate, const char *reason, struct sink *out);
+	void (*done)(void *state);
+};
+
+/* By resource protocol: "postgres", "tcp"; and "dns". NULL if there is none. */
+const struct proto *proto_by_name(const char *name);
