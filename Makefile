@@ -73,14 +73,25 @@ $(B)/gen/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h)
 $(B)/gen/%.skel.h: $(B)/gen/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@.tmp && mv $@.tmp $@
 
-unit: $(TESTS) ## unit tests only (T=word: those whose path contains it)
-	$(Q)tests/run-unit $(if $(T),$(foreach t,$(TESTS),$(if $(findstring $(T),$(t)),$(t))),$(TESTS))
+# T=word picks the tests whose path contains it.
+pick     = $(if $(T),$(foreach t,$(1),$(if $(findstring $(T),$(t)),$(t))),$(1))
+E2E     := $(wildcard tests/e2e/*_test) $(wildcard tests/e2e/*_test.py)
+
+test: deps all tools $(TESTS) $(FUZZERS) ## everything, dependencies included (T=word: the tests whose path contains it)
+	$(Q)tests/run $(call pick,$(TESTS) $(FUZZERS) $(E2E))
+unit: $(TESTS) ## unit tests only
+	$(Q)tests/run $(call pick,$(TESTS))
 tests: $(TESTS)
 fuzzers: $(FUZZERS)
 tools: $(TOOLS)
 
+deps: ## install what building, running and testing need
+	@deploy/deps
+quickstart: deps all ## the main job, shown and checked (KEEP=1 leaves it running)
+	@examples/quickstart/run
+
 clean: ## remove what was built
 	rm -rf $(O)
-.PHONY: all help unit tests fuzzers tools clean
+.PHONY: all help test unit deps quickstart tests fuzzers tools clean
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
