@@ -3,12 +3,22 @@
  *
  * The flow owns a module's state (state_size bytes, zeroed), the unread input of both directions and
  * the two output buffers. It calls feed whenever there is input; what feed does not consume stays in
- * the flow's buffer and is offered again, longer. */
+ * the flow's buffer and is offered again, longer.
+ *
+ * Backpressure: a feed that returns 0 with bytes unread waits for more of them or for what the other
+ * side says (a full queue, an answer that decides what a name means). So after whatever is fed from
+ * one side, the flow offers the unread bytes of the other side again. */
 #pragma once
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "policy/op.h"
+
+/* What one feed or resume may add to an output buffer beyond the bytes that it consumes: a message
+ * that was gathered before it was decided. The limits of both output buffers must be larger. */
+#define PROTO_BURST_MAX (17 * 1024 * 1024)
+/* The unread input that a module may leave: the input buffers must hold at least this. */
+#define PROTO_UNREAD_MAX (64 * 1024)
 
 enum dir { FROM_CLIENT, FROM_SERVER };
 enum end { TO_CLIENT, TO_SERVER };
