@@ -1,0 +1,189 @@
+/* sluice: the command line. */
+#include "cli/cli.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/macro.h"
+#include "cli/api.h"
+
+static const struct command commands[] = {
+	{"init", cmd_init, "ask a database and write a first policy for it",
+	 "--dsn URL [-o DIR] [--allow HOST:PORT]... [--force]\n"
+	 "  --dsn URL            the database, with the login that the gateway is to use\n"
+	 "  -o DIR               where to write (default /etc/sluice)\n"
+	 "  --allow HOST:PORT    another destination that the agent may use, such as its LLM\n"
+	 "  --force              overwrite what is there\n"},
+	{"token", cmd_token, "mint a token of this machine's own issuer (root only)",
+	 "mint --sub S --groups A,B [--owner O] [--ttl 1h] [--aud A] [-o FILE] [--user U]\n"
+	 "  --sub S              whom the token is for: the agent's name\n"
+	 "  --groups A,B         its groups, which the policy turns into roles\n"
+	 "  --owner O            the person on whose behalf it acts\n"
+	 "  --ttl T              how long it is good for: 90s, 15m, 8h (default 1h)\n"
+	 "  --aud A              the audience, where it is not the configured one\n"
+	 "  -o FILE              write it there (mode 0600, replaced at once) instead of stdout\n"
+	 "  --user U             give FILE to this user\n"},
+	{"run", cmd_run, "run a command as a workload, bound to a token's identity",
+	 "--token-file T [--role R] -- CMD [ARG...]\n"
+	 "  --token-file T       the token; watched, and renewed when it is replaced\n"
+	 "  --role R             which role, where the token's groups give several\n"
+	 "  exit code: CMD's; 128+n if signal n ended it; 127, 126 if it could not be run; 125 sluice\n"},
+	{"attach", cmd_attach, "enrol a cgroup that is there already",
+	 "--cgroup PATH --token-file T [--role R]\n"
+	 "  --cgroup PATH        the cgroup, with everything below it\n"
+	 "  --token-file T       the token\n"
+	 "  --role R             which role, where the token's groups give several\n"},
+	{"renew", cmd_renew, "give a session a newer token",
+	 "SESSION --token-file T\n"},
+	{"revoke", cmd_revoke, "end a session's identity now",
+	 "SESSION [--reason TEXT]\n"
+	 "  --reason TEXT        for the record and for the agent\n"},
+	{"status", cmd_status, "workloads, identities, flows and rates",
+	 "[--json]\n"},
+	{"doctor", cmd_doctor, "what this kernel can do, what is missing and what that costs",
+	 "[--json]\n"
+	 "  exit code: 0 nothing is missing, 1 something is\n"},
+	{"policy", cmd_policy, "check, test or explain a policy",
+	 "check|test|explain ...\n"},
+	{"sessions", cmd_sessions, "list sessions", "[options]\n"},
+	{"replay", cmd_replay, "play a session back from the record", "SESSION [options]\n"},
+	{"export", cmd_export, "write the record out", "[options]\n"},
+	{"verify", cmd_verify, "check the record's chain", "[options]\n"},
+	{"version", cmd_version, "print the version", "\n"},
+	{"help", cmd_help, "help on a command", "[COMMAND]\n"},
+};
+
+const struct command *command_by_name(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+void cli_error(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	fputs("sluice: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+}
+
+void cli_remedy(const char *fmt, ...)
+{
+	if (!fmt)
+		return;
+	va_list ap;
+	va_start(ap, fmt);
+	fputs("  -> ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+}
+
+static void print_usage(FILE *f, const struct command *c)
+{
+	fprintf(f, "usage: sluice %s %s", c->name, c->usage);
+}
+
+int cli_usage(const char *command, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	fprintf(stderr, "sluice %s: ", command);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+	const struct command *c = command_by_name(command);
+	if (c)
+		print_usage(stderr, c);
+	return CLI_USAGE;
+}
+
+static void print_help(FILE *f)
+{
+	fputs("usage: sluice [--socket PATH] COMMAND ...\n\n", f);
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].help);
+	fputs("\n  --socket PATH        the daemon's control socket (default $SLUICE_SOCKET or " API_SOCKET
+	      ")\n  sluice help COMMAND  its options\n",
+	      f);
+}
+
+int cmd_help(int argc, char **argv)
+{
+	const struct command *c = argc > 1 ? command_by_name(argv[1]) : NULL;
+	if (argc > 2 || (argc == 2 && !c))
+		return cli_usage("help", "no command \"%s\"", argv[argc - 1]);
+	if (!c) {
+		print_help(stdout);
+		return 0;
+	}
+	printf("sluice %s: %s\n", c->name, c->help);
+	print_usage(stdout, c);
+	return 0;
+}
+
+int cmd_version(int argc, char **argv)
+{
+	(void)argv;
+	if (argc > 1)
+		return cli_usage("version", "takes no arguments");
+	puts("sluice " SLUICE_VERSION);
+	return 0;
+}
+
+/* Takes the shared options out of argv, up to "--": what stands behind it is not ours. Returns the
+ * new argc, or CLI_USAGE negated. */
+static int take_shared(int argc, char **argv, bool *ret_help)
+{
+	int n = 1;
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--")) {
+			while (i < argc)
+				argv[n++] = argv[i++];
+		} else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			*ret_help = true;
+		} else if (!strncmp(argv[i], "--socket=", 9)) {
+			api_set_socket(argv[i] + 9);
+		} else if (!strcmp(argv[i], "--socket")) {
+			if (i + 1 >= argc)
+				return -CLI_USAGE;
+			api_set_socket(argv[++i]);
+		} else {
+			argv[n++] = argv[i];
+		}
+	}
+	argv[n] = NULL;
+	return n;
+}
+
+int main(int argc, char **argv)
+{
+	bool wants_help = false;
+	argc = take_shared(argc, argv, &wants_help);
+	if (argc < 0) {
+		cli_error("--socket needs a path");
+		return CLI_USAGE;
+	}
+	if (argc < 2) {
+		print_help(wants_help ? stdout : stderr);
+		return wants_help ? 0 : CLI_USAGE;
+	}
+	const char *name = strcmp(argv[1], "--version") ? argv[1] : "version";
+	const struct command *c = command_by_name(name);
+	if (!c) {
+		cli_error("no command \"%s\": see sluice help", name);
+		return CLI_USAGE;
+	}
+	if (wants_help) {
+		print_usage(stdout, c);
+		return 0;
+	}
+	signal(SIGPIPE, SIG_DFL);
+	return c->run(argc - 1, argv + 1);
+}
