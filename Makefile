@@ -18,6 +18,7 @@ BASE    := -std=gnu11 -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' $(WARN) -Ius
            -I/usr/include/postgresql -fstack-protector-strong -MMD -MP -pthread
 HARDEN  := $(if $(filter release,$(VARIANT)),-D_FORTIFY_SOURCE=2 -fPIE)
 SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+SAN_fuzz := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
 SAN     := $(SAN_$(VARIANT))
 LDLIBS  := -Wl,-Bstatic -lpg_query -lbpf -llmdb -ljansson -Wl,-Bdynamic \
            -lelf -lz -lssl -lcrypto -ljwt -lpq -lcurl -lseccomp -lpthread -lm
@@ -79,6 +80,29 @@ E2E     := $(wildcard tests/e2e/*_test) $(wildcard tests/e2e/*_test.py)
 
 test: deps all tools $(TESTS) $(FUZZERS) ## everything, dependencies included (T=word: the tests whose path contains it)
 	$(Q)tests/run $(call pick,$(TESTS) $(FUZZERS) $(E2E))
+lint: ## layers, sizes, words that do not belong
+	$(Q)tests/lint
+asan: ## unit and fuzz tests under the address and undefined-behaviour sanitizers
+	+$(Q)$(MAKE) --no-print-directory VARIANT=asan asan-run
+asan-run: $(TESTS) $(FUZZERS)
+	$(Q)ASAN_OPTIONS=detect_leaks=1 tests/run $(call pick,$(TESTS) $(FUZZERS))
+bench: all tools ## ratios to a direct connection, beside pgbouncer and a bare relay: .output/bench.tsv
+	$(Q)tests/bench/run
+# libFuzzer, SECS seconds for each target; what it finds goes into its corpus.
+SECS    ?= 60
+fuzz: $(SKELS) ## run the fuzz targets under libFuzzer (SECS=60 each, T=word)
+	+$(Q)$(MAKE) --no-print-directory VARIANT=fuzz CC=$(CLANG) fuzz-run
+fuzz-run: $(patsubst %.c,$(B)/%.libfuzzer,$(FUZZ_C))
+	$(Q)for f in $(call pick,$^); do n=$$(basename $$f _fuzz.libfuzzer); mkdir -p tests/fuzz/corpus/$$n $(O)/fuzz/$$n; \
+	  $$f -max_total_time=$(SECS) -rss_limit_mb=4096 -artifact_prefix=$(O)/fuzz/$$n- $(O)/fuzz/$$n tests/fuzz/corpus/$$n || exit 1; done
+$(B)/%.libfuzzer: $(B)/%.o $(B)/libsluice.a
+	$(Q)$(CC) $(SAN) -fsanitize=fuzzer -o $@ $^ $(LDFLAGS) $(LDLIBS)
+install: all ## into $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(B)/sluice $(DESTDIR)$(PREFIX)/bin/sluice
+	install -D -m 755 $(B)/sluiced $(DESTDIR)$(PREFIX)/sbin/sluiced
+	install -D -m 644 deploy/man/sluice.1 $(DESTDIR)$(PREFIX)/share/man/man1/sluice.1
+	install -D -m 644 deploy/man/sluiced.8 $(DESTDIR)$(PREFIX)/share/man/man8/sluiced.8
+	install -D -m 644 deploy/sluiced.service $(DESTDIR)/lib/systemd/system/sluiced.service
 unit: $(TESTS) ## unit tests only
 	$(Q)tests/run $(call pick,$(TESTS))
 tests: $(TESTS)
@@ -92,6 +116,6 @@ quickstart: deps all ## the main job, shown and checked (KEEP=1 leaves it runnin
 
 clean: ## remove what was built
 	rm -rf $(O)
-.PHONY: all help test unit deps quickstart tests fuzzers tools clean
+.PHONY: all help test unit lint asan asan-run bench fuzz fuzz-run install deps quickstart tests fuzzers tools clean
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
