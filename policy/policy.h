@@ -77,7 +77,8 @@ const char *resource_credential(const struct resource *r, const char *role);
 /* An issuer's settings. Lives as long as its plan. */
 struct issuer {
 	const char *issuer, *audience;
-	const char *jwks;       /* "file:/path" or "https://..." (http:// only to a loopback address); NULL: the local issuer */
+	const char *jwks;       /* "file:/path" or "https://..." (http:// only to a loopback address);
+				 * NULL: the local issuer */
 	const char *groups_claim, *owner_claim; /* dotted paths; defaults "groups", "act.sub" */
 	const char *const *algorithms; /* NULL: every asymmetric one that we verify */
 	int n_algorithms;

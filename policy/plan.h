@@ -1,0 +1,115 @@
+/* What a plan is made of: between the files of policy/ only. Everything lives in the plan's arena and
+ * never changes once plan_compile has returned. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "policy/pattern.h"
+#include "policy/policy.h"
+
+#define MAX_ROLES     128
+#define MAX_RESOURCES 512
+#define MAX_RULES     2000
+#define MAX_MASKS     256
+#define MAX_ISSUERS   32
+#define MAX_MATCHES   4096 /* of all resources together */
+#define MAX_LIST      512 /* elements of one list */
+#define NEED_KINDS    (NEED_OPAQUE + 1)
+
+struct bits {
+	uint64_t w[MAX_RESOURCES / 64];
+};
+
+static inline void bits_set(struct bits *b, int i)
+{
+	b->w[i / 64] |= 1ull << (i % 64);
+}
+
+static inline bool bits_has(const struct bits *b, int i)
+{
+	return b->w[i / 64] >> (i % 64) & 1;
+}
+
+static inline bool bits_cover(const struct bits *a, const struct bits *b)
+{
+	for (size_t i = 0; i < sizeof(a->w) / sizeof(a->w[0]); i++)
+		if (b->w[i] & ~a->w[i])
+			return false;
+	return true;
+}
+
+struct role {
+	const char *name;
+	const char **groups;
+	int n_groups;
+};
+
+struct mask {
+	const char *name;
+	struct patterns columns; /* schema.table.column */
+	const char *as;
+	bool are_predicates_denied;
+};
+
+struct approver {
+	const char *group;
+	int need;
+};
+
+/* Which needs of one kind a rule speaks about. */
+struct cover {
+	bool is_on;
+	uint32_t verbs;   /* 1 << enum verb */
+	uint16_t classes; /* 1 << enum op_class */
+	const struct patterns *names; /* NULL: whatever the name */
+};
+
+struct rule {
+	const char *id, *description;
+	enum effect effect;
+	bool is_observing;
+	bool is_opaque; /* opaque: allow */
+	struct bits resources, roles;
+	uint32_t verbs; /* all where the key is absent */
+	bool has_verbs;
+	uint16_t classes;
+	bool has_classes;
+	struct patterns relations, functions, settings, columns; /* n 0: absent */
+	const struct mask **masks;
+	int n_masks;
+	struct approver *approvers;
+	int n_approvers;
+	int64_t expires_s; /* of a grant; 0: not said */
+	struct cover covers[NEED_KINDS];
+};
+
+/* The rules of one role on one resource, in the file's order. */
+struct ruling {
+	const uint16_t *rules;
+	int n;
+	const struct rule *first_use; /* the first that lets anything through, NULL: none */
+	const char *may;              /* for people: what the role may do here */
+};
+
+struct plan {
+	_Atomic int refs;
+	struct arena arena;
+	char hash[65];
+	struct issuer *issuers;
+	struct role *roles;
+	struct resource *resources;
+	struct mask *masks;
+	struct rule *rules;
+	int n_issuers, n_roles, n_resources, n_masks, n_rules;
+	struct ruling *rulings; /* [resource * n_roles + role] */
+};
+
+static inline bool rule_has_targets(const struct rule *r)
+{
+	return r->relations.n || r->functions.n || r->settings.n;
+}
+
+/* -1 if there is none. */
+int plan_role_index(const struct plan *p, const char *name);
+int plan_resource_index(const struct plan *p, const char *name);
