@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""Each process killed under load, a full disk, a store that cannot be written: nothing passes unrecorded, what
+was acknowledged is in the record, the chain verifies, the daemon comes back."""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+import stack  # noqa: E402
+
+POLICY = {
+    "version": 1,
+    "issuers": [{"issuer": "https://sluice.local", "audience": "sluice"}],
+    "roles": {"writer": ["writer"]},
+    "resources": [{"name": "db", "protocol": "postgres", "match": ["127.0.0.1:@PORT@"], "credentials": {"writer": "file:CRED/db"}}],
+    "rules": [{"id": "all", "resource": "db", "roles": ["writer"], "verbs": ["select", "insert"], "relations": ["public.*"], "effect": "allow"}],
+}
+# Inserts numbered rows as fast as it may, reconnects whatever happens, prints what was acknowledged.
+LOAD = """
+import sys, time
+sys.path.insert(0, sys.argv[1]); import pgwire
+first, end = int(sys.argv[3]), time.monotonic() + float(sys.argv[4])
+n = first
+while time.monotonic() < end:
+    try:
+        k = pgwire.Connection('127.0.0.1', int(sys.argv[2]), 'shop', timeout=5)
+        while time.monotonic() < end:
+            n += 1
+            got = k.query('INSERT INTO t VALUES (%d)' % n)
+            if pgwire.errors(got):
+                time.sleep(0.05)
+            else:
+                print(n, flush=True)
+    except Exception:
+        time.sleep(0.1)
+"""
+
+
+def children(gw):
+    out = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(gw.process.pid)], capture_output=True, text=True).stdout
+    return [int(line.split()[0]) for line in out.splitlines()]
+
+
+def load(s, first, seconds):
+    return s.gw.popen("writer", [sys.executable, "-c", LOAD, str(stack.ROOT / "tests/lib"), str(s.pg.port), str(first), str(seconds)],
+                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def recorded(s):
+    """Numbers in the record's operations that were allowed."""
+    out = set()
+    for e in s.gw.events():
+        if e["type"] == "op":
+            out.update(int(n) for n in re.findall(r"INSERT INTO t VALUES \((\d+)\)", json.dumps(e)))
+    return out
+
+
+def reached_database(s):
+    return {int(n) for n in re.findall(r"INSERT INTO t VALUES \((\d+)\)", s.pg.log())}
+
+
+def truth(c, s, acknowledged, when):
+    verify = s.gw.sluice("verify", check=False)
+    c.equal(verify.returncode, 0, f"{when}: the record verifies ({verify.stdout.strip()} {verify.stderr.strip()})")
+    record = recorded(s)
+    missing = reached_database(s) - record
+    c.check(not missing, f"{when}: every statement that reached the database is in the record", sorted(missing)[:5])
+    rows = {int(n) for n in s.pg.psql("SELECT id FROM t", "shop").split()}
+    c.check(acknowledged <= rows, f"{when}: what was acknowledged is in the database", sorted(acknowledged - rows)[:5])
+    c.check(acknowledged <= record, f"{when}: and in the record", sorted(acknowledged - record)[:5])
+
+
+def kill_children(c, s):
+    """One process of the daemon at a time, whichever place it has among the children."""
+    first = 0
+    for round_no in range(len(children(s.gw))):
+        first += 1000000
+        p = load(s, first, 8)
+        time.sleep(2.5)
+        pids = children(s.gw)
+        victim = pids[round_no % len(pids)]
+        os.kill(victim, signal.SIGKILL)
+        out, _ = p.communicate(timeout=60)
+        acknowledged = {int(x) for x in out.split()}
+        c.check(len(acknowledged) > 10, f"child {round_no} killed: work went on before and after", len(acknowledged))
+        late = s.gw.run("writer", ["psql", "-XAt", s.dsn(), "-c", "SELECT 1"])
+        c.equal(late.stdout.strip(), "1", f"child {round_no} killed: the daemon comes back by itself")
+        truth(c, s, acknowledged, f"child {round_no} killed")
+
+
+def kill_monitor(c, s):
+    p = load(s, 50000000, 14)
+    time.sleep(2.5)
+    s.gw.stop(signal.SIGKILL)
+    time.sleep(2)
+    left = subprocess.run(["pgrep", "-f", str(s.gw.folder / "etc/sluice.json")], capture_output=True, text=True).stdout.split()
+    c.equal(left, [], "the monitor killed: its children go with it")
+    s.gw.start()
+    out, _ = p.communicate(timeout=60)
+    acknowledged = {int(x) for x in out.split()}
+    c.check(len(acknowledged) > 10, "the monitor killed: the workload goes on after the restart", len(acknowledged))
+    truth(c, s, acknowledged, "the monitor killed")
+
+
+def full_disk(c, s, disk):
+    filler = disk / "filler"
+    p = load(s, 70000000, 14)
+    acknowledged = []
+    threading.Thread(target=lambda: acknowledged.extend(iter(p.stdout.readline, "")), daemon=True).start()
+    time.sleep(2)
+    with open(filler, "wb") as f:
+        try:
+            while True:
+                f.write(b"\0" * 65536)
+                f.flush()
+        except OSError:
+            pass
+    time.sleep(3)
+    before = len(acknowledged)
+    time.sleep(3)
+    c.check(len(acknowledged) - before <= 1, "a full disk: nothing more passes", len(acknowledged) - before)
+    filler.unlink()
+    p.wait(60)
+    time.sleep(0.5)
+    c.check(len(acknowledged) > before + 5, "room again: work goes on", (before, len(acknowledged)))
+    truth(c, s, {int(x) for x in acknowledged}, "after a full disk")
+
+
+def main():
+    c = stack.Checks()
+    disk = pathlib.Path(f"/tmp/sl-disk-{os.getpid()}")
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", disk], check=True)
+    try:
+        config = {"state_dir": str(disk / "state"), "audit": {"segment_bytes": 268435456}}
+        (disk / "state").mkdir()
+        with stack.Stack(POLICY, database="shop", config=config) as s:
+            s.pg.psql("CREATE TABLE t (id int)", "shop")
+            kill_children(c, s)
+            kill_monitor(c, s)
+            full_disk(c, s, disk)
+    finally:
+        subprocess.run(["umount", "-l", disk])
+        disk.rmdir()
+    c.done()
+
+
+main()
