@@ -10,23 +10,33 @@
 
 /* Keys of one issuer. Immutable, reference-counted. */
 struct jwks;
-/* ERR_MALFORMED (not a JWKS, duplicate names, a key that its kind forbids), ERR_LIMIT. Keys that are not
- * for verifying signatures or whose kind is unknown are left out; no usable key: ERR_NOT_FOUND. */
+/* ERR_MALFORMED (not a JWKS, duplicate names, private or symmetric key material), ERR_LIMIT (bytes, over
+ * 100 keys), -ENOMEM. Keys that are not for verifying signatures, whose kind is unknown or whose values
+ * are out of range (RSA under 2048 bits, a point off its curve) are left out; no usable key: ERR_NOT_FOUND. */
 must_check int jwks_parse(struct span text, struct jwks **ret_k);
 struct jwks *jwks_ref(struct jwks *k);
 void jwks_unref(struct jwks *k);
-/* GET with libcurl: https only (http to a loopback address), no redirects, JWKS_MAX, timeout_ms. Blocks. */
+/* GET with libcurl: https only (http to a loopback address), no redirects, JWKS_MAX, timeout_ms for all
+ * of it. Blocks. ret_text: owned by the caller, NUL-terminated. ERR_CONFIG (the URL), ERR_LIMIT,
+ * -ETIMEDOUT, ERR_UPSTREAM (refused, wrong status, bad certificate), -ENOMEM. */
 must_check int jwks_fetch(const char *url, int timeout_ms, char **ret_text, size_t *ret_len,
 			  char *ret_why, size_t why_size);
+/* The same with an authority of one's own: ca_file (PEM) in place of the system's; NULL: the system's. */
+struct jwks_source {
+	const char *url, *ca_file;
+	int timeout_ms;
+};
+must_check int jwks_fetch_from(const struct jwks_source *s, char **ret_text, size_t *ret_len,
+			       char *ret_why, size_t why_size);
 
 /* What is demanded of a token. */
 struct token_rules {
 	const char *issuer, *audience;
 	const char *const *algorithms; /* NULL: every asymmetric one */
 	int n_algorithms;
-	const char *groups_claim, *owner_claim; /* dotted paths */
+	const char *groups_claim, *owner_claim; /* dotted paths; NULL: "groups", "act.sub" */
 	int64_t now; /* Unix seconds */
-	int leeway_s;
+	int leeway_s; /* for nbf and iat, at most 60; exp has none */
 };
 
 struct identity {
@@ -46,8 +56,8 @@ must_check int token_verify(struct span token, const struct jwks *keys, const st
 must_check int token_issuer(struct span token, struct arena *a, const char **ret_issuer);
 
 /* The local issuer: an Ed25519 key of one machine. Creates the key file (mode 0600) if it is missing and
- * writes the public JWKS beside it. */
+ * writes the public JWKS (mode 0644) anew. -EPERM: the key file is another's or readable by others. */
 must_check int local_key_load(const char *key_path, const char *jwks_path, void **ret_pkey);
-/* claims: JSON object text. Signs as EdDSA. */
+/* claims: JSON object text. Signs as EdDSA, appends the token. ERR_MALFORMED, ERR_LIMIT. */
 must_check int token_mint(void *pkey, struct span claims_json, struct buf *ret_token);
 void local_key_free(void *pkey);

@@ -1,0 +1,16 @@
+/* OpenSSL's headers: include this in their stead. OpenSSL names a type ERR_STATE, as we do an error;
+ * the type is renamed where its headers are read. */
+#pragma once
+
+#define ERR_STATE ossl_err_state
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/ecdsa.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/param_build.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/sha.h>
+#undef ERR_STATE
