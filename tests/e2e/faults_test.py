@@ -136,7 +136,7 @@ def main():
     c = stack.Checks()
     disk = pathlib.Path(f"/tmp/sl-disk-{os.getpid()}")
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", disk], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=500m", "none", disk], check=True)
     try:
         config = {"state_dir": str(disk / "state"), "audit": {"segment_bytes": 268435456}}
         (disk / "state").mkdir()
