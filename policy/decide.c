@@ -65,7 +65,8 @@ static struct verdict verdict_of(const struct rule *r, const struct need *n)
 
 static struct verdict weigh(const struct plan *p, const struct ruling *g, const struct need *n)
 {
-	bool is_implied = n->is_implied && n->kind != NEED_OPAQUE;
+	/* A declared name is resolved for whoever may use what stands behind it. */
+	bool is_implied = (n->is_implied || n->verb == VERB_RESOLVE) && n->kind != NEED_OPAQUE;
 	for (int i = 0; i < g->n; i++) {
 		const struct rule *r = &p->rules[g->rules[i]];
 		if (covers(r, n) && (!is_implied || r->effect == EFFECT_ALLOW || means(r, n)))

@@ -106,10 +106,10 @@ static void check_issuer(struct loader *l, const struct json_at *at, const struc
 			load_fail(l, at, "a second issuer without \"jwks\"; expected at most one: it "
 				"is the local issuer");
 	}
-	if (i->issuer && !i->jwks && !strncmp(i->issuer, "https://", 8))
+	const char *end = i->issuer ? strrchr(i->issuer, '.') : NULL;
+	if (end && !i->jwks && !strncmp(i->issuer, "https://", 8) && strncmp(end, ".local", 6))
 		load_warn(l, at, "issuer \"%.100s\" has no \"jwks\": it is taken for this machine's "
-			"local issuer",
-			  i->issuer);
+				 "local issuer", i->issuer);
 }
 
 void load_issuers(struct loader *l, const struct json_at *at, json_t *v, void *into)

@@ -180,12 +180,29 @@ const struct resource *plan_match(const struct plan *p, const struct addr *dst,
 	return best;
 }
 
+static bool resource_has_name(const struct resource *r, const char *name)
+{
+	for (int k = 0; k < r->n_matches; k++)
+		if (r->matches[k].host && same_name(r->matches[k].host, name))
+			return true;
+	return false;
+}
+
 bool plan_declares_name(const struct plan *p, const char *name)
 {
-	for (int i = 0; i < p->n_resources; i++)
-		for (int k = 0; k < p->resources[i].n_matches; k++)
-			if (p->resources[i].matches[k].host &&
-			    same_name(p->resources[i].matches[k].host, name))
-				return true;
-	return false;
+	return plan_resource_of_name(p, name, NULL) != NULL;
+}
+
+const struct resource *plan_resource_of_name(const struct plan *p, const char *name, const char *role)
+{
+	const struct resource *found = NULL;
+	for (int i = 0; i < p->n_resources; i++) {
+		const struct resource *r = &p->resources[i];
+		if (!resource_has_name(r, name))
+			continue;
+		if (!role || plan_role_uses(p, r, role))
+			return r;
+		found = found ? found : r;
+	}
+	return found;
 }

@@ -71,6 +71,10 @@ const struct resource *plan_match(const struct plan *p, const struct addr *dst,
 				  const char *const *names, int n_names);
 /* Is this DNS name (lower case, no final dot) declared by some resource? */
 bool plan_declares_name(const struct plan *p, const char *name);
+/* The resource to decide a DNS question (VERB_RESOLVE) by: one that declares the name, one that the
+ * role may use before others. NULL if there is none. role may be NULL. */
+const struct resource *plan_resource_of_name(const struct plan *p, const char *name,
+					     const char *role);
 /* NULL if the role has none. */
 const char *resource_credential(const struct resource *r, const char *role);
 
@@ -93,7 +97,25 @@ int plan_roles(const struct plan *p, const char *const *groups, int n_groups,
 bool plan_has_role(const struct plan *p, const char *role);
 
 /* Decides. Never fails: whatever is not understood is denied with its reason. now: Unix seconds.
- * In ret->rule stands the rule that decided the refused need, or that met the heaviest need. */
+ *
+ * Each need is met by the first rule (in the file's order) of this role on this resource that covers
+ * it; no such rule denies ("default"); the heaviest effect of all needs wins, of equals the first.
+ *   covers   A rule that names relations, functions or settings speaks about those kinds alone (and
+ *            about plain verbs that it lists); one that names none speaks about all that its verbs and
+ *            class fit. A function passes only by a rule whose "functions" names it; an unread text
+ *            only by a rule with "opaque": "allow", which passes functions as well; a deny rule
+ *            without names refuses both.
+ *   implied  Implied needs pass with any rule that lets the role use the resource, unless a refusing
+ *            rule that comes before means them by name.
+ *   columns  An allowing rule wants every written column to match, a deny rule any.
+ *   ask, mask  are not built: they refuse, with their rule's id.
+ *   observe  A rule in this mode that would refuse lets pass (masks: unmasked); is_observed is set, the
+ *            reason says what would have been refused. A need that another rule refuses stays refused.
+ *   expiry   who->expires <= now denies, rule "identity".
+ *
+ * ret->effect is EFFECT_ALLOW or EFFECT_DENY. ret->rule: of a refusal, the rule that refused (or
+ * "default", "identity"); of an observed pass, the observing rule; else the rule that met the first need
+ * that is not implied. r may belong to an older plan: then its name counts. NULL r: undeclared. */
 void plan_decide(const struct plan *p, const struct resource *r, const struct who *who,
 		 const struct op *op, int64_t now, struct decision *ret);
 /* May this role use this resource at all (some rule of it allows, masks or asks)? */

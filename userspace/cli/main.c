@@ -46,7 +46,17 @@ static const struct command commands[] = {
 	 "[--json]\n"
 	 "  exit code: 0 nothing is missing, 1 something is\n"},
 	{"policy", cmd_policy, "check, test or explain a policy",
-	 "check|test|explain ...\n"},
+	 "check FILE...\n"
+	 "       sluice policy test FILE CASES [--dsn URL] [-q]\n"
+	 "       sluice policy explain FILE --role R --resource N (--needs NEEDS | --sql TEXT --dsn URL)\n"
+	 "  check                errors as FILE:LINE:COLUMN: what, expected what; then warnings. Exit 1 on errors\n"
+	 "  test                 lines of role, resource, needs, effect, rule (tabs between); exit 1 if one fails\n"
+	 "  explain              which rule meets each need, and the decision. Exit 0 allowed, 1 refused\n"
+	 "  --needs NEEDS        such as \"select:public.orders execute:public.f set:work_mem\"\n"
+	 "  --sql TEXT           a statement; needs --dsn, a database whose catalogue resolves the names\n"
+	 "  --search-path P      instead of the login's own\n"
+	 "  --owner O            the person behind the agent, as the answer would name it\n"
+	 "  -q, --quiet          test: failures only\n"},
 	{"sessions", cmd_sessions, "list sessions", "[options]\n"},
 	{"replay", cmd_replay, "play a session back from the record", "SESSION [options]\n"},
 	{"export", cmd_export, "write the record out", "[options]\n"},
