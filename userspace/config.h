@@ -5,8 +5,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/err.h"
+#include "base/span.h"
+
+struct addr;
 
 #define CONFIG_LIST_MAX 16
 
@@ -42,4 +46,11 @@ struct config {
 
 /* NULL path: defaults only. On ERR_CONFIG ret_why holds "file:line:column: what, expected what". */
 must_check int config_load(const char *path, struct config **ret_cfg, char *ret_why, size_t why_size);
+/* The same for text that came from elsewhere; name stands for the file in errors. */
+must_check int config_parse(struct span text, const char *name, struct config **ret_cfg, char *ret_why,
+			    size_t why_size);
 void config_free(struct config *c);
+/* Prints the table of keys: type, bounds, default, what it is for. */
+void config_help(FILE *out);
+/* "127.0.0.1:9464" or "[::1]:9464" -> endpoint. ERR_MALFORMED otherwise. */
+must_check int config_endpoint(const char *text, struct addr *ret);
