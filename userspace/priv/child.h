@@ -4,10 +4,16 @@
  * Channels are SOCK_SEQPACKET pairs that carry base/msg.h messages, "t" names the message:
  *
  * call (child -> monitor, one answer each: {"ok":true,...} or {"ok":false,"err":"...","why":"..."}):
- *   control   enrol      {session, pid, cgroup?}  fd 0: pidfd -> {cgroup, cgroup_id, generation, netns}
+ *   control   enrol      {session, pid, cgroup?, state}  fd 0: pidfd -> {cgroup, cgroup_id, generation, netns}
  *                        creates the cgroup "<instance>/<session>", listens in the pid's network namespace,
  *                        manages the cgroup, moves the process; with cgroup: attaches to that path instead
- *             unenrol    {cgroup, cgroup_id, is_attached} kills what is left, removes, unmanages
+ *                        state: an object that the monitor keeps for control over restarts of either; it
+ *                        reads issuer, subject, owner and role from it, for the events that it writes
+ *             update     {cgroup_id, state}  replaces it
+ *             workloads  {} -> fd: memfd, array of {session, cgroup, cgroup_id, generation, is_attached,
+ *                        is_gone, state}; is_gone: it ended while the daemon was down, unenrol is due
+ *             unenrol    {cgroup, cgroup_id, is_attached} kills what is left, removes, unmanages; an
+ *                        attached cgroup that still holds processes stays managed, and thus refused
  *             managed    {pid} -> {managed: bool}
  *             population {cgroup} -> {n}
  *             stats      {cgroup_id} -> {connects, refused}
@@ -16,14 +22,16 @@
  *             mint       {claims} -> {token}  (only if the local issuer is configured)
  *   proxy     credential {source} -> fd   (file: beneath credential_dirs; command: run by the monitor as
  *                        the configured user; fd: inherited)
- *   recorder  sign       {seq, hash, time} -> {sig}  (Ed25519; seq must rise)
+ *   recorder  sign       {seq, hash, time} -> {sig}  (Ed25519, hex; seq must rise; hash: 64 hex digits; over the
+ *                        bytes "sluice checkpoint\n<node>\n<seq>\n<hash>\n<time>\n", numbers in decimal)
  *
  * notify (monitor -> child, no answer):
  *   all       stop       {}
- *   control   peer       {name: "proxy" | "recorder"} fd: a new channel to it (after every start of it)
+ *   control   reload     {}   the policy
+ *             peer       {name: "proxy" | "recorder"} fd: a new channel to it (after every start of it)
  *             refused    {cgroup_id, ...struct refusal}   (also recorded by the monitor itself)
  *   proxy     peer       {name: "control"} fd
- *             listen     {netns, port} fds: struct listeners
+ *             listen     {netns, port, at} fds: of struct listeners, at: the place of each in it
  *             unlisten   {netns}
  *   recorder  peer       {name: "control"} fd
  *

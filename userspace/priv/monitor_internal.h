@@ -1,0 +1,113 @@
+/* Shared between the files of the monitor only. */
+#pragma once
+
+#include <jansson.h>
+#include <signal.h>
+#include <sys/types.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/msg.h"
+#include "config.h"
+#include "kernel/kernel.h"
+#include "priv/child.h"
+#include "priv/monitor.h"
+#include "priv/signer.h"
+#include "priv/spawn.h"
+#include "priv/workloads.h"
+
+struct monitor;
+
+/* A command that yields a credential, while it runs. The proxy waits for its answer. */
+struct command_run {
+	pid_t pid;
+	int out_fd; /* read end of its output */
+	struct source exited; /* its pidfd */
+	struct timer deadline;
+	bool is_active;
+};
+
+struct child {
+	struct monitor *m;
+	enum child_kind kind;
+	pid_t pid; /* 0: not running */
+	uint64_t started_ns;
+	int call_fd, notify_fd; /* our ends, non-blocking; -1 */
+	struct source call;
+	struct command_run command; /* proxy */
+};
+
+#define DEATHS_MAX       5
+#define DEATHS_WINDOW_NS (30 * NS_PER_SEC)
+
+struct monitor {
+	const struct config *cfg;
+	const struct monitor_options *options;
+	struct loop *loop;
+	struct kernel *kernel;
+	struct workloads workloads;
+	struct signer signer;
+	struct child children[CHILD_KINDS];
+
+	int health_fd;
+	struct health *health;
+	struct ring_desc rings[MAX_LOOPS + 2]; /* control, the proxy's loops, the monitor */
+	int n_loops;
+	struct ring *ring; /* the monitor's own */
+	int control_fd, metrics_fd, keys_dir_fd;
+	char *gaps_json, *probe_json;
+
+	struct source signals, kernel_events;
+	struct timer beat, stop_deadline;
+	uint64_t deaths_ns[DEATHS_MAX]; /* the last ones, a ring */
+	int n_deaths;
+	bool is_stopping, is_ready;
+	int exit_code;
+};
+
+/* What a request is answered with. */
+struct answer {
+	json_t *body; /* owned; NULL: {} */
+	int fd;       /* owned; -1: none */
+	const char *why; /* for people, on an error; static */
+	bool is_later;   /* the answer comes when it is there; nothing else is read from the peer until then */
+};
+
+/* children.c */
+void children_init(struct monitor *m);
+must_check int child_start(struct monitor *m, enum child_kind kind);
+/* Starts those that do not run, in their order. */
+void children_start(struct monitor *m);
+/* After SIGCHLD. */
+void children_reap(struct monitor *m);
+/* Ends one that broke the rules; it is started anew like any that died. */
+void child_end(struct child *c, const char *why);
+void child_notify(struct child *c, json_t *msg, const int *fds, int n_fds); /* steals msg */
+void children_stop(struct monitor *m);
+bool children_gone(const struct monitor *m);
+void child_answer(struct child *c, int err, struct answer *a);
+
+/* requests.c */
+/* Answers one request. ERR_MALFORMED: the peer has to be ended. */
+must_check int request_answer(struct child *c, struct msg *in);
+
+/* credentials.c */
+/* "file:/path", "command:/path" or "fd:NAME". */
+must_check int credential_open(struct child *c, const char *source, struct answer *a);
+/* A file beneath one of the folders, by openat2. */
+must_check int open_beneath(const char *const *dirs, int n_dirs, const char *path, int *ret_fd);
+void command_done(struct command_run *r, struct child *c);
+
+/* places.c: directories, sockets, the state file. */
+must_check int places_prepare(struct monitor *m);
+must_check int places_listen(struct monitor *m);
+
+/* records.c: the events that the monitor writes itself. */
+void record_node(struct monitor *m, const char *type);
+void record_refusal(struct monitor *m, const struct refusal *r);
+
+/* monitor.c */
+void monitor_stop(struct monitor *m, int exit_code);
+
+/* notify.c: the service manager. */
+void service_notify(const char *text);

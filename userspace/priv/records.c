@@ -1,0 +1,77 @@
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/macro.h"
+#include "priv/monitor_internal.h"
+#include "record/event.h"
+
+static void put(struct monitor *m, struct buf *event)
+{
+	uint64_t ticket;
+	int r = buf_err(event);
+	if (r == 0)
+		r = ring_put(m->ring, buf_span(event), &ticket);
+	if (r < 0)
+		log_warn("an event of the monitor is not recorded: %s", err_text(r));
+	buf_done(event);
+}
+
+void record_node(struct monitor *m, const char *type)
+{
+	struct event_ctx c = {.node = m->cfg->node, .time_ns = clock_real_ns()};
+	struct buf event;
+	buf_init(&event, RING_EVENT_MAX);
+	event_node(&event, &c, type, SLUICE_VERSION, span_str(m->gaps_json));
+	put(m, &event);
+}
+
+static const char *state_text(const struct workload *l, const char *key)
+{
+	const char *s = l ? json_string_value(json_object_get(l->state, key)) : NULL;
+	return s ? s : "";
+}
+
+/* "tcp", "udp", or what it is by its numbers. */
+static const char *protocol_name(const struct refusal *r, char out[48])
+{
+	bool is_inet = r->family == AF_INET || r->family == AF_INET6;
+	if (is_inet && r->type == SOCK_STREAM && (r->protocol == 0 || r->protocol == 6))
+		return "tcp";
+	if (is_inet && r->type == SOCK_DGRAM && (r->protocol == 0 || r->protocol == 17))
+		return "udp";
+	if (is_inet)
+		snprintf(out, 48, "protocol %d", r->protocol);
+	else
+		snprintf(out, 48, "family %d", r->family);
+	return out;
+}
+
+static void tell_control(struct monitor *m, const struct workload *l, const struct refusal *r, const char *proto)
+{
+	char dst[ADDR_TEXT];
+	json_t *j = json_pack("{sssIsssssssisisssssI}", "t", "refused", "cgroup_id", (json_int_t)r->cgroup_id, "session",
+			      l ? l->session : "", "proto", proto, "dst", addr_text(&r->dst, dst), "pid", (int)r->pid,
+			      "uid", (int)r->uid, "comm", r->comm, "reason", r->reason, "count", (json_int_t)r->count);
+	if (j) /* a name that is not UTF-8 is left to the record, which can hold it */
+		child_notify(&m->children[CHILD_CONTROL], j, NULL, 0);
+}
+
+void record_refusal(struct monitor *m, const struct refusal *r)
+{
+	char protocol[48];
+	const char *proto = protocol_name(r, protocol);
+	const struct workload *l = workload_by_cgroup(&m->workloads, r->cgroup_id);
+	struct who who = {.session = l ? l->session : "",
+			  .issuer = state_text(l, "issuer"),
+			  .subject = state_text(l, "subject"),
+			  .owner = state_text(l, "owner"),
+			  .role = state_text(l, "role")};
+	struct event_ctx c = {.node = m->cfg->node, .who = l ? &who : NULL, .time_ns = clock_real_ns()};
+	struct process_label p = {r->pid, r->uid, r->comm, r->exe};
+	struct buf event;
+	buf_init(&event, RING_EVENT_MAX);
+	event_refused(&event, &c, proto, &r->dst, NULL, &p, r->reason, r->count);
+	put(m, &event);
+	tell_control(m, l, r, proto);
+}

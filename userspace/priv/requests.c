@@ -1,0 +1,304 @@
+/* The table of requests: who may ask what. Whatever is not in it, or is in it wrongly, ends the peer. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/macro.h"
+#include "identity/identity.h"
+#include "priv/monitor_internal.h"
+
+#define STATE_MAX (32 * 1024)
+
+/* NULL unless the member is a string of 1 to max bytes. */
+static const char *text_of(const json_t *j, const char *key, size_t max)
+{
+	const char *s = json_string_value(json_object_get(j, key));
+	return s && *s && strlen(s) <= max ? s : NULL;
+}
+
+static bool number_of(const json_t *j, const char *key, int64_t *ret)
+{
+	const json_t *v = json_object_get(j, key);
+	if (!json_is_integer(v))
+		return false;
+	*ret = json_integer_value(v);
+	return true;
+}
+
+static bool is_session_name(const char *s)
+{
+	return s && !strncmp(s, "s-", 2) && strlen(s) >= 4 && strlen(s) <= 32 &&
+	       strspn(s + 2, "abcdefghijklmnopqrstuvwxyz0123456789") == strlen(s + 2);
+}
+
+/* control's opaque state, of bounded size. */
+static json_t *state_of(const json_t *in)
+{
+	json_t *state = json_object_get(in, "state");
+	size_t size = json_is_object(state) ? json_dumpb(state, NULL, 0, JSON_COMPACT) : 0;
+	return size && size <= STATE_MAX ? state : NULL;
+}
+
+/* The process that a pidfd stands for, by what the kernel says of the descriptor. */
+static int pid_of_pidfd(int pidfd)
+{
+	char path[64], line[128];
+	int pid = -1;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	FILE *f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Pid: %d", &pid) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return pid;
+}
+
+static bool is_alive(int pidfd)
+{
+	return syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == 0;
+}
+
+static int check_newcomer(struct child *c, struct msg *in, int64_t pid, struct answer *a)
+{
+	if (in->n_fds != 1 || pid <= 1)
+		return ERR_MALFORMED;
+	if (pid_of_pidfd(in->fds[0]) != pid || !is_alive(in->fds[0])) {
+		a->why = "the process is gone";
+		return ERR_NOT_FOUND;
+	}
+	int managed = kernel_pid_is_managed(c->m->kernel, (int)pid);
+	if (managed != 0)
+		a->why = "the process is in a managed cgroup already";
+	return managed > 0 ? ERR_DENIED : managed;
+}
+
+static int on_enrol(struct child *c, struct msg *in, struct answer *a)
+{
+	const char *session = text_of(in->json, "session", 40), *path = text_of(in->json, "cgroup", 4000);
+	json_t *state = state_of(in->json), *foreign = NULL;
+	struct workload *l = NULL;
+	int64_t pid;
+	if (!is_session_name(session) || !state || !number_of(in->json, "pid", &pid) ||
+	    (path && (*path != '/' || strstr(path, "/.."))))
+		return ERR_MALFORMED;
+	int r = check_newcomer(c, in, pid, a);
+	if (r < 0)
+		return r;
+	r = workload_enrol(&c->m->workloads, session, (int)pid, path, state, &l, &foreign);
+	if (foreign) {
+		a->body = json_pack("{so}", "foreign", foreign);
+		a->why = "processes in the cgroup hold sockets from before";
+	}
+	if (r < 0)
+		return r;
+	a->body = json_pack("{sssIsIsI}", "cgroup", l->cgroup, "cgroup_id", (json_int_t)l->cgroup_id, "generation",
+			    (json_int_t)l->generation, "netns", (json_int_t)(l->n_netns ? l->netns[0] : 0));
+	/* The process may have ended while it was moved: its number must not have been another's by then. */
+	if (!path && !is_alive(in->fds[0])) {
+		json_decref(TAKE(a->body));
+		a->why = "the process is gone";
+		r = workload_unenrol(&c->m->workloads, l);
+		return r < 0 ? r : ERR_NOT_FOUND;
+	}
+	return 0;
+}
+
+static int find(struct child *c, struct msg *in, struct workload **ret_l)
+{
+	int64_t id;
+	if (!number_of(in->json, "cgroup_id", &id))
+		return ERR_MALFORMED;
+	struct workload *l = workload_by_cgroup(&c->m->workloads, (uint64_t)id);
+	if (!l)
+		return ERR_NOT_FOUND;
+	*ret_l = l;
+	return 0;
+}
+
+static int on_update(struct child *c, struct msg *in, struct answer *a)
+{
+	struct workload *l;
+	json_t *state = state_of(in->json);
+	int r = state ? find(c, in, &l) : ERR_MALFORMED;
+	(void)a;
+	if (r == 0)
+		workload_update(&c->m->workloads, l, state);
+	return r;
+}
+
+static int on_unenrol(struct child *c, struct msg *in, struct answer *a)
+{
+	struct workload *l;
+	int r = find(c, in, &l);
+	(void)a;
+	return r < 0 ? r : workload_unenrol(&c->m->workloads, l);
+}
+
+static int on_workloads(struct child *c, struct msg *in, struct answer *a)
+{
+	(void)in;
+	json_t *list = workloads_json(&c->m->workloads);
+	_cleanup_(freep) char *text = json_dumps(list, JSON_COMPACT);
+	json_decref(list);
+	return text ? memfd_of(text, strlen(text), &a->fd) : -ENOMEM;
+}
+
+static int on_managed(struct child *c, struct msg *in, struct answer *a)
+{
+	int64_t pid;
+	if (!number_of(in->json, "pid", &pid) || pid <= 0 || pid > INT32_MAX)
+		return ERR_MALFORMED;
+	int r = kernel_pid_is_managed(c->m->kernel, (int)pid);
+	if (r < 0)
+		return r;
+	a->body = json_pack("{sb}", "managed", r > 0);
+	return 0;
+}
+
+static int on_population(struct child *c, struct msg *in, struct answer *a)
+{
+	struct workload *l;
+	int r = find(c, in, &l);
+	if (r < 0)
+		return r;
+	a->body = json_pack("{si}", "n", kernel_cgroup_population(l->cgroup));
+	return 0;
+}
+
+static int on_stats(struct child *c, struct msg *in, struct answer *a)
+{
+	struct workload_stats s;
+	int64_t id;
+	if (!number_of(in->json, "cgroup_id", &id))
+		return ERR_MALFORMED;
+	int r = kernel_stats(c->m->kernel, (uint64_t)id, &s);
+	if (r < 0)
+		return r;
+	a->body = json_pack("{sIsI}", "connects", (json_int_t)s.connects, "refused", (json_int_t)s.refused);
+	return 0;
+}
+
+static int on_open_key(struct child *c, struct msg *in, struct answer *a)
+{
+	const struct config *cfg = c->m->cfg;
+	const char *path = text_of(in->json, "path", 4000);
+	char local[300];
+	if (!path)
+		return ERR_MALFORMED;
+	snprintf(local, sizeof(local), "%s/keys/local.jwks", cfg->state_dir);
+	if (cfg->has_local_issuer && !strcmp(path, local)) {
+		a->fd = openat(c->m->keys_dir_fd, "local.jwks", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		return a->fd < 0 ? -errno : 0;
+	}
+	int r = open_beneath(cfg->key_dirs, cfg->n_key_dirs, path, &a->fd);
+	if (r == ERR_DENIED)
+		a->why = "the key set does not lie in a folder of \"key_dirs\"";
+	return r;
+}
+
+static int on_open_policy(struct child *c, struct msg *in, struct answer *a)
+{
+	(void)in;
+	a->fd = open(c->m->cfg->policy, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	return a->fd < 0 ? -errno : 0;
+}
+
+/* The issuer, the audience and the time are ours to say, whatever the request holds. */
+static int on_mint(struct child *c, struct msg *in, struct answer *a)
+{
+	const struct config *cfg = c->m->cfg;
+	char key[300], jwks[300];
+	json_t *claims = json_object_get(in->json, "claims");
+	struct buf token;
+	void *pkey = NULL;
+	if (!json_is_object(claims))
+		return ERR_MALFORMED;
+	a->why = "the local issuer is off: set \"local_issuer\": {\"enabled\": true}";
+	if (!cfg->has_local_issuer)
+		return ERR_UNSUPPORTED;
+	a->why = NULL;
+	int64_t now = (int64_t)(clock_real_ns() / NS_PER_SEC);
+	json_object_set_new(claims, "iss", json_string(cfg->local_issuer));
+	json_object_set_new(claims, "aud", json_string(cfg->local_audience));
+	json_object_set_new(claims, "iat", json_integer(now));
+	snprintf(key, sizeof(key), "%s/keys/local.key", cfg->state_dir);
+	snprintf(jwks, sizeof(jwks), "%s/keys/local.jwks", cfg->state_dir);
+	_cleanup_(freep) char *text = json_dumps(claims, JSON_COMPACT | JSON_SORT_KEYS);
+	int r = text ? local_key_load(key, jwks, &pkey) : -ENOMEM;
+	if (r < 0)
+		return r;
+	buf_init(&token, TOKEN_MAX + 1);
+	r = token_mint(pkey, span_str(text), &token);
+	local_key_free(pkey);
+	buf_add_u8(&token, 0);
+	if (r == 0)
+		r = buf_err(&token);
+	if (r == 0)
+		a->body = json_pack("{ss}", "token", (const char *)buf_span(&token).p);
+	buf_wipe(&token);
+	return r;
+}
+
+static int on_credential(struct child *c, struct msg *in, struct answer *a)
+{
+	const char *source = text_of(in->json, "source", 4000);
+	return source ? credential_open(c, source, a) : ERR_MALFORMED;
+}
+
+static int on_sign(struct child *c, struct msg *in, struct answer *a)
+{
+	const char *hash = text_of(in->json, "hash", 64);
+	char hex[SIGNATURE_HEX];
+	int64_t seq, time;
+	if (!hash || !number_of(in->json, "seq", &seq) || seq <= 0 || !number_of(in->json, "time", &time))
+		return ERR_MALFORMED;
+	int r = signer_sign(&c->m->signer, c->m->cfg->node, (uint64_t)seq, hash, time, hex);
+	if (r == ERR_DENIED)
+		a->why = "a checkpoint with this or a later sequence number was signed before";
+	if (r < 0)
+		return r;
+	/* Off the store, so that a cut tail or a re-signed store shows. */
+	log_info("checkpoint seq=%lld hash=%s sig=%s", (long long)seq, hash, hex);
+	a->body = json_pack("{ss}", "sig", hex);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	enum child_kind who;
+	int (*answer)(struct child *c, struct msg *in, struct answer *a);
+} requests[] = {
+	{"enrol", CHILD_CONTROL, on_enrol},
+	{"update", CHILD_CONTROL, on_update},
+	{"workloads", CHILD_CONTROL, on_workloads},
+	{"unenrol", CHILD_CONTROL, on_unenrol},
+	{"managed", CHILD_CONTROL, on_managed},
+	{"population", CHILD_CONTROL, on_population},
+	{"stats", CHILD_CONTROL, on_stats},
+	{"open_key", CHILD_CONTROL, on_open_key},
+	{"open_policy", CHILD_CONTROL, on_open_policy},
+	{"mint", CHILD_CONTROL, on_mint},
+	{"credential", CHILD_PROXY, on_credential},
+	{"sign", CHILD_RECORDER, on_sign},
+};
+
+int request_answer(struct child *c, struct msg *in)
+{
+	const char *name = json_string_value(json_object_get(in->json, "t"));
+	struct answer a = {.fd = -1};
+	for (size_t i = 0; name && i < ARRAY_LEN(requests); i++) {
+		if (requests[i].who != c->kind || strcmp(requests[i].name, name))
+			continue;
+		int r = requests[i].answer(c, in, &a);
+		if (r == ERR_MALFORMED)
+			return r;
+		if (!a.is_later)
+			child_answer(c, r, &a);
+		return 0;
+	}
+	return ERR_MALFORMED;
+}

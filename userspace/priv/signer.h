@@ -1,0 +1,23 @@
+/* The node's signing key. The private half is read into memory that neither a fork nor a core dump
+ * takes along, and turned into an OpenSSL key only for the time of one signature. */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define SIGNATURE_HEX 129 /* with NUL */
+
+struct signer {
+	uint8_t *secret; /* 32 bytes at the start of a page of its own */
+	uint64_t last_seq;
+	int dir_fd;      /* borrowed */
+};
+
+/* keys_dir_fd: the folder with node.key (created 0600 if missing), node.pub (PEM) and node.seq. */
+must_check int signer_init(struct signer *s, int keys_dir_fd);
+void signer_done(struct signer *s);
+/* Signs a checkpoint (priv/child.h says which bytes). ERR_DENIED: seq did not rise. The mark is on disk
+ * before the signature leaves. */
+must_check int signer_sign(struct signer *s, const char *node, uint64_t seq, const char *hash, int64_t time,
+			   char ret_hex[SIGNATURE_HEX]);
