@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/* The only header that both worlds include: keys, values and events of the maps. Fixed widths, explicit
+ * padding, sizes asserted. An address is 16 bytes, IPv4 in its v4-mapped form (::ffff:a.b.c.d); ports are
+ * in host order unless the name ends in _be. Raise SHARED_ABI with every change of a layout: maps are
+ * pinned under it, and a new daemon takes over only maps of its own ABI. */
+#pragma once
+
+#include <linux/types.h>
+
+#define SHARED_ABI	1
+#define COMM_LEN	16
+#define EXE_LEN		128
+#define CGROUP_DEPTH	32		   /* how many levels of cgroups are searched for a workload */
+#define HEART_STALE_NS	3000000000ull	   /* connects are refused when the last beat is older */
+#define FLOW_STALE_NS	60000000000ull	   /* an unclaimed flow is swept, and not believed, after this */
+#define LIVE_MAX	8192		   /* redirected sockets of one workload at a time */
+#define EVENTS_PER_SEC	200		   /* refusals of one workload that are told one by one */
+#define EVENTS_BYTES	(1024 * 1024)
+#define DNS_PORT	53
+
+/* workloads[cgroup id]: the managed cgroups. What is inside the managed root without one is refused. */
+struct workload {
+	__u32 generation;
+	__u32 suppressed; /* refusals not told since the last one that was */
+	__u64 connects, refused;
+	__s64 live;	  /* sockets that published a flow and are still open */
+	__u64 window_ns;  /* start of the current second of EVENTS_PER_SEC */
+	__u64 window_n;
+};
+_Static_assert(sizeof(struct workload) == 48, "layout");
+
+/* gates[netns cookie]: where the daemon listens inside that network namespace. None: all is refused. */
+struct gate {
+	__u16 port;
+	__u16 pad[3];
+};
+_Static_assert(sizeof(struct gate) == 8, "layout");
+
+/* dests (LPM): what is declared. bits = 16 + prefix length of net; port_be 0 is any port. */
+struct dest_key {
+	__u32 bits;
+	__u8 port_be[2];
+	__u8 net[16];
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct dest_key) == 24, "layout");
+
+/* flows[key]: who is behind a connection to the gateway. src is the workload's end, dst is ours. */
+struct flow_key {
+	__u64 netns;
+	__u8 src[16], dst[16];
+	__u16 src_port, dst_port;
+	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct flow_key) == 48, "layout");
+
+struct flow_value {
+	__u64 cgroup_id; /* of the workload */
+	__u64 cookie;	 /* of the workload's socket */
+	__u64 at_ns;	 /* CLOCK_MONOTONIC */
+	__u32 generation, pid, uid;
+	__u16 dst_port, pad;
+	__u8 dst[16]; /* what it asked for */
+	char comm[COMM_LEN];
+	char exe[EXE_LEN]; /* last components of the path, NUL-terminated */
+};
+_Static_assert(sizeof(struct flow_value) == 200, "layout");
+
+/* What a managed socket carries from its creation on (socket storage, cloned to accepted children). */
+enum stamp_mode { STAMP_NEW, STAMP_GATE, STAMP_LOCAL };
+struct stamp {
+	__u64 cgroup_id, netns; /* of its creator */
+	__u16 gate_port;	/* STAMP_GATE: where it was sent to */
+	__u8 mode;
+	__u8 is_live; /* counted in workload.live; key is valid */
+	__u32 generation;
+	struct flow_key key;
+	struct flow_value flow;
+	char exe_room[EXE_LEN]; /* so that a component may be read at any offset of flow.exe */
+};
+_Static_assert(sizeof(struct stamp) == 400, "layout");
+
+/* Why something was refused: name, text on record. */
+#define REASON_LIST(X)                                                                             \
+	X(NOT_DECLARED, "not declared")                                                            \
+	X(PROTOCOL, "protocol")                                                                    \
+	X(UDP, "UDP other than DNS")                                                               \
+	X(STALE, "the gateway is not running")                                                     \
+	X(NO_GATE, "no listener in this network namespace")                                        \
+	X(GATE, "the gateway's own port")                                                          \
+	X(NO_WORKLOAD, "no identity bound to this cgroup")                                         \
+	X(FOREIGN_SOCKET, "a socket of another workload")                                          \
+	X(FOREIGN_LISTENER, "a local listener outside the workload")                               \
+	X(DEVICE, "bound to a device")                                                             \
+	X(LIMIT, "too many connections at once")                                                   \
+	X(LISTEN, "listening on the gateway's port")                                               \
+	X(FAMILY, "address family")                                                                \
+	X(FD, "a socket received from outside the workload")
+
+enum reason {
+#define X(name, text) REASON_##name,
+	REASON_LIST(X)
+#undef X
+		REASON_COUNT
+};
+
+/* events (ring buffer): one refusal. */
+struct refusal_event {
+	__u64 cgroup_id; /* of the workload; of the task's own cgroup if there is none */
+	__u32 pid, uid;
+	__u32 suppressed;
+	__u16 dst_port, protocol;
+	__u8 dst[16];
+	__u8 family, type, reason, has_dst;
+	__u32 pad;
+	char comm[COMM_LEN];
+	char exe[EXE_LEN];
+	char exe_room[EXE_LEN];
+};
+_Static_assert(sizeof(struct refusal_event) == 320, "layout");

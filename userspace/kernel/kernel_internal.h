@@ -1,0 +1,64 @@
+/* Between the files of this folder only. */
+#pragma once
+
+#include "kernel/kernel.h"
+
+struct ring_buffer;
+struct sluice_bpf;
+struct guard_lsm_bpf;
+struct fold;
+
+struct kernel {
+	char *instance;
+	char *cgroup_mount; /* the cgroup2 mount point */
+	char *root;	    /* <cgroup2>/<instance>, the managed root */
+	uint64_t root_id;
+	char *pins;	    /* <bpffs>/<instance> */
+	int lock_fd;	    /* on pins: one daemon an instance */
+	struct sluice_bpf *skel;
+	volatile uint64_t *heart;
+	unsigned beats;
+	uint64_t *gates; /* netns cookies that this process listens in */
+	int n_gates;
+	struct ring_buffer *ring;
+	struct fold *fold;
+	int events_fd, fold_timer_fd;
+};
+
+/* Where a function can say why: at most why_size bytes; why may be NULL. */
+struct why {
+	char *text;
+	size_t size;
+};
+int why_say(struct why *why, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* pins.c: the folders on bpffs, and the links. Errors with the reason in why. */
+must_check int pins_open(struct kernel *k, const char *bpffs, struct why *why);
+must_check int pins_set_maps(struct kernel *k);
+/* Attaches every program to the cgroup, or replaces what a former daemon attached there. */
+must_check int pins_attach(struct kernel *k, const char *cgroup, uint64_t cgroup_id, struct why *why);
+/* The links of one cgroup are taken off. */
+void pins_detach(struct kernel *k, uint64_t cgroup_id);
+/* Brings the links of all attached cgroups up to this program version; removes those of cgroups that
+ * are gone. */
+must_check int pins_adopt(struct kernel *k, struct why *why);
+void pins_remove_all(struct kernel *k);
+
+/* cgroup.c */
+must_check int cgroup_find_mount(char **ret_path);
+/* The path of the process's cgroup under the mount, malloc'd; ERR_NOT_FOUND if it cannot be seen. */
+must_check int cgroup_of_pid(const struct kernel *k, int pid, char **ret_path);
+/* Calls on_pid for every process in the cgroup and below, until one returns non-zero, which is returned. */
+int cgroup_each_pid(const char *path, int (*on_pid)(void *ctx, int pid), void *ctx);
+
+/* events.c */
+must_check int events_open(struct kernel *k);
+void events_close(struct kernel *k);
+
+/* foreign.c: appends {"pid","fd","what"} for each socket of the processes in the cgroup that would work
+ * without having been made under the programs: everything but Unix and netlink sockets. */
+must_check int foreign_scan(const char *cgroup, json_t *list);
+
+/* probe.c: what the one object needs to know before it is loaded. */
+bool probe_has_set_retval(void);
+bool probe_has_task_read(void);

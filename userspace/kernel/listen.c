@@ -1,0 +1,215 @@
+/* Listeners inside a workload's network namespace. setns() is per thread: a helper thread enters, opens
+ * and ends; the descriptors stay, and the daemon's own threads never leave home. */
+#include "kernel/kernel_internal.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "base/macro.h"
+#include "bpf/shared.h"
+#include "sluice.skel.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+/* Privileged ports outside every NodePort and ephemeral range: an agent without CAP_NET_BIND_SERVICE
+ * cannot even try. */
+#define PORT_FIRST 900
+#define PORT_LAST  1023
+#define BACKLOG	   4096
+
+enum { TCP4, TCP6, UDP4, UDP6 };
+static const struct {
+	int family, type;
+} kinds[LISTEN_FDS] = {
+	[TCP4] = {AF_INET, SOCK_STREAM},
+	[TCP6] = {AF_INET6, SOCK_STREAM},
+	[UDP4] = {AF_INET, SOCK_DGRAM},
+	[UDP6] = {AF_INET6, SOCK_DGRAM},
+};
+
+static int bring_lo_up(void)
+{
+	struct ifreq r = {.ifr_name = "lo"};
+	_cleanup_(closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &r) < 0)
+		return -errno;
+	if (r.ifr_flags & IFF_UP)
+		return 0;
+	r.ifr_flags |= IFF_UP;
+	return ioctl(fd, SIOCSIFFLAGS, &r) < 0 ? -errno : 0;
+}
+
+static socklen_t loopback(int family, uint16_t port, struct sockaddr_storage *ret)
+{
+	struct addr a = {.port = port};
+	if (family == AF_INET) {
+		static const uint8_t v4[16] = {[10] = 0xff, 0xff, 127, 0, 0, 1};
+		memcpy(a.ip, v4, 16);
+	} else {
+		a.ip[15] = 1;
+	}
+	return addr_to_sockaddr(&a, ret);
+}
+
+/* A descriptor or a negative errno. No SO_REUSEPORT: nobody may share the port with us. */
+static int open_one(int kind, uint16_t port)
+{
+	struct sockaddr_storage sa;
+	int on = 1;
+	socklen_t len = loopback(kinds[kind].family, port, &sa);
+	_cleanup_(closep) int fd = socket(kinds[kind].family,
+					  kinds[kind].type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (kinds[kind].family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		return -errno;
+	if (kinds[kind].type == SOCK_STREAM &&
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&sa, len) < 0)
+		return -errno;
+	if (kinds[kind].type == SOCK_STREAM && listen(fd, BACKLOG) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+static bool has_no_family(int kind, int err)
+{
+	return kinds[kind].family == AF_INET6 && (err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL);
+}
+
+static void close_all(int fds[LISTEN_FDS])
+{
+	for (int i = 0; i < LISTEN_FDS; i++) {
+		closep(&fds[i]);
+		fds[i] = -1;
+	}
+}
+
+/* All four on this port, or none. */
+static int open_port(uint16_t port, int fds[LISTEN_FDS])
+{
+	for (int i = 0; i < LISTEN_FDS; i++)
+		fds[i] = -1;
+	for (int i = 0; i < LISTEN_FDS; i++) {
+		int fd = open_one(i, port);
+		if (fd < 0 && !has_no_family(i, fd)) {
+			close_all(fds);
+			return fd;
+		}
+		fds[i] = MAX(fd, -1);
+	}
+	return 0;
+}
+
+static int open_first_free(struct listeners *l)
+{
+	int err = -EADDRINUSE;
+	for (uint16_t port = PORT_FIRST; port <= PORT_LAST && err == -EADDRINUSE; port++) {
+		err = open_port(port, l->fds);
+		l->port = port;
+	}
+	return err;
+}
+
+struct visit {
+	struct kernel *k;
+	int netns_fd;
+	struct listeners l;
+	int err;
+};
+
+static bool has_gate(const struct kernel *k, uint64_t netns)
+{
+	for (int i = 0; i < k->n_gates; i++)
+		if (k->gates[i] == netns)
+			return true;
+	return false;
+}
+
+static int read_cookie(uint64_t *ret)
+{
+	socklen_t len = sizeof(*ret);
+	_cleanup_(closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret, &len) < 0 ? -errno : 0;
+}
+
+static int open_inside(struct visit *v)
+{
+	if (setns(v->netns_fd, CLONE_NEWNET) < 0)
+		return -errno;
+	int err = bring_lo_up();
+	if (!err)
+		err = read_cookie(&v->l.netns_cookie);
+	if (err)
+		return err;
+	return has_gate(v->k, v->l.netns_cookie) ? ERR_EXISTS : open_first_free(&v->l);
+}
+
+static void *visit_main(void *arg)
+{
+	struct visit *v = arg;
+	v->err = open_inside(v);
+	return NULL;
+}
+
+static int remember_gate(struct kernel *k, const struct listeners *l)
+{
+	struct gate g = {.port = l->port};
+	uint64_t *gates = realloc(k->gates, (size_t)(k->n_gates + 1) * sizeof(*gates));
+	if (!gates)
+		return -ENOMEM;
+	k->gates = gates;
+	int err = bpf_map_update_elem(bpf_map__fd(k->skel->maps.gates), &l->netns_cookie, &g, BPF_ANY);
+	if (!err)
+		k->gates[k->n_gates++] = l->netns_cookie;
+	return err;
+}
+
+int kernel_listen(struct kernel *k, int pid, struct listeners *ret_l)
+{
+	struct visit v = {.k = k, .l.fds = {-1, -1, -1, -1}};
+	char path[64];
+	pthread_t t;
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	v.netns_fd = fd;
+	int err = pthread_create(&t, NULL, visit_main, &v);
+	if (err)
+		return -err;
+	pthread_join(t, NULL);
+	if (!v.err) {
+		v.err = remember_gate(k, &v.l);
+		if (v.err)
+			close_all(v.l.fds);
+	}
+	if (!v.err || v.err == ERR_EXISTS)
+		*ret_l = v.l;
+	return v.err;
+}
+
+void kernel_unlisten(struct kernel *k, uint64_t netns_cookie)
+{
+	bpf_map_delete_elem(bpf_map__fd(k->skel->maps.gates), &netns_cookie);
+	for (int i = 0; i < k->n_gates; i++)
+		if (k->gates[i] == netns_cookie) {
+			k->gates[i] = k->gates[--k->n_gates];
+			return;
+		}
+}
