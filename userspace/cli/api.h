@@ -1,5 +1,18 @@
 /* The daemon's admin API as the command line uses it: HTTP over its Unix socket. Errors of the
- * daemon are {"error": "text", "remedy": "text"}. */
+ * daemon are {"error": "text", "remedy": "text"}. Times are Unix seconds.
+ *
+ * POST /v1/sessions          {token, role?, command: [..]} for the peer itself, or {token, role?, cgroup}
+ *                            -> 201 {session, cgroup, role, subject, owner, expires}; an error may hold
+ *                            "foreign": [{pid, fd, what}], sockets from before the cgroup was managed
+ * POST /v1/sessions/ID/renew  {token} -> {session, expires}
+ * POST /v1/sessions/ID/revoke {reason}
+ * POST /v1/sessions/ID/end    {exit_code} -> the summary
+ * GET  /v1/sessions/ID        the summary: {session, ops, denied, denied_rules: {rule: n},
+ *                            refused: [{proto, host, name?, port, count}]}
+ * GET  /v1/status            {node, version, policy, workloads: [{session, subject, owner, role, expires,
+ *                            cgroup, processes, flows, ops, ops_per_second, denied}]}
+ * GET  /v1/doctor            {features: [{feature, have, need, cost, remedy}]}
+ * POST /v1/tokens            {sub, groups: [..], owner?, ttl (seconds), aud?} -> 201 {token} */
 #pragma once
 
 #include <jansson.h>

@@ -1,10 +1,10 @@
 /* sluice: the command line. */
 #include "cli/cli.h"
 
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "base/macro.h"
 #include "cli/api.h"
@@ -26,9 +26,10 @@ static const struct command commands[] = {
 	 "  -o FILE              write it there (mode 0600, replaced at once) instead of stdout\n"
 	 "  --user U             give FILE to this user\n"},
 	{"run", cmd_run, "run a command as a workload, bound to a token's identity",
-	 "--token-file T [--role R] -- CMD [ARG...]\n"
+	 "--token-file T [--role R] [--quiet] -- CMD [ARG...]\n"
 	 "  --token-file T       the token; watched, and renewed when it is replaced\n"
 	 "  --role R             which role, where the token's groups give several\n"
+	 "  -q, --quiet          no line about what happened at the end\n"
 	 "  exit code: CMD's; 128+n if signal n ended it; 127, 126 if it could not be run; 125 sluice\n"},
 	{"attach", cmd_attach, "enrol a cgroup that is there already",
 	 "--cgroup PATH --token-file T [--role R]\n"
@@ -175,6 +176,7 @@ static int take_shared(int argc, char **argv, bool *ret_help)
 int main(int argc, char **argv)
 {
 	bool wants_help = false;
+	prctl(PR_SET_DUMPABLE, 0); /* tokens and passwords pass through here: no core dump */
 	argc = take_shared(argc, argv, &wants_help);
 	if (argc < 0) {
 		cli_error("--socket needs a path");
@@ -194,6 +196,5 @@ int main(int argc, char **argv)
 		print_usage(stdout, c);
 		return 0;
 	}
-	signal(SIGPIPE, SIG_DFL);
 	return c->run(argc - 1, argv + 1);
 }
