@@ -1,0 +1,387 @@
+/* The server's messages: which of the sent ones each answers, and what follows from it. What answers
+ * nothing that was sent ends the flow. PostgreSQL documentation, "Message Flow". */
+#include "proto/postgres/answer.h"
+
+#include <errno.h>
+
+#include "base/macro.h"
+
+#define HEAD_SMALL  (64 * 1024)
+#define HEAD_TEXT   (16 * 1024)
+#define HEAD_ROWS   (64 * 1024)
+#define HEAD_COLUMNS (256 * 1024)
+
+#define K(kind) (1u << TRACK_##kind)
+#define RUNS    (K(QUERY) | K(EXECUTE))
+#define ENDS    (K(QUERY) | K(SYNC) | K(CALL))
+#define DESCRIBES (K(DESCRIBE_STMT) | K(DESCRIBE_PORTAL))
+#define ANY     0xffffu
+
+struct answer {
+	struct pg *pg;
+	struct track *t; /* what it answers; NULL: nothing */
+	struct span head;
+	struct sink *out;
+	enum verdict verdict;
+};
+
+struct answer_msg {
+	uint32_t kinds;     /* what it may answer; 0: it comes at any time */
+	int head;           /* bytes that are looked at */
+	bool is_whole;      /* and there may be no more */
+	bool is_for_rows;   /* looked at only where rows are wanted */
+	int (*on)(struct answer *a);
+};
+
+static struct track *answered(struct tracks *q)
+{
+	struct track *t;
+	while ((t = tracks_head(q)) && (t->kind == TRACK_COPY_END || t->kind == TRACK_GONE))
+		tracks_pop(q);
+	return t;
+}
+
+static int on_parsed(struct answer *a)
+{
+	struct track *t = a->t;
+	struct op_result r = {0};
+	if (t->name) {
+		t->name->is_live = true;
+		names_remove_older(&a->pg->stmts, name_key(t->name), t->name->seq);
+	}
+	if (t->op_id)
+		a->out->ops->result(a->out, t->op_id, &r);
+	tracks_pop(&a->pg->tracks);
+	return 0;
+}
+
+static int on_bound(struct answer *a)
+{
+	struct name *portal = a->t->name;
+	portal->is_live = true;
+	names_remove_older(&a->pg->portals, name_key(portal), portal->seq);
+	tracks_pop(&a->pg->tracks);
+	return 0;
+}
+
+static int on_closed(struct answer *a)
+{
+	struct track *t = a->t;
+	if (t->name)
+		names_remove_older(t->kind == TRACK_CLOSE_STMT ? &a->pg->stmts : &a->pg->portals,
+				   name_key(t->name), t->seq);
+	tracks_pop(&a->pg->tracks);
+	return 0;
+}
+
+static int on_parameters(struct answer *a)
+{
+	if (a->t->step)
+		return ERR_STATE;
+	a->t->step = 1;
+	return 0;
+}
+
+static int on_described(struct answer *a)
+{
+	struct track *t = a->t;
+	if (t->kind == TRACK_DESCRIBE_STMT && !t->step)
+		return ERR_STATE;
+	if (a->pg->env.wants_rows)
+		rows_described(a->pg, t, a->head, a->out);
+	if (t->kind != TRACK_QUERY)
+		tracks_pop(&a->pg->tracks);
+	return 0;
+}
+
+static int on_row(struct answer *a)
+{
+	if (a->pg->env.wants_rows)
+		rows_data(a->pg, a->t, a->head, a->out);
+	return 0;
+}
+
+/* CopyData of the server. */
+static int on_copy_data(struct answer *a)
+{
+	if (!a->pg->copy.is_out)
+		return ERR_STATE;
+	if (a->pg->env.wants_rows)
+		rows_copy(a->t, a->head, a->out);
+	return 0;
+}
+
+static int on_copy_out(struct answer *a)
+{
+	a->pg->copy.is_out = true;
+	return 0;
+}
+
+static int on_copy_out_end(struct answer *a)
+{
+	bool was_out = a->pg->copy.is_out;
+	a->pg->copy.is_out = false;
+	return was_out ? 0 : ERR_STATE;
+}
+
+/* The server reads CopyData now. What the client has sent on behind it, up to the end of the data, the
+ * server ignores: Syncs, that is. */
+static int on_copy_in(struct answer *a)
+{
+	struct tracks *q = &a->pg->tracks;
+	struct copy_in *copy = &a->pg->copy;
+	*copy = (struct copy_in){.is_open = true, .has_data = copy->has_data};
+	for (int i = 1; i < q->n && !copy->is_done_sent; i++) {
+		struct track *t = tracks_at(q, i);
+		copy->is_done_sent = t->kind == TRACK_COPY_END;
+		if (t->kind == TRACK_COPY_END || t->kind == TRACK_SYNC)
+			track_forget(q, t);
+	}
+	if (a->t->kind == TRACK_EXECUTE)
+		a->pg->in_segment = true;
+	return 0;
+}
+
+/* COPY has ended, one way or the other. A Sync that came in the midst of its data was kept back: the
+ * server would have ignored it, but not if the COPY failed before. */
+static int end_copy(struct answer *a, bool has_failed)
+{
+	struct copy_in was = a->pg->copy;
+	a->pg->copy = (struct copy_in){0};
+	if (!has_failed || !was.is_sync_late || a->t->kind != TRACK_EXECUTE || was.is_done_sent)
+		return 0;
+	return pg_send_sync(a->pg, a->out);
+}
+
+static void execute_completed(struct answer *a, const char *tag)
+{
+	struct name *portal = a->t->name;
+	uint64_t rows = tag ? msg_tag_rows(tag) : 0;
+	struct op_result r = {.rows = rows, .tag = tag};
+	if (portal) {
+		portal->rows += rows;
+		portal_end(portal, tag, NULL, a->out);
+	} else if (a->t->op_id) {
+		a->out->ops->result(a->out, a->t->op_id, &r);
+	}
+}
+
+static int completed(struct answer *a, const char *tag)
+{
+	struct pg *pg = a->pg;
+	struct track *t = a->t;
+	int err = end_copy(a, false);
+	if (t->kind == TRACK_EXECUTE) {
+		execute_completed(a, tag);
+		if (!err && tag)
+			err = effects_of_execute(pg, t, tag);
+		tracks_pop(&pg->tracks);
+		return err;
+	}
+	if (!tag)
+		return err;
+	t->rows += msg_tag_rows(tag);
+	size_t len = MIN(strlen(tag), sizeof(pg->answer_tag) - 1);
+	memcpy(pg->answer_tag, tag, len);
+	pg->answer_tag[len] = 0;
+	return err ? err : effects_of_query(pg, t, tag);
+}
+
+static int on_complete(struct answer *a)
+{
+	struct cur c = cur_of(a->head);
+	struct span tag = cur_cstr(&c);
+	return cur_err(&c) ? ERR_MALFORMED : completed(a, (const char *)tag.p);
+}
+
+static int on_empty(struct answer *a)
+{
+	return completed(a, NULL);
+}
+
+static int on_suspended(struct answer *a)
+{
+	tracks_pop(&a->pg->tracks);
+	return 0;
+}
+
+/* ---- ErrorResponse ---- */
+
+/* What a message that will never be answered leaves behind. cause: the error, NULL if it was skipped. */
+static void abandon(struct answer *a, struct track *t, const struct op_result *cause)
+{
+	static const struct op_result skipped = {
+		.error = "skipped: something before it in the pipeline failed"};
+	struct pg *pg = a->pg;
+	struct op_result r = cause ? *cause : skipped;
+	bool is_portal = t->kind == TRACK_BIND || t->kind == TRACK_EXECUTE;
+	if (t->kind == TRACK_QUERY) {
+		names_unmark(&pg->stmts, (struct span){0}, t->seq);
+		names_unmark(&pg->portals, (struct span){0}, t->seq);
+	}
+	if (is_portal && t->name)
+		portal_end(t->name, NULL, &r, a->out);
+	else if (t->op_id)
+		a->out->ops->result(a->out, t->op_id, &r);
+	if (t->kind == TRACK_PARSE || (t->kind == TRACK_BIND && t->name)) {
+		struct names *table = t->kind == TRACK_PARSE ? &pg->stmts : &pg->portals;
+		if (cause && (!t->name->key_len || t->kind == TRACK_BIND))
+			names_remove_older(table, name_key(t->name), t->name->seq);
+		names_remove(table, t->name);
+	}
+	if ((t->kind == TRACK_CLOSE_STMT || t->kind == TRACK_CLOSE_PORTAL) && t->name)
+		names_unmark(t->kind == TRACK_CLOSE_STMT ? &pg->stmts : &pg->portals, name_key(t->name), t->seq);
+}
+
+/* The server ignores what follows, to the next Sync: if that is not sent yet, we do. */
+static void fail_pipeline(struct answer *a, const struct op_result *cause)
+{
+	struct pg *pg = a->pg;
+	abandon(a, a->t, cause);
+	tracks_pop(&pg->tracks);
+	struct track *t;
+	while ((t = tracks_head(&pg->tracks)) && t->kind != TRACK_SYNC) {
+		abandon(a, t, NULL);
+		tracks_pop(&pg->tracks);
+	}
+	if (t)
+		return;
+	pg->discards = true;
+	extended_forget(pg);
+}
+
+static void say_refusal(struct answer *a)
+{
+	if (!a->t->refusal)
+		return;
+	server_flush(a->pg, a->out);
+	buf_add_span(a->out->to[TO_CLIENT], buf_span(a->t->refusal));
+	a->verdict = ANSWER_DROP;
+}
+
+static int on_error(struct answer *a)
+{
+	struct pg *pg = a->pg;
+	struct msg_error_read e;
+	msg_read_error(a->head, &e);
+	struct op_result r = {.sqlstate = e.sqlstate, .error = e.message, .rows = a->t ? a->t->rows : 0};
+	pg->session.had_error = true;
+	if (strcmp(e.severity, "ERROR")) { /* FATAL, PANIC: the session is over, whatever was asked */
+		if (a->t && a->t->op_id && !a->t->has_failed)
+			a->out->ops->result(a->out, a->t->op_id, &r);
+		pg->is_fatal = true;
+		return 0;
+	}
+	if (!a->t || a->t->kind == TRACK_COPY_END)
+		return ERR_STATE;
+	say_refusal(a);
+	int err = end_copy(a, true);
+	if (!(ENDS & 1u << a->t->kind)) {
+		fail_pipeline(a, &r);
+		return err;
+	}
+	if (a->t->op_id && !a->t->has_failed)
+		a->out->ops->result(a->out, a->t->op_id, &r);
+	a->t->has_failed = true;
+	return err;
+}
+
+/* ---- ReadyForQuery ---- */
+
+static void query_ended(struct answer *a)
+{
+	struct track *t = a->t;
+	struct pg *pg = a->pg;
+	struct op_result r = {.rows = t->rows, .tag = pg->answer_tag[0] ? pg->answer_tag : NULL};
+	if (t->kind == TRACK_QUERY) {
+		names_remove_older(&pg->stmts, (struct span){0}, t->seq);
+		names_remove_older(&pg->portals, (struct span){0}, t->seq);
+	}
+	if (t->op_id && !t->has_failed)
+		a->out->ops->result(a->out, t->op_id, &r);
+	pg->answer_tag[0] = 0;
+}
+
+static int on_ready(struct answer *a)
+{
+	struct pg *pg = a->pg;
+	char status = a->head.len == 1 ? (char)a->head.p[0] : 0;
+	if (status != 'I' && status != 'T' && status != 'E')
+		return ERR_MALFORMED;
+	if (pg->copy.is_open || pg->copy.is_out || (a->t->is_poison && !a->t->has_failed))
+		return ERR_STATE;
+	uint64_t seq = a->t->seq;
+	query_ended(a);
+	session_ready(&pg->session, status);
+	tracks_pop(&pg->tracks);
+	if (status != 'I')
+		return 0;
+	names_clear(&pg->portals, seq, false);
+	if (!answered(&pg->tracks))
+		pg->wrote_in_tx = false;
+	return 0;
+}
+
+static int on_parameter(struct answer *a)
+{
+	struct cur c = cur_of(a->head);
+	struct span name = cur_cstr(&c), value = cur_cstr(&c);
+	if (cur_err(&c) || cur_left(&c))
+		return ERR_MALFORMED;
+	session_parameter(&a->pg->session, name, value);
+	return 0;
+}
+
+static int on_passed(struct answer *a)
+{
+	(void)a;
+	return 0;
+}
+
+/* An empty slot is a message that the server may not send: CopyBothResponse, authentication, ... */
+static const struct answer_msg messages[256] = {
+	['1'] = {K(PARSE), HEAD_SMALL, .is_whole = true, .on = on_parsed},
+	['2'] = {K(BIND), HEAD_SMALL, .is_whole = true, .on = on_bound},
+	['3'] = {K(CLOSE_STMT) | K(CLOSE_PORTAL), HEAD_SMALL, .is_whole = true, .on = on_closed},
+	['t'] = {K(DESCRIBE_STMT), 0, .on = on_parameters},
+	['T'] = {DESCRIBES | K(QUERY), HEAD_COLUMNS, .is_for_rows = true, .on = on_described},
+	['n'] = {DESCRIBES, HEAD_SMALL, .is_whole = true, .on = on_described},
+	['D'] = {RUNS, HEAD_ROWS, .is_for_rows = true, .on = on_row},
+	['C'] = {RUNS, HEAD_SMALL, .is_whole = true, .on = on_complete},
+	['I'] = {RUNS, HEAD_SMALL, .is_whole = true, .on = on_empty},
+	['s'] = {K(EXECUTE), HEAD_SMALL, .is_whole = true, .on = on_suspended},
+	['G'] = {RUNS, HEAD_SMALL, .is_whole = true, .on = on_copy_in},
+	['H'] = {RUNS, HEAD_SMALL, .is_whole = true, .on = on_copy_out},
+	['d'] = {RUNS, HEAD_ROWS, .is_for_rows = true, .on = on_copy_data},
+	['c'] = {RUNS, HEAD_SMALL, .is_whole = true, .on = on_copy_out_end},
+	['V'] = {K(CALL), 0, .on = on_passed},
+	['Z'] = {ENDS, HEAD_SMALL, .is_whole = true, .on = on_ready},
+	['E'] = {ANY, HEAD_TEXT, .on = on_error},
+	['N'] = {0, 0, .on = on_passed},
+	['A'] = {0, 0, .on = on_passed},
+	['S'] = {0, HEAD_SMALL, .is_whole = true, .on = on_parameter},
+};
+
+int answer_head(const struct pg *pg, uint8_t type, bool *ret_whole)
+{
+	const struct answer_msg *m = &messages[type];
+	if (!m->on)
+		return -1;
+	*ret_whole = m->is_whole;
+	return m->is_for_rows && !pg->env.wants_rows ? 0 : m->head;
+}
+
+int answer_take(struct pg *pg, uint8_t type, struct span head, struct sink *out, enum verdict *ret_v)
+{
+	const struct answer_msg *m = &messages[type];
+	struct answer a = {.pg = pg, .head = head, .out = out, .t = answered(&pg->tracks)};
+	if (m->kinds && m->kinds != ANY) {
+		if (!a.t || !(m->kinds & 1u << a.t->kind))
+			return ERR_STATE;
+		if (a.t->is_poison && type != 'Z')
+			return ERR_STATE;
+	}
+	int err = m->on(&a);
+	*ret_v = a.verdict;
+	return err;
+}

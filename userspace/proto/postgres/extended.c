@@ -1,0 +1,421 @@
+/* Parse, Bind, Describe, Execute, Close, Flush, Sync. Parse is decided before the server sees it, with
+ * its Bind where that follows at once; Bind is decided each time, with its values: a function that is
+ * declared immutable runs when the plan is made. PostgreSQL documentation, "Extended Query". */
+#include "proto/postgres/work.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/macro.h"
+
+static const struct msg_error too_many = {
+	.severity = "ERROR", .sqlstate = "54000",
+	.message = "too many prepared statements or portals, or too much text in them",
+	.hint = "Close what is not used any more (DEALLOCATE).",
+};
+
+static int send_extended(struct pg *pg, uint8_t type, struct span body, struct track t, struct sink *out)
+{
+	msg_add(out->to[TO_SERVER], type, body);
+	pg->in_segment = pg->is_unflushed = true;
+	return pg_track(pg, t);
+}
+
+/* ---- Parse ---- */
+
+void extended_forget(struct pg *pg)
+{
+	struct deferred *d = &pg->deferred;
+	if (!d->name)
+		return;
+	names_remove(&pg->stmts, d->name);
+	name_unref(TAKE(d->name));
+	buf_done(&d->body);
+}
+
+static int send_deferred(struct pg *pg, uint64_t op_id, struct sink *out)
+{
+	struct deferred *d = &pg->deferred;
+	if (!d->name)
+		return 0;
+	struct track t = {.kind = TRACK_PARSE, .seq = d->name->seq, .op_id = op_id, .name = TAKE(d->name)};
+	int err = send_extended(pg, 'P', buf_span(&d->body), t, out);
+	buf_done(&d->body);
+	return err;
+}
+
+bool extended_is_bind_of_deferred(const struct pg *pg, struct span body)
+{
+	struct cur c = cur_of(body);
+	(void)cur_cstr(&c);
+	struct span statement = cur_cstr(&c);
+	return pg->deferred.name && !cur_err(&c) && names_find(&pg->stmts, statement) == pg->deferred.name;
+}
+
+static int parse_decided(struct pg *pg, const struct decision *d, struct sink *out)
+{
+	char detail[80];
+	if (!decision_passes(d)) {
+		struct msg_error e = refuse_words(d, detail);
+		extended_forget(pg);
+		return pg->discards ? 0 : refuse_extended(pg, &e, out);
+	}
+	if (!pg->discards && pg->deferred.name)
+		return send_deferred(pg, pg->deciding.op.id, out);
+	extended_forget(pg);
+	op_skipped(pg->deciding.op.id, out);
+	return 0;
+}
+
+int extended_settle(struct pg *pg, struct sink *out)
+{
+	if (!pg->deferred.name)
+		return 0;
+	op_begin(pg);
+	struct prepared *p = pg->deciding.stmt = prepared_ref(pg->deferred.name->stmt);
+	pg->deciding.is_settling = true;
+	int err = op_build(pg, span_of(p->text, p->len), p->entry ? sql_entry_result(p->entry) : NULL,
+			   p->index, p->why, out);
+	if (err)
+		return err;
+	pg->deciding.op.tag = "PREPARE";
+	pg->deciding.op.is_write = pg->deciding.op.is_permanent = false; /* nothing runs yet */
+	return op_decide(pg, out, parse_decided);
+}
+
+static int defer(struct pg *pg, struct span name, struct span text, const struct reading *r, struct sink *out)
+{
+	const struct sql_result *result = r->entry ? sql_entry_result(r->entry) : NULL;
+	struct prepared *p = prepared_new(text, r->entry, result && !result->n_stmts ? -1 : 0);
+	struct name *n;
+	if (!p)
+		return -ENOMEM;
+	op_stamp(pg, p, r->why);
+	int err = names_add(&pg->stmts, name, p, ++pg->last_seq, &n);
+	prepared_unref(p);
+	if (err)
+		return err == ERR_LIMIT ? refuse_extended(pg, &too_many, out) : err;
+	n->segment = pg->segment;
+	pg->deferred.name = name_ref(n);
+	struct buf spare = pg->deferred.body;
+	pg->deferred.body = pg->client.body;
+	pg->client.body = spare;
+	return 0;
+}
+
+static int parse_read(struct pg *pg, struct span name, struct span text, struct reading *r, struct sink *out)
+{
+	static const struct msg_error several = {
+		.severity = "ERROR", .sqlstate = "42601",
+		.message = "cannot insert multiple commands into a prepared statement",
+	};
+	if (reading_is_refused(pg, r)) {
+		struct msg_error e = refuse_syntax(sql_entry_result(r->entry));
+		return refuse_extended(pg, &e, out);
+	}
+	if (r->entry && sql_entry_result(r->entry)->n_stmts > 1)
+		return refuse_extended(pg, &several, out);
+	return defer(pg, name, text, r, out);
+}
+
+int on_parse(struct pg *pg, struct span body, struct sink *out)
+{
+	struct cur c = cur_of(body);
+	struct span name = cur_cstr(&c), text = cur_cstr(&c);
+	size_t n_types = cur_u16(&c);
+	struct sql_session view;
+	struct reading r;
+	(void)cur_bytes(&c, n_types * 4);
+	if (cur_err(&c) || cur_left(&c))
+		return ERR_MALFORMED;
+	session_view(&pg->session, &view);
+	int err = op_read(pg, text, &view, out, &r);
+	if (err)
+		return err;
+	err = parse_read(pg, name, text, &r, out);
+	if (r.entry)
+		sql_entry_unref(r.entry);
+	return err;
+}
+
+/* ---- Bind ---- */
+
+static int keep_formats(const struct pg *pg, struct name *portal)
+{
+	struct span codes = pg->deciding.bind.result_formats;
+	int n = (int)(codes.len / 2);
+	if (!pg->env.wants_rows || !n)
+		return 0;
+	portal->formats = calloc((size_t)n, sizeof(*portal->formats));
+	if (!portal->formats)
+		return -ENOMEM;
+	portal->n_formats = n;
+	for (int i = 0; i < n; i++)
+		portal->formats[i] = codes.p[2 * i + 1];
+	return 0;
+}
+
+static int send_bind(struct pg *pg, struct sink *out)
+{
+	struct deciding *d = &pg->deciding;
+	struct track t = {.kind = TRACK_BIND, .op_id = d->op.id, .seq = ++pg->last_seq};
+	struct name *portal;
+	int err = names_add(&pg->portals, d->bind.portal, d->stmt, t.seq, &portal);
+	if (err == ERR_LIMIT) {
+		op_skipped(d->op.id, out);
+		return refuse_extended(pg, &too_many, out);
+	}
+	if (err)
+		return err;
+	portal->segment = pg->segment;
+	portal->op_id = d->op.id;
+	portal->names_version = pg->names_version;
+	t.name = name_ref(portal);
+	op_accepted(pg);
+	err = send_extended(pg, 'B', buf_span(&pg->client.body), t, out);
+	return err ? err : keep_formats(pg, portal);
+}
+
+static int bind_decided(struct pg *pg, const struct decision *d, struct sink *out)
+{
+	char detail[80];
+	if (!decision_passes(d)) {
+		struct msg_error e = refuse_words(d, detail);
+		extended_forget(pg);
+		return pg->discards ? 0 : refuse_extended(pg, &e, out);
+	}
+	if (pg->discards) {
+		extended_forget(pg);
+		op_skipped(pg->deciding.op.id, out);
+		return 0;
+	}
+	int err = send_deferred(pg, 0, out);
+	return err ? err : send_bind(pg, out);
+}
+
+/* The statement of a Bind; one that nobody saw being prepared only where a rule lets that pass. */
+static int find_statement(struct pg *pg, struct span name, struct sink *out, struct prepared **ret_p)
+{
+	struct name *n = names_find(&pg->stmts, name);
+	if (n && name_is_open(pg, n))
+		return PG_WAIT;
+	if (n) {
+		*ret_p = prepared_ref(n->stmt);
+		return op_refresh(pg, n->stmt, out);
+	}
+	*ret_p = pg->env.is_opaque_allowed ? prepared_new((struct span){0}, NULL, -1) : NULL;
+	if (!*ret_p)
+		return pg->env.is_opaque_allowed ? -ENOMEM : 0;
+	(*ret_p)->why = "the statement was not prepared through the gateway";
+	return 0;
+}
+
+int on_bind(struct pg *pg, struct span body, struct sink *out)
+{
+	struct deciding *d = &pg->deciding;
+	op_begin(pg);
+	int err = msg_read_bind(body, &pg->arena, &d->bind);
+	if (!err)
+		err = find_statement(pg, d->bind.statement, out, &d->stmt);
+	if (err)
+		return err;
+	struct prepared *p = d->stmt;
+	if (!p)
+		return refuse_unknown_statement(pg, d->bind.statement, out);
+	err = op_build(pg, span_of(p->text, p->len), p->entry ? sql_entry_result(p->entry) : NULL, p->index,
+		       p->why, out);
+	if (err)
+		return err;
+	d->op.params = d->bind.params;
+	d->op.param_formats = d->bind.formats;
+	d->op.n_params = d->bind.n_params;
+	return op_decide(pg, out, bind_decided);
+}
+
+/* ---- Describe, Execute, Close ---- */
+
+static int refuse_unknown_portal(struct pg *pg, struct span name, struct sink *out)
+{
+	char text[NAME_KEY + 40];
+	snprintf(text, sizeof(text), "portal \"%.*s\" does not exist", (int)MIN(name.len, (size_t)NAME_KEY - 1),
+		 (const char *)name.p);
+	struct msg_error e = {.severity = "ERROR", .sqlstate = "34000", .message = text};
+	return refuse_extended(pg, &e, out);
+}
+
+static bool read_kind_and_name(struct span body, uint8_t *ret_kind, struct span *ret_name)
+{
+	struct cur c = cur_of(body);
+	*ret_kind = cur_u8(&c);
+	*ret_name = cur_cstr(&c);
+	return !cur_err(&c) && !cur_left(&c) && (*ret_kind == 'S' || *ret_kind == 'P');
+}
+
+int on_describe(struct pg *pg, struct span body, struct sink *out)
+{
+	uint8_t kind;
+	struct span name;
+	if (!read_kind_and_name(body, &kind, &name))
+		return ERR_MALFORMED;
+	bool is_stmt = kind == 'S';
+	struct name *n = names_find(is_stmt ? &pg->stmts : &pg->portals, name);
+	if (n && name_is_open(pg, n))
+		return PG_WAIT;
+	if (!n && !pg->env.is_opaque_allowed)
+		return is_stmt ? refuse_unknown_statement(pg, name, out)
+			       : refuse_unknown_portal(pg, name, out);
+	struct track t = {.kind = is_stmt ? TRACK_DESCRIBE_STMT : TRACK_DESCRIBE_PORTAL,
+			  .name = n ? name_ref(n) : NULL};
+	return send_extended(pg, 'D', body, t, out);
+}
+
+static int send_execute(struct pg *pg, struct name *portal, uint64_t op_id, struct sink *out)
+{
+	const struct sql_stmt *st = portal ? prepared_stmt(portal->stmt) : NULL;
+	struct track t = {.kind = TRACK_EXECUTE, .op_id = op_id};
+	bool is_empty = portal && portal->stmt->entry && !st;
+	if (portal) {
+		t.name = name_ref(portal);
+		t.stmt = prepared_ref(portal->stmt);
+	}
+	if (st)
+		track_add_changes(pg, &t, st);
+	else if (!is_empty)
+		t.is_fence = t.touches_tx = t.may_copy_in = true;
+	return send_extended(pg, 'E', buf_span(&pg->client.body), t, out);
+}
+
+static int execute_decided(struct pg *pg, const struct decision *d, struct sink *out)
+{
+	char detail[80];
+	if (!decision_passes(d)) {
+		struct msg_error e = refuse_words(d, detail);
+		return pg->discards ? 0 : refuse_extended(pg, &e, out);
+	}
+	if (pg->discards) {
+		op_skipped(pg->deciding.op.id, out);
+		return 0;
+	}
+	op_accepted(pg);
+	return send_execute(pg, NULL, pg->deciding.op.id, out);
+}
+
+/* A portal that this session did not bind or declare: a function has opened it. */
+static int execute_unknown(struct pg *pg, struct span name, struct sink *out)
+{
+	if (!pg->env.is_opaque_allowed)
+		return refuse_unknown_portal(pg, name, out);
+	op_begin(pg);
+	int err = op_build(pg, name, NULL, 0, "the portal was not opened through the gateway", out);
+	return err ? err : op_decide(pg, out, execute_decided);
+}
+
+/* What runs now may make permanent what was accepted after its Bind. */
+static int execute_barrier(struct pg *pg, const struct name *portal, struct sink *out)
+{
+	const struct sql_stmt *st = prepared_stmt(portal->stmt);
+	bool is_permanent = !portal->stmt->entry ||
+			    (st && (st->is_untransactional || st->kind == SQL_COMMIT ||
+				    st->kind == SQL_PREPARE_XACT || st->kind == SQL_EXECUTE));
+	return is_permanent ? pg_barrier(pg, out) : 0;
+}
+
+int pg_barrier(struct pg *pg, struct sink *out)
+{
+	if (!pg->is_dirty || pg->is_barrier_done)
+		return 0;
+	int err = out->ops->barrier(out);
+	if (err == ERR_HELD)
+		pg->hold = HOLD_BARRIER;
+	if (!err)
+		pg->is_dirty = false;
+	return err;
+}
+
+int on_execute(struct pg *pg, struct span body, struct sink *out)
+{
+	static const struct msg_error stale = {
+		.severity = "ERROR", .sqlstate = "55000",
+		.message = "what this portal runs by name was prepared or closed again after it was bound",
+		.hint = "Bind it again.",
+	};
+	struct cur c = cur_of(body);
+	struct span name = cur_cstr(&c);
+	(void)cur_u32(&c);
+	if (cur_err(&c) || cur_left(&c))
+		return ERR_MALFORMED;
+	struct name *portal = names_find(&pg->portals, name);
+	if (!portal)
+		return execute_unknown(pg, name, out);
+	if (name_is_open(pg, portal))
+		return PG_WAIT;
+	const struct sql_stmt *st = prepared_stmt(portal->stmt);
+	bool by_name = st && (st->kind == SQL_EXECUTE || st->kind == SQL_FETCH);
+	if (by_name && !portal->is_cursor && portal->names_version != pg->names_version)
+		return refuse_extended(pg, &stale, out);
+	int err = execute_barrier(pg, portal, out);
+	return err ? err : send_execute(pg, portal, 0, out);
+}
+
+int on_close(struct pg *pg, struct span body, struct sink *out)
+{
+	uint8_t kind;
+	struct span name;
+	if (!read_kind_and_name(body, &kind, &name))
+		return ERR_MALFORMED;
+	struct names *table = kind == 'S' ? &pg->stmts : &pg->portals;
+	struct name *n = names_find(table, name);
+	struct track t = {.kind = kind == 'S' ? TRACK_CLOSE_STMT : TRACK_CLOSE_PORTAL, .seq = ++pg->last_seq,
+			  .name = n ? name_ref(n) : NULL};
+	names_mark(table, name, t.seq);
+	return send_extended(pg, 'C', body, t, out);
+}
+
+/* ---- Flush, Sync, the end of COPY ---- */
+
+static bool in_copy(const struct pg *pg)
+{
+	return pg->copy.is_open && !pg->copy.is_done_sent;
+}
+
+int on_flush(struct pg *pg, struct span body, struct sink *out)
+{
+	if (in_copy(pg))
+		return 0; /* the server ignores it */
+	msg_add(out->to[TO_SERVER], 'H', body);
+	pg->is_unflushed = false;
+	return 0;
+}
+
+int pg_send_sync(struct pg *pg, struct sink *out)
+{
+	msg_add(out->to[TO_SERVER], 'S', (struct span){0});
+	pg->discards = pg->in_segment = pg->is_unflushed = false;
+	pg->segment++;
+	return pg_track(pg, (struct track){.kind = TRACK_SYNC});
+}
+
+int on_sync(struct pg *pg, struct span body, struct sink *out)
+{
+	(void)body;
+	if (in_copy(pg)) {
+		pg->copy.is_sync_late |= pg->copy.has_data;
+		return 0; /* the server ignores it */
+	}
+	int err = op_in_block(pg) ? 0 : pg_barrier(pg, out);
+	return err ? err : pg_send_sync(pg, out);
+}
+
+/* CopyDone, CopyFail. */
+int on_copy_end(struct pg *pg, struct span body, struct sink *out)
+{
+	bool is_open = in_copy(pg);
+	if (!is_open && !pg->tracks.n_copies)
+		return 0; /* the server would ignore it */
+	msg_add(out->to[TO_SERVER], pg->client.type, body);
+	if (!is_open)
+		return pg_track(pg, (struct track){.kind = TRACK_COPY_END});
+	pg->copy.is_done_sent = true;
+	return 0;
+}

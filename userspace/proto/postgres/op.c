@@ -1,0 +1,357 @@
+/* From a text to an operation: reading it under the session's state, names of prepared statements and
+ * cursors resolved, needs put together, what must be on disk first. */
+#include "proto/postgres/work.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/macro.h"
+
+#define TAGS_MAX 8
+
+/* The catalogue is loaded again: it lacks a name, or this session has changed it. */
+static int ask_facts(struct pg *pg, struct sink *out)
+{
+	pg->is_facts_asked = true;
+	int err = out->ops->facts(out);
+	if (err == ERR_HELD)
+		pg->hold = HOLD_FACTS;
+	else if (!err)
+		pg->session.wants_facts = false;
+	return err;
+}
+
+static int read_once(struct pg *pg, struct span text, const struct sql_session *view, struct reading *ret)
+{
+	const struct catalog *c = pg->env.catalog(pg->env.ctx);
+	*ret = (struct reading){.why = session_unreadable(&pg->session)};
+	if (!c && !ret->why)
+		ret->why = "the database's catalogue is not there to resolve names with";
+	if (ret->why)
+		return 0;
+	int err = sql_cache_get(sql_cache_here(), text, c, view, &ret->entry);
+	bool is_big = err == ERR_LIMIT ||
+		      (!err && sql_entry_result(ret->entry)->status == SQL_TOO_BIG);
+	if (!is_big)
+		return err;
+	if (!err)
+		sql_entry_unref(ret->entry);
+	*ret = (struct reading){.why = "the text is too long or too complex to be read"};
+	return 0;
+}
+
+int op_read(struct pg *pg, struct span text, const struct sql_session *view, struct sink *out,
+	    struct reading *ret)
+{
+	int err = 0;
+	if (pg->session.wants_facts && !pg->is_facts_asked)
+		err = ask_facts(pg, out);
+	if (!err)
+		err = read_once(pg, text, view, ret);
+	if (err || !ret->entry || sql_entry_result(ret->entry)->status != SQL_FACTS || pg->is_facts_asked)
+		return err;
+	sql_entry_unref(ret->entry);
+	err = ask_facts(pg, out);
+	return err ? err : read_once(pg, text, view, ret);
+}
+
+int op_refresh(struct pg *pg, struct prepared *p, struct sink *out)
+{
+	const struct catalog *c = pg->env.catalog(pg->env.ctx);
+	uint64_t generation = c ? catalog_generation(c) : 0;
+	struct sql_session view;
+	struct reading r;
+	bool is_fresh = p->entry && p->generation == generation &&
+			p->session_version == pg->session.version;
+	if (is_fresh && !pg->session.wants_facts && !session_unreadable(&pg->session))
+		return 0;
+	session_view(&pg->session, &view);
+	int err = op_read(pg, span_of(p->text, p->len), &view, out, &r);
+	if (err)
+		return err;
+	if (p->entry)
+		sql_entry_unref(p->entry);
+	p->entry = r.entry;
+	p->index = r.entry && !sql_entry_result(r.entry)->n_stmts ? -1 : 0;
+	op_stamp(pg, p, r.why);
+	return 0;
+}
+
+void op_stamp(struct pg *pg, struct prepared *p, const char *why)
+{
+	const struct catalog *c = pg->env.catalog(pg->env.ctx);
+	p->generation = c ? catalog_generation(c) : 0;
+	p->session_version = pg->session.version;
+	p->why = why;
+}
+
+/* What stands behind a name that is used in SQL. */
+struct target {
+	const struct sql_stmt *stmt;
+	struct prepared *prepared; /* it borrows from this one; NULL: from the text itself */
+	const char *why;           /* it is not known */
+};
+
+static int find_target(struct pg *pg, struct names *t, const char *name, struct sink *out,
+		       struct target *ret)
+{
+	struct name *n = names_find(t, span_str(name));
+	if (n && name_is_open(pg, n))
+		return PG_WAIT;
+	if (!n)
+		return 0;
+	int err = op_refresh(pg, n->stmt, out);
+	if (!err) {
+		ret->stmt = prepared_stmt(n->stmt);
+		ret->prepared = n->stmt;
+	}
+	return err;
+}
+
+/* An earlier statement of the same text that makes the name; NULL if none does. */
+static const struct sql_stmt *find_within(const struct sql_result *r, int before, enum sql_kind maker,
+					  const char *name)
+{
+	for (int i = before - 1; i >= 0; i--)
+		if (r->stmts[i].kind == maker && r->stmts[i].name && !strcmp(r->stmts[i].name, name))
+			return &r->stmts[i];
+	return NULL;
+}
+
+static bool uses_name(const struct sql_stmt *st)
+{
+	return st->kind == SQL_EXECUTE || (st->kind == SQL_FETCH && strncmp(st->tag, "CLOSE", 5));
+}
+
+/* EXECUTE and FETCH run what was prepared or declared before: its needs are theirs. */
+static int resolve(struct pg *pg, const struct sql_result *r, int i, struct sink *out, struct target *ret)
+{
+	const struct sql_stmt *st = &r->stmts[i];
+	if (!uses_name(st))
+		return 0;
+	bool is_execute = st->kind == SQL_EXECUTE;
+	const char *name = st->name ? st->name : "";
+	int err = 0;
+	ret->stmt = find_within(r, i, is_execute ? SQL_PREPARE : SQL_DECLARE_CURSOR, name);
+	if (!ret->stmt)
+		err = find_target(pg, is_execute ? &pg->stmts : &pg->portals, name, out, ret);
+	if (ret->stmt && (ret->stmt->kind == SQL_EXECUTE || ret->stmt->kind == SQL_FETCH))
+		ret->stmt = NULL;
+	if (!ret->stmt)
+		ret->why = is_execute ? "EXECUTE of a statement that was not prepared in this session"
+				      : "FETCH from a cursor that was not declared in this session";
+	return err;
+}
+
+static int weight(enum op_class c)
+{
+	static const int weights[CLASS_COUNT] = {
+		[CLASS_TRANSACTION] = 0, [CLASS_SESSION] = 1, [CLASS_READ] = 2, [CLASS_COPY] = 3,
+		[CLASS_WRITE] = 4, [CLASS_PROCEDURAL] = 5, [CLASS_DDL] = 6, [CLASS_DCL] = 7,
+		[CLASS_ADMIN] = 8, [CLASS_OPAQUE] = 9,
+	};
+	return weights[c];
+}
+
+bool op_in_block(const struct pg *pg)
+{
+	return pg->session.tx_status != 'I' && !pg->tracks.n_tx;
+}
+
+/* What is known while the statements are walked in order. */
+struct effects {
+	bool in_block, wrote;
+	struct op *op;
+};
+
+static void add_effects(struct effects *e, const struct sql_stmt *st, const struct sql_stmt *target)
+{
+	bool is_write = st->is_write || (target && target->is_write);
+	e->op->is_permanent |= st->is_untransactional || (target && target->is_untransactional) ||
+			       st->kind == SQL_PREPARE_XACT || (st->kind == SQL_COMMIT && e->wrote);
+	e->op->is_write |= is_write;
+	e->wrote |= is_write;
+	if (st->kind == SQL_BEGIN)
+		e->in_block = true;
+	if (st->kind == SQL_COMMIT || st->kind == SQL_ROLLBACK)
+		e->in_block = st->is_chain;
+}
+
+static void add_class(struct op *op, enum op_class c)
+{
+	if (weight(c) > weight(op->class))
+		op->class = c;
+}
+
+static const char *join_tags(struct arena *a, const struct sql_result *r, int from, int n)
+{
+	char tags[256];
+	size_t len = 0;
+	for (int i = 0; i < n && len < sizeof(tags); i++) {
+		if (i == TAGS_MAX) {
+			len += (size_t)snprintf(tags + len, sizeof(tags) - len, "; ...");
+			break;
+		}
+		len += (size_t)snprintf(tags + len, sizeof(tags) - len, "%s%s", i ? "; " : "",
+					r->stmts[from + i].tag);
+	}
+	return arena_str(a, tags);
+}
+
+/* The needs of n statements and their targets, one list. */
+static int join_needs(struct pg *pg, const struct sql_result *r, int from, int n, const struct target *targets)
+{
+	size_t total = 0;
+	for (int i = 0; i < n; i++)
+		total += (size_t)r->stmts[from + i].n_needs + 1 +
+			 (targets[i].stmt ? (size_t)targets[i].stmt->n_needs : 0);
+	struct need *needs = arena_array(&pg->arena, total, sizeof(*needs));
+	if (!needs)
+		return ERR_LIMIT;
+	int at = 0;
+	for (int i = 0; i < n; i++) {
+		const struct sql_stmt *parts[] = {&r->stmts[from + i], targets[i].stmt};
+		for (int k = 0; k < 2 && parts[k]; k++)
+			for (int j = 0; j < parts[k]->n_needs; j++)
+				needs[at++] = parts[k]->needs[j];
+		if (targets[i].why)
+			needs[at++] = op_opaque(targets[i].why);
+	}
+	pg->deciding.op.needs = needs;
+	pg->deciding.op.n_needs = at;
+	return 0;
+}
+
+struct need op_opaque(const char *why)
+{
+	return (struct need){.kind = NEED_OPAQUE, .verb = VERB_EXECUTE, .class = CLASS_OPAQUE, .why = why};
+}
+
+static int build_unclassified(struct pg *pg, const char *why)
+{
+	struct op *op = &pg->deciding.op;
+	struct need *need = arena_new(&pg->arena, struct need);
+	if (!need)
+		return -ENOMEM;
+	*need = op_opaque(why);
+	op->needs = need;
+	op->n_needs = 1;
+	op->class = CLASS_OPAQUE;
+	op->tag = "unclassified";
+	op->is_write = op->is_permanent = true;
+	return 0;
+}
+
+static int build_empty(struct op *op)
+{
+	static const struct need nothing = {.kind = NEED_PLAIN, .verb = VERB_TRANSACTION,
+					    .class = CLASS_TRANSACTION, .is_implied = true};
+	op->needs = &nothing;
+	op->n_needs = 1;
+	op->tag = "empty";
+	return 0;
+}
+
+/* What the targets borrow from must live as long as the operation. */
+static void keep(struct pg *pg, struct prepared *p)
+{
+	struct deciding *d = &pg->deciding;
+	if (p)
+		d->targets[d->n_targets++] = prepared_ref(p);
+}
+
+static int build_several(struct pg *pg, const struct sql_result *r, int from, int n, struct sink *out)
+{
+	struct op *op = &pg->deciding.op;
+	struct effects e = {.in_block = op_in_block(pg), .wrote = pg->is_dirty || pg->wrote_in_tx, .op = op};
+	struct target *targets = arena_array(&pg->arena, (size_t)n, sizeof(*targets));
+	pg->deciding.targets = arena_array(&pg->arena, (size_t)n, sizeof(*pg->deciding.targets));
+	if (!targets || !pg->deciding.targets)
+		return ERR_LIMIT;
+	for (int i = 0; i < n; i++) {
+		const struct sql_stmt *st = &r->stmts[from + i];
+		int err = resolve(pg, r, from + i, out, &targets[i]);
+		if (err)
+			return err;
+		keep(pg, targets[i].prepared);
+		add_effects(&e, st, targets[i].stmt);
+		add_class(op, st->class);
+		if (targets[i].stmt)
+			add_class(op, targets[i].stmt->class);
+		if (targets[i].why) {
+			add_class(op, CLASS_OPAQUE);
+			op->is_write = op->is_permanent = true;
+		}
+	}
+	op->is_permanent |= pg->deciding.is_simple && !e.in_block && e.wrote && (op->is_write || pg->is_dirty);
+	op->tag = join_tags(&pg->arena, r, from, n);
+	return op->tag ? join_needs(pg, r, from, n, targets) : ERR_LIMIT;
+}
+
+static int build_one(struct pg *pg, const struct sql_stmt *st)
+{
+	struct op *op = &pg->deciding.op;
+	struct effects e = {.in_block = op_in_block(pg), .wrote = pg->is_dirty || pg->wrote_in_tx, .op = op};
+	add_effects(&e, st, NULL);
+	op->is_permanent |= pg->deciding.is_simple && !e.in_block && (op->is_write || pg->is_dirty);
+	op->class = st->class;
+	op->tag = st->tag;
+	op->needs = st->needs;
+	op->n_needs = st->n_needs;
+	return 0;
+}
+
+void op_begin(struct pg *pg)
+{
+	struct deciding *d = &pg->deciding;
+	for (int i = 0; i < d->n_targets; i++)
+		prepared_unref(d->targets[i]);
+	prepared_unref(d->stmt);
+	*d = (struct deciding){0};
+	arena_reset(&pg->arena);
+}
+
+int op_build(struct pg *pg, struct span text, const struct sql_result *r, int index, const char *why,
+	     struct sink *out)
+{
+	struct op *op = &pg->deciding.op;
+	op->protocol = "postgres";
+	op->text = text;
+	op->class = CLASS_TRANSACTION;
+	if (!r)
+		return build_unclassified(pg, why);
+	int from = MAX(index, 0), n = index < 0 ? r->n_stmts : 1;
+	if (!r->n_stmts || from >= r->n_stmts)
+		return build_empty(op);
+	if (n == 1 && !uses_name(&r->stmts[from]))
+		return build_one(pg, &r->stmts[from]);
+	return build_several(pg, r, from, n, out);
+}
+
+int op_decide(struct pg *pg, struct sink *out,
+	      int (*after)(struct pg *pg, const struct decision *d, struct sink *out))
+{
+	struct decision decision;
+	pg->deciding.op.id = ++pg->last_op;
+	int err = out->ops->op(out, &pg->deciding.op, &decision);
+	if (err == ERR_HELD) {
+		pg->deciding.after = after;
+		pg->hold = HOLD_DECISION;
+	}
+	return err ? err : after(pg, &decision, out);
+}
+
+void op_accepted(struct pg *pg)
+{
+	const struct op *op = &pg->deciding.op;
+	pg->is_dirty = !op->is_permanent && (pg->is_dirty || op->is_write);
+	pg->wrote_in_tx |= op->is_write;
+}
+
+void op_skipped(uint64_t op_id, struct sink *out)
+{
+	static const struct op_result skipped = {
+		.error = "skipped: something before it in the pipeline failed"};
+	if (op_id)
+		out->ops->result(out, op_id, &skipped);
+}

@@ -1,0 +1,158 @@
+/* The module's entry: see pg.h for the way through the files. */
+#include "proto/postgres/postgres.h"
+
+#include <errno.h>
+
+#include "proto/postgres/answer.h"
+
+#define ARENA_MAX  (8 * 1024 * 1024)
+#define HEAD_MAX   (256 * 1024)
+
+/* A portal that leaves its table takes its operation along. */
+static void portal_gone(void *ctx, struct name *n)
+{
+	struct pg *pg = ctx;
+	if (pg->sink)
+		portal_end(n, NULL, NULL, pg->sink);
+}
+
+static int pg_open(void *state, const struct proto_env *env)
+{
+	struct pg *pg = state;
+	pg->env = *env;
+	pg->phase = PG_STARTUP;
+	arena_init(&pg->arena, ARENA_MAX);
+	buf_init(&pg->client.body, MSG_WHOLE_MAX);
+	buf_init(&pg->deferred.body, MSG_WHOLE_MAX);
+	buf_init(&pg->server.head, HEAD_MAX);
+	pg->portals.gone = portal_gone;
+	pg->portals.ctx = pg;
+	return 0;
+}
+
+static void say(struct pg *pg, const char *sqlstate, const char *reason, struct sink *out)
+{
+	struct msg_error e = {.severity = "FATAL", .sqlstate = sqlstate ? sqlstate : "57P01",
+			      .message = reason};
+	if (pg->server.step == SERVER_PASS && !pg->server.is_dropped)
+		return; /* in the midst of a message: anything written would be taken for its data */
+	if (pg->phase != PG_OVER)
+		msg_add_error(out->to[TO_CLIENT], &e);
+	pg->phase = PG_OVER;
+}
+
+static void pg_farewell(void *state, const char *sqlstate, const char *reason, struct sink *out)
+{
+	struct pg *pg = state;
+	if (!pg->is_fatal) /* the server has said its own */
+		say(pg, sqlstate, reason, out);
+}
+
+/* The reason for which a flow ends is told where the client can still read it. */
+static int finish(struct pg *pg, int err, struct sink *out)
+{
+	pg->sink = NULL;
+	if (!err && (buf_err(out->to[TO_CLIENT]) || buf_err(out->to[TO_SERVER])))
+		err = buf_err(out->to[TO_CLIENT]) ? buf_err(out->to[TO_CLIENT]) : buf_err(out->to[TO_SERVER]);
+	if (!err || err == ERR_HELD || err == ERR_CLOSED)
+		return err;
+	if (pg->phase == PG_READY)
+		say(pg, "08P01", err_text(err), out);
+	pg->phase = PG_OVER;
+	return err;
+}
+
+/* A message that was held once and then had to wait has no unread bytes left to be offered again: it goes
+ * on as soon as the server has said something. */
+static int feed_server(struct pg *pg, struct cur *in, struct sink *out)
+{
+	if (pg->phase != PG_READY)
+		return ERR_STATE;
+	int err = server_feed(pg, in, out);
+	if (err || !pg->client.is_pending || pg->hold)
+		return err;
+	err = client_dispatch(pg, out);
+	return err == PG_WAIT || err == ERR_HELD ? 0 : err;
+}
+
+static int pg_feed(void *state, enum dir d, struct cur *in, struct sink *out)
+{
+	struct pg *pg = state;
+	int err = 0;
+	pg->sink = out;
+	if (pg->phase == PG_OVER)
+		err = ERR_CLOSED;
+	else if (d == FROM_SERVER)
+		err = feed_server(pg, in, out);
+	else if (pg->hold)
+		err = ERR_HELD;
+	else
+		err = pg->phase == PG_STARTUP ? startup_feed(pg, in, out) : client_feed(pg, in, out);
+	return finish(pg, err, out);
+}
+
+static const enum hold waits_for[] = {
+	[RESUME_DECISION] = HOLD_DECISION, [RESUME_BARRIER] = HOLD_BARRIER,
+	[RESUME_DIALLED] = HOLD_DIAL, [RESUME_FACTS] = HOLD_FACTS,
+};
+
+/* What was waited for came: on with the message. */
+static int go_on(struct pg *pg, const struct resume *r, struct sink *out)
+{
+	switch (r->kind) {
+	case RESUME_DIALLED:
+		return startup_dialled(pg, r->dialled, out);
+	case RESUME_BARRIER:
+		pg->is_barrier_done = true;
+		pg->is_dirty = false;
+		return client_dispatch(pg, out);
+	case RESUME_FACTS:
+		pg->session.wants_facts = false;
+		return client_dispatch(pg, out);
+	case RESUME_DECISION:
+		return client_decided(pg, r->decision, out);
+	}
+	return ERR_STATE;
+}
+
+static int pg_resume(void *state, const struct resume *r, struct sink *out)
+{
+	struct pg *pg = state;
+	bool is_expected = pg->hold && waits_for[r->kind] == pg->hold &&
+			   (r->kind != RESUME_DECISION || r->op_id == pg->deciding.op.id);
+	int err = ERR_STATE;
+	pg->sink = out;
+	if (pg->phase == PG_OVER)
+		err = ERR_CLOSED;
+	else if (is_expected) {
+		pg->hold = HOLD_NONE;
+		err = go_on(pg, r, out);
+	}
+	return finish(pg, err == PG_WAIT ? 0 : err, out);
+}
+
+static void pg_done(void *state)
+{
+	struct pg *pg = state;
+	pg->sink = NULL;
+	op_begin(pg);
+	tracks_done(&pg->tracks);
+	name_unref(pg->deferred.name);
+	names_done(&pg->stmts);
+	names_done(&pg->portals);
+	session_done(&pg->session);
+	buf_done(&pg->client.body);
+	buf_done(&pg->deferred.body);
+	buf_done(&pg->server.head);
+	arena_done(&pg->arena);
+}
+
+const struct proto proto_postgres = {
+	.name = "postgres",
+	.state_size = sizeof(struct pg),
+	.open = pg_open,
+	.feed = pg_feed,
+	.resume = pg_resume,
+	.farewell = pg_farewell,
+	.done = pg_done,
+};

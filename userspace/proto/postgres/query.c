@@ -1,0 +1,151 @@
+/* Query and FunctionCall: decided whole; of a Query with one refused statement nothing is sent. */
+#include "proto/postgres/work.h"
+
+#include <errno.h>
+
+static void track_changes(const struct pg *pg, struct track *t, const struct sql_result *r)
+{
+	t->is_fence = t->touches_tx = t->may_copy_in = !r;
+	for (int i = 0; r && i < r->n_stmts; i++)
+		track_add_changes(pg, t, &r->stmts[i]);
+}
+
+void track_add_changes(const struct pg *pg, struct track *t, const struct sql_stmt *st)
+{
+	static const bool names[SQL_COPY_OUT + 1] = {
+		[SQL_PREPARE] = true, [SQL_DEALLOCATE] = true, [SQL_DISCARD] = true,
+		[SQL_DECLARE_CURSOR] = true, [SQL_FETCH] = true,
+	};
+	static const bool transactions[SQL_COPY_OUT + 1] = {
+		[SQL_BEGIN] = true, [SQL_COMMIT] = true, [SQL_ROLLBACK] = true, [SQL_PREPARE_XACT] = true,
+	};
+	t->is_fence |= names[st->kind] || session_is_changed_by(&pg->session, st);
+	t->touches_tx |= transactions[st->kind] || st->class == CLASS_PROCEDURAL || st->class == CLASS_OPAQUE;
+	t->may_copy_in |= st->kind == SQL_COPY_IN;
+}
+
+static int send_query(struct pg *pg, struct sink *out)
+{
+	struct deciding *d = &pg->deciding;
+	struct prepared *p = d->stmt;
+	struct track t = {.kind = TRACK_QUERY, .seq = ++pg->last_seq, .op_id = d->op.id};
+	track_changes(pg, &t, p->entry ? sql_entry_result(p->entry) : NULL);
+	t.stmt = prepared_ref(p);
+	op_accepted(pg);
+	/* It drops the unnamed ones, whatever comes of it. */
+	names_mark(&pg->stmts, (struct span){0}, t.seq);
+	names_mark(&pg->portals, (struct span){0}, t.seq);
+	msg_add(out->to[TO_SERVER], 'Q', buf_span(&pg->client.body));
+	pg->in_segment = pg->is_unflushed = false;
+	pg->segment++;
+	return pg_track(pg, t);
+}
+
+static int query_decided(struct pg *pg, const struct decision *d, struct sink *out)
+{
+	char detail[80];
+	if (!decision_passes(d)) {
+		struct msg_error e = refuse_words(d, detail);
+		return pg->discards ? 0 : refuse_query(pg, &e, out);
+	}
+	if (!pg->discards)
+		return send_query(pg, out);
+	op_skipped(pg->deciding.op.id, out);
+	return 0;
+}
+
+/* Statements of one text follow each other: what one does to the session is true for the next. */
+static int read_within(struct pg *pg, struct span text, struct sink *out, struct reading *r)
+{
+	struct sql_session view, within;
+	session_view(&pg->session, &view);
+	int err = op_read(pg, text, &view, out, r);
+	const struct sql_result *result = !err && r->entry ? sql_entry_result(r->entry) : NULL;
+	if (!result || result->n_stmts < 2)
+		return err;
+	bool is_known = session_view_within(&pg->session, result, &within);
+	if (is_known && within.n_paths == view.n_paths && within.has_temp == view.has_temp)
+		return 0;
+	sql_entry_unref(r->entry);
+	*r = (struct reading){.why = "it changes search_path in a way that cannot be followed"};
+	return is_known ? op_read(pg, text, &within, out, r) : 0;
+}
+
+struct msg_error refuse_syntax(const struct sql_result *r)
+{
+	return (struct msg_error){.severity = "ERROR", .sqlstate = "42601", .position = r->position,
+				  .message = r->message ? r->message : "syntax error"};
+}
+
+/* What our parser cannot parse is the client's error, or unclassified where a rule lets that pass. */
+bool reading_is_refused(const struct pg *pg, struct reading *r)
+{
+	if (!r->entry || sql_entry_result(r->entry)->status != SQL_SYNTAX)
+		return false;
+	if (!pg->env.is_opaque_allowed)
+		return true;
+	sql_entry_unref(r->entry);
+	*r = (struct reading){.why = "the text cannot be parsed by the gateway"};
+	return false;
+}
+
+int on_query(struct pg *pg, struct span body, struct sink *out)
+{
+	struct cur c = cur_of(body);
+	struct span text = cur_cstr(&c);
+	struct reading r;
+	if (cur_err(&c) || cur_left(&c))
+		return ERR_MALFORMED;
+	op_begin(pg);
+	pg->deciding.is_simple = true;
+	int err = read_within(pg, text, out, &r);
+	if (err)
+		return err;
+	if (reading_is_refused(pg, &r)) {
+		struct msg_error e = refuse_syntax(sql_entry_result(r.entry));
+		err = refuse_query(pg, &e, out);
+		sql_entry_unref(r.entry);
+		return err;
+	}
+	struct prepared *p = pg->deciding.stmt = prepared_new((struct span){0}, r.entry, -1);
+	if (r.entry)
+		sql_entry_unref(r.entry);
+	if (!p)
+		return -ENOMEM;
+	err = op_build(pg, text, p->entry ? sql_entry_result(p->entry) : NULL, -1, r.why, out);
+	return err ? err : op_decide(pg, out, query_decided);
+}
+
+static int call_decided(struct pg *pg, const struct decision *d, struct sink *out)
+{
+	char detail[80];
+	if (!decision_passes(d)) {
+		struct msg_error e = refuse_words(d, detail);
+		return pg->discards ? 0 : refuse_query(pg, &e, out);
+	}
+	if (pg->discards) {
+		op_skipped(pg->deciding.op.id, out);
+		return 0;
+	}
+	struct track t = {.kind = TRACK_CALL, .op_id = pg->deciding.op.id, .is_fence = true, .touches_tx = true};
+	op_accepted(pg);
+	msg_add(out->to[TO_SERVER], 'F', buf_span(&pg->client.body));
+	pg->in_segment = pg->is_unflushed = false;
+	pg->segment++;
+	return pg_track(pg, t);
+}
+
+int on_call(struct pg *pg, struct span body, struct sink *out)
+{
+	struct cur c = cur_of(body);
+	uint32_t oid = cur_u32(&c);
+	if (cur_err(&c))
+		return ERR_MALFORMED;
+	op_begin(pg);
+	char *text = arena_printf(&pg->arena, "FunctionCall of the function with OID %u", oid);
+	if (!text)
+		return -ENOMEM;
+	pg->deciding.is_simple = true;
+	int err = op_build(pg, span_str(text), NULL, 0, "a FunctionCall message names a function by number only", out);
+	return err ? err : op_decide(pg, out, call_decided);
+}

@@ -1,0 +1,126 @@
+/* The server's messages: framing. What goes through goes in runs, without a copy of its own; of what is
+ * looked at, only the head is gathered; the rest passes as it comes. */
+#include "proto/postgres/work.h"
+
+#include "base/macro.h"
+
+void server_flush(struct pg *pg, struct sink *out)
+{
+	sink_pass(out, FROM_SERVER, pg->server.run);
+	pg->server.run = (struct span){0};
+}
+
+static void pass(struct pg *pg, struct span bytes, struct sink *out)
+{
+	struct span *run = &pg->server.run;
+	if (run->p && run->p + run->len == bytes.p) {
+		run->len += bytes.len;
+		return;
+	}
+	server_flush(pg, out);
+	*run = bytes;
+}
+
+static void pass_header(struct pg *pg, struct sink *out)
+{
+	uint32_t len = pg->server.body_len + 4;
+	uint8_t h[MSG_HEADER] = {pg->server.type, (uint8_t)(len >> 24), (uint8_t)(len >> 16),
+				 (uint8_t)(len >> 8), (uint8_t)len};
+	server_flush(pg, out);
+	sink_send(out, TO_CLIENT, h, sizeof(h));
+}
+
+/* The head is there: what to do with the message. */
+static int gathered(struct pg *pg, struct sink *out)
+{
+	struct server_in *s = &pg->server;
+	enum verdict v = ANSWER_PASS;
+	int err = answer_take(pg, s->type, buf_span(&s->head), out, &v);
+	if (err)
+		return err;
+	s->is_dropped = v == ANSWER_DROP;
+	if (!s->is_dropped) {
+		pass_header(pg, out);
+		sink_pass(out, FROM_SERVER, buf_span(&s->head));
+	}
+	buf_done(&s->head);
+	s->step = s->left ? SERVER_PASS : SERVER_HEADER;
+	return 0;
+}
+
+static int whole(struct pg *pg, struct cur *in, size_t head, struct sink *out)
+{
+	struct server_in *s = &pg->server;
+	enum verdict v = ANSWER_PASS;
+	struct span all = cur_bytes(in, MSG_HEADER + (size_t)s->body_len);
+	struct span body = span_of(all.p + MSG_HEADER, MIN((size_t)s->body_len, head));
+	int err = answer_take(pg, s->type, body, out, &v);
+	if (!err && v == ANSWER_PASS)
+		pass(pg, all, out);
+	return err;
+}
+
+static int header(struct pg *pg, struct cur *in, struct sink *out)
+{
+	struct server_in *s = &pg->server;
+	struct cur at = *in;
+	bool is_whole = false;
+	if (cur_left(in) < MSG_HEADER)
+		return PG_WAIT;
+	s->type = cur_u8(&at);
+	uint32_t len = cur_u32(&at);
+	int head = answer_head(pg, s->type, &is_whole);
+	if (head < 0)
+		return ERR_STATE;
+	if (len < 4)
+		return ERR_MALFORMED;
+	s->body_len = len - 4;
+	if (len > INT32_MAX || (is_whole && s->body_len > (uint32_t)head))
+		return ERR_LIMIT;
+	if (cur_left(&at) >= s->body_len)
+		return whole(pg, in, (size_t)head, out);
+	*in = at;
+	s->left = s->body_len;
+	s->step = SERVER_GATHER;
+	return 0;
+}
+
+static int gather(struct pg *pg, struct cur *in, struct sink *out)
+{
+	struct server_in *s = &pg->server;
+	bool is_whole;
+	int head = answer_head(pg, s->type, &is_whole);
+	size_t wanted = MIN((size_t)s->body_len, (size_t)head) - buf_len(&s->head);
+	size_t n = MIN(wanted, cur_left(in));
+	buf_add_span(&s->head, cur_bytes(in, n));
+	s->left -= (uint32_t)n;
+	if (buf_err(&s->head))
+		return buf_err(&s->head);
+	return n < wanted ? PG_WAIT : gathered(pg, out);
+}
+
+static int stream(struct pg *pg, struct cur *in, struct sink *out)
+{
+	struct server_in *s = &pg->server;
+	size_t n = MIN((size_t)s->left, cur_left(in));
+	struct span bytes = cur_bytes(in, n);
+	if (!s->is_dropped)
+		pass(pg, bytes, out);
+	s->left -= (uint32_t)n;
+	if (s->left)
+		return PG_WAIT;
+	s->step = SERVER_HEADER;
+	return 0;
+}
+
+int server_feed(struct pg *pg, struct cur *in, struct sink *out)
+{
+	static int (*const steps[])(struct pg *, struct cur *, struct sink *) = {
+		[SERVER_HEADER] = header, [SERVER_GATHER] = gather, [SERVER_PASS] = stream,
+	};
+	int err = 0;
+	while (!err)
+		err = steps[pg->server.step](pg, in, out);
+	server_flush(pg, out);
+	return err == PG_WAIT ? 0 : err;
+}

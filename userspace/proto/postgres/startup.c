@@ -1,0 +1,347 @@
+/* From the first byte to ReadyForQuery: the requests before the startup packet, the packet, its
+ * settings, the dial. PostgreSQL documentation, "Message Flow: Start-up", "Canceling Requests in
+ * Progress", "SSL Session Encryption"; settings in options= as pg_split_opts() reads them. */
+#include "proto/postgres/pg.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <strings.h>
+
+#include "base/macro.h"
+
+#define STARTUP_MAX  10000 /* MAX_STARTUP_PACKET_LENGTH */
+#define OPTIONS_MAX  64
+#define CODE_CANCEL  80877102u
+#define CODE_SSL     80877103u
+#define CODE_GSS     80877104u
+#define PROTOCOL     0x00030000u
+
+struct startup {
+	struct pg *pg;
+	const char *user, *database;
+	const char *options[2 * OPTIONS_MAX + 1]; /* name, value, ..., NULL */
+	int n_options; /* strings */
+	const char *extensions[OPTIONS_MAX]; /* _pq_. names */
+	int n_extensions;
+};
+
+static int fatal(struct pg *pg, struct sink *out, const char *sqlstate, const char *message)
+{
+	struct msg_error e = {.severity = "FATAL", .sqlstate = sqlstate, .message = message};
+	msg_add_error(out->to[TO_CLIENT], &e);
+	pg->phase = PG_OVER;
+	return ERR_CLOSED;
+}
+
+static int fatal_about(struct pg *pg, struct sink *out, const char *sqlstate, const char *what,
+		       const char *name)
+{
+	char text[300];
+	snprintf(text, sizeof(text), "%s \"%.100s\"", what, name);
+	return fatal(pg, out, sqlstate, text);
+}
+
+/* Settings that change neither how text is read nor who acts, sorted. Others are for the policy to
+ * decide, which a startup packet cannot ask: SET does. */
+static const char *const harmless[] = {
+	"application_name", "bytea_output", "client_encoding", "client_min_messages", "datestyle",
+	"default_transaction_deferrable", "default_transaction_isolation",
+	"default_transaction_read_only", "enable_bitmapscan", "enable_hashagg", "enable_hashjoin",
+	"enable_indexscan", "enable_material", "enable_mergejoin", "enable_nestloop",
+	"enable_seqscan", "enable_sort", "extra_float_digits", "geqo",
+	"idle_in_transaction_session_timeout", "idle_session_timeout", "intervalstyle", "jit",
+	"lc_messages", "lc_monetary", "lc_numeric", "lc_time", "lock_timeout",
+	"max_parallel_workers_per_gather", "plan_cache_mode", "search_path",
+	"standard_conforming_strings", "statement_timeout", "tcp_keepalives_count",
+	"tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_user_timeout", "timezone",
+	"transform_null_equals", "work_mem", "xmlbinary", "xmloption",
+};
+
+static bool is_harmless(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(harmless); i++)
+		if (!strcasecmp(harmless[i], name))
+			return true;
+	return false;
+}
+
+/* NULL: fine. Otherwise what is wrong with it. */
+static const char *setting_fault(const char *name, const char *value)
+{
+	if (!is_harmless(name))
+		return "this setting is not allowed in a startup packet:";
+	if (!strcasecmp(name, "client_encoding") && !session_encoding_known(span_str(value)))
+		return "the gateway reads UTF8 only, not client_encoding";
+	if (!strcasecmp(name, "standard_conforming_strings") && strcasecmp(value, "on"))
+		return "standard_conforming_strings must be on, not";
+	return NULL;
+}
+
+static int add_setting(struct startup *s, const char *name, const char *value, struct sink *out)
+{
+	const char *fault = s->pg->env.is_opaque_allowed ? NULL : setting_fault(name, value);
+	if (fault)
+		return fatal_about(s->pg, out, "42501", fault,
+				   strstr(fault, "packet") ? name : value);
+	for (int i = 0; i < s->n_options; i += 2)
+		if (!strcasecmp(s->options[i], name))
+			return fatal_about(s->pg, out, "08P01", "startup parameter given twice:", name);
+	if (s->n_options >= 2 * OPTIONS_MAX)
+		return fatal(s->pg, out, "54000", "too many startup parameters");
+	s->options[s->n_options++] = name;
+	s->options[s->n_options++] = value;
+	return 0;
+}
+
+/* The next word of options=, unescaped in place; NULL at the end. */
+static char *next_word(char **at)
+{
+	char *p = *at, *to;
+	while (isspace((unsigned char)*p))
+		p++;
+	if (!*p)
+		return NULL;
+	char *word = to = p;
+	while (*p && !isspace((unsigned char)*p)) {
+		if (*p == '\\' && p[1])
+			p++;
+		*to++ = *p++;
+	}
+	*at = *p ? p + 1 : p;
+	*to = 0;
+	return word;
+}
+
+/* name=value, as ParseLongOption() takes it. */
+static int add_long_option(struct startup *s, char *text, struct sink *out)
+{
+	char *equals = text ? strchr(text, '=') : NULL;
+	if (!equals || equals == text)
+		return fatal(s->pg, out, "08P01", "options: expected -c name=value or --name=value");
+	*equals = 0;
+	for (char *p = text; *p; p++)
+		*p = *p == '-' ? '_' : *p;
+	return add_setting(s, text, equals + 1, out);
+}
+
+static int add_options(struct startup *s, char *text, struct sink *out)
+{
+	int err = 0;
+	for (char *word; !err && (word = next_word(&text));) {
+		if (!strcmp(word, "-c"))
+			err = add_long_option(s, next_word(&text), out);
+		else if (!strncmp(word, "-c", 2) || !strncmp(word, "--", 2))
+			err = add_long_option(s, word + 2, out);
+		else
+			err = fatal_about(s->pg, out, "42501", "options: not allowed:", word);
+	}
+	return err;
+}
+
+static bool is_false(const char *v)
+{
+	static const char *const words[] = {"false", "off", "no", "0"};
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (!strcasecmp(v, words[i]))
+			return true;
+	return false;
+}
+
+static int add_parameter(struct startup *s, char *name, char *value, struct sink *out)
+{
+	const char **who = !strcmp(name, "user") ? &s->user :
+			   !strcmp(name, "database") ? &s->database : NULL;
+	if (who) {
+		if (*who)
+			return fatal_about(s->pg, out, "08P01", "startup parameter given twice:", name);
+		*who = value;
+		return 0;
+	}
+	if (!strcmp(name, "options"))
+		return add_options(s, value, out);
+	if (!strcmp(name, "replication"))
+		return is_false(value) ? 0 : fatal(s->pg, out, "28000", "replication connections are not allowed here");
+	if (!strncmp(name, "_pq_.", 5)) {
+		if (s->n_extensions == OPTIONS_MAX)
+			return fatal(s->pg, out, "54000", "too many startup parameters");
+		s->extensions[s->n_extensions++] = name;
+		return 0;
+	}
+	return add_setting(s, name, value, out);
+}
+
+static int read_parameters(struct startup *s, struct span body, struct sink *out)
+{
+	struct arena *a = &s->pg->arena;
+	struct cur c = cur_of(body);
+	for (;;) {
+		struct span name = cur_cstr(&c);
+		if (cur_err(&c) || !name.len)
+			break;
+		struct span value = cur_cstr(&c);
+		char *n = arena_strn(a, name.p, name.len), *v = arena_strn(a, value.p, value.len);
+		if (!n || !v)
+			return -ENOMEM;
+		int err = cur_err(&c) ? 0 : add_parameter(s, n, v, out);
+		if (err)
+			return err;
+	}
+	if (cur_err(&c) || cur_left(&c))
+		return fatal(s->pg, out, "08P01",
+			     "invalid startup packet layout: expected terminator as last byte");
+	if (!s->user || !*s->user)
+		return fatal(s->pg, out, "28000", "no PostgreSQL user name specified in startup packet");
+	return 0;
+}
+
+static void negotiate(const struct startup *s, struct sink *out)
+{
+	struct buf *b = out->to[TO_CLIENT];
+	size_t start = buf_len(b);
+	buf_add_u8(b, 'v');
+	buf_add_u32(b, 0);
+	buf_add_u32(b, PROTOCOL);
+	buf_add_u32(b, (uint32_t)s->n_extensions);
+	for (int i = 0; i < s->n_extensions; i++)
+		buf_add_cstr(b, s->extensions[i]);
+	if (!buf_err(b))
+		buf_put_u32_at(b, start + 1, (uint32_t)(buf_len(b) - start - 1));
+}
+
+static const char *search_path_of(const struct startup *s)
+{
+	for (int i = 0; i < s->n_options; i += 2)
+		if (!strcasecmp(s->options[i], "search_path"))
+			return s->options[i + 1];
+	return NULL;
+}
+
+static int dial(struct pg *pg, uint32_t protocol, struct span body, struct sink *out)
+{
+	struct startup s = {.pg = pg};
+	char text[80];
+	if (protocol >> 16 != 3) {
+		snprintf(text, sizeof(text), "unsupported frontend protocol %u.%u: server supports 3.0 to 3.0",
+			 protocol >> 16, protocol & 0xffff);
+		return fatal(pg, out, "0A000", text);
+	}
+	int err = read_parameters(&s, body, out);
+	if (err)
+		return err;
+	if (protocol > PROTOCOL || s.n_extensions)
+		negotiate(&s, out);
+	const char *path = search_path_of(&s);
+	if (path && (err = session_init(&pg->session, path)))
+		return err;
+	const char **options = arena_array(&pg->arena, (size_t)s.n_options + 1, sizeof(*options));
+	if (!options)
+		return -ENOMEM;
+	memcpy(options, s.options, (size_t)s.n_options * sizeof(*options));
+	const char *database = s.database && *s.database ? s.database : s.user;
+	struct dial d = {.user = s.user, .database = database, .options = options};
+	pg->phase = PG_DIALLING;
+	pg->hold = HOLD_DIAL;
+	err = out->ops->dial(out, &d);
+	return err ? err : ERR_STATE;
+}
+
+/* SSLRequest, GSSENCRequest: once each, and nothing may stand behind them before our answer: it would
+ * be taken for text that came through the encryption (CVE-2021-23222). */
+static int encryption(struct pg *pg, bool *asked, struct cur *in, struct sink *out)
+{
+	if (*asked)
+		return fatal(pg, out, "08P01", "encryption was asked for twice");
+	if (cur_left(in))
+		return fatal(pg, out, "08P01", "received unencrypted data after SSL request");
+	*asked = true;
+	sink_send(out, TO_CLIENT, "N", 1);
+	return 0;
+}
+
+static int cancel(struct pg *pg, struct span body, struct sink *out)
+{
+	struct cur c = cur_of(body);
+	uint32_t pid = cur_u32(&c), key = cur_u32(&c);
+	pg->phase = PG_OVER;
+	if (cur_err(&c) || cur_left(&c))
+		return ERR_MALFORMED;
+	out->ops->cancel(out, pid, key);
+	return ERR_CLOSED;
+}
+
+static int packet(struct pg *pg, struct span body, struct cur *in, struct sink *out)
+{
+	struct cur c = cur_of(body);
+	uint32_t code = cur_u32(&c);
+	struct span rest = cur_bytes(&c, cur_left(&c));
+	bool is_request = code == CODE_SSL || code == CODE_GSS;
+	if (is_request && rest.len)
+		return ERR_MALFORMED;
+	if (is_request)
+		return encryption(pg, code == CODE_SSL ? &pg->is_ssl_asked : &pg->is_gss_asked, in, out);
+	if (code == CODE_CANCEL)
+		return cancel(pg, rest, out);
+	return dial(pg, code, rest, out);
+}
+
+int startup_feed(struct pg *pg, struct cur *in, struct sink *out)
+{
+	struct cur c = *in;
+	if (cur_left(in) < 4)
+		return 0;
+	uint32_t len = cur_u32(&c);
+	if (len < 8)
+		return ERR_MALFORMED;
+	if (len > STARTUP_MAX)
+		return ERR_LIMIT;
+	struct span body = cur_bytes(&c, len - 4);
+	if (cur_err(&c))
+		return 0;
+	*in = c;
+	return packet(pg, body, in, out);
+}
+
+/* The greeting is the server's: ParameterStatus and notices, nothing else. */
+static int take_greeting(struct pg *pg, struct span greeting)
+{
+	struct cur c = cur_of(greeting);
+	while (cur_left(&c)) {
+		uint8_t type = cur_u8(&c);
+		uint32_t len = cur_u32(&c);
+		if (len < 4 || (type != 'S' && type != 'N'))
+			return ERR_MALFORMED;
+		struct cur body = cur_of(cur_bytes(&c, len - 4));
+		if (type == 'N')
+			continue;
+		struct span name = cur_cstr(&body), value = cur_cstr(&body);
+		if (cur_err(&body))
+			return ERR_MALFORMED;
+		session_parameter(&pg->session, name, value);
+	}
+	return cur_err(&c) ? ERR_MALFORMED : 0;
+}
+
+int startup_dialled(struct pg *pg, const struct dialled *d, struct sink *out)
+{
+	static const uint8_t authentication_ok[4];
+	struct buf *b = out->to[TO_CLIENT];
+	if (d->err)
+		return fatal(pg, out, d->sqlstate ? d->sqlstate : "08006",
+			     d->reason ? d->reason : err_text(d->err));
+	int err = pg->session.version ? 0 : session_init(&pg->session, d->search_path);
+	if (!err)
+		err = take_greeting(pg, d->greeting);
+	if (err)
+		return err;
+	arena_reset(&pg->arena);
+	msg_add(b, 'R', span_of(authentication_ok, sizeof(authentication_ok)));
+	buf_add_span(b, d->greeting);
+	buf_add_u8(b, 'K');
+	buf_add_u32(b, 12);
+	buf_add_u32(b, d->cancel_pid);
+	buf_add_u32(b, d->cancel_key);
+	msg_add_ready(b, 'I');
+	pg->phase = PG_READY;
+	return 0;
+}

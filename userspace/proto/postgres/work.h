@@ -1,0 +1,90 @@
+/* Between the files that act on a client's message and those that act on the server's answers. */
+#pragma once
+
+#include "proto/postgres/pg.h"
+
+/* client's messages: query.c, extended.c. body: of the message, valid while it is pending.
+ * 0: done; PG_WAIT; ERR_HELD; or an error that ends the flow. */
+must_check int on_query(struct pg *pg, struct span body, struct sink *out);
+must_check int on_call(struct pg *pg, struct span body, struct sink *out);
+must_check int on_parse(struct pg *pg, struct span body, struct sink *out);
+must_check int on_bind(struct pg *pg, struct span body, struct sink *out);
+must_check int on_describe(struct pg *pg, struct span body, struct sink *out);
+must_check int on_execute(struct pg *pg, struct span body, struct sink *out);
+must_check int on_close(struct pg *pg, struct span body, struct sink *out);
+must_check int on_sync(struct pg *pg, struct span body, struct sink *out);
+must_check int on_flush(struct pg *pg, struct span body, struct sink *out);
+must_check int on_copy_end(struct pg *pg, struct span body, struct sink *out);
+/* Decides a deferred Parse for itself. 0: it is settled. */
+must_check int extended_settle(struct pg *pg, struct sink *out);
+/* Waits until what was accepted is on disk. 0, ERR_HELD, ... */
+must_check int pg_barrier(struct pg *pg, struct sink *out);
+must_check int pg_send_sync(struct pg *pg, struct sink *out);
+/* Forgets a deferred Parse: the pipeline has failed before it. */
+void extended_forget(struct pg *pg);
+bool extended_is_bind_of_deferred(const struct pg *pg, struct span body);
+
+/* op.c: what a text needs. */
+struct reading {
+	struct sql_entry *entry; /* with a reference; NULL: it cannot be read */
+	const char *why;         /* then, for people */
+};
+/* Reads a text under a view of the session, with the catalogue as fresh as it needs. 0, ERR_HELD, ... */
+must_check int op_read(struct pg *pg, struct span text, const struct sql_session *view,
+		       struct sink *out, struct reading *ret);
+/* Brings the analysis of a prepared statement up to date. 0, ERR_HELD, ... */
+must_check int op_refresh(struct pg *pg, struct prepared *p, struct sink *out);
+/* Forgets the operation before: first of all in a handler. */
+void op_begin(struct pg *pg);
+struct need op_opaque(const char *why);
+/* Is what this version of a name means still open: made or ended by a message without an answer? In
+ * the segment that makes it it is not: whoever uses it fails with what makes it. */
+static inline bool name_is_open(const struct pg *pg, const struct name *n)
+{
+	return n->closing || (!n->is_live && n->segment != pg->segment);
+}
+/* Notes under which state of the session p was analysed; why: that it could not be. */
+void op_stamp(struct pg *pg, struct prepared *p, const char *why);
+/* Fills deciding.op for all statements of r (index -1) or one. r NULL: unclassified, because of why.
+ * 0, PG_WAIT (a name is not known yet), ERR_HELD, -ENOMEM, ... */
+must_check int op_build(struct pg *pg, struct span text, const struct sql_result *r, int index,
+			const char *why, struct sink *out);
+/* Asks for the decision on deciding.op, then calls after, at once or in resume. */
+must_check int op_decide(struct pg *pg, struct sink *out,
+			 int (*after)(struct pg *pg, const struct decision *d, struct sink *out));
+/* The operation was let through: what must be on disk before what. */
+void op_accepted(struct pg *pg);
+/* It ended before the server saw it. */
+void op_skipped(uint64_t op_id, struct sink *out);
+/* Is the session surely in a transaction block by the time that the next message is read? */
+bool op_in_block(const struct pg *pg);
+
+/* query.c: what a text that was sent may change before it is answered. */
+void track_add_changes(const struct pg *pg, struct track *t, const struct sql_stmt *st);
+/* Is this text to be refused as one that cannot be parsed? If a rule lets such text pass, r is
+ * unclassified afterwards. */
+bool reading_is_refused(const struct pg *pg, struct reading *r);
+struct msg_error refuse_syntax(const struct sql_result *r);
+
+/* refuse.c: what was refused is answered so that the session goes on as it would have if the server
+ * itself had refused. */
+must_check int refuse_query(struct pg *pg, const struct msg_error *e, struct sink *out);
+must_check int refuse_extended(struct pg *pg, const struct msg_error *e, struct sink *out);
+/* The server is made to say itself that this statement is not there. */
+must_check int refuse_unknown_statement(struct pg *pg, struct span name, struct sink *out);
+/* The error that tells of a decision; borrows from d and from ret_detail (80 bytes). */
+struct msg_error refuse_words(const struct decision *d, char *ret_detail);
+static inline bool decision_passes(const struct decision *d)
+{
+	return d->effect == EFFECT_ALLOW;
+}
+
+/* track.h's entry, numbered and pushed. */
+must_check int pg_track(struct pg *pg, struct track t);
+
+/* answer.c: one answer of the server; head: the body, or its beginning. */
+enum verdict { ANSWER_PASS, ANSWER_DROP };
+must_check int answer_take(struct pg *pg, uint8_t type, struct span head, struct sink *out,
+			   enum verdict *ret_v);
+/* How much of a message's body must be gathered before answer_take; -1: no such message. */
+int answer_head(const struct pg *pg, uint8_t type, bool *ret_whole);

@@ -1,0 +1,16 @@
+#include "proto/proto.h"
+
+#include <string.h>
+
+#include "base/macro.h"
+
+extern const struct proto proto_postgres, proto_tcp, proto_dns;
+
+const struct proto *proto_by_name(const char *name)
+{
+	static const struct proto *const protos[] = {&proto_postgres, &proto_tcp, &proto_dns};
+	for (size_t i = 0; i < ARRAY_LEN(protos); i++)
+		if (!strcmp(protos[i]->name, name))
+			return protos[i];
+	return NULL;
+}
