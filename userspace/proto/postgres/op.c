@@ -224,7 +224,7 @@ static int join_needs(struct pg *pg, const struct sql_result *r, int from, int n
 
 struct need op_opaque(const char *why)
 {
-	return (struct need){.kind = NEED_OPAQUE, .verb = VERB_EXECUTE, .class = CLASS_OPAQUE, .why = why};
+	return (struct need){.kind = NEED_OPAQUE, .verb = VERB_ADMIN, .class = CLASS_OPAQUE, .why = why};
 }
 
 static int build_unclassified(struct pg *pg, const char *why)

@@ -69,6 +69,7 @@ struct pg {
 	struct proto_env env;
 	enum phase phase;
 	enum hold hold;
+	bool is_held_here;   /* while the server's bytes were fed */
 	bool is_ssl_asked, is_gss_asked;
 	bool is_fatal;       /* the server has ended the session */
 	bool in_segment;     /* extended messages went to the server since the last Sync */

@@ -72,6 +72,7 @@ static int feed_server(struct pg *pg, struct cur *in, struct sink *out)
 	if (err || !pg->client.is_pending || pg->hold)
 		return err;
 	err = client_dispatch(pg, out);
+	pg->is_held_here = err == ERR_HELD;
 	return err == PG_WAIT || err == ERR_HELD ? 0 : err;
 }
 
@@ -85,7 +86,7 @@ static int pg_feed(void *state, enum dir d, struct cur *in, struct sink *out)
 	else if (d == FROM_SERVER)
 		err = feed_server(pg, in, out);
 	else if (pg->hold)
-		err = ERR_HELD;
+		err = pg->is_held_here ? 0 : ERR_HELD; /* resume comes for the side that was told */
 	else
 		err = pg->phase == PG_STARTUP ? startup_feed(pg, in, out) : client_feed(pg, in, out);
 	return finish(pg, err, out);
@@ -126,6 +127,7 @@ static int pg_resume(void *state, const struct resume *r, struct sink *out)
 		err = ERR_CLOSED;
 	else if (is_expected) {
 		pg->hold = HOLD_NONE;
+		pg->is_held_here = false;
 		err = go_on(pg, r, out);
 	}
 	return finish(pg, err == PG_WAIT ? 0 : err, out);
