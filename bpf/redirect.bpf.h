@@ -163,7 +163,10 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, struct ask *a, bool
 		return ret;
 	ask_facts(ctx, a, &f);
 	f.is_send = is_send;
+	f.was_sent = st->mode == STAMP_GATE && st->gate_port == a->port;
 	enum verdict v = rules_connect(&f, &reason);
+	if (v == VERDICT_PASS)
+		return GO_DIRECT;
 	if (v == VERDICT_LOCAL && has_own_listener(ctx, a)) {
 		st->mode = STAMP_LOCAL;
 		return GO_DIRECT;

@@ -74,10 +74,12 @@ enum verdict {
 	VERDICT_QUIET,	/* refuse, and say nothing */
 	VERDICT_GATE,	/* to the daemon's listener */
 	VERDICT_LOCAL,	/* on as it is, if a listener of the same workload is there */
+	VERDICT_PASS,	/* on as it is */
 };
 
 struct facts {
 	bool is_udp, is_send, is_fresh, is_loopback, is_declared;
+	bool was_sent; /* this very socket's connect was sent to the gate before */
 	__u16 port, gate_port; /* gate_port 0: none in this network namespace */
 };
 
@@ -101,8 +103,10 @@ RULES_INLINE enum verdict rules_connect(const struct facts *f, enum reason *ret_
 		return VERDICT_REFUSE;
 	}
 	if (f->is_loopback && f->port == f->gate_port) {
+		/* send() on an IPv6 socket that is connected to a v4-mapped address: the kernel asks
+		 * about the address that we put there. */
 		*ret_reason = REASON_GATE;
-		return VERDICT_REFUSE;
+		return f->is_send && f->was_sent ? VERDICT_PASS : VERDICT_REFUSE;
 	}
 	if (f->port == DNS_PORT)
 		return VERDICT_GATE;

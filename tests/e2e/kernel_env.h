@@ -104,9 +104,16 @@ static inline int sink_listen(int family)
 	return fd;
 }
 
+/* ICMPv6 and MLD of the link itself, and ARP between its two ends. */
 static inline bool is_housekeeping(const uint8_t *frame, ssize_t n)
 {
-	return n >= 54 && frame[12] == 0x86 && frame[13] == 0xdd && (frame[20] == 58 || frame[20] == 0);
+	struct in_addr out, here;
+	if (n >= 54 && frame[12] == 0x86 && frame[13] == 0xdd)
+		return frame[20] == 58 || frame[20] == 0;
+	inet_pton(AF_INET, env.out4, &out);
+	inet_pton(AF_INET, env.here4, &here);
+	return n >= 42 && frame[12] == 0x08 && frame[13] == 0x06 &&
+	       (!memcmp(frame + 38, &out, 4) || !memcmp(frame + 38, &here, 4));
 }
 
 static inline void sink_main(struct sink *s)
@@ -368,4 +375,33 @@ static inline bool was_refused(uint64_t cgroup_id, const struct addr *dst, const
 		sleep_ms(20);
 	}
 	return false;
+}
+
+/* Sets the stage, runs the tests, clears it. */
+static inline int env_main(void (*tests)(void))
+{
+	char why[512] = "";
+	if (geteuid()) {
+		SKIP("needs root");
+		return tap_done();
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	snprintf(env.instance, sizeof(env.instance), "kt-%d", getpid());
+	struct kernel_options o = {.instance = env.instance};
+	int err = kernel_open(&o, &env.k, why, sizeof(why));
+	if (err)
+		printf("kernel_open: %s: %s\n", err_text(err), why);
+	CHECK_INT(err, 0);
+	if (err)
+		return tap_done();
+	CHECK(sink_up());
+	CHECK_INT(gate_listen(getpid()), 0);
+	gate_start();
+	tests();
+	gate_stop();
+	kernel_close(env.k, false);
+	shell("ip link del kt%d", getpid());
+	kill(env.sink_pid, SIGKILL);
+	waitpid(env.sink_pid, NULL, 0);
+	return tap_done();
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -148,8 +149,10 @@ void kernel_close(struct kernel *k, bool keep)
 		}
 	}
 	sluice_bpf__destroy(k->skel);
-	if (k->lock_fd >= 0)
+	if (k->lock_fd >= 0) {
+		flock(k->lock_fd, LOCK_UN); /* for those, too, who inherited it */
 		close(k->lock_fd);
+	}
 	free(k->gates);
 	free(k->pins);
 	free(k->root);

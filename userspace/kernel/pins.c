@@ -42,7 +42,9 @@ static const struct {
 	{"gate_connect6", BPF_CGROUP_INET6_CONNECT},
 };
 
-#define PIN_PATH 512
+#define PIN_PATH    512
+#define LOCK_TRIES  30
+#define LOCK_NAP_US 100000
 
 static int map_dir(const struct kernel *k, char *out)
 {
@@ -85,6 +87,17 @@ static int make_dirs(const struct kernel *k)
 	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
+/* A daemon that was killed holds the lock until its children, which inherited it, are gone too. */
+static int lock_pins(int fd)
+{
+	for (int tries = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
+		if (errno != EWOULDBLOCK || tries == LOCK_TRIES)
+			return -errno;
+		usleep(LOCK_NAP_US);
+	}
+	return 0;
+}
+
 int pins_open(struct kernel *k, const char *bpffs, struct why *why)
 {
 	if (!bpffs)
@@ -100,7 +113,7 @@ int pins_open(struct kernel *k, const char *bpffs, struct why *why)
 	k->lock_fd = open(k->pins, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (k->lock_fd < 0)
 		return why_say(why, -errno, "cannot open %s", k->pins);
-	if (flock(k->lock_fd, LOCK_EX | LOCK_NB) < 0)
+	if (lock_pins(k->lock_fd))
 		return why_say(why, ERR_EXISTS, "another daemon runs the instance \"%s\": stop it, or "
 			       "choose another instance name", k->instance);
 	return 0;
