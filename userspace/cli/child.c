@@ -111,8 +111,11 @@ _Noreturn void child_run(const struct child_plan *p)
 	prctl(PR_SET_DUMPABLE, 1);
 	if (close_all_but(p->told_fd) < 0 || !check_standard_fds() || enrol(p) < 0)
 		_exit(EXIT_SLUICE);
-	/* What the call to the daemon left open, and what would name sluice to the command. */
+	/* What the call to the daemon left open, and what would name sluice to the command (shells put the
+	 * program's own path into "_"). */
 	unsetenv("SLUICE_SOCKET");
+	if (getenv("_"))
+		setenv("_", p->argv[0], 1);
 	if (close_all_but(p->told_fd) < 0)
 		_exit(EXIT_SLUICE);
 	execvp(p->argv[0], p->argv);

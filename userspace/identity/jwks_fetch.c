@@ -133,13 +133,11 @@ int jwks_fetch_from(const struct jwks_source *s, char **ret_text, size_t *ret_le
 	CURL *c = curl_easy_init();
 	if (!c)
 		return -ENOMEM;
-	buf_init(&f.text, JWKS_MAX + 1);
+	buf_init(&f.text, JWKS_MAX);
 	set_options(c, s, is_plain, &f);
 	r = result_of(c, curl_easy_perform(c), s, &f, ret_why, why_size);
 	curl_easy_cleanup(c);
 	size_t len = buf_len(&f.text);
-	if (r == 0 && len > JWKS_MAX)
-		r = ERR_LIMIT;
 	if (r == 0) {
 		char *text = malloc(len + 1);
 		r = text ? 0 : -ENOMEM;
