@@ -1,11 +1,9 @@
 /* A plan's life, and what is worked out once so that decide need not: which needs each rule speaks
  * about (covers), which rules each role has on each resource (rulings), what it may do in words. */
 #include <errno.h>
-#define ERR_STATE ossl_err_state /* a type of OpenSSL, an error of ours */
-#include <openssl/evp.h>
-#undef ERR_STATE
 
 #include "base/macro.h"
+#include "base/ossl.h"
 #include "policy/load.h"
 #include "policy/text.h"
 

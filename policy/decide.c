@@ -18,13 +18,18 @@ struct verdict {
  * they are not known (NULL) the answer is the one that refuses. */
 static bool covers_columns(const struct rule *r, const struct need *n)
 {
-	bool wants_all = r->effect != EFFECT_DENY;
+	bool is_deny = r->effect == EFFECT_DENY;
 	if (!n->columns || n->n_columns <= 0)
-		return !wants_all;
-	for (int i = 0; i < n->n_columns; i++)
-		if (!!n->columns[i] && patterns_match_one(&r->columns, n->columns[i]) != wants_all)
-			return !wants_all;
-	return wants_all;
+		return is_deny;
+	for (int i = 0; i < n->n_columns; i++) {
+		bool is_unknown = !n->columns[i];
+		bool is_named = !is_unknown && patterns_match_one(&r->columns, n->columns[i]);
+		if (is_deny && (is_named || is_unknown))
+			return true;
+		if (!is_deny && !is_named)
+			return false;
+	}
+	return !is_deny;
 }
 
 static bool covers_name(const struct rule *r, const struct cover *c, const struct need *n)

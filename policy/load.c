@@ -129,13 +129,6 @@ void load_object(struct loader *l, const struct json_at *at, json_t *v, const st
 		load_fail(l, at, "this is %s; expected an object", type_name(v));
 		return;
 	}
-	json_object_foreach(v, key, member) {
-		size_t i = 0;
-		while (i < n_fields && strcmp(fields[i].name, key))
-			i++;
-		if (i == n_fields)
-			fail_unknown(l, at, key, fields, n_fields);
-	}
 	for (size_t i = 0; i < n_fields; i++) {
 		const struct field *f = &fields[i];
 		struct json_at here = {at, f->name, 0};
@@ -147,6 +140,13 @@ void load_object(struct loader *l, const struct json_at *at, json_t *v, const st
 				  f->expected);
 		else if (member && f->load)
 			f->load(l, &here, member, into);
+	}
+	json_object_foreach(v, key, member) {
+		size_t i = 0;
+		while (i < n_fields && strcmp(fields[i].name, key))
+			i++;
+		if (i == n_fields)
+			fail_unknown(l, at, key, fields, n_fields);
 	}
 }
 

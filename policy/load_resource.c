@@ -33,13 +33,22 @@ static bool same_match(const struct match *a, const struct match *b)
 	return a->prefix_len == b->prefix_len && !memcmp(a->net, b->net, 16);
 }
 
-static const struct resource *taken_by(const struct plan *p, const struct match *m)
+static bool answers_to(const struct resource *r, const struct match *m)
+{
+	for (int k = 0; k < r->n_matches; k++)
+		if (same_match(&r->matches[k], m))
+			return true;
+	return false;
+}
+
+/* mine is the resource that is being loaded. */
+static const struct resource *taken_by(const struct plan *p, const struct resource *mine,
+				       const struct match *m)
 {
 	for (int i = 0; i < p->n_resources; i++)
-		for (int k = 0; k < p->resources[i].n_matches; k++)
-			if (same_match(&p->resources[i].matches[k], m))
-				return &p->resources[i];
-	return NULL;
+		if (answers_to(&p->resources[i], m))
+			return &p->resources[i];
+	return answers_to(mine, m) ? mine : NULL;
 }
 
 static void one_match(struct loader *l, const struct json_at *at, const char *s, void *into)
@@ -56,7 +65,7 @@ static void one_match(struct loader *l, const struct json_at *at, const char *s,
 			"addresses", MAX_MATCHES);
 		return;
 	}
-	const struct resource *other = taken_by(l->plan, &m);
+	const struct resource *other = taken_by(l->plan, r, &m);
 	if (other)
 		load_fail(l, at, "\"%.80s\" is what resource \"%s\" answers to; expected each destination once",
 			  s, other->name ? other->name : "?");
