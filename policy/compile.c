@@ -40,8 +40,10 @@ static void cover_all(struct rule *r)
 	struct cover all = {true, r->verbs, r->classes, NULL};
 	for (int k = 0; k < NEED_KINDS; k++)
 		r->covers[k] = all;
-	r->covers[NEED_FUNCTION].is_on = r->covers[NEED_OPAQUE].is_on =
-		r->effect == EFFECT_DENY || r->is_opaque;
+	r->covers[NEED_FUNCTION].is_on = r->effect == EFFECT_DENY || r->is_opaque;
+	/* Nobody knows the verb of what could not be read: a rule that lists verbs does not mean it. */
+	r->covers[NEED_OPAQUE] = (struct cover){
+		r->is_opaque || (r->effect == EFFECT_DENY && !r->has_verbs), UINT32_MAX, r->classes, NULL};
 }
 
 static void add_list(struct text *t, const char *what, const struct patterns *ps)

@@ -100,11 +100,16 @@ static void add_columns(struct text *t, const struct need *n)
 /* "delete on public.customers (class write)" */
 static void add_need(struct text *t, const struct need *n)
 {
+	if (n->kind == NEED_OPAQUE) {
+		text_add(t, "what could not be read (");
+		text_foreign(t, n->why ? n->why : "unknown", 200);
+		text_add(t, ")");
+		return;
+	}
 	static const char *const before[] = {
 		[NEED_RELATION] = " on ", [NEED_FUNCTION] = " of function ", [NEED_OBJECT] = " of ",
-		[NEED_SETTING] = " ",	  [NEED_PLAIN] = " of ",	     [NEED_OPAQUE] = " of ",
+		[NEED_SETTING] = " ",	  [NEED_PLAIN] = " of ",
 	};
-	text_add(t, n->kind == NEED_OPAQUE ? "unreadable " : "");
 	text_add(t, verb_name(n->verb));
 	if (n->schema || n->name) {
 		text_add(t, before[n->kind]);

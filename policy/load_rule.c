@@ -9,7 +9,7 @@
 
 static void rule_id(struct loader *l, const struct json_at *at, json_t *v, void *into)
 {
-	static const char *const ours[] = {"default", "identity"};
+	static const char *const ours[] = {"default", "identity", "expired", "declared-name", "record"};
 	struct rule *r = into;
 	r->id = load_name(l, at, json_string_value(v));
 	if (!r->id)
@@ -314,9 +314,9 @@ static void check_effect(struct loader *l, const struct json_at *at, json_t *v, 
 static void check_targets(struct loader *l, const struct json_at *at, const struct rule *r)
 {
 	uint32_t writes = 1u << VERB_INSERT | 1u << VERB_UPDATE;
-	if (r->is_opaque && (rule_has_targets(r) || r->columns.n))
-		load_fail_member(l, at, "opaque", "\"opaque\": \"allow\" beside names; expected no "
-			"relations, functions, settings or columns: what cannot be read may touch any of them");
+	if (r->is_opaque && (rule_has_targets(r) || r->columns.n || r->has_verbs || r->has_classes))
+		load_fail_member(l, at, "opaque", "\"opaque\": \"allow\" beside verbs, class or names; "
+				 "expected none of them: what cannot be read may be anything");
 	if (r->columns.n && (!r->has_verbs || r->verbs & ~writes))
 		load_fail_member(l, at, "columns", "\"columns\" says which columns may be written; "
 			"expected \"verbs\" beside it with insert and update only");

@@ -145,8 +145,7 @@ static void read_class(struct reader *r, struct need *n)
 /* The reason of an opaque need runs to the end of the line. */
 static void read_opaque(struct reader *r, struct need *n)
 {
-	*n = (struct need){.kind = NEED_OPAQUE, .verb = VERB_DO, .class = CLASS_OPAQUE};
-	read_class(r, n);
+	*n = (struct need){.kind = NEED_OPAQUE, .class = CLASS_OPAQUE};
 	if (take(r, ':')) {
 		n->why = arena_str(r->a, r->s);
 		r->s += strlen(r->s);

@@ -121,8 +121,8 @@ static const struct {
 	{R ALLOW, "~opaque", "deny", "default"},
 	{R ALLOW, "drop:p.x create@ grant@ admin set:role", "allow", "r"},
 	{R ", 'opaque': 'allow'" ALLOW, "opaque execute:p.f call:p.f", "allow", "r"},
-	{R ", 'verbs': 'do', 'opaque': 'allow'" ALLOW, "opaque", "allow", "r"},
-	{R ", 'verbs': 'do', 'opaque': 'allow'" ALLOW, "execute:p.f", "deny", "default"},
+	{NO ", 'class': ['ddl', 'opaque']" DENY "," R ", 'opaque': 'allow'" ALLOW, "opaque", "deny", "no"},
+	{NO ", 'verbs': ['select', 'do']" DENY "," R ", 'opaque': 'allow'" ALLOW, "opaque", "allow", "r"},
 	{R ", 'opaque': 'deny'" ALLOW, "opaque", "deny", "default"},
 	{NO ", 'class': 'ddl'" DENY "," R ", 'opaque': 'allow'" ALLOW, "opaque", "allow", "r"},
 	{NO DENY "," R ", 'opaque': 'allow'" ALLOW, "opaque", "deny", "no"},
@@ -305,7 +305,7 @@ static void tells_a_model_what_to_do(void)
 	d = decide(p, "a", "db", "drop:p.x");
 	CHECK_STR(d.reason, "drop on p.x (class ddl): rule \"no\" refuses this (tables stay)");
 	d = decide(p, "a", "db", "opaque:EXECUTE of\ta name\x01that is unknown");
-	CHECK_STR(d.reason, "unreadable do (class opaque; EXECUTE ofa namethat is unknown): no rule lets role "
+	CHECK_STR(d.reason, "what could not be read (EXECUTE ofa namethat is unknown): no rule lets role "
 		"\"a\" do this on \"db\"");
 	d = decide(p, "b", "db", "select:p.x");
 	CHECK_STR(d.reason, "no rule lets this role use this resource");

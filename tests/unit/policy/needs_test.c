@@ -23,8 +23,8 @@ static void reads_every_form(void)
 		{"drop@public.f", NEED_OBJECT, VERB_DROP, CLASS_DDL, "public", "f", 0, false},
 		{"create@", NEED_OBJECT, VERB_CREATE, CLASS_DDL, NULL, NULL, 0, false},
 		{"~transaction", NEED_PLAIN, VERB_TRANSACTION, CLASS_TRANSACTION, NULL, NULL, 0, true},
-		{"opaque", NEED_OPAQUE, VERB_DO, CLASS_OPAQUE, NULL, NULL, 0, false},
-		{"opaque/read: what it was", NEED_OPAQUE, VERB_DO, CLASS_READ, NULL, NULL, 0, false},
+		{"opaque", NEED_OPAQUE, VERB_SELECT, CLASS_OPAQUE, NULL, NULL, 0, false},
+		{"opaque: what it was", NEED_OPAQUE, VERB_SELECT, CLASS_OPAQUE, NULL, NULL, 0, false},
 		{"select:public.\"Odd Name\"", NEED_RELATION, VERB_SELECT, CLASS_READ, "public", "Odd Name", 0,
 			false},
 	};
@@ -64,7 +64,7 @@ static void refuses_the_rest(void)
 	static const char *const rows[] = {
 		"", " ", "reed:a.b", "select:a", "select:a.", "select:a.B", "select:a.b.c", "select/x:a.b",
 		"update:a.b(", "update:a.b(x", "update:a.b()", "set:", "select:a.\"b", "show:",
-		"select:a.b,select:a.c", "SELECT:a.b", "opaquex",
+		"select:a.b,select:a.c", "SELECT:a.b", "opaquex", "opaque/read",
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct arena a;
