@@ -10,6 +10,7 @@
  * one side, the flow offers the unread bytes of the other side again. */
 #pragma once
 
+#include "base/addr.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "policy/op.h"
@@ -47,6 +48,15 @@ enum resume_kind {
 	RESUME_BARRIER,  /* all events of this flow so far are on disk */
 	RESUME_DIALLED,  /* ev->dialled */
 	RESUME_FACTS,    /* the catalogue was reloaded */
+	RESUME_RESOLVED, /* ev->resolved */
+};
+
+/* dns: what a declared name resolves to. Borrowed until the module returns; ports are 0. */
+struct resolved {
+	int err; /* 0; ERR_NOT_FOUND: the name does not exist; else it could not be resolved now */
+	const struct addr *addrs;
+	int n_addrs;
+	uint32_t ttl_s;
 };
 
 struct resume {
@@ -54,6 +64,7 @@ struct resume {
 	uint64_t op_id;
 	const struct decision *decision;
 	const struct dialled *dialled;
+	const struct resolved *resolved;
 };
 
 struct sink;
@@ -78,6 +89,8 @@ struct sink_ops {
 	/* postgres: a CancelRequest with our pid and key: the flow finds the session, checks that it is
 	 * of the same workload, and sends the real one upstream. */
 	void (*cancel)(struct sink *s, uint32_t pid, uint32_t key);
+	/* dns: 0 and ret filled in, or ERR_HELD (name must stay valid until then). */
+	int (*resolve)(struct sink *s, const char *name, struct resolved *ret);
 };
 
 struct sink {
@@ -104,12 +117,15 @@ struct proto_env {
 	/* The rules of this role on this resource let unclassified text through. */
 	bool is_opaque_allowed;
 	bool wants_rows; /* columns() and row() are wanted */
+	const char *destination; /* tcp: what was asked for, "name:port" or "address:port" */
+	bool is_datagram; /* dns: over UDP, one message a flow; framed by its length all the same */
 };
 
 struct proto {
 	const char *name;
 	size_t state_size;
-	bool server_speaks_first; /* dial before the first byte of the client */
+	bool server_speaks_first; /* fed with nothing from the client at once, so that it can dial */
+	bool keeps_half_open; /* one side's end of stream is passed on; else it ends the flow */
 	must_check int (*open)(void *state, const struct proto_env *env);
 	/* Consumes what it can from in. Returns
 	 *   0            consumed what there was, or needs more bytes than are there

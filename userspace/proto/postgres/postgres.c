@@ -95,6 +95,7 @@ static int pg_feed(void *state, enum dir d, struct cur *in, struct sink *out)
 static const enum hold waits_for[] = {
 	[RESUME_DECISION] = HOLD_DECISION, [RESUME_BARRIER] = HOLD_BARRIER,
 	[RESUME_DIALLED] = HOLD_DIAL, [RESUME_FACTS] = HOLD_FACTS,
+	[RESUME_RESOLVED] = HOLD_NONE, /* of DNS: never asked for here */
 };
 
 /* What was waited for came: on with the message. */
@@ -112,6 +113,8 @@ static int go_on(struct pg *pg, const struct resume *r, struct sink *out)
 		return client_dispatch(pg, out);
 	case RESUME_DECISION:
 		return client_decided(pg, r->decision, out);
+	case RESUME_RESOLVED:
+		break;
 	}
 	return ERR_STATE;
 }

@@ -1,0 +1,150 @@
+#include "flow/admit.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "base/clock.h"
+#include "base/macro.h"
+#include "flow/flow.h"
+#include "flow/lane.h"
+#include "flow/names.h"
+#include "flow/proxy.h"
+#include "flow/refuse.h"
+
+#define NAMES_MAX 16
+#define DNS_PORT  53
+
+/* Seen as a reset, at once: silence makes agents hang. */
+static void turn_away(int fd)
+{
+	struct linger now = {.l_onoff = 1, .l_linger = 0};
+	if (fd < 0)
+		return;
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+}
+
+static const char *who_is_it(struct lane *l, const struct flow_info *info, struct session **ret_s)
+{
+	int64_t now_s = (int64_t)(clock_real_ns() / NS_PER_SEC);
+	if (registry_find(l->proxy->registry, info->cgroup_id, info->generation, ret_s) < 0)
+		return "no identity";
+	if (session_is_over(*ret_s, now_s))
+		return "the identity has expired";
+	if (atomic_load(&l->proxy->n_flows) >= l->proxy->cfg->max_flows)
+		return "too many flows";
+	return l->plan ? NULL : "no policy is loaded yet";
+}
+
+static bool answers_to(const struct resource *r, const char *name)
+{
+	for (int i = 0; i < r->n_matches; i++)
+		if (r->matches[i].host && !strcmp(r->matches[i].host, name))
+			return true;
+	return false;
+}
+
+/* The resource of a destination. ret_name: which of the address's names led to it, or NULL. */
+static const struct resource *where_to(struct lane *l, const struct addr *dst,
+				       char (*names)[NAMES_TEXT], const char **ret_name)
+{
+	const char *list[NAMES_MAX];
+	int n = names_of(l->proxy->names, dst, names, NAMES_MAX);
+	for (int i = 0; i < n; i++)
+		list[i] = names[i];
+	const struct resource *r = plan_match(l->plan, dst, list, n);
+	*ret_name = NULL;
+	for (int i = 0; i < n && r && !*ret_name; i++)
+		if (answers_to(r, list[i]))
+			*ret_name = list[i];
+	return r;
+}
+
+static const char *begin(struct lane *l, int fd, const struct flow_info *info, struct session *s)
+{
+	char names[NAMES_MAX][NAMES_TEXT];
+	struct flow_plan p = {.session = s, .info = info, .client_fd = fd};
+	int one = 1;
+	if (info->dst.port == DNS_PORT) {
+		p.proto = proto_by_name("dns");
+	} else {
+		p.resource = where_to(l, &info->dst, names, &p.name);
+		if (!p.resource)
+			return "not declared";
+		p.proto = proto_by_name(p.resource->protocol);
+	}
+	if (!p.proto)
+		return "the resource's protocol is not built in";
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	int err = flow_start(l, &p);
+	return err ? err_text(err) : NULL;
+}
+
+void admit_known(struct lane *l, int fd, const struct flow_info *info)
+{
+	struct session *s = NULL;
+	const char *why = who_is_it(l, info, &s);
+	if (!why)
+		why = begin(l, fd, info, s);
+	if (why) {
+		refuse_connect(l, s, "tcp", info, NULL, why);
+		turn_away(fd);
+		atomic_fetch_sub(&l->n_flows, 1);
+	}
+	session_unref(s);
+}
+
+void admit_connection(struct lane *l, int fd, uint64_t netns, const struct addr *peer,
+		      const struct addr *local)
+{
+	struct flow_info info = {.dst = *local};
+	if (!flowmap_take(l->proxy->env->flow_map_fd, netns, false, peer, local, &info)) {
+		admit_known(l, fd, &info);
+		return;
+	}
+	refuse_connect(l, NULL, "tcp", &info, NULL, "no identity");
+	turn_away(fd);
+	atomic_fetch_sub(&l->n_flows, 1);
+}
+
+static const char *begin_exchange(struct lane *l, int fd, const struct flow_info *info,
+				  struct session *s, const struct addr *peer)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(peer, &sa);
+	struct flow_plan p = {.session = s,
+			      .info = info,
+			      .client_fd = -1,
+			      .proto = proto_by_name("dns"),
+			      .datagram = datagram_new(fd, &sa, len)};
+	if (!p.datagram)
+		return "out of memory";
+	int err = flow_start(l, &p);
+	if (err)
+		datagram_free(p.datagram);
+	return err ? err_text(err) : NULL;
+}
+
+void admit_datagram(struct lane *l, int fd, uint64_t netns, const struct addr *peer,
+		    const struct addr *local, struct span msg)
+{
+	struct flow_info info = {.dst = *local};
+	struct session *s = NULL;
+	uint8_t len[2] = {(uint8_t)(msg.len >> 8), (uint8_t)msg.len};
+	const char *why = "no identity";
+	if (!flowmap_take(l->proxy->env->flow_map_fd, netns, true, peer, local, &info))
+		why = who_is_it(l, &info, &s);
+	if (!why && info.dst.port != DNS_PORT)
+		why = "not declared";
+	if (!why)
+		why = begin_exchange(l, fd, &info, s, peer);
+	if (why) {
+		refuse_connect(l, s, "udp", &info, NULL, why);
+	} else {
+		struct flow *f = container_of(l->flows.prev, struct flow, link);
+		atomic_fetch_add(&l->n_flows, 1);
+		flow_offer(f, span_of(len, 2), msg);
+	}
+	session_unref(s);
+}

@@ -1,0 +1,232 @@
+#include "flow/catalogs.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/macro.h"
+#include "sql/catalog.h"
+
+#define SLOTS_MAX  64 /* unused ones above this are dropped */
+#define LOAD_LIMIT_NS (30 * NS_PER_SEC)
+
+struct catalog_slot {
+	struct catalog_slot *next;
+	int refs;
+	struct target target; /* to load it with; also its key */
+	struct catalog *catalog;
+	bool is_loading;
+	int err;              /* of the last load */
+	char why[WHY_MAX];
+	_Atomic uint64_t generation, began_ns, spoilt_ns, claimed_ns;
+};
+
+struct catalogs {
+	struct proxy *proxy;
+	pthread_mutex_t mutex;
+	pthread_cond_t loaded;
+	struct catalog_slot *slots;
+	int n;
+};
+
+int catalogs_new(struct proxy *p, struct catalogs **ret_c)
+{
+	struct catalogs *c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	c->proxy = p;
+	pthread_mutex_init(&c->mutex, NULL);
+	pthread_cond_init(&c->loaded, NULL);
+	*ret_c = c;
+	return 0;
+}
+
+static void slot_free(struct catalog_slot *s)
+{
+	catalog_unref(s->catalog);
+	arena_done(&s->target.arena);
+	free(s);
+}
+
+void catalogs_free(struct catalogs *c)
+{
+	if (!c)
+		return;
+	while (c->slots) {
+		struct catalog_slot *s = c->slots;
+		c->slots = s->next;
+		slot_free(s);
+	}
+	pthread_cond_destroy(&c->loaded);
+	pthread_mutex_destroy(&c->mutex);
+	free(c);
+}
+
+static bool is_same(const char *a, const char *b)
+{
+	return !strcmp(a ? a : "", b ? b : "");
+}
+
+static bool is_for(const struct catalog_slot *s, const struct target *t)
+{
+	const struct target *k = &s->target;
+	return is_same(k->resource, t->resource) && is_same(k->upstream, t->upstream) &&
+	       is_same(k->database, t->database) && is_same(k->credential, t->credential) &&
+	       (t->upstream || addr_eq(&k->asked, &t->asked));
+}
+
+static struct catalog_slot *slot_new(const struct target *t)
+{
+	struct catalog_slot *s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	struct arena *a = &s->target.arena;
+	arena_init(a, 16384);
+	s->target.asked = t->asked;
+	s->target.resource = arena_str(a, t->resource);
+	s->target.credential = arena_str(a, t->credential);
+	s->target.upstream = t->upstream ? arena_str(a, t->upstream) : NULL;
+	s->target.database = t->database ? arena_str(a, t->database) : NULL;
+	if (!arena_failed(a))
+		return s;
+	slot_free(s);
+	return NULL;
+}
+
+static void drop_unused(struct catalogs *c)
+{
+	for (struct catalog_slot **at = &c->slots; *at && c->n >= SLOTS_MAX;) {
+		struct catalog_slot *s = *at;
+		if (s->refs || s->is_loading) {
+			at = &s->next;
+			continue;
+		}
+		*at = s->next;
+		c->n--;
+		slot_free(s);
+	}
+}
+
+int catalogs_slot(struct catalogs *c, const struct target *t, struct catalog_slot **ret_s)
+{
+	pthread_mutex_lock(&c->mutex);
+	struct catalog_slot *s = c->slots;
+	while (s && !is_for(s, t))
+		s = s->next;
+	if (!s) {
+		drop_unused(c);
+		s = slot_new(t);
+		if (s) {
+			s->next = c->slots;
+			c->slots = s;
+			c->n++;
+		}
+	}
+	if (s)
+		s->refs++;
+	pthread_mutex_unlock(&c->mutex);
+	if (!s)
+		return -ENOMEM;
+	*ret_s = s;
+	return 0;
+}
+
+void catalog_slot_ref(struct catalogs *c, struct catalog_slot *s)
+{
+	pthread_mutex_lock(&c->mutex);
+	s->refs++;
+	pthread_mutex_unlock(&c->mutex);
+}
+
+void catalog_slot_unref(struct catalogs *c, struct catalog_slot *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&c->mutex);
+	s->refs--;
+	pthread_mutex_unlock(&c->mutex);
+}
+
+/* With the lock held, which it lets go of while it loads. */
+static void load_locked(struct catalogs *c, struct catalog_slot *s)
+{
+	struct catalog *fresh = NULL;
+	char why[WHY_MAX] = "";
+	uint64_t began = clock_mono_ns();
+	s->is_loading = true;
+	pthread_mutex_unlock(&c->mutex);
+	int err = login_load_catalog(c->proxy, &s->target, began + LOAD_LIMIT_NS, &fresh, why);
+	pthread_mutex_lock(&c->mutex);
+	s->is_loading = false;
+	s->err = err;
+	memcpy(s->why, why, sizeof(why));
+	if (!err) {
+		catalog_unref(s->catalog);
+		s->catalog = fresh;
+		atomic_store(&s->began_ns, began);
+		atomic_fetch_add(&s->generation, 1);
+	}
+	pthread_cond_broadcast(&c->loaded);
+}
+
+int catalogs_load(struct catalogs *c, struct catalog_slot *s, uint64_t since_ns, char ret_why[WHY_MAX])
+{
+	int err = 0;
+	pthread_mutex_lock(&c->mutex);
+	while (!s->catalog || atomic_load(&s->began_ns) < since_ns) {
+		if (s->is_loading) {
+			pthread_cond_wait(&c->loaded, &c->mutex);
+			continue;
+		}
+		load_locked(c, s);
+		err = s->err;
+		if (err)
+			break;
+	}
+	if (err)
+		memcpy(ret_why, s->why, WHY_MAX);
+	pthread_mutex_unlock(&c->mutex);
+	return err;
+}
+
+uint64_t catalog_slot_generation(const struct catalog_slot *s)
+{
+	return atomic_load(&s->generation);
+}
+
+struct catalog *catalog_slot_get(struct catalogs *c, struct catalog_slot *s)
+{
+	pthread_mutex_lock(&c->mutex);
+	struct catalog *got = s->catalog ? catalog_ref(s->catalog) : NULL;
+	pthread_mutex_unlock(&c->mutex);
+	return got;
+}
+
+void catalog_slot_spoil(struct catalog_slot *s, uint64_t at_ns)
+{
+	uint64_t was = atomic_load(&s->spoilt_ns);
+	while (was < at_ns && !atomic_compare_exchange_weak(&s->spoilt_ns, &was, at_ns))
+		;
+}
+
+bool catalog_slot_is_spoilt(const struct catalog_slot *s)
+{
+	return atomic_load(&s->spoilt_ns) > atomic_load(&s->began_ns);
+}
+
+uint64_t catalog_slot_began(const struct catalog_slot *s)
+{
+	return atomic_load(&s->began_ns);
+}
+
+bool catalog_slot_claim_refresh(struct catalog_slot *s, uint64_t now_ns)
+{
+	uint64_t began = atomic_load(&s->began_ns), claimed = atomic_load(&s->claimed_ns);
+	uint64_t last = MAX(began, claimed);
+	if (!began || now_ns - last < CATALOG_AGE_NS || now_ns < last)
+		return false;
+	return atomic_compare_exchange_strong(&s->claimed_ns, &claimed, now_ns);
+}

@@ -1,0 +1,37 @@
+/* The catalogues in use: one for each resource, upstream, database and credential, shared by all flows,
+ * loaded by workers. Any thread. */
+#pragma once
+
+#include "flow/login.h"
+
+struct catalog;
+struct catalogs;
+struct catalog_slot;
+struct proxy;
+
+#define CATALOG_AGE_NS (30 * 1000000000ull) /* older: loaded again when it is used */
+
+must_check int catalogs_new(struct proxy *p, struct catalogs **ret_c);
+void catalogs_free(struct catalogs *c);
+
+/* The slot of a target, made if need be; a reference. -ENOMEM, ERR_LIMIT. */
+must_check int catalogs_slot(struct catalogs *c, const struct target *t, struct catalog_slot **ret_s);
+void catalog_slot_ref(struct catalogs *c, struct catalog_slot *s);
+void catalog_slot_unref(struct catalogs *c, struct catalog_slot *s);
+
+/* For workers: blocks until a load that began at or after since_ns is done; loads if nobody does.
+ * 0; else ret_why says what went wrong. */
+must_check int catalogs_load(struct catalogs *c, struct catalog_slot *s, uint64_t since_ns,
+			     char ret_why[WHY_MAX]);
+
+/* Rises with each load; 0: none yet. Cheap. */
+uint64_t catalog_slot_generation(const struct catalog_slot *s);
+/* The one in force, referenced; NULL if there is none. */
+struct catalog *catalog_slot_get(struct catalogs *c, struct catalog_slot *s);
+/* What is loaded from before at_ns is not to be used any more. */
+void catalog_slot_spoil(struct catalog_slot *s, uint64_t at_ns);
+bool catalog_slot_is_spoilt(const struct catalog_slot *s);
+/* When the load of the one in force began. */
+uint64_t catalog_slot_began(const struct catalog_slot *s);
+/* True for one caller, once it is old: who gets it, loads it. */
+bool catalog_slot_claim_refresh(struct catalog_slot *s, uint64_t now_ns);

@@ -1,0 +1,133 @@
+#include "flow/credential.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/macro.h"
+#include "base/msg.h"
+#include "flow/proxy.h"
+
+#define CREDENTIAL_MAX 4000 /* one page */
+
+static int say(char why[WHY_MAX], int err, const char *text)
+{
+	snprintf(why, WHY_MAX, "%s", text);
+	return err;
+}
+
+const char *credential_get(const struct credential *c, const char *keyword)
+{
+	for (PQconninfoOption *o = c->options; o && o->keyword; o++)
+		if (!strcmp(o->keyword, keyword))
+			return o->val && o->val[0] ? o->val : NULL;
+	return NULL;
+}
+
+void credential_done(struct credential *c)
+{
+	for (PQconninfoOption *o = c->options; o && o->keyword; o++)
+		if (o->val)
+			explicit_bzero(o->val, strlen(o->val));
+	PQconninfoFree(c->options);
+	c->options = NULL;
+}
+
+static int check(const struct credential *c, char why[WHY_MAX])
+{
+	const char *mode = credential_get(c, "sslmode");
+	const char *binding = credential_get(c, "channel_binding");
+	bool wants_tls = mode && (!strcmp(mode, "require") || !strncmp(mode, "verify-", 7));
+	if (wants_tls || (binding && !strcmp(binding, "require")))
+		return say(why, ERR_UNSUPPORTED,
+			   "the credential demands TLS to the upstream (sslmode), which this version "
+			   "does not have: it will not log in without");
+	if (!credential_get(c, "user"))
+		return say(why, ERR_MALFORMED, "the credential names no user");
+	return 0;
+}
+
+int credential_parse(char *text, struct credential *ret, char why[WHY_MAX])
+{
+	size_t n = strlen(text);
+	char *error = NULL;
+	while (n && strchr(" \t\r\n", text[n - 1]))
+		text[--n] = 0;
+	struct credential c = {.options = n ? PQconninfoParse(text, &error) : NULL};
+	if (error) { /* it quotes what it cannot read */
+		explicit_bzero(error, strlen(error));
+		PQfreemem(error);
+	}
+	if (!c.options)
+		return say(why, ERR_MALFORMED,
+			   "the credential is neither a postgres:// URL nor key=value pairs");
+	int err = check(&c, why);
+	if (err) {
+		credential_done(&c);
+		return err;
+	}
+	*ret = c;
+	return 0;
+}
+
+static int ask_monitor(struct proxy *p, const char *source, int *ret_fd, char why[WHY_MAX])
+{
+	struct msg answer;
+	json_t *ask = json_pack("{s:s, s:s}", "t", "credential", "source", source);
+	if (!ask)
+		return -ENOMEM;
+	pthread_mutex_lock(&p->call_mutex);
+	int err = msg_call(p->env->call_fd, ask, NULL, 0, &answer);
+	pthread_mutex_unlock(&p->call_mutex);
+	json_decref(ask);
+	if (err)
+		return say(why, err, "the monitor does not answer");
+	if (json_is_true(json_object_get(answer.json, "ok")) && answer.n_fds == 1) {
+		*ret_fd = msg_take_fd(&answer, 0);
+	} else {
+		const char *text = json_string_value(json_object_get(answer.json, "why"));
+		err = say(why, ERR_DENIED, text ? text : "the monitor refuses the credential");
+	}
+	msg_done(&answer);
+	return err;
+}
+
+/* Read straight into locked memory, which no buffered copy outlives. */
+static int read_locked(int fd, char *page)
+{
+	size_t n = 0;
+	for (;;) {
+		ssize_t got = read(fd, page + n, CREDENTIAL_MAX - n);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : 0;
+		n += (size_t)got;
+		if (n == CREDENTIAL_MAX)
+			return ERR_LIMIT;
+	}
+}
+
+int credential_fetch(struct proxy *p, const char *source, struct credential *ret, char why[WHY_MAX])
+{
+	_cleanup_(closep) int fd = -1;
+	int err = ask_monitor(p, source, &fd, why);
+	if (err)
+		return err;
+	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return say(why, -ENOMEM, "out of memory");
+	if (mlock(page, 4096) < 0)
+		(void)0; /* over the limit: wiped all the same, and core dumps are off */
+	madvise(page, 4096, MADV_DONTDUMP);
+	err = read_locked(fd, page);
+	if (err)
+		say(why, err, "the credential cannot be read");
+	else
+		err = credential_parse(page, ret, why);
+	explicit_bzero(page, 4096);
+	munmap(page, 4096);
+	return err;
+}

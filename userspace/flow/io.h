@@ -1,0 +1,46 @@
+/* The transport of one end of a flow: plain now, TLS later. Nothing above knows which. */
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/loop.h"
+
+struct flow;
+struct flow_end;
+
+struct io_ops {
+	/* Bytes read; 0: end of stream; a negative errno (-EAGAIN: none now). */
+	ssize_t (*read)(struct flow_end *e, void *p, size_t n);
+	/* Bytes taken of p, or a negative errno. */
+	ssize_t (*write)(struct flow_end *e, const void *p, size_t n);
+	/* Nothing more will be written. */
+	void (*shut)(struct flow_end *e);
+	/* Closes; is_reset: so that the peer sees a reset, not an end. */
+	void (*close)(struct flow_end *e, bool is_reset);
+};
+
+struct flow_end {
+	struct source source; /* fd -1: not there (yet) */
+	struct flow *flow;
+	const struct io_ops *io;
+	void *io_ctx;
+	struct buf in;  /* unread by the module */
+	struct buf out; /* not yet written */
+	bool is_eof;    /* the peer will send nothing more */
+	bool is_shut;   /* we shall send nothing more */
+	uint64_t bytes_in;
+};
+
+extern const struct io_ops io_plain;
+/* A UDP exchange: io_ctx is a struct datagram, which close frees. Each 2-byte-length-framed message that
+ * is written becomes one datagram to the peer. */
+extern const struct io_ops io_datagram;
+struct datagram;
+/* fd is borrowed: the listener's. NULL: out of memory. */
+struct datagram *datagram_new(int fd, const struct sockaddr_storage *peer, socklen_t peer_len);
+void datagram_free(struct datagram *d);
+
+/* Writes what is queued, until it would block. 0 or a negative errno. */
+must_check int end_flush(struct flow_end *e);

@@ -1,0 +1,450 @@
+#include "flow/login.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/clock.h"
+#include "base/macro.h"
+#include "flow/proxy.h"
+#include "sql/catalog.h"
+
+extern char **environ;
+
+#define MESSAGE_MAX (64 * 1024) /* of the server, while it logs us in */
+#define PIPE_MAX    (1024 * 1024)
+
+enum pump_state { PUMP_LOGIN, PUMP_READY };
+
+/* libpq on one side, the server on the other, we between: bytes go through, and are read on the way. */
+struct pump {
+	struct login *login;
+	PGconn *conn;
+	enum pump_state state;
+	bool is_raw;       /* after the login: what comes goes on to libpq unread */
+	int listener, lib; /* our ends towards libpq */
+	uint64_t deadline_ns;
+	struct buf from_server, to_server, to_lib;
+};
+
+void login_scrub_environment(void)
+{
+	for (char **e = environ; *e;) {
+		char name[128];
+		const char *eq = strchr(*e, '=');
+		bool is_pg = !strncmp(*e, "PG", 2) && eq && (size_t)(eq - *e) < sizeof(name);
+		if (!is_pg) {
+			e++;
+			continue;
+		}
+		snprintf(name, sizeof(name), "%.*s", (int)(eq - *e), *e);
+		unsetenv(name);
+		e = environ;
+	}
+}
+
+static int fail(struct login *l, int err, const char *sqlstate, const char *why)
+{
+	if (l->err)
+		return l->err;
+	l->err = err;
+	snprintf(l->sqlstate, sizeof(l->sqlstate), "%s", sqlstate);
+	snprintf(l->why, sizeof(l->why), "%s", why);
+	return err;
+}
+
+/* AuthenticationSASL: over our socket libpq cannot bind to a channel, and stops if it is offered. */
+static int strip_plus(struct pump *p, struct span body)
+{
+	struct cur c = cur_of(body);
+	struct buf out;
+	bool has_any = false;
+	buf_init(&out, MESSAGE_MAX);
+	buf_add_u32(&out, cur_u32(&c));
+	for (;;) {
+		struct span name = cur_cstr(&c);
+		if (cur_err(&c) || !name.len)
+			break;
+		if (span_is(name, "SCRAM-SHA-256-PLUS"))
+			continue;
+		has_any = true;
+		buf_add(&out, name.p, name.len + 1);
+	}
+	buf_add_u8(&out, 0);
+	buf_add_u8(&p->to_lib, 'R');
+	buf_add_u32(&p->to_lib, (uint32_t)buf_len(&out) + 4);
+	buf_add_span(&p->to_lib, buf_span(&out));
+	buf_done(&out);
+	if (cur_err(&c))
+		return fail(p->login, ERR_MALFORMED, "08P01", "the upstream's login is malformed");
+	return has_any ? 0
+		       : fail(p->login, ERR_UNSUPPORTED, "28000",
+			      "the upstream offers no way to log in that the gateway has");
+}
+
+static int on_authentication(struct pump *p, struct span whole, struct span body)
+{
+	enum { AUTH_OK = 0, AUTH_CLEARTEXT = 3, AUTH_MD5 = 5, AUTH_SASL = 10, AUTH_SASL_FINAL = 12 };
+	struct cur c = cur_of(body);
+	uint32_t code = cur_u32(&c);
+	if (code == AUTH_SASL)
+		return strip_plus(p, body);
+	if (code == AUTH_CLEARTEXT)
+		return fail(p->login, ERR_DENIED, "28000",
+			    "the upstream asks for the password in clear on a connection without TLS: refused");
+	if (code != AUTH_OK && code != AUTH_MD5 && (code < AUTH_SASL || code > AUTH_SASL_FINAL))
+		return fail(p->login, ERR_UNSUPPORTED, "28000",
+			    "the upstream asks for a way to log in that the gateway does not have");
+	buf_add_span(&p->to_lib, whole);
+	return 0;
+}
+
+/* The server's own words may name its users and files: they stay here, but for the SQLSTATE. */
+static int on_error(struct pump *p, struct span body)
+{
+	struct cur c = cur_of(body);
+	char code[6] = "08006", why[WHY_MAX];
+	for (uint8_t field; (field = cur_u8(&c));) {
+		struct span text = cur_cstr(&c);
+		if (field == 'C' && text.len == 5)
+			memcpy(code, text.p, 5);
+	}
+	snprintf(why, sizeof(why), "the upstream refused the gateway's login (SQLSTATE %s)", code);
+	return fail(p->login, ERR_UPSTREAM, code, why);
+}
+
+static int on_message(struct pump *p, struct span whole)
+{
+	struct login *l = p->login;
+	struct span body = span_of(whole.p + 5, whole.len - 5);
+	struct cur c = cur_of(body);
+	switch (whole.p[0]) {
+	case 'R':
+		return on_authentication(p, whole, body);
+	case 'S':
+		buf_add_span(&l->greeting, whole);
+		break;
+	case 'K':
+		l->pid = cur_u32(&c);
+		l->key = cur_u32(&c);
+		break;
+	case 'E':
+		return on_error(p, body);
+	case 'Z':
+		p->state = PUMP_READY;
+		break;
+	case 'N':
+	case 'v':
+		break;
+	default:
+		return fail(l, ERR_MALFORMED, "08P01", "the upstream does not speak PostgreSQL");
+	}
+	buf_add_span(&p->to_lib, whole);
+	return 0;
+}
+
+static int read_messages(struct pump *p)
+{
+	while (p->state == PUMP_LOGIN && buf_len(&p->from_server) >= 5) {
+		struct span all = buf_span(&p->from_server);
+		struct cur c = cur_of(span_of(all.p + 1, 4));
+		size_t len = (size_t)cur_u32(&c) + 1;
+		if (len < 5 || len > MESSAGE_MAX)
+			return fail(p->login, ERR_MALFORMED, "08P01",
+				    "the upstream does not speak PostgreSQL");
+		if (all.len < len)
+			return 0;
+		int err = on_message(p, span_of(all.p, len));
+		if (err)
+			return err;
+		buf_consume(&p->from_server, len);
+	}
+	if (p->state != PUMP_READY)
+		return 0;
+	buf_add_span(p->is_raw ? &p->to_lib : &p->login->leftover, buf_span(&p->from_server));
+	buf_consume(&p->from_server, buf_len(&p->from_server));
+	return 0;
+}
+
+static int lost(struct pump *p)
+{
+	return fail(p->login, ERR_UPSTREAM, "08006", "the upstream closed the connection");
+}
+
+static int move_in(int fd, struct buf *to)
+{
+	uint8_t *room = buf_reserve(to, 16384);
+	ssize_t n = room ? recv(fd, room, 16384, MSG_DONTWAIT) : -1;
+	if (!room)
+		return buf_err(to);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0)
+		return n < 0 ? -errno : ERR_CLOSED;
+	buf_commit(to, (size_t)n);
+	return 0;
+}
+
+static int move_out(int fd, struct buf *from)
+{
+	while (buf_len(from)) {
+		struct span s = buf_span(from);
+		ssize_t n = send(fd, s.p, s.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return 0;
+		if (n < 0)
+			return -errno;
+		buf_consume(from, (size_t)n);
+	}
+	return 0;
+}
+
+/* Only ourselves: the name is random, and whoever guessed it is another process. */
+static int accept_lib(struct pump *p)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+	int fd = accept4(p->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 || who.pid != getpid()) {
+		close(fd);
+		return 0;
+	}
+	p->lib = fd;
+	closep(&p->listener);
+	p->listener = -1;
+	return 0;
+}
+
+static int move_bytes(struct pump *p)
+{
+	int err = p->lib < 0 ? accept_lib(p) : 0;
+	if (!err && p->lib >= 0)
+		err = move_in(p->lib, &p->to_server);
+	if (err == ERR_CLOSED) /* libpq has given up */
+		return fail(p->login, ERR_UPSTREAM, "08006", "the login was given up");
+	if (!err)
+		err = move_out(p->login->fd, &p->to_server);
+	if (!err)
+		err = move_in(p->login->fd, &p->from_server);
+	if (err)
+		return lost(p);
+	err = read_messages(p);
+	if (!err && p->lib >= 0)
+		err = move_out(p->lib, &p->to_lib);
+	return err ? fail(p->login, err, "08006", "the login failed") : 0;
+}
+
+/* Waits for something to move, or for libpq's socket, and moves it. lib_events: what libpq waits for;
+ * ret_lib: it has come. */
+static int pump_step(struct pump *p, short lib_events, bool *ret_lib)
+{
+	bool is_open = p->lib >= 0;
+	struct pollfd fds[] = {
+		{.fd = p->login->fd, .events = (short)(POLLIN | (buf_len(&p->to_server) ? POLLOUT : 0))},
+		{.fd = is_open ? p->lib : p->listener,
+		 .events = (short)(POLLIN | (is_open && buf_len(&p->to_lib) ? POLLOUT : 0))},
+		{.fd = PQsocket(p->conn), .events = lib_events},
+	};
+	uint64_t now = clock_mono_ns();
+	if (now >= p->deadline_ns)
+		return fail(p->login, -ETIMEDOUT, "08001", "the upstream did not log us in in time");
+	int n = poll(fds, 3, (int)((p->deadline_ns - now) / NS_PER_MS) + 1);
+	if (n < 0 && errno != EINTR)
+		return fail(p->login, -errno, "08006", "the login failed");
+	*ret_lib = n > 0 && fds[2].revents;
+	return move_bytes(p);
+}
+
+static int listen_for_lib(struct pump *p, char name[64])
+{
+	uint8_t random[16];
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return -EIO;
+	int n = snprintf(name, 64, "@sluice-");
+	for (int i = 0; i < 16; i++)
+		n += snprintf(name + n, 64 - (size_t)n, "%02x", random[i]);
+	int len = snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/.s.PGSQL.5432", name);
+	sa.sun_path[0] = 0;
+	p->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (p->listener < 0 ||
+	    bind(p->listener, (struct sockaddr *)&sa,
+		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)len)) < 0 ||
+	    listen(p->listener, 1) < 0)
+		return -errno;
+	return 0;
+}
+
+static int start_libpq(struct pump *p, const struct target *t, const struct credential *c)
+{
+	char host[64];
+	int err = listen_for_lib(p, host);
+	if (err)
+		return fail(p->login, err, "08006", "the gateway cannot open a socket to log in over");
+	const char *database = t->database && t->database[0] ? t->database : credential_get(c, "dbname");
+	const char *pairs[][2] = {
+		{"host", host},
+		{"port", "5432"},
+		{"user", credential_get(c, "user")},
+		{"password", credential_get(c, "password")},
+		{"dbname", database},
+		{"options", t->options},
+		{"application_name", t->application},
+		{"sslmode", "disable"},
+		{"gssencmode", "disable"},
+		{"passfile", "/dev/null"},
+	};
+	const char *keys[ARRAY_LEN(pairs) + 1] = {0}, *values[ARRAY_LEN(pairs) + 1] = {0};
+	for (size_t i = 0, n = 0; i < ARRAY_LEN(pairs); i++) {
+		if (!pairs[i][1])
+			continue;
+		keys[n] = pairs[i][0];
+		values[n++] = pairs[i][1];
+	}
+	p->conn = PQconnectStartParams(keys, values, 0);
+	if (!p->conn || PQstatus(p->conn) == CONNECTION_BAD)
+		return fail(p->login, ERR_UPSTREAM, "08006", "the login could not be started");
+	return 0;
+}
+
+static int run_login(struct pump *p)
+{
+	PostgresPollingStatusType st = PGRES_POLLING_WRITING;
+	while (st != PGRES_POLLING_OK) {
+		bool is_ready = false;
+		int err = pump_step(p, st == PGRES_POLLING_READING ? POLLIN : POLLOUT, &is_ready);
+		if (err)
+			return err;
+		if (is_ready)
+			st = PQconnectPoll(p->conn);
+		if (st == PGRES_POLLING_FAILED)
+			return fail(p->login, ERR_UPSTREAM, "28000",
+				    "the upstream's side of the login does not check out");
+	}
+	if (p->state != PUMP_READY || PQstatus(p->conn) != CONNECTION_OK)
+		return fail(p->login, ERR_UPSTREAM, "08006", "the login did not finish");
+	return 0;
+}
+
+static void pump_done(struct pump *p)
+{
+	PQfinish(p->conn);
+	closep(&p->listener);
+	closep(&p->lib);
+	buf_wipe(&p->from_server);
+	buf_wipe(&p->to_server);
+	buf_wipe(&p->to_lib);
+}
+
+static int pump_login(struct pump *p, struct proxy *proxy, const struct target *t)
+{
+	struct credential c = {0};
+	char why[WHY_MAX] = "out of memory";
+	buf_init(&p->from_server, PIPE_MAX);
+	buf_init(&p->to_server, PIPE_MAX);
+	buf_init(&p->to_lib, 2 * PIPE_MAX);
+	p->listener = p->lib = -1;
+	int err = credential_fetch(proxy, t->credential, &c, why);
+	if (err)
+		return fail(p->login, err, "28000", why);
+	err = login_connect(t, p->deadline_ns, p->login);
+	if (!err)
+		err = start_libpq(p, t, &c);
+	if (!err)
+		err = run_login(p);
+	credential_done(&c);
+	return err;
+}
+
+int login_postgres(struct proxy *proxy, const struct target *t, uint64_t deadline_ns, struct login *l)
+{
+	struct pump p = {.login = l, .deadline_ns = deadline_ns};
+	int err = pump_login(&p, proxy, t);
+	pump_done(&p); /* its Terminate goes to our socket, not to the server */
+	return err;
+}
+
+static int add_rows(PGresult *res, struct catalog_builder *b, int i)
+{
+	const char *fields[64];
+	int n = PQnfields(res);
+	if (n > (int)ARRAY_LEN(fields))
+		return ERR_LIMIT;
+	for (int row = 0; row < PQntuples(res); row++) {
+		for (int k = 0; k < n; k++)
+			fields[k] = PQgetisnull(res, row, k) ? NULL : PQgetvalue(res, row, k);
+		int err = catalog_add_row(b, i, fields, n);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* PQgetResult blocks on a socket that only we can fill: so it is asked only when it will not. */
+static int next_result(struct pump *p, PGresult **ret_res)
+{
+	while (PQisBusy(p->conn)) {
+		bool is_ready = false;
+		int err = pump_step(p, POLLIN, &is_ready);
+		if (err)
+			return err;
+		if (is_ready && !PQconsumeInput(p->conn))
+			return lost(p);
+	}
+	*ret_res = PQgetResult(p->conn);
+	return 0;
+}
+
+static int run_query(struct pump *p, struct catalog_builder *b, int i)
+{
+	if (!PQsendQuery(p->conn, catalog_query(i)) || !PQsetSingleRowMode(p->conn))
+		return lost(p);
+	int err = 0;
+	for (;;) {
+		PGresult *res = NULL;
+		int r = next_result(p, &res);
+		if (r || !res)
+			return r ? r : err;
+		ExecStatusType st = PQresultStatus(res);
+		if (st == PGRES_SINGLE_TUPLE)
+			err = err ? err : add_rows(res, b, i);
+		else if (st != PGRES_TUPLES_OK)
+			err = fail(p->login, ERR_UPSTREAM, "58000", "the upstream's catalogue cannot be read");
+		PQclear(res);
+	}
+}
+
+int login_load_catalog(struct proxy *proxy, const struct target *t, uint64_t deadline_ns,
+		       struct catalog **ret_c, char ret_why[WHY_MAX])
+{
+	struct login l;
+	struct target mine = *t;
+	struct catalog_builder *b = NULL;
+	login_init(&l);
+	struct pump p = {.login = &l, .deadline_ns = deadline_ns, .is_raw = true};
+	mine.application = "sluice catalogue";
+	mine.options = "-c client_encoding=UTF8 -c default_transaction_read_only=on -c statement_timeout=20000";
+	int err = pump_login(&p, proxy, &mine);
+	if (!err)
+		err = catalog_builder_new(&b);
+	for (int i = 0; !err && i < catalog_n_queries(); i++)
+		err = run_query(&p, b, i);
+	if (!err) {
+		uint8_t terminate[] = {'X', 0, 0, 0, 4};
+		if (send(l.fd, terminate, sizeof(terminate), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+			(void)0; /* it sees the close as well */
+		err = catalog_build(b, ret_c);
+	}
+	if (err)
+		snprintf(ret_why, WHY_MAX, "%s", l.why[0] ? l.why : "the upstream's catalogue cannot be read");
+	catalog_builder_free(b);
+	pump_done(&p);
+	login_done(&l);
+	return err;
+}

@@ -1,0 +1,378 @@
+#include "flow/pipeline.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/macro.h"
+#include "flow/flow.h"
+#include "flow/lane.h"
+#include "flow/proxy.h"
+#include "flow/refuse.h"
+#include "record/event.h"
+
+#define RUNNING_MAX 65536
+
+static const char cannot_record[] = "the recorder cannot record: nothing may pass until it can";
+
+void pipeline_ctx(const struct flow *f, struct event_ctx *ret)
+{
+	*ret = (struct event_ctx){.node = f->lane->proxy->cfg->node,
+				  .who = &f->session->who,
+				  .flow = f->origin.id,
+				  .resource = f->pipe.counts ? f->pipe.counts->name : NULL,
+				  .time_ns = clock_real_ns()};
+}
+
+static void deny(struct decision *d, const char *rule, const char *reason)
+{
+	*d = (struct decision){.effect = EFFECT_DENY};
+	snprintf(d->rule, sizeof(d->rule), "%s", rule);
+	snprintf(d->reason, sizeof(d->reason), "%s", reason);
+}
+
+/* A name is decided by a resource that declares it. A declared name with a search domain behind it is
+ * let through to be answered with "no such name": clients that search (musl, for one) take REFUSED for
+ * an end, and would never come to the name itself. */
+static void decide_name(struct flow *f, const struct op *op, int64_t now_s, struct decision *d)
+{
+	const char *name = op->needs[0].name;
+	const struct plan *p = f->lane->plan;
+	const struct who *who = &f->session->who;
+	const struct resource *r = plan_resource_of_name(p, name, who->role);
+	if (r) {
+		plan_decide(p, r, who, op, now_s, d);
+		return;
+	}
+	if (refuse_is_search(p, name)) {
+		*d = (struct decision){.effect = EFFECT_ALLOW, .rule = "search-domain"};
+		return;
+	}
+	deny(d, "default", "");
+	snprintf(d->reason, sizeof(d->reason), "no resource declares the name %.200s", name);
+}
+
+static void decide(struct flow *f, const struct op *op, struct decision *d)
+{
+	int64_t now_s = (int64_t)(clock_real_ns() / NS_PER_SEC);
+	if (session_is_over(f->session, now_s)) {
+		deny(d, "identity", "the identity of this workload has expired");
+		return;
+	}
+	if (!f->resource) {
+		decide_name(f, op, now_s, d);
+		return;
+	}
+	plan_decide(f->lane->plan, f->resource, &f->session->who, op, now_s, d);
+	if (d->effect == EFFECT_ALLOW || d->effect == EFFECT_DENY)
+		return;
+	/* No release without what the rule demands. */
+	const char *lacks = d->effect == EFFECT_ASK ? "an approval" : "masking";
+	d->effect = EFFECT_DENY;
+	if (!d->reason[0])
+		snprintf(d->reason, sizeof(d->reason),
+			 "rule %s demands %s, which this version cannot do yet", d->rule, lacks);
+}
+
+bool pipeline_allows_opaque(const struct flow *f)
+{
+	struct need need = {.kind = NEED_OPAQUE, .verb = VERB_ADMIN, .class = CLASS_OPAQUE, .why = "?"};
+	struct op op = {.protocol = f->proto->name,
+			.class = CLASS_OPAQUE,
+			.tag = "?",
+			.needs = &need,
+			.n_needs = 1,
+			.is_write = true};
+	struct decision d;
+	plan_decide(f->lane->plan, f->resource, &f->session->who, &op,
+		    (int64_t)(clock_real_ns() / NS_PER_SEC), &d);
+	return d.effect == EFFECT_ALLOW;
+}
+
+#define COUNT(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
+
+static void count(struct flow *f, const struct decision *d)
+{
+	struct session_counts *s = f->session->counts;
+	struct resource_counts *r = f->pipe.counts;
+	COUNT(s->ops);
+	if (d->effect == EFFECT_DENY)
+		COUNT(s->denied);
+	if (d->is_observed)
+		COUNT(s->observed);
+	if (!r)
+		return;
+	COUNT(r->ops);
+	if (d->effect == EFFECT_DENY)
+		COUNT(r->denied);
+}
+
+static int run(struct flow *f, const struct op *op)
+{
+	struct pipeline *p = &f->pipe;
+	if (p->n_running == p->running_cap) {
+		uint32_t cap = MAX(4u, p->running_cap * 2);
+		if (cap > RUNNING_MAX)
+			return ERR_LIMIT;
+		struct running_op *more = realloc(p->running, cap * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		p->running = more;
+		p->running_cap = cap;
+	}
+	p->running[p->n_running++] =
+		(struct running_op){op->id, clock_mono_ns(), op->class, op->is_permanent};
+	return 0;
+}
+
+static int record(struct flow *f, const struct op *op, const struct decision *d, uint64_t *ret_ticket)
+{
+	struct journal *j = &f->lane->journal;
+	struct event_ctx c;
+	pipeline_ctx(f, &c);
+	if (!f->resource && d->effect == EFFECT_DENY) {
+		refuse_name(f, op->needs[0].name, d->reason);
+		*ret_ticket = f->pipe.ticket;
+		return 0;
+	}
+	event_op(&j->event, &c, op, d, f->lane->proxy->cfg->text_limit);
+	return journal_put(j, ret_ticket);
+}
+
+/* The event is in the ring (or cannot be): what the module may be told, or ERR_HELD. */
+static int recorded(struct flow *f, const struct op *op, int err, struct decision *d)
+{
+	if (err == ERR_RECORD)
+		deny(d, "record", cannot_record);
+	else if (err)
+		deny(d, "record", "the operation is too large to be recorded whole");
+	count(f, d);
+	if (d->effect != EFFECT_ALLOW)
+		return 0;
+	err = run(f, op);
+	if (err)
+		return err;
+	return op->is_permanent && !journal_is_durable(&f->lane->journal, f->pipe.ticket) ? ERR_HELD : 0;
+}
+
+static int hold(struct flow *f, enum resume_kind kind, const struct op *op, const struct decision *d,
+		bool is_recorded)
+{
+	struct hold *h = journal_hold(&f->lane->journal);
+	if (!h)
+		return -ENOMEM;
+	h->flow = f;
+	h->kind = kind;
+	h->dir = f->pipe.dir;
+	h->op = op;
+	h->ticket = f->pipe.ticket;
+	h->is_recorded = is_recorded;
+	if (d)
+		h->decision = *d;
+	return ERR_HELD;
+}
+
+static int on_op(struct sink *s, const struct op *op, struct decision *ret_decision)
+{
+	struct flow *f = flow_of_sink(s);
+	decide(f, op, ret_decision);
+	int r = record(f, op, ret_decision, &f->pipe.ticket);
+	if (r == ERR_FULL)
+		return hold(f, RESUME_DECISION, op, ret_decision, false);
+	r = recorded(f, op, r, ret_decision);
+	if (r == ERR_HELD)
+		return hold(f, RESUME_DECISION, op, ret_decision, true);
+	if (ret_decision->effect != EFFECT_ALLOW && f->proto->keeps_half_open)
+		flow_blame(f, ret_decision->reason);
+	return r;
+}
+
+static int on_barrier(struct sink *s)
+{
+	struct flow *f = flow_of_sink(s);
+	if (journal_is_durable(&f->lane->journal, f->pipe.ticket))
+		return 0;
+	return hold(f, RESUME_BARRIER, NULL, NULL, true);
+}
+
+/* True if the hold is over: then its flow is to be resumed. */
+static bool try_hold(struct journal *j, struct hold *h)
+{
+	struct flow *f = h->flow;
+	if (!h->is_recorded) {
+		/* Time has passed: the decision is made anew, on what holds now. */
+		decide(f, h->op, &h->decision);
+		int r = record(f, h->op, &h->decision, &f->pipe.ticket);
+		if (r == ERR_FULL)
+			return false;
+		h->is_recorded = true;
+		h->ticket = f->pipe.ticket;
+		r = recorded(f, h->op, r, &h->decision);
+		if (r && r != ERR_HELD)
+			deny(&h->decision, "record", "out of memory");
+		return r != ERR_HELD;
+	}
+	if (journal_is_durable(j, h->ticket))
+		return true;
+	if (ring_check(j->ring) != ERR_RECORD)
+		return false;
+	/* The recorder died before it was on disk. The event may be recorded or not; nothing was sent. */
+	deny(&h->decision, "record", cannot_record);
+	return true;
+}
+
+static void hand_out(struct journal *j, struct hold *at)
+{
+	struct hold h = *at;
+	journal_unhold(j, at);
+	if (h.flow->state >= FLOW_CLOSING)
+		return;
+	if (h.kind == RESUME_BARRIER && !ring_durable(j->ring, h.ticket)) {
+		flow_fail(h.flow, "58030", cannot_record);
+		return;
+	}
+	struct resume r = {.kind = h.kind,
+			   .op_id = h.op ? h.op->id : 0,
+			   .decision = h.op ? &h.decision : NULL};
+	flow_resume(h.flow, h.dir, &r);
+}
+
+void pipeline_retry(struct lane *lane)
+{
+	struct journal *j = &lane->journal;
+	if (!journal_drain(j) && ring_check(j->ring) != ERR_RECORD)
+		return;
+	list_each(at, &j->holds) {
+		struct hold *h = container_of(at, struct hold, link);
+		if (!try_hold(j, h))
+			continue;
+		list_del(&h->link);
+		list_add(&j->ready, &h->link);
+	}
+	/* Resuming may hold again, and may close this flow or others, which drops their holds. */
+	while (!list_empty(&j->ready))
+		hand_out(j, container_of(j->ready.next, struct hold, link));
+}
+
+static int on_dial(struct sink *s, const struct dial *d)
+{
+	return upstream_dial(flow_of_sink(s), d);
+}
+
+static int on_facts(struct sink *s)
+{
+	return upstream_facts(flow_of_sink(s));
+}
+
+static void on_cancel(struct sink *s, uint32_t pid, uint32_t key)
+{
+	upstream_cancel_request(flow_of_sink(s), pid, key);
+}
+
+static int on_resolve(struct sink *s, const char *name, struct resolved *ret)
+{
+	return upstream_resolve(flow_of_sink(s), name, ret);
+}
+
+static struct rows *rows_for(struct flow *f, uint64_t op_id)
+{
+	struct pipeline *p = &f->pipe;
+	if (!f->env.wants_rows || (p->rows && p->rows->op_id == op_id))
+		return p->rows;
+	rows_free(p->rows);
+	p->rows = rows_new(op_id, f->resource);
+	return p->rows;
+}
+
+static void on_columns(struct sink *s, uint64_t op_id, const struct span *names,
+		       const uint16_t *formats, int n)
+{
+	struct rows *r = rows_for(flow_of_sink(s), op_id);
+	if (r)
+		rows_columns(r, names, formats, n);
+}
+
+static void on_row(struct sink *s, uint64_t op_id, const struct span *fields, int n)
+{
+	struct rows *r = rows_for(flow_of_sink(s), op_id);
+	if (r)
+		rows_add(r, fields, n);
+}
+
+/* Usually the oldest one. */
+static bool take_running(struct pipeline *p, uint64_t op_id, struct running_op *ret)
+{
+	for (uint32_t i = 0; i < p->n_running; i++) {
+		if (p->running[i].id != op_id)
+			continue;
+		*ret = p->running[i];
+		memmove(p->running + i, p->running + i + 1,
+			(p->n_running - i - 1) * sizeof(*p->running));
+		p->n_running--;
+		return true;
+	}
+	return false;
+}
+
+/* DDL shows to other sessions, the one that loads the catalogue included, once it is committed. */
+static void note_change(struct flow *f, const struct running_op *op)
+{
+	bool is_change = op->class == CLASS_DDL || op->class == CLASS_DCL || op->class == CLASS_PROCEDURAL ||
+			 op->class == CLASS_OPAQUE;
+	if (is_change || (f->pipe.has_ddl && op->is_permanent))
+		upstream_changed(f);
+	if (is_change)
+		f->pipe.has_ddl = true;
+	else if (op->is_permanent)
+		f->pipe.has_ddl = false;
+}
+
+static void on_result(struct sink *s, uint64_t op_id, const struct op_result *result)
+{
+	struct flow *f = flow_of_sink(s);
+	struct journal *j = &f->lane->journal;
+	struct op_result r = *result;
+	struct running_op op;
+	struct event_ctx c;
+	uint8_t sha256[32];
+
+	if (!take_running(&f->pipe, op_id, &op))
+		return; /* a denied one: its event said all */
+	struct rows *rows = f->pipe.rows && f->pipe.rows->op_id == op_id ? f->pipe.rows : NULL;
+	if (!r.duration_ns)
+		r.duration_ns = clock_mono_ns() - op.started_ns;
+	pipeline_ctx(f, &c);
+	if (rows) {
+		bool has_hash = rows_end(rows, sha256);
+		event_op_end(&j->event, &c, op_id, &r, buf_span(&rows->columns),
+			     buf_span(&rows->json), has_hash ? sha256 : NULL, rows->is_cut);
+		rows_free(TAKE(f->pipe.rows));
+	} else {
+		event_op_end(&j->event, &c, op_id, &r, (struct span){0}, (struct span){0}, NULL, false);
+	}
+	journal_note(j);
+	note_change(f, &op);
+}
+
+void pipeline_done(struct flow *f)
+{
+	journal_drop_flow(&f->lane->journal, f);
+	rows_free(f->pipe.rows);
+	free(f->pipe.running);
+	f->pipe.rows = NULL;
+	f->pipe.running = NULL;
+	f->pipe.n_running = f->pipe.running_cap = 0;
+}
+
+const struct sink_ops pipeline_ops = {
+	.op = on_op,
+	.barrier = on_barrier,
+	.dial = on_dial,
+	.facts = on_facts,
+	.columns = on_columns,
+	.row = on_row,
+	.result = on_result,
+	.cancel = on_cancel,
+	.resolve = on_resolve,
+};

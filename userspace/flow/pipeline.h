@@ -1,0 +1,38 @@
+/* Identity -> module -> decision -> record: the verbs that a module speaks (proto.h: sink_ops), and what
+ * they leave behind in a flow. */
+#pragma once
+
+#include "flow/list.h"
+#include "flow/rows.h"
+#include "policy/op.h"
+#include "proto/proto.h"
+
+struct flow;
+struct lane;
+struct event_ctx;
+
+/* An allowed operation that has not ended. */
+struct running_op {
+	uint64_t id, started_ns;
+	enum op_class class;
+	bool is_permanent;
+};
+
+struct pipeline {
+	enum dir dir; /* which side is being fed or resumed: what a hold belongs to */
+	uint64_t ticket; /* of the flow's last event */
+	struct running_op *running; /* in the order of their ids */
+	uint32_t n_running, running_cap;
+	bool has_ddl; /* uncommitted changes of the catalogue may be open */
+	struct rows *rows; /* of the operation whose rows arrive, or NULL */
+	struct resource_counts *counts;
+};
+
+extern const struct sink_ops pipeline_ops;
+
+void pipeline_done(struct flow *f);
+/* Tries the lane's holds again: the ring has room, or something reached the disk. */
+void pipeline_retry(struct lane *lane);
+void pipeline_ctx(const struct flow *f, struct event_ctx *ret);
+/* Does the policy let this flow's role send what cannot be classified? */
+bool pipeline_allows_opaque(const struct flow *f);

@@ -1,0 +1,23 @@
+/* The result rows of one operation, as canonical JSON up to a limit, or as a hash over all of them. */
+#pragma once
+
+#include "base/buf.h"
+#include "policy/policy.h"
+
+struct rows {
+	uint64_t op_id;
+	uint16_t formats[256];
+	int n_formats;
+	struct buf columns; /* array of strings, closed */
+	struct buf json;    /* array of arrays, not closed */
+	void *hash;         /* over all rows, where the resource keeps hashes */
+	size_t limit;
+	bool is_cut, has_columns;
+};
+
+struct rows *rows_new(uint64_t op_id, const struct resource *r);
+void rows_free(struct rows *r);
+void rows_columns(struct rows *r, const struct span *names, const uint16_t *formats, int n);
+void rows_add(struct rows *r, const struct span *fields, int n);
+/* Closes the array; true: sha256 was filled in. */
+bool rows_end(struct rows *r, uint8_t sha256[32]);

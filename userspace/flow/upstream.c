@@ -1,0 +1,437 @@
+#include "flow/upstream.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/macro.h"
+#include "flow/cancels.h"
+#include "flow/catalogs.h"
+#include "flow/flow.h"
+#include "flow/lane.h"
+#include "flow/login.h"
+#include "flow/names.h"
+#include "flow/proxy.h"
+#include "flow/refuse.h"
+#include "flow/worker.h"
+#include "sql/catalog.h"
+
+#define FRESH_NS     (100 * NS_PER_MS) /* a catalogue younger than this is not loaded again */
+#define TARGET_BYTES (64 * 1024)
+
+/* A dial, done by a worker; then handed back to its lane. flow is touched in the lane only. */
+struct dial_job {
+	struct job job;
+	struct mail mail;
+	struct lane *lane;
+	struct flow *flow; /* NULL: it has gone meanwhile */
+	enum dir dir;
+	bool is_postgres, is_opaque_allowed;
+	struct target target;
+	struct login login;
+	struct catalog_slot *slot;
+};
+
+static void dial_free(struct dial_job *j)
+{
+	catalog_slot_unref(j->lane->proxy->catalogs, j->slot);
+	login_done(&j->login);
+	arena_done(&j->target.arena);
+	free(j);
+}
+
+static void dial_work(struct job *job)
+{
+	struct dial_job *j = container_of(job, struct dial_job, job);
+	struct proxy *p = j->lane->proxy;
+	uint64_t now = clock_mono_ns();
+	uint64_t deadline = now + (uint64_t)p->cfg->login_timeout_ms * NS_PER_MS;
+	char why[WHY_MAX];
+
+	int err = j->is_postgres ? login_postgres(p, &j->target, deadline, &j->login)
+				 : login_connect(&j->target, deadline, &j->login);
+	if (!err && j->is_postgres) {
+		err = catalogs_slot(p->catalogs, &j->target, &j->slot);
+		snprintf(why, sizeof(why), "%s", err ? err_text(err) : "");
+		if (!err)
+			err = catalogs_load(p->catalogs, j->slot, 0, why);
+		if (err && !j->is_opaque_allowed) {
+			j->login.err = err;
+			strcpy(j->login.sqlstate, "58000");
+			snprintf(j->login.why, sizeof(j->login.why), "%s", why);
+		}
+	}
+	if (j->login.err)
+		log_warn("resource %s: %s", j->target.resource, j->login.why);
+	lane_post(j->lane, &j->mail);
+}
+
+static void set_catalog(struct flow *f)
+{
+	struct upstream *u = &f->upstream;
+	struct catalogs *all = f->lane->proxy->catalogs;
+	u->generation = catalog_slot_generation(u->slot);
+	catalog_unref(u->catalog);
+	u->catalog = catalog_slot_get(all, u->slot);
+}
+
+/* Takes over what the worker brought; fills in what the module is told. */
+static void take_login(struct flow *f, struct dial_job *j, struct dialled *d)
+{
+	struct upstream *u = &f->upstream;
+	struct login *l = &j->login;
+	if (!l->err && j->is_postgres) {
+		u->cancel = cancels_add(f->lane->proxy->cancels, f->session->cgroup_id, &l->peer,
+					l->pid, l->key);
+		if (!u->cancel)
+			l->err = -ENOMEM;
+	}
+	d->err = l->err;
+	d->reason = l->err ? l->why : NULL;
+	d->sqlstate = l->err ? l->sqlstate : NULL;
+	if (l->err)
+		return;
+	flow_attach_server(f, TAKE_FD(l->fd), buf_span(&l->leftover));
+	flow_running(f);
+	if (!j->is_postgres)
+		return;
+	u->slot = TAKE(j->slot);
+	if (u->slot)
+		set_catalog(f);
+	d->greeting = buf_span(&l->greeting);
+	d->cancel_pid = cancel_pid(u->cancel);
+	d->cancel_key = cancel_key(u->cancel);
+	d->search_path = u->catalog ? catalog_search_path(u->catalog) : NULL;
+}
+
+static void dial_arrived(struct mail *m, struct lane *lane)
+{
+	struct dial_job *j = container_of(m, struct dial_job, mail);
+	struct flow *f = j->flow;
+	struct dialled d = {0};
+	(void)lane;
+	if (f && f->state < FLOW_CLOSING) {
+		f->upstream.dialling = NULL;
+		take_login(f, j, &d);
+		if (d.err)
+			flow_blame(f, d.reason);
+		flow_resume(f, j->dir, &(struct resume){.kind = RESUME_DIALLED, .dialled = &d});
+	} else if (f) {
+		f->upstream.dialling = NULL;
+	}
+	dial_free(j);
+}
+
+/* Startup parameters as "-c name=value"; a blank or backslash in a value is escaped (PostgreSQL
+ * documentation, 55.7, options). */
+static const char *join_options(struct arena *a, const struct dial *d, const char **ret_application)
+{
+	struct buf b;
+	buf_init(&b, 16 * 1024);
+	for (const char *const *o = d->options; o && o[0] && o[1]; o += 2) {
+		if (!strcmp(o[0], "application_name")) {
+			*ret_application = arena_str(a, o[1]);
+			continue;
+		}
+		buf_printf(&b, "%s-c %s=", buf_len(&b) ? " " : "", o[0]);
+		for (const char *c = o[1]; *c; c++) {
+			if (strchr(" \t\r\n\v\f\\", *c))
+				buf_add_u8(&b, '\\');
+			buf_add_u8(&b, (uint8_t)*c);
+		}
+	}
+	/* Over the limit: an arena that has failed fails the dial. */
+	const char *text = buf_err(&b) ? arena_alloc(a, TARGET_BYTES + 1)
+				       : arena_strn(a, buf_span(&b).p, buf_len(&b));
+	buf_done(&b);
+	return text;
+}
+
+static int fill_target(struct flow *f, const struct dial *d, struct target *t)
+{
+	struct arena *a = &t->arena;
+	const struct resource *r = f->resource;
+	const char *source = resource_credential(r, f->session->who.role);
+	arena_init(a, TARGET_BYTES);
+	t->resource = arena_str(a, r->name);
+	t->upstream = r->upstream ? arena_str(a, r->upstream) : NULL;
+	t->asked = f->origin.info.dst;
+	t->credential = source ? arena_str(a, source) : NULL;
+	t->database = d->database ? arena_str(a, d->database) : NULL;
+	t->options = join_options(a, d, &t->application);
+	return arena_failed(a) ? ERR_LIMIT : 0;
+}
+
+/* A dial that is refused before it begins; told by way of the inbox, as any other. */
+static void refuse_dial(struct dial_job *j, int err, const char *sqlstate, const char *why)
+{
+	j->login.err = err;
+	strcpy(j->login.sqlstate, sqlstate);
+	snprintf(j->login.why, sizeof(j->login.why), "%s", why);
+	lane_post(j->lane, &j->mail);
+}
+
+static void start_dial(struct flow *f, struct dial_job *j, const struct dial *d)
+{
+	char why[WHY_MAX];
+	const char *role = f->session->who.role;
+	int err = fill_target(f, d, &j->target);
+	if (err) {
+		refuse_dial(j, err, "53400", "the startup parameters are too long");
+	} else if (!plan_role_uses(f->lane->plan, f->resource, role)) {
+		snprintf(why, sizeof(why), "role %.60s may not use resource %.60s", role, f->resource->name);
+		refuse_connect(f->lane, f->session, "tcp", &f->origin.info, f->origin.name, why);
+		refuse_dial(j, ERR_DENIED, "28000", why);
+	} else if (j->is_postgres && !j->target.credential) {
+		snprintf(why, sizeof(why), "resource %.60s has no credential for role %.60s",
+			 f->resource->name, role);
+		refuse_dial(j, ERR_DENIED, "28000", why);
+	} else if (pool_submit(f->lane->proxy->pool, &j->job) < 0) {
+		refuse_dial(j, ERR_FULL, "53300", "too many logins are waiting");
+	}
+}
+
+int upstream_dial(struct flow *f, const struct dial *d)
+{
+	if (f->state != FLOW_OPENING || f->upstream.dialling || !f->resource)
+		return ERR_STATE;
+	struct dial_job *j = calloc(1, sizeof(*j));
+	if (!j)
+		return -ENOMEM;
+	j->job.work = dial_work;
+	j->mail.run = dial_arrived;
+	j->lane = f->lane;
+	j->flow = f;
+	j->dir = f->pipe.dir;
+	j->is_postgres = strcmp(f->proto->name, "postgres") == 0;
+	j->is_opaque_allowed = f->env.is_opaque_allowed;
+	login_init(&j->login);
+	f->upstream.dialling = j;
+	start_dial(f, j, d);
+	return ERR_HELD;
+}
+
+/* Waiting for something that a worker fetches: a fresh catalogue, or a name's addresses. */
+struct wait_job {
+	struct job job;
+	struct mail mail;
+	struct lane *lane;
+	struct flow *flow; /* NULL: it has gone, or nobody waited */
+	enum dir dir;
+	enum resume_kind kind;
+	bool is_silent; /* the module does not wait: the flow does */
+	struct catalog_slot *slot;
+	uint64_t since_ns;
+	struct names_answer answer;
+	char name[256];
+};
+
+static void wait_work(struct job *job)
+{
+	struct wait_job *j = container_of(job, struct wait_job, job);
+	struct proxy *p = j->lane->proxy;
+	char why[WHY_MAX] = "";
+	if (j->kind == RESUME_RESOLVED)
+		names_resolve(p->names, j->name, &j->answer);
+	else if (catalogs_load(p->catalogs, j->slot, j->since_ns, why) < 0)
+		log_warn("catalogue: %s", why);
+	lane_post(j->lane, &j->mail);
+}
+
+static void wait_free(struct wait_job *j)
+{
+	catalog_slot_unref(j->lane->proxy->catalogs, j->slot);
+	free(j);
+}
+
+static void wait_resume(struct wait_job *j, struct flow *f)
+{
+	struct resolved found = {.err = j->answer.err,
+				 .addrs = j->answer.addrs,
+				 .n_addrs = j->answer.n,
+				 .ttl_s = NAMES_TTL_S};
+	f->upstream.waiting = NULL;
+	f->upstream.waiting_is_silent = false;
+	if (!j->is_silent)
+		flow_resume(f, j->dir, &(struct resume){.kind = j->kind, .resolved = &found});
+	else if (catalog_slot_is_spoilt(j->slot) && catalog_slot_began(j->slot) < j->since_ns)
+		flow_fail(f, "58000", "the catalogue cannot be read again");
+	else
+		flow_step(f);
+}
+
+static void wait_arrived(struct mail *m, struct lane *lane)
+{
+	struct wait_job *j = container_of(m, struct wait_job, mail);
+	(void)lane;
+	if (j->flow)
+		wait_resume(j, j->flow);
+	wait_free(j);
+}
+
+static struct wait_job *wait_new(struct flow *f, enum resume_kind kind, uint64_t since_ns)
+{
+	struct wait_job *j = calloc(1, sizeof(*j));
+	if (!j)
+		return NULL;
+	j->job.work = wait_work;
+	j->mail.run = wait_arrived;
+	j->lane = f->lane;
+	j->dir = f->pipe.dir;
+	j->kind = kind;
+	j->since_ns = since_ns;
+	return j;
+}
+
+static int wait_submit(struct flow *f, struct wait_job *j, bool is_waited_for)
+{
+	int err = pool_submit(f->lane->proxy->pool, &j->job);
+	if (err) {
+		wait_free(j);
+		return err;
+	}
+	if (is_waited_for) {
+		j->flow = f;
+		f->upstream.waiting = j;
+	}
+	return 0;
+}
+
+/* The slot is kept by the job as well: the flow may end first. */
+static int wait_for_catalog(struct flow *f, uint64_t since_ns, bool is_waited_for, bool is_silent)
+{
+	struct wait_job *j = wait_new(f, RESUME_FACTS, since_ns);
+	if (!j)
+		return -ENOMEM;
+	catalog_slot_ref(f->lane->proxy->catalogs, f->upstream.slot);
+	j->slot = f->upstream.slot;
+	j->is_silent = is_silent;
+	return wait_submit(f, j, is_waited_for);
+}
+
+int upstream_facts(struct flow *f)
+{
+	struct upstream *u = &f->upstream;
+	uint64_t now = clock_mono_ns();
+	if (!u->slot || u->waiting)
+		return 0;
+	if (now - catalog_slot_began(u->slot) < FRESH_NS && !catalog_slot_is_spoilt(u->slot))
+		return 0;
+	int err = wait_for_catalog(f, now, true, false);
+	return err ? err : ERR_HELD;
+}
+
+const struct catalog *upstream_catalog(void *flow)
+{
+	struct flow *f = flow;
+	struct upstream *u = &f->upstream;
+	if (!u->slot)
+		return NULL;
+	if (u->generation != catalog_slot_generation(u->slot))
+		set_catalog(f);
+	uint64_t now = loop_now(f->lane->loop);
+	if (catalog_slot_claim_refresh(u->slot, now) && wait_for_catalog(f, now, false, true) < 0)
+		log_warn("catalogue: not refreshed, too many logins are waiting");
+	return u->catalog;
+}
+
+bool upstream_is_stale(struct flow *f)
+{
+	struct upstream *u = &f->upstream;
+	if (!u->slot || !u->catalog)
+		return false;
+	if (u->waiting)
+		return u->waiting_is_silent;
+	if (!catalog_slot_is_spoilt(u->slot))
+		return false;
+	u->waiting_is_silent = true;
+	if (wait_for_catalog(f, clock_mono_ns(), true, true) < 0) {
+		u->waiting_is_silent = false;
+		flow_finish(f, "the catalogue cannot be read again: too many logins are waiting");
+	}
+	return true;
+}
+
+void upstream_changed(struct flow *f)
+{
+	if (f->upstream.slot)
+		catalog_slot_spoil(f->upstream.slot, clock_mono_ns());
+}
+
+int upstream_resolve(struct flow *f, const char *name, struct resolved *ret)
+{
+	if (f->upstream.waiting)
+		return ERR_STATE;
+	struct wait_job *j = wait_new(f, RESUME_RESOLVED, 0);
+	if (!j)
+		return -ENOMEM;
+	snprintf(j->name, sizeof(j->name), "%s", name);
+	if (names_lookup(f->lane->proxy->names, name, &j->answer)) {
+		struct lane *lane = f->lane;
+		lane->answer = j->answer; /* outlives the call: borrowed until the module returns */
+		free(j);
+		*ret = (struct resolved){.err = lane->answer.err,
+					 .addrs = lane->answer.addrs,
+					 .n_addrs = lane->answer.n,
+					 .ttl_s = NAMES_TTL_S};
+		return 0;
+	}
+	int err = wait_submit(f, j, true);
+	return err ? err : ERR_HELD;
+}
+
+struct cancel_job {
+	struct job job;
+	struct cancel_target target;
+};
+
+static void cancel_work(struct job *job)
+{
+	struct cancel_job *j = container_of(job, struct cancel_job, job);
+	login_send_cancel(&j->target.peer, j->target.pid, j->target.key,
+			  clock_mono_ns() + 2 * NS_PER_SEC);
+	free(j);
+}
+
+static void send_cancel(struct flow *f, const struct cancel_target *t)
+{
+	struct cancel_job *j = calloc(1, sizeof(*j));
+	if (!j)
+		return;
+	j->job.work = cancel_work;
+	j->target = *t;
+	if (pool_submit(f->lane->proxy->pool, &j->job) < 0)
+		free(j);
+}
+
+void upstream_cancel_request(struct flow *f, uint32_t pid, uint32_t key)
+{
+	struct cancel_target t;
+	if (!cancels_find(f->lane->proxy->cancels, pid, key, f->session->cgroup_id, clock_mono_ns(), &t))
+		send_cancel(f, &t);
+}
+
+void upstream_cancel_own(struct flow *f)
+{
+	struct cancel_target t;
+	if (!f->upstream.cancel || !f->pipe.n_running)
+		return;
+	cancel_target(f->upstream.cancel, &t);
+	send_cancel(f, &t);
+}
+
+void upstream_done(struct flow *f)
+{
+	struct upstream *u = &f->upstream;
+	struct proxy *p = f->lane->proxy;
+	if (u->dialling)
+		u->dialling->flow = NULL;
+	if (u->waiting)
+		u->waiting->flow = NULL;
+	cancels_del(p->cancels, u->cancel);
+	catalog_unref(u->catalog);
+	catalog_slot_unref(p->catalogs, u->slot);
+	*u = (struct upstream){0};
+}
