@@ -68,7 +68,7 @@ static json_t *describe(const struct spawn *s, struct fd_plan *p, int config_fd)
 		json_array_append_new(rings, json_pack("[iii]", plan_fd(p, e->rings[i].memfd),
 						       plan_fd(p, e->rings[i].to_recorder),
 						       plan_fd(p, e->rings[i].to_producer)));
-	return json_pack("{sssisisisisosisisisiss*ss*si}", "config_name", s->config_name, "config",
+	return json_pack("{s:s,s:i,s:i,s:i,s:i,s:o,s:i,s:i,s:i,s:i,s:s*,s:s*,s:i}", "config_name", s->config_name, "config",
 			 plan_fd(p, config_fd), "call", plan_fd(p, e->call_fd), "notify",
 			 plan_fd(p, e->notify_fd), "health", plan_fd(p, s->health_fd), "rings", rings,
 			 "flow_map", plan_fd(p, e->flow_map_fd), "dest_map", plan_fd(p, e->dest_map_fd),

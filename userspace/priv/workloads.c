@@ -54,7 +54,7 @@ void workloads_done(struct workloads *w)
 
 static json_t *workload_json(const struct workload *l)
 {
-	return json_pack("{sssssIsIsbsbsbsO}", "session", l->session, "cgroup", l->cgroup, "cgroup_id",
+	return json_pack("{s:s,s:s,s:I,s:I,s:b,s:b,s:b,s:O}", "session", l->session, "cgroup", l->cgroup, "cgroup_id",
 			 (json_int_t)l->cgroup_id, "generation", (json_int_t)l->generation, "is_attached",
 			 l->is_attached, "is_gone", l->is_gone, "is_orphan", l->is_orphan, "state", l->state);
 }
@@ -364,7 +364,7 @@ static struct workload *workload_of(const json_t *j)
 	int is_attached, is_orphan, is_gone;
 	json_t *state;
 	struct workload *l = calloc(1, sizeof(*l));
-	if (!l || json_unpack((json_t *)j, "{sssssIsIsbsbsbso}", "session", &session, "cgroup", &cgroup, "cgroup_id",
+	if (!l || json_unpack((json_t *)j, "{s:s,s:s,s:I,s:I,s:b,s:b,s:b,s:o}", "session", &session, "cgroup", &cgroup, "cgroup_id",
 			      &id, "generation", &generation, "is_attached", &is_attached, "is_orphan", &is_orphan,
 			      "is_gone", &is_gone, "state", &state) < 0) {
 		free(l);

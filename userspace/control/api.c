@@ -1,0 +1,156 @@
+/* The routes of the admin API: who may ask what. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/macro.h"
+#include "control/api_internal.h"
+
+/* A session's id, in the place of "*" in a route. */
+#define ID_MAX 40
+
+static const struct route routes[] = {
+	{"POST", "/v1/sessions", MAY_ENROL, api_enrol},
+	{"GET", "/v1/sessions", MAY_ANY, api_sessions},
+	{"GET", "/v1/sessions/*", MAY_OWN, api_session},
+	{"POST", "/v1/sessions/*/renew", MAY_OWN, api_renew},
+	{"POST", "/v1/sessions/*/revoke", MAY_OWN, api_revoke},
+	{"POST", "/v1/sessions/*/end", MAY_OWN, api_end},
+	{"GET", "/v1/status", MAY_ANY, api_status},
+	{"GET", "/v1/doctor", MAY_ANY, api_doctor},
+	{"GET", "/v1/events", MAY_OWN_QUERY, api_events},
+	{"GET", "/v1/export", MAY_OWN_QUERY, api_export},
+	{"GET", "/v1/verify", MAY_ROOT, api_verify},
+	{"GET", "/v1/policy", MAY_ROOT, api_policy},
+	{"POST", "/v1/policy/reload", MAY_ROOT, api_policy_reload},
+	{"POST", "/v1/tokens", MAY_ROOT, api_tokens},
+};
+
+/* Does the path fit? The one variable part goes to id. */
+static bool fits(const char *pattern, struct span path, char id[ID_MAX])
+{
+	const char *star = strchr(pattern, '*');
+	size_t head = star ? (size_t)(star - pattern) : strlen(pattern);
+	size_t tail = star ? strlen(star + 1) : 0;
+	if (!star)
+		return span_is(path, pattern);
+	if (path.len <= head + tail || path.len - head - tail >= ID_MAX || memcmp(path.p, pattern, head) ||
+	    memcmp(path.p + path.len - tail, star + 1, tail))
+		return false;
+	snprintf(id, ID_MAX, "%.*s", (int)(path.len - head - tail), path.p + head);
+	return strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-") == path.len - head - tail;
+}
+
+static bool in_list(const uint32_t *list, int n, uint32_t id)
+{
+	for (int i = 0; i < n; i++)
+		if (list[i] == id)
+			return true;
+	return false;
+}
+
+static bool may_enrol(const struct control *c, const struct peer_cred *p)
+{
+	const struct config *cfg = c->cfg;
+	if (p->uid == 0 || in_list(cfg->enrol_uids, cfg->n_enrol_uids, p->uid) ||
+	    in_list(cfg->enrol_gids, cfg->n_enrol_gids, p->gid))
+		return true;
+	for (int i = 0; i < p->n_groups; i++)
+		if (in_list(cfg->enrol_gids, cfg->n_enrol_gids, p->groups[i]))
+			return true;
+	return false;
+}
+
+static bool owns(const struct control *c, const struct peer_cred *p, const char *id)
+{
+	const struct session *s = session_by_id(&c->sessions, id);
+	return p->uid == 0 || (s && s->uid == p->uid);
+}
+
+static bool is_permitted(struct call *k, enum permission need)
+{
+	const struct peer_cred *p = &k->conn->peer;
+	char session[ID_MAX];
+	switch (need) {
+	case MAY_ANY:
+		return true;
+	case MAY_ENROL:
+		return may_enrol(k->c, p);
+	case MAY_OWN:
+		return owns(k->c, p, k->id);
+	case MAY_OWN_QUERY:
+		return p->uid == 0 || (http_query(k->query, "session", session, sizeof(session)) == 0 &&
+				       owns(k->c, p, session));
+	case MAY_ROOT:
+		return p->uid == 0;
+	}
+	return false;
+}
+
+static const char *remedy_of(enum permission need)
+{
+	return need == MAY_ENROL ? "ask for a place in \"enrol\" of the daemon's configuration"
+	       : need == MAY_ROOT ? "ask root"
+				  : "only root and the user who started a session may ask about it";
+}
+
+/* An agent shares its user's uid: what it is, only its cgroup tells. Whoever cannot be placed is refused. */
+static bool is_outside(struct call *k)
+{
+	int managed = k->conn->peer.pid > 0 ? monitor_is_managed(k->c, k->conn->peer.pid) : -ESRCH;
+	/* Asked of a number: it must still have been the same process when the answer was found. */
+	if (managed == 0 && conn_peer_lives(k->conn))
+		return true;
+	log_warn("a request of process %d, uid %u, is refused: %s", (int)k->conn->peer.pid, (unsigned)k->conn->peer.uid,
+		 managed > 0 ? "it is in a managed cgroup" : "it cannot be placed");
+	conn_fail(k->conn, 403, NULL, "requests from inside a workload are refused");
+	return false;
+}
+
+static bool take_body(struct call *k, struct span body)
+{
+	json_error_t e;
+	if (!body.len)
+		return true;
+	k->body = json_loadb((const char *)body.p, body.len, JSON_REJECT_DUPLICATES, &e);
+	if (json_is_object(k->body))
+		return true;
+	json_decref(TAKE(k->body));
+	conn_fail(k->conn, 400, NULL, "the body is no JSON object");
+	return false;
+}
+
+static void dispatch(struct call *k, const struct route *r, struct span body)
+{
+	if (!is_permitted(k, r->need)) {
+		/* What is not the asker's to know is not there for them. */
+		conn_fail(k->conn, 403, remedy_of(r->need), "not permitted for uid %u", (unsigned)k->conn->peer.uid);
+		return;
+	}
+	if (take_body(k, body)) {
+		r->run(k);
+		json_decref(k->body);
+	}
+}
+
+void api_request(struct conn *conn, const struct http_request *r)
+{
+	struct call k = {.c = conn->c, .conn = conn, .query = r->query};
+	bool is_known = false;
+	conn->c->n_requests++;
+	if (!is_outside(&k))
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+		if (!fits(routes[i].path, r->path, k.id))
+			continue;
+		is_known = true;
+		if (!span_is(r->method, routes[i].method))
+			continue;
+		dispatch(&k, &routes[i], r->body);
+		return;
+	}
+	if (is_known)
+		conn_fail(conn, 405, NULL, "this path does not take that method");
+	else
+		conn_fail(conn, 404, NULL, "there is no such path");
+}

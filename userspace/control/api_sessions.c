@@ -1,0 +1,58 @@
+#include <stdio.h>
+
+#include "base/macro.h"
+#include "control/api_internal.h"
+
+void api_enrol(struct call *k)
+{
+	enrol_start(k->conn, k->body ? TAKE(k->body) : json_object());
+}
+
+/* Live, or of those that ended lately. */
+static struct session *known(struct call *k)
+{
+	struct session *s = session_by_id(&k->c->sessions, k->id);
+	if (!s)
+		conn_fail(k->conn, 404, "sluice status lists them", "there is no live session %s", k->id);
+	return s;
+}
+
+void api_session(struct call *k)
+{
+	summary_start(k->conn, session_by_id(&k->c->sessions, k->id), k->id);
+}
+
+void api_renew(struct call *k)
+{
+	struct session *s = known(k);
+	if (s)
+		renew_start(k->conn, s, k->body ? TAKE(k->body) : json_object());
+}
+
+void api_revoke(struct call *k)
+{
+	struct session *s = known(k);
+	const char *reason = json_string_value(json_object_get(k->body, "reason"));
+	char text[256];
+	if (!s)
+		return;
+	if (s->state == SESSION_ENDED) {
+		conn_fail(k->conn, 409, NULL, "the session ended");
+		return;
+	}
+	snprintf(text, sizeof(text), "%.200s (uid %u)", reason && *reason ? reason : "no reason given",
+		 (unsigned)k->conn->peer.uid);
+	session_revoke(k->c, s, text);
+	conn_answer(k->conn, 200, session_json(s));
+}
+
+void api_end(struct call *k)
+{
+	struct session *s = known(k);
+	const json_t *code = json_object_get(k->body, "exit_code");
+	if (!s)
+		return;
+	if (s->state != SESSION_ENDED)
+		session_end(k->c, s, "ended by its owner", json_is_integer(code) ? (int)(json_integer_value(code) & 255) : -1);
+	conn_answer(k->conn, 200, session_json(s));
+}

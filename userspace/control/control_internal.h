@@ -1,0 +1,108 @@
+/* Shared between the files of the control process only. */
+#pragma once
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/msg.h"
+#include "config.h"
+#include "control/keys.h"
+#include "control/server.h"
+#include "control/sessions.h"
+#include "policy/policy.h"
+#include "priv/child.h"
+
+/* A channel to another child, given anew by the monitor after each start of it. */
+struct peer {
+	struct control *c;
+	struct source source;
+	int fd; /* -1: it is not there */
+};
+
+/* One who waits for the proxy's next status. */
+struct status_wait {
+	struct conn_hold hold;
+	struct timer deadline;
+	struct control *c;
+	struct status_wait *next;
+};
+
+struct policy_file {
+	struct plan *plan;  /* in force, or NULL */
+	int text_fd;        /* its text as a sealed memfd, for the proxy; -1 */
+	char seen_hash[65]; /* of the last text that was looked at, good or bad */
+	char *last_error;   /* why the last text is not in force, or NULL */
+	struct source watch;
+	struct timer settle, poll;
+};
+
+struct control {
+	const struct config *cfg;
+	const struct child_env *env;
+	struct loop *loop;
+	struct ring *ring;
+	struct source notify;
+	struct peer proxy, recorder;
+	struct policy_file policy;
+	struct keys keys;
+	struct sessions sessions;
+	struct source cgroup_watch;
+	struct timer beat, sweep;
+	struct server api, metrics;
+	json_t *status;          /* the proxy's last, or NULL */
+	uint64_t status_ns, status_before_ns;
+	json_t *status_before;   /* the one before, for rates */
+	bool is_asked;           /* a status is on its way */
+	struct status_wait *status_waits;
+	uint64_t n_enrolled, n_enrol_refused, n_kernel_refused, n_requests;
+	json_t *gaps, *probe;
+};
+
+/* monitor_calls.c: one call, one answer; blocking, and the monitor answers at once. */
+must_check int monitor_call(struct control *c, json_t *request, int fd, struct msg *ret_answer, char *ret_why,
+			    size_t why_size); /* steals request; fd -1: none */
+/* The answer's one descriptor. */
+must_check int monitor_open(struct control *c, json_t *request, int *ret_fd, char *ret_why, size_t why_size);
+/* 1, 0; negative: cannot tell (then refuse). */
+int monitor_is_managed(struct control *c, int pid);
+
+/* peers.c */
+void peers_init(struct control *c);
+void peer_set(struct peer *p, int fd);
+must_check int peer_send(struct peer *p, json_t *msg, int fd); /* steals msg; fd is borrowed, -1: none */
+void proxy_send_policy(struct control *c);
+void proxy_send_session(struct control *c, const struct session *s);
+void proxy_end_session(struct control *c, const struct session *s, const char *reason);
+void proxy_ask_status(struct control *c);
+
+/* policy_file.c */
+void policy_init(struct control *c);
+void policy_done(struct control *c);
+/* Reads the file; a good one comes into force, a bad one leaves the old. ret_errors may be NULL. */
+must_check int policy_reload(struct control *c, struct policy_errors *ret_errors, bool *ret_changed);
+
+/* enrol.c */
+void enrol_start(struct conn *conn, json_t *body);               /* steals body */
+void renew_start(struct conn *conn, struct session *s, json_t *body); /* steals body */
+
+/* lifecycle.c: what happens to a session after it began. */
+void session_arm(struct control *c, struct session *s);
+void session_revoke(struct control *c, struct session *s, const char *reason);
+void session_end(struct control *c, struct session *s, const char *reason, int exit_code);
+void session_keep(struct control *c, const struct session *s); /* its state, with the monitor */
+void sessions_restore(struct control *c);
+void sessions_sweep(struct control *c);
+must_check int cgroup_watch_init(struct control *c);
+
+/* api.c, api_*.c */
+void api_request(struct conn *conn, const struct http_request *r);
+void metrics_request(struct conn *conn, const struct http_request *r);
+void status_arrived(struct control *c);
+
+/* relay.c: an answer of the recorder, line by line, to the client. */
+void relay_start(struct conn *conn, json_t *query); /* steals query */
+void summary_start(struct conn *conn, struct session *s, const char *id);
+
+/* control.c */
+must_check int control_record(struct control *c, struct buf *event); /* ends the buffer */

@@ -1,0 +1,92 @@
+/* /metrics in the Prometheus text format, /healthz, /readyz. No label holds anything that an agent said. */
+#include "base/macro.h"
+#include "control/control_internal.h"
+
+
+static json_int_t number(const json_t *j, const char *key)
+{
+	return json_integer_value(json_object_get(j, key));
+}
+
+static void metric(struct buf *b, const char *name, const char *type, const char *help, json_int_t value)
+{
+	buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n%s %lld\n", name, help, name, type, name, (long long)value);
+}
+
+/* Names of resources come from the policy: they are escaped as the format asks. */
+static void label(struct buf *b, const char *value)
+{
+	for (; *value; value++) {
+		if (*value == '\\' || *value == '"')
+			buf_add_u8(b, '\\');
+		if (*value == '\n')
+			buf_add_str(b, "\\n");
+		else
+			buf_add_u8(b, (uint8_t)*value);
+	}
+}
+
+static void by_resource(struct buf *b, json_t *resources)
+{
+	static const char *const keys[] = {"flows", "ops", "denied"};
+	const char *name;
+	json_t *r;
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		buf_printf(b, "# HELP sluice_resource_%s_total By resource.\n# TYPE sluice_resource_%s_total counter\n",
+			   keys[i], keys[i]);
+		json_object_foreach(resources, name, r) {
+			buf_printf(b, "sluice_resource_%s_total{resource=\"", keys[i]);
+			label(b, name);
+			buf_printf(b, "\"} %lld\n", (long long)number(r, keys[i]));
+		}
+	}
+}
+
+static bool is_ready(const struct control *c)
+{
+	uint64_t now = clock_mono_ns();
+	for (int i = HEALTH_RECORDER; i <= HEALTH_LOOP_0; i++) {
+		uint64_t beat = atomic_load(&c->env->health->beat_ns[i]);
+		if (now > beat && now - beat > HEALTH_STALE_MS * NS_PER_MS)
+			return false;
+	}
+	return c->policy.plan && c->proxy.fd >= 0 && c->recorder.fd >= 0;
+}
+
+static void write_metrics(const struct control *c, struct buf *b)
+{
+	metric(b, "sluice_ready", "gauge", "1 if operations can pass.", is_ready(c));
+	metric(b, "sluice_policy_error", "gauge", "1 if the newest policy file was not taken.", c->policy.last_error != NULL);
+	metric(b, "sluice_sessions", "gauge", "Live sessions.", c->sessions.n_live);
+	metric(b, "sluice_enrolled_total", "counter", "Workloads enrolled.", (json_int_t)c->n_enrolled);
+	metric(b, "sluice_enrol_refused_total", "counter", "Enrolments and renewals refused.", (json_int_t)c->n_enrol_refused);
+	metric(b, "sluice_connects_refused_total", "counter", "Connects that the kernel refused.",
+	       (json_int_t)c->n_kernel_refused);
+	metric(b, "sluice_api_requests_total", "counter", "Requests to the admin API.", (json_int_t)c->n_requests);
+	metric(b, "sluice_kernel_gaps", "gauge", "Kernel features that are missing.", (json_int_t)json_array_size(c->gaps));
+	metric(b, "sluice_open_flows", "gauge", "Connections now.", number(c->status, "open_flows"));
+	metric(b, "sluice_flows_total", "counter", "Connections so far.", number(c->status, "flows"));
+	metric(b, "sluice_ops_total", "counter", "Operations decided.", number(c->status, "ops"));
+	by_resource(b, json_object_get(c->status, "resources"));
+}
+
+void metrics_request(struct conn *conn, const struct http_request *r)
+{
+	struct control *c = conn->c;
+	struct buf b;
+	if (!span_is(r->method, "GET")) {
+		conn_fail(conn, 405, NULL, "only GET is served here");
+	} else if (span_is(r->path, "/healthz")) {
+		conn_answer_text(conn, 200, "text/plain", span_str("ok\n"));
+	} else if (span_is(r->path, "/readyz")) {
+		bool ready = is_ready(c);
+		conn_answer_text(conn, ready ? 200 : 503, "text/plain", span_str(ready ? "ready\n" : "not ready\n"));
+	} else if (span_is(r->path, "/metrics")) {
+		buf_init(&b, 1024 * 1024);
+		write_metrics(c, &b);
+		conn_answer_text(conn, 200, "text/plain; version=0.0.4", buf_span(&b));
+		buf_done(&b);
+	} else {
+		conn_fail(conn, 404, NULL, "there is no such path");
+	}
+}

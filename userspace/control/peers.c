@@ -1,0 +1,149 @@
+/* The channels to the proxy and the recorder, and what arrives on them. */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/log.h"
+#include "base/macro.h"
+#include "control/control_internal.h"
+
+static void peer_drop(struct peer *p)
+{
+	loop_del(p->c->loop, &p->source);
+	closep(&p->fd);
+	p->fd = -1;
+}
+
+static void on_policy_answer(struct control *c, const json_t *j)
+{
+	(void)c;
+	if (json_is_true(json_object_get(j, "ok")))
+		return;
+	_cleanup_(freep) char *errors = json_dumps(json_object_get(j, "errors"), JSON_COMPACT | JSON_ENCODE_ANY);
+	log_error("the proxy does not take the policy: %s", errors ? errors : "?");
+}
+
+static void on_status_answer(struct control *c, struct msg *m)
+{
+	_cleanup_(freep) char *text = NULL;
+	_cleanup_(closep) int fd = msg_take_fd(m, 0);
+	size_t len = 0;
+	json_t *status = fd >= 0 && memfd_read(fd, 16 * 1024 * 1024, &text, &len) == 0
+				 ? json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL)
+				 : NULL;
+	c->is_asked = false;
+	if (!json_is_object(status)) {
+		json_decref(status);
+		return;
+	}
+	json_decref(c->status_before);
+	c->status_before = c->status;
+	c->status_before_ns = c->status_ns;
+	c->status = status;
+	c->status_ns = clock_mono_ns();
+	status_arrived(c);
+}
+
+static void on_proxy(struct source *s, uint32_t events)
+{
+	struct peer *p = (struct peer *)((char *)s - offsetof(struct peer, source));
+	struct msg m;
+	int r = msg_recv(p->fd, &m);
+	(void)events;
+	if (r == -EAGAIN)
+		return;
+	if (r < 0) {
+		peer_drop(p); /* a new channel comes with a new process */
+		return;
+	}
+	const char *t = json_string_value(json_object_get(m.json, "t"));
+	if (t && !strcmp(t, "policy"))
+		on_policy_answer(p->c, m.json);
+	else if (t && !strcmp(t, "status"))
+		on_status_answer(p->c, &m);
+	msg_done(&m);
+}
+
+/* The recorder answers into pipes, never here: this only tells that it went away. */
+static void on_recorder(struct source *s, uint32_t events)
+{
+	struct peer *p = (struct peer *)((char *)s - offsetof(struct peer, source));
+	struct msg m;
+	int r = msg_recv(p->fd, &m);
+	(void)events;
+	if (r == 0)
+		msg_done(&m);
+	else if (r != -EAGAIN)
+		peer_drop(p);
+}
+
+void peers_init(struct control *c)
+{
+	c->proxy = (struct peer){.c = c, .fd = -1};
+	c->recorder = (struct peer){.c = c, .fd = -1};
+}
+
+void peer_set(struct peer *p, int fd)
+{
+	struct control *c = p->c;
+	peer_drop(p);
+	if (fd < 0 || fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0) {
+		closep(&fd);
+		return;
+	}
+	p->fd = fd;
+	p->source = (struct source){fd, EPOLLIN, p == &c->proxy ? on_proxy : on_recorder, false};
+	if (loop_add(c->loop, &p->source) < 0) {
+		peer_drop(p);
+		return;
+	}
+	if (p != &c->proxy)
+		return;
+	/* A new proxy knows nothing. */
+	c->is_asked = false;
+	proxy_send_policy(c);
+	for (struct session *s = c->sessions.first; s; s = s->next)
+		if (s->state == SESSION_LIVE || s->state == SESSION_EXPIRED)
+			proxy_send_session(c, s);
+}
+
+int peer_send(struct peer *p, json_t *msg, int fd)
+{
+	int r = !msg ? -ENOMEM : p->fd < 0 ? ERR_CLOSED : msg_send(p->fd, msg, &fd, fd >= 0);
+	json_decref(msg);
+	if (r < 0 && p->fd >= 0) {
+		/* It does not keep up, or is about to go: what it missed it would never learn. */
+		log_error("%s cannot be told: %s", p == &p->c->proxy ? "the proxy" : "the recorder", err_text(r));
+	}
+	return r;
+}
+
+void proxy_send_policy(struct control *c)
+{
+	int fd = c->policy.text_fd;
+	if (fd >= 0 && peer_send(&c->proxy, json_pack("{s:s}", "t", "policy"), fd) < 0)
+		log_warn("the policy did not reach the proxy");
+}
+
+void proxy_send_session(struct control *c, const struct session *s)
+{
+	json_t *j = json_pack("{s:s,s:s,s:I,s:I,s:s,s:s,s:s,s:O,s:s,s:I}", "t", "session", "id", s->id, "cgroup_id",
+			      (json_int_t)s->cgroup_id, "generation", (json_int_t)s->generation, "issuer", s->issuer,
+			      "subject", s->subject, "owner", s->owner, "groups", s->groups, "role", s->role, "exp",
+			      (json_int_t)s->expires);
+	if (peer_send(&c->proxy, j, -1) < 0)
+		log_warn("session %s did not reach the proxy: its connects are refused", s->id);
+}
+
+/* = PostgreSQL appendix A: 28000 invalid_authorization_specification */
+void proxy_end_session(struct control *c, const struct session *s, const char *reason)
+{
+	json_t *j = json_pack("{s:s,s:s,s:s,s:s}", "t", "end", "id", s->id, "reason", reason, "sqlstate", "28000");
+	if (peer_send(&c->proxy, j, -1) < 0)
+		log_warn("the end of session %s did not reach the proxy", s->id);
+}
+
+void proxy_ask_status(struct control *c)
+{
+	if (!c->is_asked && c->proxy.fd >= 0)
+		c->is_asked = peer_send(&c->proxy, json_pack("{s:s}", "t", "status"), -1) == 0;
+}
