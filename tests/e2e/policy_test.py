@@ -25,7 +25,7 @@ def policy(rules):
 READ = {"id": "read", "resource": "db", "roles": ["viewer"], "verbs": ["select"], "relations": ["public.t"], "effect": "allow"}
 MORE = {"id": "more", "resource": "db", "roles": ["viewer"], "verbs": ["select"], "relations": ["public.u"], "effect": "allow"}
 WATCH = {"id": "watch", "resource": "db", "roles": ["viewer"], "verbs": ["delete"], "relations": ["public.t"], "effect": "deny", "mode": "observe"}
-ASK = {"id": "ask-first", "resource": "db", "roles": ["viewer"], "verbs": ["insert"], "relations": ["public.t"], "effect": "ask"}
+ASK = {"id": "ask-first", "resource": "db", "roles": ["viewer"], "verbs": ["insert"], "relations": ["public.t"], "effect": "ask", "approvers": [{"group": "dba"}]}
 
 
 def main():
