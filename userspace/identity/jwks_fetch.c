@@ -142,7 +142,8 @@ int jwks_fetch_from(const struct jwks_source *s, char **ret_text, size_t *ret_le
 		char *text = malloc(len + 1);
 		r = text ? 0 : -ENOMEM;
 		if (text) {
-			memcpy(text, buf_span(&f.text).p, len);
+			if (len)
+				memcpy(text, buf_span(&f.text).p, len);
 			text[len] = 0;
 			*ret_text = text;
 			*ret_len = len;

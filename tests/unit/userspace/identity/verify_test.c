@@ -216,7 +216,7 @@ static void refuses_what_is_no_token(void)
 	CHECK_INT(verify(forge_printf(" %s", good), keys), ERR_MALFORMED);
 	CHECK_INT(verify(forge_printf("%s=", good), keys), ERR_MALFORMED);
 	/* 1 MB: signed and well, and refused before anything is read. */
-	char *pad = malloc(1 << 20);
+	char *pad = forge_keep(malloc(1 << 20));
 	memset(pad, 'a', 1 << 20);
 	pad[(1 << 20) - 1] = 0;
 	char *big = forge_printf("{" GOOD ",\"pad\":\"%s\"}", pad);
