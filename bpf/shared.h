@@ -91,12 +91,9 @@ _Static_assert(sizeof(struct stamp) == 400, "layout");
 	X(GATE, "the gateway's own port")                                                          \
 	X(NO_WORKLOAD, "no identity bound to this cgroup")                                         \
 	X(FOREIGN_SOCKET, "a socket of another workload")                                          \
-	X(FOREIGN_LISTENER, "a local listener outside the workload")                               \
 	X(DEVICE, "bound to a device")                                                             \
 	X(LIMIT, "too many connections at once")                                                   \
-	X(LISTEN, "listening on the gateway's port")                                               \
-	X(FAMILY, "address family")                                                                \
-	X(FD, "a socket received from outside the workload")
+	X(LISTEN, "listening on the gateway's port")
 
 enum reason {
 #define X(name, text) REASON_##name,

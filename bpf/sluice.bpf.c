@@ -16,7 +16,7 @@ int gate_sock_create(struct bpf_sock *ctx)
 	if (!a.workload)
 		return refuse(&a, REASON_NO_WORKLOAD, EPERM);
 	if (!rules_socket_allowed(a.family, a.type, a.protocol))
-		return refuse(&a, REASON_PROTOCOL, a.protocol == IPPROTO_MPTCP ? EPROTONOSUPPORT : EPERM);
+		return refuse(&a, REASON_PROTOCOL, EPERM);
 	st = bpf_sk_storage_get(&stamps, ctx, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!st)
 		return refuse(&a, REASON_LIMIT, EPERM);

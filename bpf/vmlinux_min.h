@@ -11,7 +11,6 @@
 #include <linux/bpf.h>
 #include <linux/in.h>
 
-#define AF_UNIX	    1
 #define AF_INET	    2
 #define AF_INET6    10
 #define SOCK_STREAM 1
@@ -21,7 +20,6 @@
 #define EPERM	     1
 #define EADDRINUSE   98
 #define ECONNREFUSED 111
-#define EPROTONOSUPPORT 93
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

@@ -9,7 +9,7 @@
 
 #include "maps.bpf.h"
 
-#define EXE_DEPTH 6
+#define EXE_DEPTH 8
 
 /* Set before loading to what the kernel was found to have; the verifier drops the other branch. */
 const volatile bool has_set_retval = false;

@@ -50,7 +50,7 @@ struct sink { /* shared with the sink's process */
 
 static struct env {
 	struct kernel *k;
-	char instance[32], out4[32], here4[32];
+	char instance[32], out4[32], out6[32], here4[32]; /* addresses of the wire's ends */
 	struct sink *sink;
 	pid_t sink_pid;
 	pthread_t gate;
@@ -156,6 +156,7 @@ static inline bool sink_up(void)
 	env.sink = mmap(NULL, sizeof(*env.sink), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	snprintf(env.here4, sizeof(env.here4), "10.%d.%d.1", 20 + id, sub);
 	snprintf(env.out4, sizeof(env.out4), "10.%d.%d.2", 20 + id, sub);
+	snprintf(env.out6, sizeof(env.out6), "fd51:%x::2", getpid() & 0xffff);
 	env.sink_pid = fork();
 	if (!env.sink_pid)
 		sink_main(env.sink);
@@ -172,13 +173,6 @@ static inline bool sink_up(void)
 		sleep_ms(5);
 	sleep_ms(100);
 	return true;
-}
-
-static inline const char *out6(void)
-{
-	static char text[64];
-	snprintf(text, sizeof(text), "fd51:%x::2", getpid() & 0xffff);
-	return text;
 }
 
 /* ---- the gateway ---- */

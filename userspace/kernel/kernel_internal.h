@@ -5,7 +5,6 @@
 
 struct ring_buffer;
 struct sluice_bpf;
-struct guard_lsm_bpf;
 struct fold;
 
 struct kernel {

@@ -197,13 +197,22 @@ static void unlink_pin(const char *path)
 		return; /* on our own bpffs only a missing privilege: the next start tries again */
 }
 
+/* Detaching takes effect at once; dropping the pin alone would, some time later. */
+static void unlink_link(const char *path)
+{
+	_cleanup_(closep) int fd = bpf_obj_get(path);
+	if (fd >= 0 && bpf_link_detach(fd) < 0 && errno == EPERM)
+		return; /* still attached: keep the name by which it can be found */
+	unlink_pin(path);
+}
+
 void pins_detach(struct kernel *k, uint64_t cgroup_id)
 {
 	char path[PIN_PATH];
 	/* Backwards: the backstops go last. */
 	for (size_t i = ARRAY_LEN(hooks); i-- > 0;)
 		if (!link_path(k, cgroup_id, hooks[i].prog, path))
-			unlink_pin(path);
+			unlink_link(path);
 }
 
 /* A link of another cgroup than the root: ours by attach. Its programs are replaced, or it is dead. */
@@ -239,7 +248,7 @@ int pins_adopt(struct kernel *k, struct why *why)
 			     err_text(err), path) : 0;
 }
 
-static void remove_dir(const char *path)
+static void remove_dir(const char *path, void (*remove)(const char *path))
 {
 	char at[PIN_PATH];
 	struct dirent *e;
@@ -248,7 +257,7 @@ static void remove_dir(const char *path)
 		return;
 	while ((e = readdir(d)))
 		if (e->d_name[0] != '.' && snprintf(at, sizeof(at), "%s/%s", path, e->d_name) < PIN_PATH)
-			unlink_pin(at);
+			remove(at);
 	closedir(d);
 	rmdir(path);
 }
@@ -260,8 +269,8 @@ void pins_remove_all(struct kernel *k)
 		return;
 	pins_detach(k, k->root_id);
 	snprintf(path, sizeof(path), "%s/links", k->pins);
-	remove_dir(path);
+	remove_dir(path, unlink_link);
 	if (!map_dir(k, path))
-		remove_dir(path);
+		remove_dir(path, unlink_pin);
 	rmdir(k->pins);
 }
