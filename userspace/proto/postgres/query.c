@@ -89,6 +89,16 @@ bool reading_is_refused(const struct pg *pg, struct reading *r)
 	return false;
 }
 
+/* PREPARE and DECLARE leave a part of it behind. */
+static bool is_text_needed(const struct reading *r)
+{
+	const struct sql_result *result = r->entry ? sql_entry_result(r->entry) : NULL;
+	for (int i = 0; result && i < result->n_stmts; i++)
+		if (result->stmts[i].kind == SQL_PREPARE || result->stmts[i].kind == SQL_DECLARE_CURSOR)
+			return true;
+	return false;
+}
+
 int on_query(struct pg *pg, struct span body, struct sink *out)
 {
 	struct cur c = cur_of(body);
@@ -107,7 +117,8 @@ int on_query(struct pg *pg, struct span body, struct sink *out)
 		sql_entry_unref(r.entry);
 		return err;
 	}
-	struct prepared *p = pg->deciding.stmt = prepared_new((struct span){0}, r.entry, -1);
+	struct span kept = is_text_needed(&r) ? text : (struct span){0};
+	struct prepared *p = pg->deciding.stmt = prepared_new(kept, r.entry, -1);
 	if (r.entry)
 		sql_entry_unref(r.entry);
 	if (!p)
