@@ -25,7 +25,7 @@ static double ops_per_second(const struct control *c, const char *id)
 
 static json_t *workload_json(struct control *c, const struct session *s)
 {
-	static const char *const counts[] = {"flows", "ops", "denied", "asked", "masked", "refused", "open_flows"};
+	static const char *const counts[] = {"flows", "flows_total", "ops", "denied", "asked", "masked", "observed", "refused"};
 	json_t *j = session_json(s);
 	struct msg answer = {0};
 	char why[200];

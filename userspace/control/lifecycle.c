@@ -43,8 +43,7 @@ static void on_expiry(struct timer *t)
 	}
 	s->state = SESSION_EXPIRED;
 	log_info("session %s: its token expired", s->id);
-	proxy_end_session(s->c, s, "the identity's token expired");
-	proxy_send_session(s->c, s); /* known, and over: refused with that reason until it is renewed */
+	/* The proxy knows the moment too: it ends the flows, and refuses new ones with the reason. */
 	session_keep(s->c, s);
 	if (record_end(s->c, s, "session.expire", "the identity's token expired", -1) < 0)
 		log_error("session %s: its expiry is not recorded", s->id);

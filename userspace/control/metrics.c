@@ -28,16 +28,18 @@ static void label(struct buf *b, const char *value)
 
 static void by_resource(struct buf *b, json_t *resources)
 {
-	static const char *const keys[] = {"flows", "ops", "denied"};
+	static const struct {
+		const char *key, *name;
+	} rows[] = {{"flows_total", "flows"}, {"ops", "ops"}, {"denied", "denied"}};
 	const char *name;
 	json_t *r;
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		buf_printf(b, "# HELP sluice_resource_%s_total By resource.\n# TYPE sluice_resource_%s_total counter\n",
-			   keys[i], keys[i]);
+			   rows[i].name, rows[i].name);
 		json_object_foreach(resources, name, r) {
-			buf_printf(b, "sluice_resource_%s_total{resource=\"", keys[i]);
+			buf_printf(b, "sluice_resource_%s_total{resource=\"", rows[i].name);
 			label(b, name);
-			buf_printf(b, "\"} %lld\n", (long long)number(r, keys[i]));
+			buf_printf(b, "\"} %lld\n", (long long)number(r, rows[i].key));
 		}
 	}
 }
@@ -64,8 +66,8 @@ static void write_metrics(const struct control *c, struct buf *b)
 	       (json_int_t)c->n_kernel_refused);
 	metric(b, "sluice_api_requests_total", "counter", "Requests to the admin API.", (json_int_t)c->n_requests);
 	metric(b, "sluice_kernel_gaps", "gauge", "Kernel features that are missing.", (json_int_t)json_array_size(c->gaps));
-	metric(b, "sluice_open_flows", "gauge", "Connections now.", number(c->status, "open_flows"));
-	metric(b, "sluice_flows_total", "counter", "Connections so far.", number(c->status, "flows"));
+	metric(b, "sluice_open_flows", "gauge", "Connections now.", number(c->status, "flows"));
+	metric(b, "sluice_flows_total", "counter", "Connections so far.", number(c->status, "flows_total"));
 	metric(b, "sluice_ops_total", "counter", "Operations decided.", number(c->status, "ops"));
 	by_resource(b, json_object_get(c->status, "resources"));
 }

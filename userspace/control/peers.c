@@ -120,7 +120,7 @@ int peer_send(struct peer *p, json_t *msg, int fd)
 void proxy_send_policy(struct control *c)
 {
 	int fd = c->policy.text_fd;
-	if (fd >= 0 && peer_send(&c->proxy, json_pack("{s:s}", "t", "policy"), fd) < 0)
+	if (fd >= 0 && c->proxy.fd >= 0 && peer_send(&c->proxy, json_pack("{s:s}", "t", "policy"), fd) < 0)
 		log_warn("the policy did not reach the proxy");
 }
 

@@ -12,6 +12,7 @@
 #include "record/event.h"
 
 #define SETTLE_MS 150  /* an editor makes several changes of one */
+#define EARLY_MS  100
 #define POLL_MS   2000 /* where inotify sees nothing: a folder that we may not read, a link out of it */
 
 static void hash_of(struct span text, char hex[65])
@@ -142,23 +143,21 @@ static void on_watch(struct source *s, uint32_t events)
 		log_warn("a change of the policy may be seen late");
 }
 
-static void look(struct control *c)
-{
-	bool changed;
-	if (policy_reload(c, NULL, &changed) < 0)
-		return; /* said and recorded there */
-}
-
 static void on_settle(struct timer *t)
 {
-	look((struct control *)((char *)t - offsetof(struct control, policy.settle)));
+	struct control *c = (struct control *)((char *)t - offsetof(struct control, policy.settle));
+	bool changed;
+	if (policy_reload(c, NULL, &changed) < 0)
+		log_debug("the policy is not taken"); /* why, was said and recorded there */
 }
 
 static void on_poll(struct timer *t)
 {
 	struct control *c = (struct control *)((char *)t - offsetof(struct control, policy.poll));
-	look(c);
-	if (loop_timer_in_ms(c->loop, t, POLL_MS) < 0)
+	bool changed;
+	/* Until the recorder is up, nothing can come into force. */
+	bool is_early = policy_reload(c, NULL, &changed) == ERR_RECORD;
+	if (loop_timer_in_ms(c->loop, t, is_early ? EARLY_MS : POLL_MS) < 0)
 		loop_stop(c->loop);
 }
 

@@ -245,7 +245,8 @@ void children_stop(struct monitor *m)
 		stop_one(m, CHILD_PROXY);
 		stop_one(m, CHILD_CONTROL);
 	} else if (m->children[CHILD_RECORDER].pid) {
-		record_node(m, "node.stop");
+		if (record_node(m, "node.stop") < 0)
+			log_warn("the node's stop is not recorded");
 		stop_one(m, CHILD_RECORDER);
 	}
 }

@@ -60,6 +60,8 @@ static bool all_well(struct monitor *m)
 static void on_beat(struct timer *t)
 {
 	struct monitor *m = (struct monitor *)((char *)t - offsetof(struct monitor, beat));
+	if (!m->is_start_recorded && !m->is_stopping)
+		m->is_start_recorded = record_node(m, "node.start") == 0; /* as soon as the recorder takes it */
 	if (all_well(m) && !m->is_stopping) {
 		kernel_beat(m->kernel);
 		service_notify("WATCHDOG=1");
@@ -81,11 +83,15 @@ static void on_refusal(void *ctx, const struct refusal *r)
 	record_refusal(ctx, r);
 }
 
+void read_refusals(struct monitor *m)
+{
+	kernel_events_read(m->kernel, on_refusal, m);
+}
+
 static void on_kernel_events(struct source *s, uint32_t events)
 {
-	struct monitor *m = (struct monitor *)((char *)s - offsetof(struct monitor, kernel_events));
 	(void)events;
-	kernel_events_read(m->kernel, on_refusal, m);
+	read_refusals((struct monitor *)((char *)s - offsetof(struct monitor, kernel_events)));
 }
 
 static void on_listen(void *ctx, const struct listeners *l)
@@ -317,7 +323,6 @@ int monitor_run(const struct config *cfg, const struct monitor_options *o)
 	if (r == 0)
 		r = take_over(&m);
 	if (r == 0) {
-		record_node(&m, "node.start");
 		children_start(&m);
 		r = loop_run(m.loop);
 	}

@@ -61,7 +61,7 @@ struct monitor {
 	struct timer beat, stop_deadline;
 	uint64_t deaths_ns[DEATHS_MAX]; /* the last ones, a ring */
 	int n_deaths;
-	bool is_stopping, is_ready;
+	bool is_stopping, is_ready, is_start_recorded;
 	int exit_code;
 };
 
@@ -103,11 +103,13 @@ must_check int places_prepare(struct monitor *m);
 must_check int places_listen(struct monitor *m);
 
 /* records.c: the events that the monitor writes itself. */
-void record_node(struct monitor *m, const char *type);
+int record_node(struct monitor *m, const char *type);
 void record_refusal(struct monitor *m, const struct refusal *r);
 
 /* monitor.c */
 void monitor_stop(struct monitor *m, int exit_code);
+/* Records what the kernel refused up to now. */
+void read_refusals(struct monitor *m);
 
 /* notify.c: the service manager. */
 void service_notify(const char *text);

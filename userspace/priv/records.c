@@ -6,24 +6,23 @@
 #include "priv/monitor_internal.h"
 #include "record/event.h"
 
-static void put(struct monitor *m, struct buf *event)
+static int put(struct monitor *m, struct buf *event)
 {
 	uint64_t ticket;
 	int r = buf_err(event);
 	if (r == 0)
 		r = ring_put(m->ring, buf_span(event), &ticket);
-	if (r < 0)
-		log_warn("an event of the monitor is not recorded: %s", err_text(r));
 	buf_done(event);
+	return r;
 }
 
-void record_node(struct monitor *m, const char *type)
+int record_node(struct monitor *m, const char *type)
 {
 	struct event_ctx c = {.node = m->cfg->node, .time_ns = clock_real_ns()};
 	struct buf event;
 	buf_init(&event, RING_EVENT_MAX);
 	event_node(&event, &c, type, SLUICE_VERSION, span_str(m->gaps_json));
-	put(m, &event);
+	return put(m, &event);
 }
 
 static const char *state_text(const struct workload *l, const char *key)
@@ -72,6 +71,7 @@ void record_refusal(struct monitor *m, const struct refusal *r)
 	struct buf event;
 	buf_init(&event, RING_EVENT_MAX);
 	event_refused(&event, &c, proto, &r->dst, NULL, &p, r->reason, r->count);
-	put(m, &event);
+	if (put(m, &event) < 0)
+		log_warn("a refused connect of session %s is not recorded", who.session);
 	tell_control(m, l, r, proto);
 }

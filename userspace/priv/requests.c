@@ -135,6 +135,7 @@ static int on_unenrol(struct child *c, struct msg *in, struct answer *a)
 	struct workload *l;
 	int r = find(c, in, &l);
 	(void)a;
+	read_refusals(c->m); /* while they still have a session */
 	return r < 0 ? r : workload_unenrol(&c->m->workloads, l);
 }
 
