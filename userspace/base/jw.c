@@ -145,17 +145,22 @@ void jw_raw(struct jw *w, const char *key, struct span json)
 	buf_add_span(w->out, json);
 }
 
-void jw_text(struct jw *w, const char *key, const char *key_b64, struct span s)
+void jw_base64(struct jw *w, const char *key, struct span s)
 {
-	if (utf8_valid(s)) {
-		jw_key(w, key);
-		jw_quote(w, s);
-		return;
-	}
-	jw_key(w, key_b64);
+	jw_key(w, key);
 	buf_add_u8(w->out, '"');
 	buf_add_base64(w->out, s);
 	buf_add_u8(w->out, '"');
+}
+
+void jw_text(struct jw *w, const char *key, const char *key_b64, struct span s)
+{
+	if (!utf8_valid(s)) {
+		jw_base64(w, key_b64, s);
+		return;
+	}
+	jw_key(w, key);
+	jw_quote(w, s);
 }
 
 /* The number of continuation bytes that a lead byte announces, and the bounds of the first of them

@@ -27,6 +27,8 @@ void jw_null(struct jw *w, const char *key);
 /* Any bytes: a string where they are UTF-8 without NUL, else base64 under key_b64. key_b64 sorts
  * behind key and must sort before the next key. */
 void jw_text(struct jw *w, const char *key, const char *key_b64, struct span s);
+/* Any bytes as a base64 string. */
+void jw_base64(struct jw *w, const char *key, struct span s);
 /* Bytes that are canonical JSON already. */
 void jw_raw(struct jw *w, const char *key, struct span json);
 

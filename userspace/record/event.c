@@ -1,0 +1,162 @@
+#include "record/event_internal.h"
+
+static void strings(struct event_writer *e, const char *key, const char *const *list, int n)
+{
+	jw_array(&e->w, ev_key(e, key));
+	for (int i = 0; i < n; i++)
+		jw_str(&e->w, NULL, list[i]);
+	jw_array_end(&e->w);
+}
+
+/* A command line is whatever the caller typed: bytes, and of any length. */
+static void command(struct event_writer *e, const char *const *list, int n)
+{
+	size_t left = 8192;
+	int i = 0;
+	jw_array(&e->w, ev_key(e, "command"));
+	for (; i < n && left; i++) {
+		struct span arg = text_cut(span_str(list[i]), left);
+		left -= arg.len < left ? arg.len : left;
+		if (utf8_valid(arg)) {
+			jw_text(&e->w, NULL, NULL, arg);
+			continue;
+		}
+		jw_object(&e->w, NULL);
+		jw_text(&e->w, "arg", "arg_b64", arg);
+		jw_object_end(&e->w);
+	}
+	jw_array_end(&e->w);
+	if (i < n)
+		ev_int(e, "command_args", (uint64_t)n);
+}
+
+void event_node(struct buf *out, const struct event_ctx *c, const char *type, const char *version,
+		struct span gaps_json)
+{
+	struct event_writer e;
+	ev_begin(&e, out, c, type);
+	if (gaps_json.len)
+		jw_raw(&e.w, ev_key(&e, "gaps"), gaps_json);
+	ev_str(&e, "version", version);
+	ev_end(&e);
+}
+
+void event_session_start(struct buf *out, const struct event_ctx *c, const char *how,
+			 const char *cgroup, uint64_t cgroup_id, const char *const *groups,
+			 int n_groups, const char *const *command_line, int n_command,
+			 const char *policy)
+{
+	struct event_writer e;
+	ev_begin(&e, out, c, "session.start");
+	if (cgroup)
+		ev_text(&e, "cgroup", "cgroup_b64", span_str(cgroup));
+	ev_int(&e, "cgroup_id", cgroup_id);
+	command(&e, command_line, n_command);
+	if (c->who)
+		ev_int(&e, "expires", (uint64_t)c->who->expires);
+	strings(&e, "groups", groups, n_groups);
+	ev_str(&e, "how", how);
+	ev_str(&e, "issuer", c->who ? c->who->issuer : NULL);
+	ev_str(&e, "policy", policy);
+	ev_end(&e);
+}
+
+void event_session_renew(struct buf *out, const struct event_ctx *c)
+{
+	struct event_writer e;
+	ev_begin(&e, out, c, "session.renew");
+	if (c->who)
+		ev_int(&e, "expires", (uint64_t)c->who->expires);
+	ev_str(&e, "issuer", c->who ? c->who->issuer : NULL);
+	ev_end(&e);
+}
+
+void event_session_end(struct buf *out, const struct event_ctx *c, const char *type,
+		       const char *reason, int exit_code)
+{
+	struct event_writer e;
+	ev_begin(&e, out, c, type);
+	if (exit_code >= 0)
+		ev_int(&e, "exit_code", (uint64_t)exit_code);
+	ev_str(&e, "reason", reason);
+	ev_end(&e);
+}
+
+void event_policy(struct buf *out, const struct event_ctx *c, const char *hash, const char *error)
+{
+	struct event_writer e;
+	ev_begin(&e, out, c, "policy.load");
+	if (error)
+		ev_text(&e, "error", "error_b64", text_cut(span_str(error), 4096));
+	ev_str(&e, "hash", hash);
+	ev_end(&e);
+}
+
+static void dst_text(struct event_writer *e, const struct addr *dst)
+{
+	char text[ADDR_TEXT];
+	if (dst)
+		ev_str(e, "dst", addr_text(dst, text));
+}
+
+static void name_text(struct event_writer *e, const char *name)
+{
+	if (name)
+		ev_text(e, "name", "name_b64", text_cut(span_str(name), 1024));
+}
+
+static void label_text(struct event_writer *e, const char *key, const char *key_b64, const char *v)
+{
+	if (v && v[0])
+		ev_text(e, key, key_b64, text_cut(span_str(v), 1024));
+}
+
+void event_flow_open(struct buf *out, const struct event_ctx *c, const char *protocol,
+		     const struct addr *dst, const char *name, const struct process_label *p)
+{
+	struct event_writer e;
+	ev_begin(&e, out, c, "flow.open");
+	label_text(&e, "comm", "comm_b64", p ? p->comm : NULL);
+	dst_text(&e, dst);
+	label_text(&e, "exe", "exe_b64", p ? p->exe : NULL);
+	name_text(&e, name);
+	if (p)
+		ev_int(&e, "pid", p->pid);
+	ev_str(&e, "protocol", protocol);
+	if (p)
+		ev_int(&e, "uid", p->uid);
+	ev_end(&e);
+}
+
+void event_flow_close(struct buf *out, const struct event_ctx *c, const char *reason,
+		      uint64_t bytes_up, uint64_t bytes_down, uint64_t duration_ns)
+{
+	struct event_writer e;
+	ev_begin(&e, out, c, "flow.close");
+	ev_int(&e, "bytes_down", bytes_down);
+	ev_int(&e, "bytes_up", bytes_up);
+	ev_int(&e, "duration_ns", duration_ns);
+	if (reason)
+		ev_text(&e, "reason", "reason_b64", text_cut(span_str(reason), 1024));
+	ev_end(&e);
+}
+
+void event_refused(struct buf *out, const struct event_ctx *c, const char *proto,
+		   const struct addr *dst, const char *name, const struct process_label *p,
+		   const char *reason, uint64_t count)
+{
+	struct event_writer e;
+	ev_begin(&e, out, c, "connect.refused");
+	label_text(&e, "comm", "comm_b64", p ? p->comm : NULL);
+	ev_int(&e, "count", count);
+	dst_text(&e, dst);
+	label_text(&e, "exe", "exe_b64", p ? p->exe : NULL);
+	name_text(&e, name);
+	if (p)
+		ev_int(&e, "pid", p->pid);
+	ev_str(&e, "protocol", proto);
+	ev_str(&e, "reason", reason);
+	if (p)
+		ev_int(&e, "uid", p->uid);
+	ev_end(&e);
+}

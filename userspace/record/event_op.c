@@ -1,0 +1,199 @@
+/* The events of an operation. Their sizes are bounded whatever the operation holds, so that no statement
+ * is too big to be recorded: what is cut says how long it was and what its SHA-256 is. */
+#include "record/event_internal.h"
+
+#include "base/ossl.h"
+
+#include "base/macro.h"
+
+/* Together, with all else that an event has, under RING_EVENT_MAX. Sizes as JSON. */
+#define TEXT_MAX    (96 * 1024)
+#define PARAMS_MAX  (80 * 1024)
+#define NEEDS_MAX   (32 * 1024)
+#define COLUMNS_MAX (40 * 1024)
+#define RESULT_MAX  (180 * 1024)
+#define MARK_SIZE   160 /* what a length and a hash take */
+#define NEED_SIZE   2048
+
+static void cut_marks(struct jw *w, const char *len_key, const char *sha_key, struct span whole)
+{
+	char hex[65];
+	sha256_hex(whole, hex);
+	jw_int(w, len_key, (int64_t)whole.len);
+	jw_str(w, sha_key, hex);
+}
+
+static void op_text(struct event_writer *e, struct span text, size_t limit)
+{
+	struct span cut = text_cut(text, MIN(limit, (size_t)TEXT_MAX));
+	ev_text(e, "text", "text_b64", cut.p ? cut : span_str(""));
+	if (cut.len == text.len)
+		return;
+	ev_key(e, "text_len");
+	cut_marks(&e->w, "text_len", "text_sha256", text);
+}
+
+/* null; "text"; {"b64":".."} for what is binary or not UTF-8; with len and sha256 where it was cut. */
+static void op_param(struct jw *w, struct span v, bool is_binary, size_t limit)
+{
+	struct span cut = text_cut(v, limit);
+	bool is_text = !is_binary && utf8_valid(cut);
+	if (!v.p) {
+		jw_null(w, NULL);
+		return;
+	}
+	if (is_text && cut.len == v.len) {
+		jw_text(w, NULL, NULL, v);
+		return;
+	}
+	jw_object(w, NULL);
+	if (!is_text) {
+		cut.len = MIN(cut.len, limit / 4 * 3);
+		jw_base64(w, "b64", cut);
+	}
+	if (cut.len != v.len)
+		cut_marks(w, "len", "sha256", v);
+	if (is_text)
+		jw_text(w, "text", NULL, cut);
+	jw_object_end(w);
+}
+
+/* Over each parameter's length (4 bytes, big-endian; -1 for NULL) and bytes, as Bind has them. */
+static void params_hash(const struct op *op, char hex[65])
+{
+	struct buf all;
+	buf_init(&all, SIZE_MAX);
+	for (int i = 0; i < op->n_params; i++) {
+		struct span v = op->params[i];
+		buf_add_u32(&all, v.p ? (uint32_t)v.len : UINT32_MAX);
+		buf_add_span(&all, v);
+	}
+	sha256_hex(buf_span(&all), hex);
+	buf_done(&all);
+}
+
+static void op_params(struct event_writer *e, const struct op *op, size_t limit)
+{
+	size_t left = PARAMS_MAX;
+	int i = 0;
+	char hex[65];
+	if (!op->n_params)
+		return;
+	jw_array(&e->w, ev_key(e, "params"));
+	for (; i < op->n_params && left > MARK_SIZE; i++) {
+		size_t before = buf_len(e->w.out);
+		op_param(&e->w, op->params[i], op->param_formats && op->param_formats[i] == 1,
+			 MIN(limit, left - MARK_SIZE));
+		left -= MIN(left, buf_len(e->w.out) - before);
+	}
+	jw_array_end(&e->w);
+	if (i == op->n_params)
+		return;
+	params_hash(op, hex);
+	ev_str(e, "params_sha256", hex);
+	ev_int(e, "params_total", (uint64_t)op->n_params);
+}
+
+static void need_text(struct jw *w, const char *key, const char *key_b64, const char *v)
+{
+	if (v)
+		jw_text(w, key, key_b64, text_cut(span_str(v), 512));
+}
+
+static void op_need(struct jw *w, const struct need *n)
+{
+	static const char *const kinds[] = {"relation", "function", "object",
+					    "setting",  "plain",    "opaque"};
+	jw_object(w, NULL);
+	jw_str(w, "kind", kinds[n->kind]);
+	need_text(w, "name", "name_b64", n->name);
+	need_text(w, "schema", "schema_b64", n->schema);
+	jw_str(w, "verb", verb_name(n->verb));
+	need_text(w, "why", "why_b64", n->why);
+	jw_object_end(w);
+}
+
+/* What it wanted, without what any verb implies. */
+static void op_needs(struct event_writer *e, const struct op *op)
+{
+	size_t from = buf_len(e->w.out);
+	uint64_t left_out = 0;
+	jw_array(&e->w, ev_key(e, "needs"));
+	for (int i = 0; i < op->n_needs; i++) {
+		if (op->needs[i].is_implied)
+			continue;
+		if (buf_len(e->w.out) - from > NEEDS_MAX - NEED_SIZE)
+			left_out++;
+		else
+			op_need(&e->w, &op->needs[i]);
+	}
+	jw_array_end(&e->w);
+	if (left_out)
+		ev_int(e, "needs_left_out", left_out);
+}
+
+void event_op(struct buf *out, const struct event_ctx *c, const struct op *op,
+	      const struct decision *d, size_t text_limit)
+{
+	struct event_writer e;
+	ev_begin(&e, out, c, "op");
+	ev_str(&e, "class", class_name(op->class));
+	ev_str(&e, "decision", effect_name(d->effect));
+	ev_int(&e, "id", op->id);
+	op_needs(&e, op);
+	ev_flag(&e, "observed", d->is_observed);
+	op_params(&e, op, text_limit);
+	ev_flag(&e, "permanent", op->is_permanent);
+	ev_str(&e, "protocol", op->protocol);
+	if (d->reason[0])
+		ev_text(&e, "reason", "reason_b64", span_str(d->reason));
+	ev_text(&e, "rule", "rule_b64", span_str(d->rule));
+	if (op->tag)
+		ev_text(&e, "tag", "tag_b64", text_cut(span_str(op->tag), 1024));
+	op_text(&e, op->text, text_limit);
+	ev_flag(&e, "write", op->is_write);
+	ev_end(&e);
+}
+
+/* The rows that fit; the hash of those that do not. */
+static void op_result(struct event_writer *e, struct span rows_json, const uint8_t *rows_sha256)
+{
+	char hex[65];
+	if (rows_json.len && rows_json.len <= RESULT_MAX)
+		jw_raw(&e->w, ev_key(e, "result"), rows_json);
+	else if (rows_json.len) {
+		sha256_hex(rows_json, hex);
+		ev_str(e, "result_json_sha256", hex);
+	}
+	if (!rows_sha256)
+		return;
+	struct buf b;
+	buf_init(&b, 128);
+	buf_add_hex(&b, span_of(rows_sha256, 32));
+	buf_add_u8(&b, 0);
+	ev_str(e, "result_sha256", buf_err(&b) ? NULL : (const char *)buf_span(&b).p);
+	buf_done(&b);
+}
+
+void event_op_end(struct buf *out, const struct event_ctx *c, uint64_t op_id,
+		  const struct op_result *r, struct span columns_json, struct span rows_json,
+		  const uint8_t *rows_sha256, bool is_cut)
+{
+	struct event_writer e;
+	bool has_columns = columns_json.len && columns_json.len <= COLUMNS_MAX;
+	ev_begin(&e, out, c, "op.end");
+	if (has_columns)
+		jw_raw(&e.w, ev_key(&e, "columns"), columns_json);
+	ev_flag(&e, "cut", is_cut || rows_json.len > RESULT_MAX || columns_json.len > COLUMNS_MAX);
+	ev_int(&e, "duration_ns", r->duration_ns);
+	if (r->error)
+		ev_text(&e, "error", "error_b64", text_cut(span_str(r->error), 4096));
+	ev_int(&e, "id", op_id);
+	op_result(&e, rows_json, rows_sha256);
+	ev_int(&e, "rows", r->rows);
+	if (r->sqlstate)
+		ev_text(&e, "sqlstate", "sqlstate_b64", text_cut(span_str(r->sqlstate), 64));
+	if (r->tag)
+		ev_text(&e, "tag", "tag_b64", text_cut(span_str(r->tag), 1024));
+	ev_end(&e);
+}
