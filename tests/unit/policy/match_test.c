@@ -65,8 +65,8 @@ static void refuses_what_is_none(void)
 
 static const char policy[] =
 	"{\"version\": 1, \"roles\": {\"a\": \"a\", \"b\": \"b\"}, \"resources\": ["
-	"{\"name\": \"name\", \"protocol\": \"tcp\", \"match\": [\"db.internal:5432\", \"both.internal:1\"]},"
 	"{\"name\": \"name-any\", \"protocol\": \"tcp\", \"match\": [\"db.internal\", \"other.internal:5432\"]},"
+	"{\"name\": \"name\", \"protocol\": \"tcp\", \"match\": [\"db.internal:5432\", \"both.internal:1\"]},"
 	"{\"name\": \"host\", \"protocol\": \"tcp\", \"match\": \"10.1.2.3\"},"
 	"{\"name\": \"host-port\", \"protocol\": \"tcp\", \"match\": \"10.1.2.3:5432\"},"
 	"{\"name\": \"net24\", \"protocol\": \"tcp\", \"match\": \"10.1.2.0/24:5432\"},"
