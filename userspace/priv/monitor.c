@@ -19,6 +19,36 @@
 #define HUNG_NS       (15 * NS_PER_SEC) /* a child that says nothing for so long is killed */
 #define STOP_LIMIT_MS 15000
 
+/* --- refusals ------------------------------------------------------------------------------------- */
+
+static void on_refusal(void *ctx, const struct refusal *r)
+{
+	record_refusal(ctx, r);
+}
+
+void read_refusals(struct monitor *m)
+{
+	kernel_events_read(m->kernel, on_refusal, m);
+}
+
+/* While nobody records, refusals wait in the kernel's buffer: on_beat comes back to them. */
+static void on_kernel_events(struct source *s, uint32_t events)
+{
+	struct monitor *m = (struct monitor *)((char *)s - offsetof(struct monitor, kernel_events));
+	(void)events;
+	if (ring_check(m->ring) < 0)
+		loop_del(m->loop, s);
+	else
+		read_refusals(m);
+}
+
+static void watch_refusals(struct monitor *m)
+{
+	if (m->is_start_recorded && !m->kernel_events.is_added && ring_check(m->ring) == 0 &&
+	    loop_add(m->loop, &m->kernel_events) < 0)
+		monitor_stop(m, 1);
+}
+
 /* --- health ------------------------------------------------------------------------------------- */
 
 static void slots_of(const struct monitor *m, enum child_kind kind, int *ret_first, int *ret_n)
@@ -62,6 +92,7 @@ static void on_beat(struct timer *t)
 	struct monitor *m = (struct monitor *)((char *)t - offsetof(struct monitor, beat));
 	if (!m->is_start_recorded && !m->is_stopping)
 		m->is_start_recorded = record_node(m, "node.start") == 0; /* as soon as the recorder takes it */
+	watch_refusals(m);
 	if (all_well(m) && !m->is_stopping) {
 		kernel_beat(m->kernel);
 		service_notify("WATCHDOG=1");
@@ -77,22 +108,6 @@ static void on_beat(struct timer *t)
 }
 
 /* --- events ------------------------------------------------------------------------------------- */
-
-static void on_refusal(void *ctx, const struct refusal *r)
-{
-	record_refusal(ctx, r);
-}
-
-void read_refusals(struct monitor *m)
-{
-	kernel_events_read(m->kernel, on_refusal, m);
-}
-
-static void on_kernel_events(struct source *s, uint32_t events)
-{
-	(void)events;
-	read_refusals((struct monitor *)((char *)s - offsetof(struct monitor, kernel_events)));
-}
 
 static void on_listen(void *ctx, const struct listeners *l)
 {
@@ -211,8 +226,6 @@ static int make_sources(struct monitor *m)
 	if (m->signals.fd < 0)
 		return -errno;
 	int r = loop_add(m->loop, &m->signals);
-	if (r == 0)
-		r = loop_add(m->loop, &m->kernel_events);
 	return r == 0 ? loop_timer_in_ms(m->loop, &m->beat, BEAT_MS) : r;
 }
 
