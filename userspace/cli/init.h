@@ -11,6 +11,7 @@ struct init_facts {
 	char *schemas[INIT_SCHEMAS_MAX];
 	int n_schemas;
 	bool is_superuser;
+	bool is_tls; /* the connection was */
 	struct buf credential; /* "user=... password=...": wipe */
 };
 

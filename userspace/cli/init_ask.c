@@ -86,6 +86,7 @@ static int ask(PGconn *c, const char *dsn, struct init_facts *f)
 	f->port = strdup(PQport(c));
 	f->database = strdup(PQdb(c));
 	f->user = strdup(PQuser(c));
+	f->is_tls = PQsslInUse(c);
 	keep_credential(c, dsn, f);
 	if (err == 0 && f->host[0] == '/') {
 		cli_error("%s is a Unix socket: an agent reaches sluice by TCP only", f->host);

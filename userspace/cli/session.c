@@ -9,11 +9,12 @@
 
 #define WORDS_MAX 64
 #define WORD_MAX  1024
+#define ID_CHARS  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
 int session_path(const char *id, const char *suffix, char ret[256])
 {
 	size_t len = strlen(id);
-	if (len == 0 || len > 64 || strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != len) {
+	if (len == 0 || len > 64 || strspn(id, ID_CHARS) != len) {
 		cli_error("\"%s\" is no session", id);
 		cli_remedy("see sluice status, or sluice sessions");
 		return ERR_MALFORMED;
@@ -63,7 +64,7 @@ static json_t *word_json(const char *word)
 	char text[WORD_MAX + 8];
 	const char *start, *end;
 	if (find_secret(word, &start, &end))
-		snprintf(text, sizeof(text), "%.*s***%s", (int)MIN((size_t)(start - word), (size_t)WORD_MAX), word, end);
+		snprintf(text, sizeof(text), "%.*s***%s", (int)MIN(start - word, WORD_MAX), word, end);
 	else
 		snprintf(text, sizeof(text), "%s", word);
 	size_t len = strlen(text);

@@ -107,7 +107,9 @@ static void print_rule(const json_t *r, const char *role, const char *comma)
 			"     \"verbs\": [\"select\"], \"relations\": [\"public.*\"], \"effect\": \"allow\"}%s\n",
 			id, id, role, comma);
 	else
-		fprintf(stderr, "    {\"id\": \"%s\", \"resource\": \"%s\", \"roles\": [\"%s\"], \"effect\": \"allow\"}%s\n",
+		fprintf(stderr,
+			"    {\"id\": \"%s\", \"resource\": \"%s\", \"roles\": [\"%s\"], "
+			"\"effect\": \"allow\"}%s\n",
 			id, id, role, comma);
 }
 

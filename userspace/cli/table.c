@@ -37,7 +37,8 @@ void table_print(const json_t *rows)
 		size_t n = json_array_size(row);
 		json_array_foreach (row, k, cell) {
 			bool is_last = k + 1 == n || k + 1 == COLUMNS_MAX;
-			print_cell(json_string_value(cell), is_last ? 0 : widths[k] > WIDTH_MAX ? WIDTH_MAX : widths[k]);
+			int width = widths[k] > WIDTH_MAX ? WIDTH_MAX : widths[k];
+			print_cell(json_string_value(cell), is_last ? 0 : width);
 			fputs(is_last ? "\n" : "  ", stdout);
 			if (is_last)
 				break;

@@ -55,7 +55,8 @@ static void calls(void)
 		int expected, status;
 	} rows[] = {
 		{"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"x\": 12}", 0, 200},
-		{"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{\"x\"\r\n5\r\n: 12}\r\n0\r\n\r\n", 0, 201},
+		{"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n"
+		 "4\r\n{\"x\"\r\n5\r\n: 12}\r\n0\r\n\r\n", 0, 201},
 		{"HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\n{\"x\": 12}", 0, 403},
 		{"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"x\": 12}", 0, 200},
 		{"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{\"x\": 12}", -EIO, 0}, /* cut */
@@ -115,13 +116,15 @@ static void streams_lines(void)
 	int n;
 	CHECK_INT(get("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"a\":1}\n\n{\"b\":2}\n", &n), 0);
 	CHECK_STR(lines, "[{\"a\":1}][{\"b\":2}]");
-	CHECK_INT(get("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"a\r\n6\r\n\":1}\n{\r\n2\r\n}\n\r\n0\r\n\r\n", &n), 0);
+	CHECK_INT(get("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+		      "3\r\n{\"a\r\n6\r\n\":1}\n{\r\n2\r\n}\n\r\n0\r\n\r\n", &n), 0);
 	CHECK_STR(lines, "[{\"a\":1}][{}]");
 	CHECK_STR(said, "");
 	CHECK_INT(get("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"a\":1}\n{\"b\":", &n), ERR_CLOSED);
 	CHECK_STR(lines, "[{\"a\":1}]");
 	CHECK(said[0] != 0);
-	CHECK_INT(get("HTTP/1.1 404 No\r\nContent-Length: 32\r\n\r\n{\"error\":\"gone\",\"remedy\":\"look\"}\n", &n), ERR_DENIED);
+	CHECK_INT(get("HTTP/1.1 404 No\r\nContent-Length: 32\r\n\r\n"
+		      "{\"error\":\"gone\",\"remedy\":\"look\"}\n", &n), ERR_DENIED);
 	CHECK_INT(n, 0);
 	CHECK_STR(said, "gone\n-> look\n");
 }

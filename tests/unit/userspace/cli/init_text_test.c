@@ -41,9 +41,9 @@ static struct plan *compile(const struct init_facts *f, const struct cli_list *a
 /* May role do verb on schema.name? */
 static bool allows(const struct plan *p, const char *role, enum verb verb, const char *schema)
 {
-	struct need need = {.kind = NEED_RELATION, .verb = verb, .class = verb == VERB_SELECT ? CLASS_READ : CLASS_WRITE,
-			    .schema = schema, .name = "t"};
-	struct op op = {.id = 1, .protocol = "postgres", .class = need.class, .tag = "x", .needs = &need, .n_needs = 1};
+	enum op_class class = verb == VERB_SELECT ? CLASS_READ : CLASS_WRITE;
+	struct need need = {.kind = NEED_RELATION, .verb = verb, .class = class, .schema = schema, .name = "t"};
+	struct op op = {.id = 1, .protocol = "postgres", .class = class, .tag = "x", .needs = &need, .n_needs = 1};
 	struct who who = {"s-1", "sluice-local", "crew", "", role, 1ll << 40};
 	struct decision d;
 	plan_decide(p, plan_resource_by_name(p, "shop"), &who, &op, 1000, &d);

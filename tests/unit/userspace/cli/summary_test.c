@@ -59,7 +59,8 @@ static void says_what_to_paste(void)
 	check_paste();
 	print("{\"session\":\"s-1\",\"ops\":1,\"refused\":[{\"proto\":\"tcp\",\"host\":\"::1\",\"port\":80},"
 	      "{\"proto\":\"tcp\",\"host\":\"10.0.0.3\",\"port\":5432},{\"proto\":\"dns\",\"name\":\"a.example\"},"
-	      "{\"proto\":\"udp\",\"host\":\"10.0.0.3\",\"port\":53},{\"proto\":\"tcp\",\"host\":\"10.0.0.4\",\"port\":1}]}");
+	      "{\"proto\":\"udp\",\"host\":\"10.0.0.3\",\"port\":53},"
+	      "{\"proto\":\"tcp\",\"host\":\"10.0.0.4\",\"port\":1}]}");
 	CHECK(strstr(said, "5 refused: [::1]:80, 10.0.0.3:5432, a.example, 10.0.0.3:53, 1 more") != NULL);
 	check_paste();
 	/* Only what a rule could allow is offered. */

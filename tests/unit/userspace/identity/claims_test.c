@@ -29,70 +29,71 @@ static int check_with(const char *claims, const char *groups_claim, const char *
 	return err;
 }
 
+static const struct claim_row {
+	const char *claims;
+	int expected;
+	const char *named; /* what the refusal must name */
+} claim_rows[] = {
+	{"{" ALL "}", 0, ""},
+	{"{" GOOD EXP ",\"aud\":[\"sluice\"]}", 0, ""},
+	{"{" GOOD EXP ",\"aud\":[\"x\",\"sluice\"],\"azp\":\"sluice\"}", 0, ""},
+	{"{" ALL ",\"azp\":\"some-client\"}", 0, ""},
+	{"{" ALL ",\"iat\":1800000060,\"nbf\":1800000060}", 0, ""},
+	{"{" ALL ",\"typ\":\"Bearer\"}", 0, ""},
+	/* issuer */
+	{"{\"iss\":\"https://idp/\",\"sub\":\"s\"" AUD EXP "}", ERR_DENIED, "iss"},
+	{"{\"iss\":\"HTTPS://IDP\",\"sub\":\"s\"" AUD EXP "}", ERR_DENIED, "iss"},
+	{"{\"iss\":[\"https://idp\"],\"sub\":\"s\"" AUD EXP "}", ERR_DENIED, "iss"},
+	{"{\"sub\":\"s\"" AUD EXP "}", ERR_DENIED, "iss"},
+	/* audience */
+	{"{" GOOD EXP "}", ERR_DENIED, "aud"},
+	{"{" GOOD EXP ",\"aud\":\"sluice2\"}", ERR_DENIED, "aud"},
+	{"{" GOOD EXP ",\"aud\":[]}", ERR_DENIED, "aud"},
+	{"{" GOOD EXP ",\"aud\":{\"sluice\":1}}", ERR_DENIED, "aud"},
+	{"{" GOOD EXP ",\"aud\":[\"sluice\",7]}", ERR_DENIED, "aud"},
+	{"{" GOOD EXP ",\"aud\":[\"x\",\"sluice\"]}", ERR_DENIED, "azp"},
+	{"{" GOOD EXP ",\"aud\":[\"x\",\"sluice\"],\"azp\":\"x\"}", ERR_DENIED, "azp"},
+	{"{" ALL ",\"azp\":7}", ERR_DENIED, "azp"},
+	/* time */
+	{"{" GOOD AUD "}", ERR_DENIED, "exp"},
+	{"{" GOOD AUD ",\"exp\":1800000000}", ERR_EXPIRED, "expired"},
+	{"{" GOOD AUD ",\"exp\":1799999999}", ERR_EXPIRED, "expired"},
+	{"{" GOOD AUD ",\"exp\":1}", ERR_EXPIRED, "expired"},
+	{"{" GOOD AUD ",\"exp\":0}", ERR_DENIED, "exp"},
+	{"{" GOOD AUD ",\"exp\":-5}", ERR_DENIED, "exp"},
+	{"{" GOOD AUD ",\"exp\":\"1800003600\"}", ERR_DENIED, "exp"},
+	{"{" GOOD AUD ",\"exp\":1800003600.5}", ERR_DENIED, "exp"},
+	{"{" GOOD AUD ",\"exp\":9223372036854775807}", ERR_DENIED, "exp"},
+	{"{" GOOD AUD ",\"exp\":9223372036854775808}", ERR_MALFORMED, ""},
+	{"{" GOOD AUD ",\"exp\":1e400}", ERR_MALFORMED, ""},
+	{"{" ALL ",\"nbf\":1800000061}", ERR_DENIED, "nbf"},
+	{"{" ALL ",\"iat\":1800000061}", ERR_DENIED, "iat"},
+	{"{" ALL ",\"iat\":true}", ERR_DENIED, "iat"},
+	/* subject */
+	{"{\"iss\":\"https://idp\"" AUD EXP "}", ERR_DENIED, "sub"},
+	{"{\"iss\":\"https://idp\",\"sub\":\"\"" AUD EXP "}", ERR_DENIED, "sub"},
+	{"{\"iss\":\"https://idp\",\"sub\":5" AUD EXP "}", ERR_DENIED, "sub"},
+	{"{\"iss\":\"https://idp\",\"sub\":\"a\\u001b[2Jb\"" AUD EXP "}", ERR_DENIED, "sub"},
+	{"{\"iss\":\"https://idp\",\"sub\":\"a\\u009bb\"" AUD EXP "}", ERR_DENIED, "sub"},
+	{"{\"iss\":\"https://idp\",\"sub\":\"a\\u0000b\"" AUD EXP "}", ERR_MALFORMED, ""},
+	{"{\"iss\":\"https://idp\",\"sub\":\"\xc3\xa9lodie\"" AUD EXP "}", 0, ""},
+	/* purpose */
+	{"{" ALL ",\"events\":{}}", ERR_DENIED, "events"},
+	{"{" ALL ",\"typ\":\"Refresh\"}", ERR_DENIED, "typ"},
+	{"{" ALL ",\"typ\":1}", ERR_DENIED, "typ"},
+	/* form */
+	{"{" ALL ",\"sub\":\"twice\"}", ERR_MALFORMED, ""},
+	{"[]", ERR_MALFORMED, ""},
+};
+
 static void checks_each_claim(void)
 {
-	static const struct {
-		const char *claims;
-		int expected;
-		const char *named; /* what the refusal must name */
-	} rows[] = {
-		{"{" ALL "}", 0, ""},
-		{"{" GOOD EXP ",\"aud\":[\"sluice\"]}", 0, ""},
-		{"{" GOOD EXP ",\"aud\":[\"x\",\"sluice\"],\"azp\":\"sluice\"}", 0, ""},
-		{"{" ALL ",\"azp\":\"some-client\"}", 0, ""},
-		{"{" ALL ",\"iat\":1800000060,\"nbf\":1800000060}", 0, ""},
-		{"{" ALL ",\"typ\":\"Bearer\"}", 0, ""},
-		/* issuer */
-		{"{\"iss\":\"https://idp/\",\"sub\":\"s\"" AUD EXP "}", ERR_DENIED, "iss"},
-		{"{\"iss\":\"HTTPS://IDP\",\"sub\":\"s\"" AUD EXP "}", ERR_DENIED, "iss"},
-		{"{\"iss\":[\"https://idp\"],\"sub\":\"s\"" AUD EXP "}", ERR_DENIED, "iss"},
-		{"{\"sub\":\"s\"" AUD EXP "}", ERR_DENIED, "iss"},
-		/* audience */
-		{"{" GOOD EXP "}", ERR_DENIED, "aud"},
-		{"{" GOOD EXP ",\"aud\":\"sluice2\"}", ERR_DENIED, "aud"},
-		{"{" GOOD EXP ",\"aud\":[]}", ERR_DENIED, "aud"},
-		{"{" GOOD EXP ",\"aud\":{\"sluice\":1}}", ERR_DENIED, "aud"},
-		{"{" GOOD EXP ",\"aud\":[\"sluice\",7]}", ERR_DENIED, "aud"},
-		{"{" GOOD EXP ",\"aud\":[\"x\",\"sluice\"]}", ERR_DENIED, "azp"},
-		{"{" GOOD EXP ",\"aud\":[\"x\",\"sluice\"],\"azp\":\"x\"}", ERR_DENIED, "azp"},
-		{"{" ALL ",\"azp\":7}", ERR_DENIED, "azp"},
-		/* time */
-		{"{" GOOD AUD "}", ERR_DENIED, "exp"},
-		{"{" GOOD AUD ",\"exp\":1800000000}", ERR_EXPIRED, "expired"},
-		{"{" GOOD AUD ",\"exp\":1799999999}", ERR_EXPIRED, "expired"},
-		{"{" GOOD AUD ",\"exp\":1}", ERR_EXPIRED, "expired"},
-		{"{" GOOD AUD ",\"exp\":0}", ERR_DENIED, "exp"},
-		{"{" GOOD AUD ",\"exp\":-5}", ERR_DENIED, "exp"},
-		{"{" GOOD AUD ",\"exp\":\"1800003600\"}", ERR_DENIED, "exp"},
-		{"{" GOOD AUD ",\"exp\":1800003600.5}", ERR_DENIED, "exp"},
-		{"{" GOOD AUD ",\"exp\":9223372036854775807}", ERR_DENIED, "exp"},
-		{"{" GOOD AUD ",\"exp\":9223372036854775808}", ERR_MALFORMED, ""},
-		{"{" GOOD AUD ",\"exp\":1e400}", ERR_MALFORMED, ""},
-		{"{" ALL ",\"nbf\":1800000061}", ERR_DENIED, "nbf"},
-		{"{" ALL ",\"iat\":1800000061}", ERR_DENIED, "iat"},
-		{"{" ALL ",\"iat\":true}", ERR_DENIED, "iat"},
-		/* subject */
-		{"{\"iss\":\"https://idp\"" AUD EXP "}", ERR_DENIED, "sub"},
-		{"{\"iss\":\"https://idp\",\"sub\":\"\"" AUD EXP "}", ERR_DENIED, "sub"},
-		{"{\"iss\":\"https://idp\",\"sub\":5" AUD EXP "}", ERR_DENIED, "sub"},
-		{"{\"iss\":\"https://idp\",\"sub\":\"a\\u001b[2Jb\"" AUD EXP "}", ERR_DENIED, "sub"},
-		{"{\"iss\":\"https://idp\",\"sub\":\"a\\u009bb\"" AUD EXP "}", ERR_DENIED, "sub"},
-		{"{\"iss\":\"https://idp\",\"sub\":\"a\\u0000b\"" AUD EXP "}", ERR_MALFORMED, ""},
-		{"{\"iss\":\"https://idp\",\"sub\":\"\xc3\xa9lodie\"" AUD EXP "}", 0, ""},
-		/* purpose */
-		{"{" ALL ",\"events\":{}}", ERR_DENIED, "events"},
-		{"{" ALL ",\"typ\":\"Refresh\"}", ERR_DENIED, "typ"},
-		{"{" ALL ",\"typ\":1}", ERR_DENIED, "typ"},
-		/* form */
-		{"{" ALL ",\"sub\":\"twice\"}", ERR_MALFORMED, ""},
-		{"[]", ERR_MALFORMED, ""},
-	};
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		int err = check_with(rows[i].claims, "groups", "act.sub");
-		if (err != rows[i].expected)
-			printf("claims: %s (%s)\n", rows[i].claims, why);
-		CHECK_INT(err, rows[i].expected);
-		CHECK(strstr(why, rows[i].named) != NULL);
+	for (size_t i = 0; i < ARRAY_LEN(claim_rows); i++) {
+		int err = check_with(claim_rows[i].claims, "groups", "act.sub");
+		if (err != claim_rows[i].expected)
+			printf("claims: %s (%s)\n", claim_rows[i].claims, why);
+		CHECK_INT(err, claim_rows[i].expected);
+		CHECK(strstr(why, claim_rows[i].named) != NULL);
 	}
 }
 
@@ -112,7 +113,7 @@ static void reads_groups_wherever_they_are(void)
 		{",\"realm_access\":{\"roles\":[\"x\"]}", "realm_access.roles", 0, 1, "x"},
 		{",\"a\":{\"b\":{\"c\":{\"d\":\"deep\"}}}", "a.b.c.d", 0, 1, "deep"},
 		{",\"https://acme.com/groups\":[\"n\"]", "https://acme.com/groups", 0, 1, "n"},
-		{",\"resource_access\":{\"my.client\":{\"roles\":[\"r\"]}}", "resource_access.my.client.roles", 0, 1, "r"},
+		{",\"access\":{\"my.client\":{\"roles\":[\"r\"]}}", "access.my.client.roles", 0, 1, "r"},
 		{",\"a.b\":\"whole\",\"a\":{\"b\":\"split\"}", "a.b", 0, 1, "whole"},
 		{",\"a\":\"s\"", "a.b", 0, 0, ""},
 		{",\"a\":{\"b\":1}", "a..b", 0, 0, ""},

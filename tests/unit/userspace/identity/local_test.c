@@ -45,7 +45,8 @@ static void mints_what_verifies(void)
 	CHECK_INT(mode_of(jwks_path), 0644);
 	arena_init(&a, 1 << 16);
 	buf_init(&token, TOKEN_MAX);
-	const char *claims = "{\"aud\":\"sluice\",\"exp\":2000,\"groups\":[\"g\"],\"iss\":\"sluice-local\",\"sub\":\"crew\"}";
+	const char *claims = "{\"aud\":\"sluice\",\"exp\":2000,\"groups\":[\"g\"],"
+			     "\"iss\":\"sluice-local\",\"sub\":\"crew\"}";
 	CHECK_INT(token_mint(key, span_str(claims), &token), 0);
 	struct jwks *keys = published();
 	CHECK_INT(token_verify(buf_span(&token), keys, &rules, &a, &id, why, sizeof(why)), 0);
