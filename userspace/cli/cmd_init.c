@@ -21,7 +21,8 @@ struct init {
 	struct cli_list allow;
 	char *whole_dir, *policy_path, *config_path, *credential_path;
 	char resource[64];
-	struct config *config; /* what is there already, or NULL */
+	struct config *config; /* what is there already, or the defaults */
+	bool is_configured;
 };
 
 static int say_write(const char *path, int r)
@@ -54,13 +55,14 @@ static int make_dirs(struct init *in)
 static int read_config(struct init *in)
 {
 	char why[400];
-	if (access(in->config_path, F_OK) < 0)
-		return 0;
-	int r = config_load(in->config_path, &in->config, why, sizeof(why));
+	in->is_configured = access(in->config_path, F_OK) == 0;
+	int r = config_load(in->is_configured ? in->config_path : NULL, &in->config, why, sizeof(why));
 	if (r < 0) {
 		cli_error("%s", r == ERR_CONFIG ? why : err_text(r));
 		return r;
 	}
+	if (!in->is_configured)
+		return 0;
 	if (!in->config->has_local_issuer) {
 		cli_error("%s leaves the local issuer off", in->config_path);
 		cli_remedy("for sluice token mint: \"local_issuer\": {\"enabled\": true}");
@@ -90,8 +92,8 @@ static int write_files(const struct init *in, const struct init_facts *f)
 {
 	struct buf policy, config;
 	const struct init_place place = {.dir = in->whole_dir,
-					 .issuer = in->config ? in->config->local_issuer : "sluice-local",
-					 .audience = in->config ? in->config->local_audience : "sluice",
+					 .issuer = in->config->local_issuer,
+					 .audience = in->config->local_audience,
 					 .credential = in->credential_path,
 					 .resource = in->resource,
 					 .allow = &in->allow};
@@ -106,7 +108,7 @@ static int write_files(const struct init *in, const struct init_facts *f)
 	if (r == 0)
 		r = say_write(in->policy_path,
 			      file_write(in->policy_path, without_nul(&policy), 0644, in->is_forced));
-	if (r == 0 && !in->config)
+	if (r == 0 && !in->is_configured)
 		r = say_write(in->config_path, file_write(in->config_path, without_nul(&config), 0644, false));
 	if (r == 0)
 		r = say_write(in->credential_path,
@@ -124,7 +126,7 @@ static void print_next(const struct init *in, const struct init_facts *f)
 	printf("%s: %d schema%s of %s at %s:%s; viewer reads, operator inserts and updates\n", in->policy_path,
 	       f->n_schemas, f->n_schemas == 1 ? "" : "s", f->database, host, f->port);
 	printf("%s: the login %s, readable by root only\n", in->credential_path, f->user);
-	if (!in->config)
+	if (!in->is_configured)
 		printf("%s: the daemon's configuration, local issuer on\n", in->config_path);
 	if (f->is_superuser)
 		printf("note: %s is a superuser: a login with no more rights than the operator needs is better\n",
