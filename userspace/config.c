@@ -57,7 +57,7 @@ static const struct key keys[] = {
 	{"audit.checkpoint_events", K_INT, AT(checkpoint_events), 1, 1000000, "10000", NULL, "a signed checkpoint at least every so many events"},
 	{"audit.checkpoint_seconds", K_INT, AT(checkpoint_seconds), 1, 86400, "60", NULL, "and every so many seconds"},
 	{"local_issuer.enabled", K_BOOL, AT(has_local_issuer), 0, 1, "false", NULL, "may root mint tokens on this machine"},
-	{"local_issuer.issuer", K_STR, AT(local_issuer), 1, 200, "sluice-local", NULL, "the issuer's name in those tokens"},
+	{"local_issuer.issuer", K_STR, AT(local_issuer), 1, 200, "https://sluice.local", NULL, "the issuer's name in those tokens"},
 	{"local_issuer.audience", K_STR, AT(local_audience), 1, 200, "sluice", NULL, "and their audience"},
 	{"metrics_listen", K_ENDPOINT, AT(metrics_listen), 0, 0, NULL, NULL, "where /metrics, /healthz and /readyz are served; off unless set"},
 	{"resolver", K_ENDPOINT, AT(resolver), 0, 0, NULL, NULL, "DNS server that declared names are resolved with; the node's own unless set"},
