@@ -54,6 +54,8 @@ $(B)/sluiced: $(call obj,userspace/main.c) $(B)/libsluice.a
 $(TESTS) $(TOOLS): $(B)/%: $(B)/%.o $(B)/libsluice.a
 	$(Q)$(CC) $(SAN) -o $@ $< $(B)/libsluice.a $(LDFLAGS) $(LDLIBS)
 # A fuzz target is one LLVMFuzzerTestOneInput; without libFuzzer a small main replays the corpus.
+# glibc's own DNS parser, as the judge of ours.
+$(B)/tests/unit/userspace/proto/dns/msg_test: LDLIBS += -lresolv
 $(FUZZERS): $(B)/%: $(B)/%.o $(B)/tests/fuzz/replay.o $(B)/libsluice.a
 	$(Q)$(CC) $(SAN) -o $@ $< $(B)/tests/fuzz/replay.o $(B)/libsluice.a $(LDFLAGS) $(LDLIBS)
 
