@@ -122,7 +122,7 @@ static int seal(const struct sandbox *s)
 {
 	struct rlimit none = {0, 0};
 	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || (!s->outlives && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0))
 		return -errno;
 	return getppid() == s->parent ? 0 : -ESRCH;
 }

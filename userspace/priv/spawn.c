@@ -26,11 +26,13 @@
 static const struct {
 	const char *name;
 	int (*run)(const struct config *cfg, const struct child_env *env);
-	bool keep_bpf;
+	bool keep_bpf, outlives;
 } kinds[CHILD_KINDS] = {
-	[CHILD_RECORDER] = {"recorder", recorder_main, false},
-	[CHILD_CONTROL] = {"control", control_main, false},
-	[CHILD_PROXY] = {"proxy", proxy_main, true},
+	/* When the monitor is killed, accepted events are still in the rings: the recorder writes them down,
+	 * sees its channels closed, and ends. */
+	[CHILD_RECORDER] = {"recorder", recorder_main, .outlives = true},
+	[CHILD_CONTROL] = {"control", control_main},
+	[CHILD_PROXY] = {"proxy", proxy_main, .keep_bpf = true},
 };
 
 const char *child_name(enum child_kind kind)
@@ -218,6 +220,7 @@ int child_main(const char *name)
 		close(number(j, "health"));
 		r = sandbox_enter(&(struct sandbox){.user = cfg->user,
 						    .keep_bpf = kinds[kind].keep_bpf,
+						    .outlives = kinds[kind].outlives,
 						    .parent = number(j, "parent")});
 	}
 	if (r < 0) {
