@@ -129,8 +129,11 @@ static void build_ruling(struct plan *p, int resource, int role)
 	if (!g->n)
 		return;
 	uint16_t *rules = arena_array(&p->arena, (size_t)g->n, sizeof(*rules));
-	if (rules)
-		memcpy(rules, mine, (size_t)g->n * sizeof(*rules));
+	if (!rules) {
+		g->n = 0;
+		return;
+	}
+	memcpy(rules, mine, (size_t)g->n * sizeof(*rules));
 	g->rules = rules;
 	g->may = say_may(p, g);
 }

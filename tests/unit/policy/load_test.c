@@ -1,4 +1,4 @@
-#include "policy/policy.h"
+#include "policy/load.h"
 
 #include <jansson.h>
 #include <pthread.h>
@@ -418,8 +418,59 @@ static void answers_about_itself(void)
 	plan_unref(p);
 }
 
+/* Whatever the allocation that fails, nothing is half done and nothing is read through NULL. */
+static void survives_any_shortage_of_memory(void)
+{
+	char text[8192];
+	bool is_done = false;
+	build(text, sizeof(text), 8, R "'description': 'd', 'verbs': ['select', 'insert'], 'relations': "
+		"['a.b', 'c.*'], "
+	      "'functions': 'a.f', 'settings': 'x.*', 'effect': 'allow'},\n"
+		X "'verbs': 'insert', 'columns': ['a', 'b'], "
+	      "'effect': 'mask', 'masks': 'pii'},\n" Y "'class': 'ddl', 'effect': 'ask', 'approvers': "
+		"[{'group': 'g'}]}");
+	for (size_t limit = 0; limit < 64 * 1024 && !is_done; limit += 16) {
+		struct plan p = {.refs = 1};
+		struct loader l = {.text = span_str(text), .plan = &p, .errors = &errors};
+		memset(&errors, 0, sizeof(errors));
+		arena_init(&p.arena, limit);
+		load_policy(&l);
+		is_done = !l.n_failed && !arena_failed(&p.arena);
+		CHECK(is_done || l.n_failed || arena_failed(&p.arena));
+		arena_done(&p.arena);
+	}
+	CHECK(is_done);
+}
+
+static void refuses_what_multiplies_too_far(void)
+{
+	struct plan *p = NULL;
+	size_t size = 400000, n = 0;
+	char *text = malloc(size);
+	n += (size_t)snprintf(text + n, size - n, "{\"version\": 1, \"roles\": {\"r\": \"g\"");
+	for (int i = 1; i < MAX_ROLES; i++)
+		n += (size_t)snprintf(text + n, size - n, ", \"r%d\": \"g\"", i);
+	n += (size_t)snprintf(text + n, size - n, "}, \"resources\": [{\"name\": \"d\", \"protocol\": "
+		"\"tcp\", \"match\": \"h\"}");
+	for (int i = 1; i < MAX_RESOURCES; i++)
+		n += (size_t)snprintf(text + n, size - n,
+				      ", {\"name\": \"d%d\", \"protocol\": \"tcp\", \"match\": \"h%d\"}", i, i);
+	n += (size_t)snprintf(text + n, size - n, "], \"rules\": [");
+	for (int i = 0; i < MAX_RULES; i++)
+		n += (size_t)snprintf(text + n, size - n,
+				      "%s{\"id\": \"x%d\", \"resource\": \"*\", \"roles\": \"*\", \"effect\": "
+					"\"deny\"}",
+				      i ? ", " : "", i);
+	snprintf(text + n, size - n, "]}");
+	CHECK_INT(plan_compile(span_str(text), &p, &errors), ERR_LIMIT);
+	CHECK(!p && errors.n == 1 && strstr(errors.at[0].text, "expected fewer"));
+	free(text);
+}
+
 int main(void)
 {
+	survives_any_shortage_of_memory();
+	refuses_what_multiplies_too_far();
 	takes_the_good_one();
 	points_at_every_error();
 	collects_errors_in_order();
