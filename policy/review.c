@@ -51,6 +51,20 @@ static bool is_tcp(const struct resource *r)
 	return !strcmp(r->protocol, "tcp");
 }
 
+/* "*.*" is more than most who write it mean. */
+static void warn_everything(struct loader *l, const struct json_at *here, const struct rule *r)
+{
+	for (int i = 0; i < r->relations.n; i++) {
+		const struct pattern *p = &r->relations.at[i];
+		if (r->effect == EFFECT_DENY || !(r->verbs >> VERB_SELECT & 1) ||
+		    p->parts[0].kind != PART_ANY || p->parts[1].kind != PART_ANY)
+			continue;
+		load_warn(l, here, "rule \"%s\" lets read *.*, the catalogue's password hashes and statistics "
+				   "included; name the schemas that are meant", r->id);
+		return;
+	}
+}
+
 static void warn_rule(struct loader *l, const struct json_at *here, const struct rule *r)
 {
 	const struct plan *p = l->plan;
@@ -132,6 +146,7 @@ void plan_review(struct loader *l)
 		struct json_at here = {&rules, NULL, (size_t)i};
 		const struct rule *r = &p->rules[i];
 		warn_rule(l, &here, r);
+		warn_everything(l, &here, r);
 		if (r->effect == EFFECT_DENY && rule_has_targets(r))
 			warn_opaque(l, &here, r);
 	}

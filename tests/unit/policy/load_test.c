@@ -260,6 +260,9 @@ static const struct {
 	{X "'relations': 'a.*', 'effect': 'mask', 'masks': 'pii'}",
 	 "asks for masks, which this version cannot do yet"},
 	{"{'id': 'x', 'resource': 'llm', 'roles': 'op', 'verbs': 'select', 'effect': 'deny'}", "never applies"},
+	{X "'relations': ['a.*', '*.*'], 'effect': 'allow'}", "lets read *.*"},
+	{X "'relations': '*.*', 'verbs': ['select', 'insert'], 'effect': 'deny'}", NULL},
+	{X "'relations': '*.*', 'verbs': 'insert', 'effect': 'allow'}", NULL},
 	{X "'relations': 'vault.*', 'effect': 'deny'},"
 	 Y "'effect': 'allow', 'opaque': 'allow'}",
 	 "can be gone around by role \"op\": rule \"y\""},
