@@ -1,6 +1,9 @@
 /* A database's catalogue as names are resolved by it: relations, columns, types, functions, operators,
  * casts. Immutable once built, shared by reference count. Loaded over the gateway's own login by
  * whoever owns the connection: this file only says which queries to run and takes their rows.
+ * Load it with the credential and the database whose statements are to be judged (schemas that a login
+ * may not use are not searched), on a connection of its own: the second query empties its search_path,
+ * so that no object of the database can stand in for what the others call.
  * PostgreSQL documentation, chapter "System Catalogs". */
 #pragma once
 

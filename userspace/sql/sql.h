@@ -16,6 +16,10 @@ struct sql_session {
 	const char *paths[SQL_PATHS]; /* search_path as text; n_paths >= 1 */
 	int n_paths;
 	bool has_temp; /* the session may own temporary tables: unqualified names may mean them */
+	/* The types that a Parse message declares for $1 ... (0: left open): they decide which operator or
+	 * function is meant, and reading a value of some types runs code. NULL where there are none. */
+	const uint32_t *param_types;
+	int n_param_types;
 };
 
 /* What a statement does to the session, beyond its needs. */
@@ -82,10 +86,12 @@ struct sql_cache;
 struct sql_entry; /* reference-counted (not atomically: one thread) */
 must_check int sql_cache_new(size_t max_entries, size_t max_bytes, struct sql_cache **ret_c);
 void sql_cache_free(struct sql_cache *c);
+/* ret_e is a reference of the caller's. Errors as sql_analyze. */
 must_check int sql_cache_get(struct sql_cache *c, struct span text, const struct catalog *cat,
 			     const struct sql_session *s, struct sql_entry **ret_e);
 const struct sql_result *sql_entry_result(const struct sql_entry *e);
 struct sql_entry *sql_entry_ref(struct sql_entry *e);
 void sql_entry_unref(struct sql_entry *e);
-/* The calling thread's cache, made on first use; for modules, which own no thread. */
+/* The calling thread's cache, made on first use and freed with the thread; for modules, which own no
+ * thread. NULL: out of memory. */
 struct sql_cache *sql_cache_here(void);

@@ -1,0 +1,475 @@
+#include "sql/catalog_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/macro.h"
+#include "sql/builtin.h"
+
+#define CATALOG_BYTES ((size_t)256 * 1024 * 1024)
+#define MAX_FIELDS    16
+#define MAX_COLUMNS   1664 /* of one relation or result: access/htup_details.h */
+
+struct catalog_builder {
+	struct catalog *c;
+	/* Columns of the relation that is being read. */
+	struct cat_relation *open_relation;
+	struct cat_column columns[MAX_COLUMNS];
+	int n_columns;
+	int at_query; /* rows must come in the order of the queries */
+	bool has_settings;
+	int err;
+};
+
+/* One row's fields on their way in. Sticky: a bad field makes the row malformed. */
+struct row {
+	struct catalog_builder *b;
+	const char *const *fields;
+	bool is_bad;
+};
+
+static uint32_t number(struct row *r, int i)
+{
+	const char *s = r->fields[i];
+	uint64_t v = 0;
+	if (!s || !*s) {
+		r->is_bad = true;
+		return 0;
+	}
+	for (; *s; s++) {
+		if (*s < '0' || *s > '9' || (v = v * 10 + (uint64_t)(*s - '0')) > UINT32_MAX) {
+			r->is_bad = true;
+			return 0;
+		}
+	}
+	return (uint32_t)v;
+}
+
+static bool truth(struct row *r, int i)
+{
+	const char *s = r->fields[i];
+	if (!s || (strcmp(s, "t") != 0 && strcmp(s, "f") != 0))
+		r->is_bad = true;
+	return s && *s == 't';
+}
+
+static char letter(struct row *r, int i)
+{
+	const char *s = r->fields[i];
+	if (!s || !*s || s[1])
+		r->is_bad = true;
+	return s ? *s : 0;
+}
+
+static const char *text(struct row *r, int i)
+{
+	const char *s = r->fields[i];
+	if (!s) {
+		r->is_bad = true;
+		return "";
+	}
+	const char *copy = arena_str(&r->b->c->arena, s);
+	return copy ? copy : "";
+}
+
+static void *add(struct row *r, struct cat_list *l, size_t size)
+{
+	if (l->n == l->limit) {
+		r->b->err = ERR_LIMIT;
+		return NULL;
+	}
+	if (l->n == l->room) {
+		int room = l->room ? l->room * 2 : 256;
+		void **at = realloc(l->at, (size_t)room * sizeof(*at));
+		if (!at) {
+			r->b->err = -ENOMEM;
+			return NULL;
+		}
+		l->at = at;
+		l->room = room;
+	}
+	void *o = arena_alloc(&r->b->c->arena, size);
+	if (o)
+		l->at[l->n++] = o;
+	return o;
+}
+
+static void *find(const struct cat_list *l, uint32_t oid)
+{
+	int lo = 0, hi = l->n;
+	while (lo < hi) {
+		int mid = lo + (hi - lo) / 2;
+		if (*(const uint32_t *)l->at[mid] < oid)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < l->n && *(const uint32_t *)l->at[lo] == oid ? l->at[lo] : NULL;
+}
+
+static const struct cat_schema *schema(struct row *r, int i)
+{
+	const struct cat_schema *s = find(&r->b->c->schemas, number(r, i));
+	if (!s)
+		r->is_bad = true;
+	return s;
+}
+
+static void add_settings(struct row *r)
+{
+	struct catalog *c = r->b->c;
+	c->search_path = text(r, 0);
+	c->user = text(r, 1);
+	c->is_utf8 = !strcmp(text(r, 2), "UTF8");
+	r->b->has_settings = true;
+}
+
+static void add_nothing(struct row *r)
+{
+	(void)r;
+}
+
+static void add_schema(struct row *r)
+{
+	struct cat_schema *s = add(r, &r->b->c->schemas, sizeof(*s));
+	if (s)
+		*s = (struct cat_schema){number(r, 0), text(r, 1), truth(r, 2)};
+}
+
+static void add_relation(struct row *r)
+{
+	struct cat_relation *o = add(r, &r->b->c->relations, sizeof(*o));
+	if (!o)
+		return;
+	*o = (struct cat_relation){.oid = number(r, 0),
+				   .schema = schema(r, 1),
+				   .name = text(r, 2),
+				   .kind = letter(r, 3),
+				   .row_type = number(r, 4)};
+	o->is_system = o->oid < CAT_FIRST_USER_OID;
+	o->is_implied = o->is_system && o->schema && builtin_is_read_relation(o->schema->name, o->name);
+}
+
+static void close_relation(struct catalog_builder *b)
+{
+	struct cat_relation *o = b->open_relation;
+	if (!o)
+		return;
+	struct cat_column *copy = arena_array(&b->c->arena, (size_t)b->n_columns, sizeof(*copy));
+	if (copy) {
+		memcpy(copy, b->columns, (size_t)b->n_columns * sizeof(*copy));
+		o->columns = copy;
+		o->n_columns = b->n_columns;
+	}
+	b->open_relation = NULL;
+}
+
+static void add_column(struct row *r)
+{
+	struct catalog_builder *b = r->b;
+	struct cat_relation *o = find(&b->c->relations, number(r, 0));
+	if (o != b->open_relation) {
+		close_relation(b);
+		b->n_columns = 0;
+		if (o && o->columns) /* columns of one relation must come together */
+			r->is_bad = true;
+	}
+	b->open_relation = o;
+	if (!o)
+		return; /* made after the relations were read */
+	if (b->n_columns == MAX_COLUMNS)
+		r->is_bad = true;
+	else
+		b->columns[b->n_columns++] =
+			(struct cat_column){text(r, 1), number(r, 2), (int)number(r, 3)};
+}
+
+static void add_type(struct row *r)
+{
+	struct cat_type *t = add(r, &r->b->c->types, sizeof(*t));
+	if (!t)
+		return;
+	*t = (struct cat_type){.oid = number(r, 0),
+			       .schema = schema(r, 1),
+			       .name = text(r, 2),
+			       .kind = letter(r, 3),
+			       .category = letter(r, 4),
+			       .is_preferred = truth(r, 5),
+			       .element = number(r, 6),
+			       .array = number(r, 7),
+			       .base = number(r, 8),
+			       .relation = find(&r->b->c->relations, number(r, 9)),
+			       .subtype = number(r, 10),
+			       .has_check = truth(r, 11),
+			       .has_own_order = truth(r, 12),
+			       .has_subscript = truth(r, 13)};
+	t->is_system = t->oid < CAT_FIRST_USER_OID;
+	r->b->c->has_own_order |= t->has_own_order;
+}
+
+/* Numbers set apart by blanks. */
+static const uint32_t *numbers(struct row *r, const char *s, int *ret_n)
+{
+	uint32_t v[MAX_COLUMNS];
+	int n = 0;
+	char *end = NULL;
+	for (; s && *s && n < MAX_COLUMNS; s = end + strspn(end, " ")) {
+		v[n++] = (uint32_t)strtoul(s, &end, 10);
+		if (end == s) {
+			r->is_bad = true;
+			return NULL;
+		}
+	}
+	if (s && *s)
+		r->is_bad = true;
+	uint32_t *copy = arena_array(&r->b->c->arena, (size_t)n, sizeof(*copy));
+	if (copy)
+		memcpy(copy, v, (size_t)n * sizeof(*copy));
+	*ret_n = copy ? n : 0;
+	return copy;
+}
+
+/* The OUT, INOUT and TABLE columns, from all argument types, their modes and their names. */
+static void add_outs(struct row *r, struct cat_function *f)
+{
+	const char *modes = r->fields[11], *name = r->fields[12];
+	int n = 0;
+	const uint32_t *types = numbers(r, r->fields[10], &n);
+	if (!modes || !types || (int)strlen(modes) != n)
+		return;
+	struct cat_column *outs = arena_array(&r->b->c->arena, (size_t)n, sizeof(*outs));
+	for (int i = 0; outs && i < n; i++) {
+		size_t len = name ? strcspn(name, "\001") : 0;
+		if (strchr("obt", modes[i])) {
+			const char *own = len ? arena_strn(&r->b->c->arena, name, len)
+					      : arena_printf(&r->b->c->arena, "column%d", f->n_outs + 1);
+			outs[f->n_outs] = (struct cat_column){own ? own : "", types[i], f->n_outs + 1};
+			f->n_outs++;
+		}
+		name = name && name[len] ? name + len + 1 : NULL;
+	}
+	f->outs = outs;
+}
+
+static void add_function(struct row *r)
+{
+	struct cat_function *f = add(r, &r->b->c->functions, sizeof(*f));
+	if (!f)
+		return;
+	*f = (struct cat_function){.oid = number(r, 0),
+				   .schema = schema(r, 1),
+				   .name = text(r, 2),
+				   .kind = letter(r, 3),
+				   .volatility = letter(r, 4),
+				   .returns_set = truth(r, 5),
+				   .result = number(r, 6),
+				   .variadic = number(r, 7),
+				   .n_defaults = (int)number(r, 8)};
+	f->args = numbers(r, r->fields[9], &f->n_args);
+	if (f->n_args > CAT_MAX_ARGS || f->n_defaults > f->n_args)
+		r->is_bad = true;
+	f->is_read = f->oid < CAT_FIRST_USER_OID && f->schema &&
+		     builtin_is_read_function(f->schema->name, f->name);
+	if (r->fields[10])
+		add_outs(r, f);
+}
+
+static void add_operator(struct row *r)
+{
+	struct cat_operator *o = add(r, &r->b->c->operators, sizeof(*o));
+	if (o)
+		*o = (struct cat_operator){.schema = schema(r, 0),
+					   .name = text(r, 1),
+					   .args = {number(r, 2), number(r, 3)},
+					   .result = number(r, 4),
+					   .function = find(&r->b->c->functions, number(r, 5))};
+}
+
+static void add_cast(struct row *r)
+{
+	struct cat_cast *k = add(r, &r->b->c->casts, sizeof(*k));
+	if (!k)
+		return;
+	*k = (struct cat_cast){.source = number(r, 0),
+			       .target = number(r, 1),
+			       .function_oid = number(r, 2),
+			       .context = letter(r, 3),
+			       .method = letter(r, 4)};
+	k->function = find(&r->b->c->functions, k->function_oid);
+}
+
+#define ORDER_CHECK                                                                                \
+	"EXISTS (SELECT FROM pg_catalog.pg_opclass o WHERE o.opcintype = t.oid AND o.opcdefault "  \
+	"AND o.oid >= 16384 AND o.opcmethod IN (403, 405))"
+
+/* Rows come sorted where the loader looks things up by number. */
+static const struct {
+	const char *sql;
+	int n_fields;
+	void (*add)(struct row *r);
+} queries[] = {
+	{"SELECT pg_catalog.current_setting('search_path'), current_user, "
+	 "pg_catalog.current_setting('server_encoding')",
+	 3, add_settings},
+	{"SELECT pg_catalog.set_config('search_path', '', false)", 1, add_nothing},
+	{"SELECT oid, nspname, pg_catalog.has_schema_privilege(oid, 'USAGE') FROM pg_catalog.pg_namespace ORDER BY oid",
+	 3, add_schema},
+	{"SELECT oid, relnamespace, relname, relkind, reltype FROM pg_catalog.pg_class "
+	 "WHERE relkind NOT IN ('i', 'I', 't') ORDER BY oid",
+	 5, add_relation},
+	{"SELECT attrelid, attname, atttypid, attnum FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c "
+	 "ON c.oid = attrelid WHERE relkind NOT IN ('i', 'I', 't') AND attnum > 0 AND NOT attisdropped "
+	 "ORDER BY attrelid, attnum",
+	 4, add_column},
+	{"SELECT t.oid, t.typnamespace, t.typname, t.typtype, t.typcategory, t.typispreferred, "
+	 "CASE WHEN e.typarray = t.oid OR t.oid IN (22, 30) THEN t.typelem ELSE 0 END, t.typarray, t.typbasetype, "
+	 "t.typrelid, COALESCE(r.rngsubtype, 0), "
+	 "EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.contypid = t.oid AND c.contype = 'c'), " ORDER_CHECK ", "
+	 "t.oid >= 16384 AND t.typelem <> 0 AND e.typarray IS DISTINCT FROM t.oid OR "
+	 "COALESCE((pg_catalog.to_jsonb(t) ->> 'typsubscript') NOT IN ('-', 'array_subscript_handler', "
+	 "'raw_array_subscript_handler', 'jsonb_subscript_handler'), false) "
+	 "FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem "
+	 "LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid ORDER BY t.oid",
+	 14, add_type},
+	{"SELECT oid, pronamespace, proname, prokind, provolatile, proretset, prorettype, provariadic, "
+	 "pronargdefaults, proargtypes, pg_catalog.array_to_string(proallargtypes, ' '), "
+	 "pg_catalog.array_to_string(proargmodes, ''), pg_catalog.array_to_string(proargnames, pg_catalog.chr(1), '') "
+	 "FROM pg_catalog.pg_proc ORDER BY oid",
+	 13, add_function},
+	{"SELECT oprnamespace, oprname, oprleft, oprright, oprresult, oprcode::pg_catalog.oid "
+	 "FROM pg_catalog.pg_operator ORDER BY oid",
+	 6, add_operator},
+	{"SELECT castsource, casttarget, castfunc, castcontext, castmethod FROM pg_catalog.pg_cast ORDER BY 1, 2", 5,
+	 add_cast},
+};
+
+int catalog_n_queries(void)
+{
+	return ARRAY_LEN(queries);
+}
+
+const char *catalog_query(int i)
+{
+	return queries[i].sql;
+}
+
+int catalog_builder_new(struct catalog_builder **ret_b)
+{
+	struct catalog_builder *b = calloc(1, sizeof(*b));
+	struct catalog *c = calloc(1, sizeof(*c));
+	if (!b || !c) {
+		free(b);
+		free(c);
+		return -ENOMEM;
+	}
+	arena_init(&c->arena, CATALOG_BYTES);
+	c->schemas.limit = 100 * 1000;
+	c->relations.limit = c->types.limit = c->functions.limit = 1000 * 1000;
+	c->operators.limit = c->casts.limit = 100 * 1000;
+	c->refs = 1;
+	b->c = c;
+	*ret_b = b;
+	return 0;
+}
+
+void catalog_builder_free(struct catalog_builder *b)
+{
+	if (!b)
+		return;
+	if (b->c)
+		catalog_destroy(b->c);
+	free(b);
+}
+
+int catalog_add_row(struct catalog_builder *b, int i, const char *const *fields, int n)
+{
+	if (!b->c || i < b->at_query || i >= catalog_n_queries() || n != queries[i].n_fields)
+		return ERR_MALFORMED;
+	b->at_query = i;
+	struct row r = {b, fields, false};
+	queries[i].add(&r);
+	if (!b->err && r.is_bad)
+		b->err = ERR_MALFORMED;
+	if (!b->err && arena_failed(&b->c->arena))
+		b->err = ERR_LIMIT;
+	return b->err;
+}
+
+static int compare_oid(const void *a, const void *b)
+{
+	uint32_t x = **(uint32_t *const *)a, y = **(uint32_t *const *)b;
+	return (x > y) - (x < y);
+}
+
+struct named {
+	uint32_t oid;
+	const struct cat_schema *schema;
+	const char *name;
+};
+
+static int compare_name(const void *a, const void *b)
+{
+	const struct named *x = *(struct named *const *)a, *y = *(struct named *const *)b;
+	int c = strcmp(x->name, y->name);
+	if (c)
+		return c;
+	c = (x->schema->oid > y->schema->oid) - (x->schema->oid < y->schema->oid);
+	return c ? c : (x->oid > y->oid) - (x->oid < y->oid);
+}
+
+static int compare_operator(const void *a, const void *b)
+{
+	return strcmp((*(struct cat_operator *const *)a)->name, (*(struct cat_operator *const *)b)->name);
+}
+
+static int compare_cast(const void *a, const void *b)
+{
+	const struct cat_cast *x = *(struct cat_cast *const *)a, *y = *(struct cat_cast *const *)b;
+	if (x->source != y->source)
+		return x->source < y->source ? -1 : 1;
+	return (x->target > y->target) - (x->target < y->target);
+}
+
+static int index_by_name(const struct cat_list *from, struct cat_list *to)
+{
+	to->at = malloc(((size_t)from->n + 1) * sizeof(*to->at));
+	if (!to->at)
+		return -ENOMEM;
+	if (from->n)
+		memcpy(to->at, from->at, (size_t)from->n * sizeof(*to->at));
+	to->n = from->n;
+	qsort(to->at, (size_t)to->n, sizeof(*to->at), compare_name);
+	return 0;
+}
+
+static bool is_sorted(const struct cat_list *l, int (*compare)(const void *, const void *))
+{
+	for (int i = 1; i < l->n; i++)
+		if (compare(&l->at[i - 1], &l->at[i]) >= 0)
+			return false;
+	return true;
+}
+
+int catalog_build(struct catalog_builder *b, struct catalog **ret_c)
+{
+	static uint64_t generations;
+	struct catalog *c = b->c;
+	if (!c || b->err)
+		return c ? b->err : ERR_STATE;
+	close_relation(b);
+	if (!b->has_settings || !is_sorted(&c->schemas, compare_oid) || !is_sorted(&c->types, compare_oid) ||
+	    !is_sorted(&c->relations, compare_oid) || !is_sorted(&c->functions, compare_oid) ||
+	    !is_sorted(&c->casts, compare_cast))
+		return ERR_MALFORMED;
+	if (index_by_name(&c->relations, &c->relations_by_name) ||
+	    index_by_name(&c->types, &c->types_by_name) ||
+	    index_by_name(&c->functions, &c->functions_by_name))
+		return -ENOMEM;
+	if (c->operators.n)
+		qsort(c->operators.at, (size_t)c->operators.n, sizeof(void *), compare_operator);
+	if (arena_failed(&c->arena))
+		return ERR_LIMIT;
+	c->generation = __atomic_add_fetch(&generations, 1, __ATOMIC_RELAXED);
+	*ret_c = TAKE(b->c);
+	return 0;
+}

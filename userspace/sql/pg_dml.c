@@ -1,0 +1,186 @@
+#include "sql/pg_walk.h"
+
+/* RETURNING reads the target. */
+static const struct row *returning(struct walk *w, struct scope *s, const RangeVar *target, const List *l)
+{
+	bool is_temp;
+	if (l == NIL)
+		return row_new(w, 0);
+	need_relation(w, target, (struct need){.verb = VERB_SELECT, .class = CLASS_READ}, &is_temp);
+	return target_list(w, s, l);
+}
+
+/* Values into columns: an assignment may call a cast's function. */
+static void assign(struct walk *w, const struct source *target, const char *column, struct ty value)
+{
+	const struct field *f = row_find(target->row, column);
+	if (f && value.oid != f->ty.oid && value.oid != TYPE_UNKNOWN)
+		need_cast(w, value, f->ty.oid, 'a');
+}
+
+static void set_clause(struct walk *w, struct scope *s, const struct source *target, const List *l)
+{
+	ListCell *cell, *step;
+	foreach (cell, l) {
+		ResTarget *t = lfirst(cell);
+		struct ty value = expr(w, s, t->val);
+		foreach (step, t->indirection)
+			if (IsA(lfirst(step), A_Indices)) {
+				expr(w, s, ((A_Indices *)lfirst(step))->lidx);
+				expr(w, s, ((A_Indices *)lfirst(step))->uidx);
+			}
+		if (t->indirection == NIL && !IsA(t->val, SetToDefault))
+			assign(w, target, t->name, value);
+	}
+}
+
+static void insert_values(struct walk *w, const struct source *target, const List *columns, const struct row *r)
+{
+	for (int i = 0; i < r->n; i++) {
+		const char *name = NULL;
+		if (columns != NIL && i < list_length(columns))
+			name = ((ResTarget *)list_nth(columns, i))->name;
+		else if (columns == NIL && i < target->row->n)
+			name = target->row->at[i].name;
+		if (name)
+			assign(w, target, name, r->at[i].ty);
+	}
+}
+
+static void on_conflict(struct walk *w, struct scope *s, struct source *target, InsertStmt *n)
+{
+	OnConflictClause *c = n->onConflictClause;
+	ListCell *cell;
+	if (!c)
+		return;
+	if (c->infer) {
+		foreach (cell, c->infer->indexElems)
+			expr(w, s, ((IndexElem *)lfirst(cell))->expr);
+		expr(w, s, c->infer->whereClause);
+	}
+	if (c->action != ONCONFLICT_UPDATE)
+		return;
+	struct scope inner = {.up = s->up, .ctes = s->ctes};
+	target_relation(w, &inner, n->relation, VERB_UPDATE, c->targetList);
+	struct source *excluded = scope_add(w, &inner, "excluded", target->row);
+	excluded->whole = target->whole;
+	excluded->shows_columns = false;
+	set_clause(w, &inner, target, c->targetList);
+	expr(w, &inner, c->whereClause);
+}
+
+static void dml_tag(struct walk *w, const struct scope *up, const char *tag)
+{
+	w->stmt->class = MAX(w->stmt->class, CLASS_WRITE);
+	if (!up && !w->stmt->tag)
+		w->stmt->tag = tag;
+}
+
+const struct row *insert_query(struct walk *w, struct scope *up, InsertStmt *n)
+{
+	struct scope with = {.up = up}, s = {.up = &with};
+	const struct row *out = NULL;
+	dml_tag(w, up, "INSERT");
+	if (enter(w, 4)) {
+		with_clause(w, &with, n->withClause);
+		struct source *target = target_relation(w, &s, n->relation, VERB_INSERT, n->cols);
+		if (n->selectStmt)
+			insert_values(w, target, n->cols,
+				      select_query(w, &with, (SelectStmt *)n->selectStmt));
+		on_conflict(w, &s, target, n);
+		out = returning(w, &s, n->relation, RETURNING_OF(n));
+	}
+	leave(w, 4);
+	return out ? out : row_new(w, 0);
+}
+
+const struct row *update_query(struct walk *w, struct scope *up, UpdateStmt *n)
+{
+	struct scope with = {.up = up}, s = {.up = &with};
+	const struct row *out = NULL;
+	dml_tag(w, up, "UPDATE");
+	if (enter(w, 4)) {
+		with_clause(w, &with, n->withClause);
+		struct source *target = target_relation(w, &s, n->relation, VERB_UPDATE, n->targetList);
+		from_clause(w, &s, n->fromClause);
+		set_clause(w, &s, target, n->targetList);
+		expr(w, &s, n->whereClause);
+		out = returning(w, &s, n->relation, RETURNING_OF(n));
+	}
+	leave(w, 4);
+	return out ? out : row_new(w, 0);
+}
+
+const struct row *delete_query(struct walk *w, struct scope *up, DeleteStmt *n)
+{
+	struct scope with = {.up = up}, s = {.up = &with};
+	const struct row *out = NULL;
+	dml_tag(w, up, "DELETE");
+	if (enter(w, 4)) {
+		with_clause(w, &with, n->withClause);
+		target_relation(w, &s, n->relation, VERB_DELETE, NIL);
+		from_clause(w, &s, n->usingClause);
+		expr(w, &s, n->whereClause);
+		out = returning(w, &s, n->relation, RETURNING_OF(n));
+	}
+	leave(w, 4);
+	return out ? out : row_new(w, 0);
+}
+
+static void merge_when(struct walk *w, struct scope *s, MergeStmt *n, MergeWhenClause *c)
+{
+	bool is_temp;
+	ListCell *cell;
+	const struct source *target = s->sources;
+	expr(w, s, c->condition);
+	if (c->commandType == CMD_DELETE) {
+		need_relation(w, n->relation, (struct need){.verb = VERB_DELETE, .class = CLASS_WRITE}, &is_temp);
+	} else if (c->commandType == CMD_UPDATE || c->commandType == CMD_INSERT) {
+		struct scope into = {.up = NULL};
+		enum verb v = c->commandType == CMD_UPDATE ? VERB_UPDATE : VERB_INSERT;
+		target = target_relation(w, &into, n->relation, v, c->targetList);
+		if (v == VERB_UPDATE)
+			set_clause(w, s, target, c->targetList);
+		int i = 0;
+		foreach (cell, c->values) {
+			struct ty value = expr(w, s, lfirst(cell));
+			if (c->targetList == NIL && i < target->row->n)
+				assign(w, target, target->row->at[i].name, value);
+			else if (i < list_length(c->targetList))
+				assign(w, target, ((ResTarget *)list_nth(c->targetList, i))->name, value);
+			i++;
+		}
+	}
+}
+
+/* The condition belongs to its UPDATE or DELETE; without one the target is only read. */
+static bool merge_writes(const MergeStmt *n)
+{
+	ListCell *cell;
+	foreach (cell, n->mergeWhenClauses) {
+		CmdType t = ((MergeWhenClause *)lfirst(cell))->commandType;
+		if (t == CMD_UPDATE || t == CMD_DELETE)
+			return true;
+	}
+	return false;
+}
+
+const struct row *merge_query(struct walk *w, struct scope *up, MergeStmt *n)
+{
+	struct scope with = {.up = up}, s = {.up = &with};
+	const struct row *out = NULL;
+	ListCell *cell;
+	dml_tag(w, up, "MERGE");
+	if (enter(w, 4)) {
+		with_clause(w, &with, n->withClause);
+		w->needs->is_write = true;
+		from_item(w, &s, n->sourceRelation);
+		read_target(w, &s, n->relation, !merge_writes(n));
+		expr(w, &s, n->joinCondition);
+		foreach (cell, n->mergeWhenClauses)
+			merge_when(w, &s, n, lfirst(cell));
+		out = returning(w, &s, n->relation, MERGE_RETURNING(n));
+	}
+	leave(w, 4);
+	return out ? out : row_new(w, 0);
+}
