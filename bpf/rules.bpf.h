@@ -3,7 +3,6 @@
  * tests. No helper, no map, no kernel type here. */
 #pragma once
 
-#include <linux/in.h>
 #include <linux/types.h>
 
 #include <stdbool.h>
@@ -12,7 +11,7 @@
 
 #define RULES_INLINE static inline __attribute__((always_inline, unused))
 
-enum { RULES_INET = 2, RULES_INET6 = 10, RULES_STREAM = 1, RULES_DGRAM = 2 };
+enum { RULES_INET = 2, RULES_INET6 = 10, RULES_STREAM = 1, RULES_DGRAM = 2, RULES_TCP = 6, RULES_UDP = 17 };
 
 /* What a managed process may create. Everything else (raw, ping, MPTCP, SCTP, UDP-Lite, ...) is refused:
  * an allowlist, because the list of protocols grows with the kernel. */
@@ -20,8 +19,8 @@ RULES_INLINE bool rules_socket_allowed(__u32 family, __u32 type, __u32 protocol)
 {
 	if (family != RULES_INET && family != RULES_INET6)
 		return false;
-	return (type == RULES_STREAM && protocol == IPPROTO_TCP) ||
-	       (type == RULES_DGRAM && protocol == IPPROTO_UDP);
+	return (type == RULES_STREAM && protocol == RULES_TCP) ||
+	       (type == RULES_DGRAM && protocol == RULES_UDP);
 }
 
 /* addr_be as the kernel holds it, into the v4-mapped form. */

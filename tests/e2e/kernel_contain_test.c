@@ -205,6 +205,11 @@ static int p_udplite(void *arg)
 	return fd < 0 || sendto(fd, "x", 1, 0, (struct sockaddr *)&sa, len) < 0 ? errno : 0;
 }
 
+static void *map_ring(int ring, size_t size, off_t which)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, ring, which);
+}
+
 /* connect() that is no connect(2): one entry through io_uring, submitted by the task itself or by the
  * kernel's polling thread. */
 static int uring_connect(unsigned int flags)
@@ -215,9 +220,10 @@ static int uring_connect(unsigned int flags)
 	int fd = socket(AF_INET, SOCK_STREAM, 0), ring = (int)syscall(SYS_io_uring_setup, 4, &p);
 	if (fd < 0 || ring < 0)
 		return fd < 0 ? errno : BROKEN;
-	uint8_t *sq = mmap(NULL, p.sq_off.array + 4 * p.sq_entries, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
-	uint8_t *cq = mmap(NULL, p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe), PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_CQ_RING);
-	struct io_uring_sqe *e = mmap(NULL, p.sq_entries * sizeof(*e), PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
+	size_t cq_size = p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe);
+	uint8_t *sq = map_ring(ring, p.sq_off.array + 4 * p.sq_entries, IORING_OFF_SQ_RING);
+	uint8_t *cq = map_ring(ring, cq_size, IORING_OFF_CQ_RING);
+	struct io_uring_sqe *e = map_ring(ring, p.sq_entries * sizeof(*e), IORING_OFF_SQES);
 	*e = (struct io_uring_sqe){.opcode = IORING_OP_CONNECT, .fd = fd, .addr = (uintptr_t)&sa, .off = len};
 	*(unsigned int *)(sq + p.sq_off.array) = 0;
 	__atomic_store_n((unsigned int *)(sq + p.sq_off.tail), 1, __ATOMIC_RELEASE);
@@ -334,7 +340,8 @@ static int inbound(const char *cgroup)
 	CHECK(!pipe(fds));
 	pid_t pid = start_in(cgroup, p_listen, fds);
 	CHECK_INT(read(fds[0], &port_be, 2), 2);
-	shell("nsenter -t %d -n timeout 1 bash -c 'exec 3<>/dev/tcp/%s/%d' 2>/dev/null", env.sink_pid, env.here4, ntohs(port_be));
+	shell("nsenter -t %d -n timeout 1 bash -c 'exec 3<>/dev/tcp/%s/%d' 2>/dev/null", env.sink_pid,
+	      env.here4, ntohs(port_be));
 	close(fds[0]);
 	close(fds[1]);
 	return finish(pid);

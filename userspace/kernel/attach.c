@@ -57,7 +57,7 @@ int kernel_attach_cgroup(struct kernel *k, const char *path, json_t **ret_foreig
 		err = refuse_foreign(real, ret_foreign);
 	if (err)
 		return err;
-	err = pins_attach(k, real, id, NULL);
+	err = pins_attach(k, id, NULL);
 	if (!err)
 		err = refuse_foreign(real, ret_foreign);
 	if (err)

@@ -75,6 +75,37 @@ int kernel_cgroup_id(const char *path, uint64_t *ret_id)
 	return 0;
 }
 
+/* A cgroup's file handle is its id (FILEID_KERNFS). */
+int cgroup_open(const struct kernel *k, uint64_t id)
+{
+	struct {
+		struct file_handle h;
+		uint64_t id;
+	} handle = {{.handle_bytes = sizeof(uint64_t), .handle_type = 0xfe}, 0};
+	_cleanup_(closep) int mount = open(k->cgroup_mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (mount < 0)
+		return -errno;
+	memcpy(handle.h.f_handle, &id, sizeof(id));
+	int fd = open_by_handle_at(mount, &handle.h, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ESTALE || errno == ENOENT ? ERR_NOT_FOUND : -errno;
+	return fd;
+}
+
+int kernel_cgroup_path(struct kernel *k, uint64_t id, char **ret_path)
+{
+	char link[64], path[PATH_MAX];
+	_cleanup_(closep) int fd = cgroup_open(k, id);
+	if (fd < 0)
+		return fd;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(link, path, sizeof(path));
+	if (n < 0 || n == sizeof(path))
+		return n < 0 ? -errno : ERR_LIMIT;
+	*ret_path = strndup(path, (size_t)n);
+	return *ret_path ? 0 : -ENOMEM;
+}
+
 int kernel_cgroup_create(struct kernel *k, const char *name, char **ret_path, uint64_t *ret_cgroup_id)
 {
 	_cleanup_(freep) char *path = NULL;

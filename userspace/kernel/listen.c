@@ -18,10 +18,6 @@
 #include "bpf/shared.h"
 #include "sluice.skel.h"
 
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71
-#endif
-
 /* Privileged ports outside every NodePort and ephemeral range: an agent without CAP_NET_BIND_SERVICE
  * cannot even try. */
 #define PORT_FIRST 900
@@ -139,13 +135,10 @@ static bool has_gate(const struct kernel *k, uint64_t netns)
 	return false;
 }
 
-static int read_cookie(uint64_t *ret)
+static int read_cookie(struct kernel *k, uint64_t *ret)
 {
-	socklen_t len = sizeof(*ret);
-	_cleanup_(closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret, &len) < 0 ? -errno : 0;
+	int err = cookie_by_option(ret);
+	return err == -ENOPROTOOPT ? cookie_by_stamp(k, ret) : err;
 }
 
 static int open_inside(struct visit *v)
@@ -154,7 +147,7 @@ static int open_inside(struct visit *v)
 		return -errno;
 	int err = bring_lo_up();
 	if (!err)
-		err = read_cookie(&v->l.netns_cookie);
+		err = read_cookie(v->k, &v->l.netns_cookie);
 	if (err)
 		return err;
 	return has_gate(v->k, v->l.netns_cookie) ? ERR_EXISTS : open_first_free(&v->l);

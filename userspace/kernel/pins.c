@@ -177,16 +177,17 @@ static int attach_hook(struct kernel *k, int i, int cgroup_fd, uint64_t cgroup_i
 	return attach_new(path, cgroup_fd, bpf_program__fd(p), hooks[i].type);
 }
 
-int pins_attach(struct kernel *k, const char *cgroup, uint64_t cgroup_id, struct why *why)
+int pins_attach(struct kernel *k, uint64_t cgroup_id, struct why *why)
 {
-	_cleanup_(closep) int fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(closep) int fd = cgroup_open(k, cgroup_id);
 	if (fd < 0)
-		return why_say(why, -errno, "cannot open the cgroup %s", cgroup);
+		return why_say(why, fd, "cannot open the cgroup with the id %" PRIu64 " (%s)", cgroup_id,
+			       err_text(fd));
 	for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
 		int err = attach_hook(k, (int)i, fd, cgroup_id);
 		if (err)
-			return why_say(why, err, "cannot attach %s to %s (%s)", hooks[i].prog, cgroup,
-				       err_text(err));
+			return why_say(why, err, "cannot attach %s to the cgroup with the id %" PRIu64
+				       " (%s)", hooks[i].prog, cgroup_id, err_text(err));
 	}
 	return 0;
 }
@@ -215,20 +216,21 @@ void pins_detach(struct kernel *k, uint64_t cgroup_id)
 			unlink_link(path);
 }
 
-/* A link of another cgroup than the root: ours by attach. Its programs are replaced, or it is dead. */
-static int adopt_link(struct kernel *k, const char *name)
+/* The first hook's pin stands for its cgroup: attached first, detached last. All hooks of it are brought up
+ * to date, those included that a former daemon did not know or get to. A cgroup that is gone takes its
+ * links along. */
+static int adopt_link(struct kernel *k, const char *name, struct why *why)
 {
-	char path[PIN_PATH], *end;
+	char *end;
 	uint64_t id = strtoull(name, &end, 10);
-	if (*end != '_' || snprintf(path, sizeof(path), "%s/links/%s", k->pins, name) >= PIN_PATH)
+	if (*end != '_' || strcmp(end + 1, hooks[0].prog) || id == k->root_id)
 		return 0;
-	struct bpf_program *p = bpf_object__find_program_by_name(k->skel->obj, end + 1);
-	int err = p ? take_over(path, id, bpf_program__fd(p)) : -ENOLINK;
-	if (err == -ENOLINK || err == -ENOENT) {
-		unlink_pin(path);
+	_cleanup_(closep) int fd = cgroup_open(k, id);
+	if (fd == ERR_NOT_FOUND) {
+		pins_detach(k, id);
 		return 0;
 	}
-	return err;
+	return pins_attach(k, id, why);
 }
 
 int pins_adopt(struct kernel *k, struct why *why)
@@ -242,10 +244,9 @@ int pins_adopt(struct kernel *k, struct why *why)
 		return why_say(why, -errno, "cannot read %s", path);
 	while (!err && (e = readdir(d)))
 		if (e->d_name[0] != '.')
-			err = adopt_link(k, e->d_name);
+			err = adopt_link(k, e->d_name, why);
 	closedir(d);
-	return err ? why_say(why, err, "a pinned link cannot be taken over (%s): remove %s",
-			     err_text(err), path) : 0;
+	return err;
 }
 
 static void remove_dir(const char *path, void (*remove)(const char *path))
