@@ -138,15 +138,15 @@ static int check_string(struct load *l, const struct key *k, const char *s, int 
 {
 	struct addr a;
 	size_t len = strlen(s);
-	if (k->max && (len < (size_t)k->min || len > (size_t)k->max))
-		return wrong(l, k->name, index, "%zu bytes long, expected %lld to %lld", len,
-			     (long long)k->min, (long long)k->max);
 	if (k->kind == K_NAME && !is_name(s))
 		return wrong(l, k->name, index, "\"%s\", expected letters, digits, '.', '_' and '-'", s);
 	if ((k->kind == K_PATH || k->kind == K_PATHS) && !is_path(s))
 		return wrong(l, k->name, index, "\"%s\", expected an absolute path without \"..\"", s);
 	if (k->kind == K_ENDPOINT && config_endpoint(s, &a) < 0)
 		return wrong(l, k->name, index, "\"%s\", expected an address and a port, such as 127.0.0.1:9464", s);
+	if (k->max && (len < (size_t)k->min || len > (size_t)k->max))
+		return wrong(l, k->name, index, "%zu bytes long, expected %lld to %lld", len,
+			     (long long)k->min, (long long)k->max);
 	return 0;
 }
 

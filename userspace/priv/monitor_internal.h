@@ -94,8 +94,6 @@ must_check int request_answer(struct child *c, struct msg *in);
 /* credentials.c */
 /* "file:/path", "command:/path" or "fd:NAME". */
 must_check int credential_open(struct child *c, const char *source, struct answer *a);
-/* A file beneath one of the folders, by openat2. */
-must_check int open_beneath(const char *const *dirs, int n_dirs, const char *path, int *ret_fd);
 void command_done(struct command_run *r, struct child *c);
 
 /* places.c: directories, sockets, the state file. */

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "identity/identity.h"
+#include "priv/beneath.h"
 #include "priv/monitor_internal.h"
 
 #define STATE_MAX (32 * 1024)
