@@ -18,10 +18,9 @@
 #define CONFIG_MAX (256 * 1024)
 
 enum kind { K_STR, K_NAME, K_PATH, K_PATHS, K_INT, K_SIZE, K_BOOL, K_ENUM, K_ENDPOINT, K_UIDS, K_GIDS };
-static const char *const kind_names[] = {"string",  "name",        "absolute path",
-					 "list of absolute paths", "integer", "integer",
-					 "true or false", "one of", "address:port",
-					 "list of users", "list of groups"};
+static const char *const kind_names[] = {
+	"string",	 "name",   "absolute path", "list of absolute paths", "integer",       "integer",
+	"true or false", "one of", "address:port",  "list of users",	      "list of groups"};
 
 /* One key. min and max bound numbers and the lengths of strings; of an enum, def lists the words, the
  * default first, and the field gets the word's place in `words`. */
@@ -30,43 +29,67 @@ struct key {
 	enum kind kind;
 	size_t offset, count_offset;
 	int64_t min, max;
-	const char *def; /* NULL: none, or found at run time */
+	const char *def;   /* NULL: none, or found at run time */
 	const char *words; /* "sync|memory" */
 	const char *doc;
 };
 
-#define AT(field)          offsetof(struct config, field), 0
+#define AT(field)	   offsetof(struct config, field), 0
 #define LIST(field, count) offsetof(struct config, field), offsetof(struct config, count)
 
 static const struct key keys[] = {
-	{"node", K_NAME, AT(node), 1, 63, NULL, NULL, "this machine's name in every record; the host name unless set"},
-	{"instance", K_NAME, AT(instance), 1, 32, "sluice", NULL, "names the pinned programs and the cgroup that workloads live under"},
+	{"node", K_NAME, AT(node), 1, 63, NULL, NULL,
+	 "this machine's name in every record; the host name unless set"},
+	{"instance", K_NAME, AT(instance), 1, 32, "sluice", NULL,
+	 "names the pinned programs and the cgroup that workloads live under"},
 	{"user", K_NAME, AT(user), 1, 32, "sluice", NULL, "whom the unprivileged processes run as"},
-	{"run_dir", K_PATH, AT(run_dir), 2, 90, "/run/sluice", NULL, "control.sock and the state that a restart takes over"},
-	{"state_dir", K_PATH, AT(state_dir), 2, 200, "/var/lib/sluice", NULL, "store/ (the audit record) and keys/"},
-	{"policy", K_PATH, AT(policy), 2, 200, "/etc/sluice/policy.json", NULL, "the policy file; watched for changes"},
-	{"bpffs", K_PATH, AT(bpffs), 2, 200, "/sys/fs/bpf", NULL, "mount point of a bpffs; mounted there if it is none"},
-	{"cgroup_root", K_PATH, AT(cgroup_root), 2, 200, NULL, NULL, "mount point of cgroup2; found unless set"},
-	{"credential_dirs", K_PATHS, LIST(credential_dirs, n_credential_dirs), 2, 200, "/etc/sluice/credentials", NULL, "where file: and command: credentials may lie"},
-	{"key_dirs", K_PATHS, LIST(key_dirs, n_key_dirs), 2, 200, "/etc/sluice/keys", NULL, "where file: key sets of issuers may lie"},
-	{"enrol.users", K_UIDS, LIST(enrol_uids, n_enrol_uids), 0, 0, NULL, NULL, "who may run workloads; root always may"},
-	{"enrol.groups", K_GIDS, LIST(enrol_gids, n_enrol_gids), 0, 0, NULL, NULL, "groups whose members may"},
+	{"run_dir", K_PATH, AT(run_dir), 2, 90, "/run/sluice", NULL,
+	 "control.sock and the state that a restart takes over"},
+	{"state_dir", K_PATH, AT(state_dir), 2, 200, "/var/lib/sluice", NULL,
+	 "store/ (the audit record) and keys/"},
+	{"policy", K_PATH, AT(policy), 2, 200, "/etc/sluice/policy.json", NULL,
+	 "the policy file; watched for changes"},
+	{"bpffs", K_PATH, AT(bpffs), 2, 200, "/sys/fs/bpf", NULL,
+	 "mount point of a bpffs; mounted there if it is none"},
+	{"cgroup_root", K_PATH, AT(cgroup_root), 2, 200, NULL, NULL,
+	 "mount point of cgroup2; found unless set"},
+	{"credential_dirs", K_PATHS, LIST(credential_dirs, n_credential_dirs), 2, 200,
+	 "/etc/sluice/credentials", NULL, "where file: and command: credentials may lie"},
+	{"key_dirs", K_PATHS, LIST(key_dirs, n_key_dirs), 2, 200, "/etc/sluice/keys", NULL,
+	 "where file: key sets of issuers may lie"},
+	{"enrol.users", K_UIDS, LIST(enrol_uids, n_enrol_uids), 0, 0, NULL, NULL,
+	 "who may run workloads; root always may"},
+	{"enrol.groups", K_GIDS, LIST(enrol_gids, n_enrol_gids), 0, 0, NULL, NULL,
+	 "groups whose members may"},
 	{"loops", K_INT, AT(loops), 0, 16, "0", NULL, "event loops of the proxy; 0: one per core"},
-	{"audit.durability", K_ENUM, AT(is_durable), 0, 1, "sync", "memory|sync", "what makes effects permanent waits for the disk (sync) or not (memory)"},
-	{"audit.segment_bytes", K_SIZE, AT(store_bytes), 1 << 20, 1ll << 46, "17179869184", NULL, "room of the record's segment"},
-	{"audit.checkpoint_events", K_INT, AT(checkpoint_events), 1, 1000000, "10000", NULL, "a signed checkpoint at least every so many events"},
-	{"audit.checkpoint_seconds", K_INT, AT(checkpoint_seconds), 1, 86400, "60", NULL, "and every so many seconds"},
-	{"local_issuer.enabled", K_BOOL, AT(has_local_issuer), 0, 1, "false", NULL, "may root mint tokens on this machine"},
-	{"local_issuer.issuer", K_STR, AT(local_issuer), 1, 200, "https://sluice.local", NULL, "the issuer's name in those tokens"},
+	{"audit.durability", K_ENUM, AT(is_durable), 0, 1, "sync", "memory|sync",
+	 "what makes effects permanent waits for the disk (sync) or not (memory)"},
+	{"audit.segment_bytes", K_SIZE, AT(store_bytes), 1 << 20, 1ll << 46, "17179869184", NULL,
+	 "room of the record's segment"},
+	{"audit.checkpoint_events", K_INT, AT(checkpoint_events), 1, 1000000, "10000", NULL,
+	 "a signed checkpoint at least every so many events"},
+	{"audit.checkpoint_seconds", K_INT, AT(checkpoint_seconds), 1, 86400, "60", NULL,
+	 "and every so many seconds"},
+	{"local_issuer.enabled", K_BOOL, AT(has_local_issuer), 0, 1, "false", NULL,
+	 "may root mint tokens on this machine"},
+	{"local_issuer.issuer", K_STR, AT(local_issuer), 1, 200, "https://sluice.local", NULL,
+	 "the issuer's name in those tokens"},
 	{"local_issuer.audience", K_STR, AT(local_audience), 1, 200, "sluice", NULL, "and their audience"},
-	{"metrics_listen", K_ENDPOINT, AT(metrics_listen), 0, 0, NULL, NULL, "where /metrics, /healthz and /readyz are served; off unless set"},
-	{"resolver", K_ENDPOINT, AT(resolver), 0, 0, NULL, NULL, "DNS server that declared names are resolved with; the node's own unless set"},
-	{"login_timeout_ms", K_INT, AT(login_timeout_ms), 100, 600000, "10000", NULL, "for the login to an upstream"},
-	{"idle_timeout_ms", K_INT, AT(idle_timeout_ms), 0, 2147483647, "0", NULL, "a flow without traffic is closed; 0: never"},
-	{"startup_timeout_ms", K_INT, AT(startup_timeout_ms), 100, 600000, "10000", NULL, "for a client to say what it wants"},
+	{"metrics_listen", K_ENDPOINT, AT(metrics_listen), 0, 0, NULL, NULL,
+	 "where /metrics, /healthz and /readyz are served; off unless set"},
+	{"resolver", K_ENDPOINT, AT(resolver), 0, 0, NULL, NULL,
+	 "DNS server that declared names are resolved with; the node's own unless set"},
+	{"login_timeout_ms", K_INT, AT(login_timeout_ms), 100, 600000, "10000", NULL,
+	 "for the login to an upstream"},
+	{"idle_timeout_ms", K_INT, AT(idle_timeout_ms), 0, 2147483647, "0", NULL,
+	 "a flow without traffic is closed; 0: never"},
+	{"startup_timeout_ms", K_INT, AT(startup_timeout_ms), 100, 600000, "10000", NULL,
+	 "for a client to say what it wants"},
 	{"max_flows", K_INT, AT(max_flows), 1, 1000000, "10000", NULL, "connections at a time"},
-	{"text_limit", K_SIZE, AT(text_limit), 64, 65536, "16384", NULL, "bytes of a statement, and of each parameter, in a record"},
-	{"log_level", K_ENUM, AT(log_level), 0, 0, "info", "debug|info|warn|error", "the least level that is logged"},
+	{"text_limit", K_SIZE, AT(text_limit), 64, 65536, "16384", NULL,
+	 "bytes of a statement, and of each parameter, in a record"},
+	{"log_level", K_ENUM, AT(log_level), 0, 0, "info", "debug|info|warn|error",
+	 "the least level that is logged"},
 };
 
 /* A configuration and the memory that its strings live in. */
@@ -90,7 +113,7 @@ static void *field(const struct load *l, size_t offset)
 
 /* "file:line:column: " and the sentence. index: the element of a list, or -1. */
 __attribute__((format(printf, 4, 5))) static int wrong(struct load *l, const char *key, int index,
-							const char *fmt, ...)
+						       const char *fmt, ...)
 {
 	struct place at = config_place(l->text, key, index);
 	va_list ap;
@@ -105,7 +128,8 @@ __attribute__((format(printf, 4, 5))) static int wrong(struct load *l, const cha
 
 static bool is_name(const char *s)
 {
-	return *s && strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(s) &&
+	return *s &&
+	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(s) &&
 	       *s != '.' && *s != '-';
 }
 
@@ -143,7 +167,8 @@ static int check_string(struct load *l, const struct key *k, const char *s, int 
 	if ((k->kind == K_PATH || k->kind == K_PATHS) && !is_path(s))
 		return wrong(l, k->name, index, "\"%s\", expected an absolute path without \"..\"", s);
 	if (k->kind == K_ENDPOINT && config_endpoint(s, &a) < 0)
-		return wrong(l, k->name, index, "\"%s\", expected an address and a port, such as 127.0.0.1:9464", s);
+		return wrong(l, k->name, index,
+			     "\"%s\", expected an address and a port, such as 127.0.0.1:9464", s);
 	if (k->max && (len < (size_t)k->min || len > (size_t)k->max))
 		return wrong(l, k->name, index, "%zu bytes long, expected %lld to %lld", len,
 			     (long long)k->min, (long long)k->max);
@@ -240,7 +265,8 @@ static int set_ids(struct load *l, const struct key *k, const json_t *v)
 {
 	uint32_t *to = field(l, k->offset);
 	if (!json_is_array(v) || json_array_size(v) > CONFIG_LIST_MAX)
-		return wrong(l, k->name, -1, "expected a list of at most %d names or numbers", CONFIG_LIST_MAX);
+		return wrong(l, k->name, -1, "expected a list of at most %d names or numbers",
+			     CONFIG_LIST_MAX);
 	int n = (int)json_array_size(v);
 	for (int i = 0; i < n; i++)
 		if (!find_id(k, json_array_get(v, (size_t)i), &to[i]))
@@ -251,8 +277,8 @@ static int set_ids(struct load *l, const struct key *k, const json_t *v)
 }
 
 static int (*const setters[])(struct load *, const struct key *, const json_t *) = {
-	[K_STR] = set_string, [K_NAME] = set_string,     [K_PATH] = set_string, [K_PATHS] = set_paths,
-	[K_INT] = set_number, [K_SIZE] = set_number,     [K_BOOL] = set_bool,   [K_ENUM] = set_enum,
+	[K_STR] = set_string, [K_NAME] = set_string,	 [K_PATH] = set_string, [K_PATHS] = set_paths,
+	[K_INT] = set_number, [K_SIZE] = set_number,	 [K_BOOL] = set_bool,	[K_ENUM] = set_enum,
 	[K_UIDS] = set_ids,   [K_ENDPOINT] = set_string, [K_GIDS] = set_ids,
 };
 
@@ -315,9 +341,11 @@ static int set_members(struct load *l, const char *prefix, json_t *object)
 		if (k)
 			r = setters[k->kind](l, k, v);
 		else if (!prefix && is_section(name))
-			r = json_is_object(v) ? set_members(l, name, v) : wrong(l, path, -1, "expected an object");
+			r = json_is_object(v) ? set_members(l, name, v)
+					      : wrong(l, path, -1, "expected an object");
 		else
-			r = wrong(l, path, -1, "no such key, expected one of those that sluiced --help lists");
+			r = wrong(l, path, -1,
+				  "no such key, expected one of those that sluiced --help lists");
 		if (r < 0)
 			return r;
 	}
@@ -329,7 +357,8 @@ static int parse_into(struct load *l)
 	json_error_t e;
 	json_t *root = json_loadb((const char *)l->text.p, l->text.len, JSON_REJECT_DUPLICATES, &e);
 	if (!root) {
-		snprintf(l->why, l->why_size, "%s:%d:%d: %s", l->name, MAX(e.line, 1), MAX(e.column, 1), e.text);
+		snprintf(l->why, l->why_size, "%s:%d:%d: %s", l->name, MAX(e.line, 1), MAX(e.column, 1),
+			 e.text);
 		return ERR_CONFIG;
 	}
 	int r = 0;

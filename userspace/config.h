@@ -15,32 +15,32 @@ struct addr;
 #define CONFIG_LIST_MAX 16
 
 struct config {
-	const char *node;          /* "node": default the host name */
-	const char *instance;      /* "instance": default "sluice"; pins, cgroup root */
-	const char *user;          /* "user": whom the children run as; default "sluice" */
-	const char *run_dir;       /* "run_dir": default /run/sluice: control.sock, state */
-	const char *state_dir;     /* "state_dir": default /var/lib/sluice: store/, keys/ */
-	const char *policy;        /* "policy": default /etc/sluice/policy.json */
-	const char *bpffs;         /* "bpffs": default /sys/fs/bpf */
-	const char *cgroup_root;   /* "cgroup_root": NULL finds it */
+	const char *node;	 /* "node": default the host name */
+	const char *instance;	 /* "instance": default "sluice"; pins, cgroup root */
+	const char *user;	 /* "user": whom the children run as; default "sluice" */
+	const char *run_dir;	 /* "run_dir": default /run/sluice: control.sock, state */
+	const char *state_dir;	 /* "state_dir": default /var/lib/sluice: store/, keys/ */
+	const char *policy;	 /* "policy": default /etc/sluice/policy.json */
+	const char *bpffs;	 /* "bpffs": default /sys/fs/bpf */
+	const char *cgroup_root; /* "cgroup_root": NULL finds it */
 	const char *credential_dirs[CONFIG_LIST_MAX]; /* "credential_dirs": where file: credentials may lie */
 	int n_credential_dirs;
 	const char *key_dirs[CONFIG_LIST_MAX]; /* "key_dirs": where file: JWKS may lie */
 	int n_key_dirs;
-	uint32_t enrol_uids[CONFIG_LIST_MAX];  /* "enrol": {"users": [..], "groups": [..]}; root always may */
+	uint32_t enrol_uids[CONFIG_LIST_MAX]; /* "enrol": {"users": [..], "groups": [..]}; root always may */
 	uint32_t enrol_gids[CONFIG_LIST_MAX];
 	int n_enrol_uids, n_enrol_gids;
-	int loops;                 /* "loops": 0: one per core */
-	bool is_durable;           /* "audit": {"durability": "sync" | "memory"} */
-	uint64_t store_bytes;      /* "audit": {"segment_bytes"}: LMDB map size */
+	int loops;	      /* "loops": 0: one per core */
+	bool is_durable;      /* "audit": {"durability": "sync" | "memory"} */
+	uint64_t store_bytes; /* "audit": {"segment_bytes"}: LMDB map size */
 	int checkpoint_events, checkpoint_seconds;
-	bool has_local_issuer;     /* "local_issuer": {"enabled", "issuer", "audience"} */
+	bool has_local_issuer; /* "local_issuer": {"enabled", "issuer", "audience"} */
 	const char *local_issuer, *local_audience;
 	const char *metrics_listen; /* "metrics_listen": "127.0.0.1:9464" or NULL: off */
-	const char *resolver;      /* "resolver": NULL: the node's own (resolv.conf) */
+	const char *resolver;	    /* "resolver": NULL: the node's own (resolv.conf) */
 	int login_timeout_ms, idle_timeout_ms, startup_timeout_ms;
 	int max_flows;
-	size_t text_limit;         /* bytes of statement text and of each parameter in an event */
+	size_t text_limit; /* bytes of statement text and of each parameter in an event */
 	int log_level;
 };
 

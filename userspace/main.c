@@ -33,8 +33,8 @@ static int check(const struct config *cfg, const char *path)
 {
 	const struct passwd *pw = getpwnam(cfg->user);
 	if (!pw || pw->pw_uid == 0) {
-		fprintf(stderr, "%s: \"user\": \"%s\" %s, expected an unprivileged user of this machine\n", path,
-			cfg->user, pw ? "is root" : "does not exist");
+		fprintf(stderr, "%s: \"user\": \"%s\" %s, expected an unprivileged user of this machine\n",
+			path, cfg->user, pw ? "is root" : "does not exist");
 		return 1;
 	}
 	printf("%s: good\n", path);
@@ -83,9 +83,12 @@ int main(int argc, char **argv)
 {
 	enum { OPT_CHECK = 256, OPT_CLEANUP, OPT_FOREGROUND, OPT_VERSION, OPT_HELP };
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},      {"check-config", no_argument, NULL, OPT_CHECK},
-		{"cleanup", no_argument, NULL, OPT_CLEANUP},   {"foreground", no_argument, NULL, OPT_FOREGROUND},
-		{"version", no_argument, NULL, OPT_VERSION},   {"help", no_argument, NULL, OPT_HELP},
+		{"config", required_argument, NULL, 'c'},
+		{"check-config", no_argument, NULL, OPT_CHECK},
+		{"cleanup", no_argument, NULL, OPT_CLEANUP},
+		{"foreground", no_argument, NULL, OPT_FOREGROUND},
+		{"version", no_argument, NULL, OPT_VERSION},
+		{"help", no_argument, NULL, OPT_HELP},
 		{NULL, 0, NULL, 0},
 	};
 	const char *path = DEFAULT_CONFIG;

@@ -89,7 +89,7 @@ static bool is_permitted(struct call *k, enum permission need)
 
 static const char *remedy_of(enum permission need)
 {
-	return need == MAY_ENROL ? "ask for a place in \"enrol\" of the daemon's configuration"
+	return need == MAY_ENROL  ? "ask for a place in \"enrol\" of the daemon's configuration"
 	       : need == MAY_ROOT ? "ask root"
 				  : "only root and the user who started a session may ask about it";
 }
@@ -101,7 +101,8 @@ static bool is_outside(struct call *k)
 	/* Asked of a number: it must still have been the same process when the answer was found. */
 	if (managed == 0 && conn_peer_lives(k->conn))
 		return true;
-	log_warn("a request of process %d, uid %u, is refused: %s", (int)k->conn->peer.pid, (unsigned)k->conn->peer.uid,
+	log_warn("a request of process %d, uid %u, is refused: %s", (int)k->conn->peer.pid,
+		 (unsigned)k->conn->peer.uid,
 		 managed > 0 ? "it is in a managed cgroup" : "it cannot be placed");
 	conn_fail(k->conn, 403, NULL, "requests from inside a workload are refused");
 	return false;
@@ -124,7 +125,8 @@ static void dispatch(struct call *k, const struct route *r, struct span body)
 {
 	if (!is_permitted(k, r->need)) {
 		/* What is not the asker's to know is not there for them. */
-		conn_fail(k->conn, 403, remedy_of(r->need), "not permitted for uid %u", (unsigned)k->conn->peer.uid);
+		conn_fail(k->conn, 403, remedy_of(r->need), "not permitted for uid %u",
+			  (unsigned)k->conn->peer.uid);
 		return;
 	}
 	if (take_body(k, body)) {

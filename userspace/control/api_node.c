@@ -6,14 +6,15 @@
 #include "control/api_internal.h"
 #include "kernel/kernel.h"
 
-#define TTL_MAX      (30 * 24 * 3600)
+#define TTL_MAX	       (30 * 24 * 3600)
 #define STATUS_WAIT_MS 1000
 
 /* --- status ------------------------------------------------------------------------------------- */
 
 static json_int_t count_of(const json_t *status, const char *id, const char *key)
 {
-	return json_integer_value(json_object_get(json_object_get(json_object_get(status, "sessions"), id), key));
+	return json_integer_value(
+		json_object_get(json_object_get(json_object_get(status, "sessions"), id), key));
 }
 
 static double ops_per_second(const struct control *c, const char *id)
@@ -25,7 +26,8 @@ static double ops_per_second(const struct control *c, const char *id)
 
 static json_t *workload_json(struct control *c, const struct session *s)
 {
-	static const char *const counts[] = {"flows", "flows_total", "ops", "denied", "asked", "masked", "observed", "refused"};
+	static const char *const counts[] = {"flows", "flows_total", "ops",	 "denied",
+					     "asked", "masked",	     "observed", "refused"};
 	json_t *j = session_json(s);
 	struct msg answer = {0};
 	char why[200];
@@ -53,9 +55,10 @@ static void status_answer(struct conn *conn)
 {
 	struct control *c = conn->c;
 	const struct plan *plan = c->policy.plan;
-	json_t *j = json_pack("{s:s,s:s,s:s,s:s*,s:o,s:b,s:b}", "node", c->cfg->node, "version", SLUICE_VERSION, "policy",
-			      plan ? plan_hash(plan) : "none", "policy_error", c->policy.last_error, "workloads",
-			      workloads_json(conn), "proxy", c->proxy.fd >= 0, "recorder", c->recorder.fd >= 0);
+	json_t *j = json_pack("{s:s,s:s,s:s,s:s*,s:o,s:b,s:b}", "node", c->cfg->node, "version",
+			      SLUICE_VERSION, "policy", plan ? plan_hash(plan) : "none", "policy_error",
+			      c->policy.last_error, "workloads", workloads_json(conn), "proxy",
+			      c->proxy.fd >= 0, "recorder", c->recorder.fd >= 0);
 	json_object_set(j, "gaps", c->gaps);
 	if (conn->peer.uid == 0 && c->status)
 		json_object_set(j, "proxy_status", c->status);
@@ -111,22 +114,26 @@ void api_status(struct call *k)
 
 static json_t *finding(const char *feature, bool have, const char *need, const char *cost, const char *remedy)
 {
-	return json_pack("{s:s,s:b,s:s,s:s,s:s}", "feature", feature, "have", have, "need", need, "cost", cost, "remedy",
-			 remedy);
+	return json_pack("{s:s,s:b,s:s,s:s,s:s}", "feature", feature, "have", have, "need", need, "cost",
+			 cost, "remedy", remedy);
 }
 
 static json_t *config_findings(const struct control *c)
 {
 	const struct config *cfg = c->cfg;
-	return json_pack(
-		"[o,o,o,o]",
-		finding("policy in force", c->policy.plan != NULL, "a policy without errors", "nothing passes",
-			c->policy.last_error ? c->policy.last_error : "sluice init --dsn URL writes a first one"),
-		finding("newest policy taken", !c->policy.last_error, "a policy without errors",
-			"the policy from before stays in force", c->policy.last_error ? c->policy.last_error : "none"),
-		finding("recorder", c->recorder.fd >= 0, "the recorder process", "nothing passes", "see the daemon's log"),
-		finding("durable record", cfg->is_durable, "\"audit\": {\"durability\": \"sync\"}",
-			"a power cut may lose the record of what was done", "set audit.durability to sync"));
+	return json_pack("[o,o,o,o]",
+			 finding("policy in force", c->policy.plan != NULL, "a policy without errors",
+				 "nothing passes",
+				 c->policy.last_error ? c->policy.last_error
+						      : "sluice init --dsn URL writes a first one"),
+			 finding("newest policy taken", !c->policy.last_error, "a policy without errors",
+				 "the policy from before stays in force",
+				 c->policy.last_error ? c->policy.last_error : "none"),
+			 finding("recorder", c->recorder.fd >= 0, "the recorder process", "nothing passes",
+				 "see the daemon's log"),
+			 finding("durable record", cfg->is_durable, "\"audit\": {\"durability\": \"sync\"}",
+				 "a power cut may lose the record of what was done",
+				 "set audit.durability to sync"));
 }
 
 void api_doctor(struct call *k)
@@ -143,16 +150,16 @@ void api_policy(struct call *k)
 {
 	const struct plan *p = k->c->policy.plan;
 	conn_answer(k->conn, 200,
-		    json_pack("{s:s,s:s,s:s*}", "path", k->c->cfg->policy, "hash", p ? plan_hash(p) : "none", "error",
-			      k->c->policy.last_error));
+		    json_pack("{s:s,s:s,s:s*}", "path", k->c->cfg->policy, "hash", p ? plan_hash(p) : "none",
+			      "error", k->c->policy.last_error));
 }
 
 static json_t *errors_json(const struct policy_error *at, int n)
 {
 	json_t *list = json_array();
 	for (int i = 0; i < n; i++)
-		json_array_append_new(list, json_pack("{s:i,s:i,s:s}", "line", at[i].line, "column", at[i].column, "text",
-						      at[i].text));
+		json_array_append_new(list, json_pack("{s:i,s:i,s:s}", "line", at[i].line, "column",
+						      at[i].column, "text", at[i].text));
 	return list;
 }
 
@@ -166,11 +173,13 @@ void api_policy_reload(struct call *k)
 		conn_fail(k->conn, 503, NULL, "out of memory");
 		return;
 	}
-	json_t *j = json_pack("{s:b,s:b,s:s,s:s,s:o,s:o}", "ok", r == 0, "changed", changed, "path", c->cfg->policy, "hash",
-			      c->policy.plan ? plan_hash(c->policy.plan) : "none", "errors", errors_json(e->at, e->n),
-			      "warnings", errors_json(e->warnings, e->n_warnings));
+	json_t *j = json_pack("{s:b,s:b,s:s,s:s,s:o,s:o}", "ok", r == 0, "changed", changed, "path",
+			      c->cfg->policy, "hash", c->policy.plan ? plan_hash(c->policy.plan) : "none",
+			      "errors", errors_json(e->at, e->n), "warnings",
+			      errors_json(e->warnings, e->n_warnings));
 	if (r < 0)
-		json_object_set_new(j, "error", json_string(c->policy.last_error ? c->policy.last_error : err_text(r)));
+		json_object_set_new(j, "error",
+				    json_string(c->policy.last_error ? c->policy.last_error : err_text(r)));
 	conn_answer(k->conn, r == 0 ? 200 : 422, j);
 }
 
@@ -221,7 +230,8 @@ void api_tokens(struct call *k)
 	struct msg answer = {0};
 	char why[300];
 	if (!sub || !*sub || !json_is_array(json_object_get(k->body, "groups")) || ttl < 1 || ttl > TTL_MAX) {
-		conn_fail(k->conn, 400, NULL, "expected sub, groups (a list), and ttl (1 to %d seconds)", TTL_MAX);
+		conn_fail(k->conn, 400, NULL, "expected sub, groups (a list), and ttl (1 to %d seconds)",
+			  TTL_MAX);
 		return;
 	}
 	json_t *q = json_pack("{s:s,s:o}", "t", "mint", "claims", claims_of(k->c, k->body, ttl));

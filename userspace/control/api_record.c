@@ -6,8 +6,9 @@
 
 /* What may be passed on; a name that is not here is refused, so that a misspelt filter shows nothing
  * rather than everything. */
-static const char *const filters[] = {"session", "type", "identity", "role", "owner", "resource", "since", "until",
-				      "from", "to", "limit", "follow", "live", "denied", "flow", "format"};
+static const char *const filters[] = {"session", "type",   "identity", "role",	"owner", "resource",
+				      "since",	 "until",  "from",     "to",	"limit", "follow",
+				      "live",	 "denied", "flow",     "format"};
 
 static bool is_filter(struct span name)
 {

@@ -81,7 +81,8 @@ static void on_notify(struct source *s, uint32_t events)
 static void on_beat(struct timer *t)
 {
 	struct control *c = (struct control *)((char *)t - offsetof(struct control, beat));
-	atomic_store_explicit(&c->env->health->beat_ns[HEALTH_CONTROL], clock_mono_ns(), memory_order_relaxed);
+	atomic_store_explicit(&c->env->health->beat_ns[HEALTH_CONTROL], clock_mono_ns(),
+			      memory_order_relaxed);
 	if (loop_timer_in_ms(c->loop, t, HEALTH_EVERY_MS) < 0)
 		loop_stop(c->loop);
 }

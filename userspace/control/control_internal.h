@@ -30,7 +30,7 @@ struct status_wait {
 
 struct policy_file {
 	struct plan *plan;  /* in force, or NULL */
-	int text_fd;        /* its text as a sealed memfd, for the proxy; -1 */
+	int text_fd;	    /* its text as a sealed memfd, for the proxy; -1 */
 	char seen_hash[65]; /* of the last text that was looked at, good or bad */
 	char *last_error;   /* why the last text is not in force, or NULL */
 	struct source watch;
@@ -50,10 +50,10 @@ struct control {
 	struct source cgroup_watch;
 	struct timer beat, sweep;
 	struct server api, metrics;
-	json_t *status;          /* the proxy's last, or NULL */
+	json_t *status; /* the proxy's last, or NULL */
 	uint64_t status_ns, status_before_ns;
-	json_t *status_before;   /* the one before, for rates */
-	bool is_asked;           /* a status is on its way */
+	json_t *status_before; /* the one before, for rates */
+	bool is_asked;	       /* a status is on its way */
 	struct status_wait *status_waits;
 	uint64_t n_enrolled, n_enrol_refused, n_kernel_refused, n_requests;
 	json_t *gaps, *probe;
@@ -83,7 +83,7 @@ void policy_done(struct control *c);
 must_check int policy_reload(struct control *c, struct policy_errors *ret_errors, bool *ret_changed);
 
 /* enrol.c */
-void enrol_start(struct conn *conn, json_t *body);               /* steals body */
+void enrol_start(struct conn *conn, json_t *body);		      /* steals body */
 void renew_start(struct conn *conn, struct session *s, json_t *body); /* steals body */
 
 /* lifecycle.c: what happens to a session after it began. */

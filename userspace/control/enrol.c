@@ -35,12 +35,12 @@ static void job_free(struct job *j)
 }
 
 /* Says no, and ends the job. */
-#define job_fail(j, status, remedy, ...)                                                           \
-	do {                                                                                       \
-		(j)->c->n_enrol_refused++;                                                         \
-		if ((j)->hold.conn)                                                                \
-			conn_fail((j)->hold.conn, status, remedy, __VA_ARGS__);                    \
-		job_free(j);                                                                       \
+#define job_fail(j, status, remedy, ...)                                                                     \
+	do {                                                                                                 \
+		(j)->c->n_enrol_refused++;                                                                   \
+		if ((j)->hold.conn)                                                                          \
+			conn_fail((j)->hold.conn, status, remedy, __VA_ARGS__);                              \
+		job_free(j);                                                                                 \
 	} while (0)
 
 /* --- binding ------------------------------------------------------------------------------------ */
@@ -68,9 +68,11 @@ static const char *choose_role(struct job *j, const struct identity *id, const c
 		job_fail(j, 403, "see \"roles\" in the policy: which groups give which role",
 			 "none of the groups of %s gives a role", id->subject);
 	else if (wanted)
-		job_fail(j, 403, NULL, "the groups of %s do not give the role %s, but: %s", id->subject, wanted, text);
+		job_fail(j, 403, NULL, "the groups of %s do not give the role %s, but: %s", id->subject,
+			 wanted, text);
 	else if (n > 1)
-		job_fail(j, 409, "say which: --role ROLE", "the groups of %s give several roles: %s", id->subject, text);
+		job_fail(j, 409, "say which: --role ROLE", "the groups of %s give several roles: %s",
+			 id->subject, text);
 	else
 		return roles[0];
 	return NULL;
@@ -112,15 +114,15 @@ static int record_start(struct control *c, const struct session *s, const struct
 	session_who(s, &who);
 	struct event_ctx ctx = {.node = c->cfg->node, .who = &who, .time_ns = clock_real_ns()};
 	buf_init(&event, RING_EVENT_MAX);
-	event_session_start(&event, &ctx, s->is_attached ? "attach" : "run", s->cgroup, s->cgroup_id, groups, n_groups,
-			    command, n_command, plan_hash(plan));
+	event_session_start(&event, &ctx, s->is_attached ? "attach" : "run", s->cgroup, s->cgroup_id, groups,
+			    n_groups, command, n_command, plan_hash(plan));
 	return control_record(c, &event);
 }
 
 static json_t *enrol_request(const struct session *s, const struct peer_cred *peer, const char *cgroup)
 {
-	return json_pack("{s:s,s:s,s:i,s:s*,s:o}", "t", "enrol", "session", s->id, "pid", (int)peer->pid, "cgroup",
-			 cgroup, "state", session_state(s));
+	return json_pack("{s:s,s:s,s:i,s:s*,s:o}", "t", "enrol", "session", s->id, "pid", (int)peer->pid,
+			 "cgroup", cgroup, "state", session_state(s));
 }
 
 /* The monitor makes the cgroup and moves the process. From here on it is managed, and refused until the
@@ -132,9 +134,10 @@ static int bind_cgroup(struct job *j, struct session *s, const char *cgroup)
 	const char *path;
 	json_int_t id, generation;
 	struct conn *conn = j->hold.conn;
-	int r = monitor_call(j->c, enrol_request(s, &conn->peer, cgroup), conn->peer.pidfd, &answer, why, sizeof(why));
-	if (r == 0 && json_unpack(answer.json, "{s:s,s:I,s:I}", "cgroup", &path, "cgroup_id", &id, "generation",
-				  &generation) < 0)
+	int r = monitor_call(j->c, enrol_request(s, &conn->peer, cgroup), conn->peer.pidfd, &answer, why,
+			     sizeof(why));
+	if (r == 0 && json_unpack(answer.json, "{s:s,s:I,s:I}", "cgroup", &path, "cgroup_id", &id,
+				  "generation", &generation) < 0)
 		r = ERR_MALFORMED;
 	if (r == 0) {
 		s->cgroup = strdup(path);
@@ -147,8 +150,10 @@ static int bind_cgroup(struct job *j, struct session *s, const char *cgroup)
 	json_t *foreign = json_object_get(answer.json, "foreign");
 	log_warn("an enrolment of uid %u failed: %s", (unsigned)conn->peer.uid, why);
 	if (foreign)
-		conn_answer(conn, 409, json_pack("{s:s,s:s,s:O}", "error", why, "remedy",
-						 "restart them inside, or end those connections first", "foreign", foreign));
+		conn_answer(conn, 409,
+			    json_pack("{s:s,s:s,s:O}", "error", why, "remedy",
+				      "restart them inside, or end those connections first", "foreign",
+				      foreign));
 	else
 		conn_fail(conn, 409, NULL, "the workload cannot be enrolled: %s", why);
 	msg_done(&answer);
@@ -178,8 +183,8 @@ static void enrol_session(struct job *j, struct session *s)
 	r = record_start(c, s, j->plan);
 	if (r < 0) {
 		session_end(c, s, "its start cannot be recorded", -1);
-		conn_fail(conn, 503, "see the daemon's log: the disk may be full", "the start cannot be recorded: %s",
-			  err_text(r));
+		conn_fail(conn, 503, "see the daemon's log: the disk may be full",
+			  "the start cannot be recorded: %s", err_text(r));
 		return;
 	}
 	session_arm(c, s);
@@ -279,7 +284,8 @@ static void renew_verified(struct job *j, const struct identity *id)
 
 /* --- verifying ---------------------------------------------------------------------------------- */
 
-static int verify(const struct job *j, struct jwks *keys, struct arena *a, struct identity *id, char *why, size_t size)
+static int verify(const struct job *j, struct jwks *keys, struct arena *a, struct identity *id, char *why,
+		  size_t size)
 {
 	const char *token = json_string_value(json_object_get(j->body, "token"));
 	struct token_rules rules = {.issuer = j->issuer->issuer,
@@ -336,7 +342,8 @@ static void job_start(struct job *j)
 	const char *token = json_string_value(json_object_get(j->body, "token")), *name = NULL;
 	struct arena a;
 	if (!j->plan) {
-		job_fail(j, 503, "sluice policy check FILE says what is wrong", "there is no policy in force");
+		job_fail(j, 503, "sluice policy check FILE says what is wrong",
+			 "there is no policy in force");
 		return;
 	}
 	if (!token || !*token || strlen(token) > TOKEN_MAX) {
@@ -351,7 +358,8 @@ static void job_start(struct job *j)
 	if (r < 0)
 		job_fail(j, 403, NULL, "the token is refused: it is no JWT, or names no issuer");
 	else if (!j->issuer || (!j->issuer->jwks && !j->c->cfg->has_local_issuer))
-		job_fail(j, 403, "see \"issuers\" in the policy", "the token is refused: its issuer is not trusted here");
+		job_fail(j, 403, "see \"issuers\" in the policy",
+			 "the token is refused: its issuer is not trusted here");
 	else
 		keys_get(&j->c->keys, j->issuer, false, &j->wait);
 }

@@ -169,7 +169,10 @@ int http_parse(struct span in, struct http_request *ret)
 
 static int hex(uint8_t c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
 }
 
 static int unescape(struct span s, char *out, size_t size)
@@ -216,10 +219,20 @@ static const char *reason_of(int status)
 		int status;
 		const char *text;
 	} reasons[] = {
-		{200, "OK"}, {201, "Created"}, {400, "Bad Request"}, {403, "Forbidden"}, {404, "Not Found"},
-		{405, "Method Not Allowed"}, {408, "Request Timeout"}, {409, "Conflict"}, {413, "Content Too Large"},
-		{422, "Unprocessable Content"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
-		{503, "Service Unavailable"}, {504, "Gateway Timeout"},
+		{200, "OK"},
+		{201, "Created"},
+		{400, "Bad Request"},
+		{403, "Forbidden"},
+		{404, "Not Found"},
+		{405, "Method Not Allowed"},
+		{408, "Request Timeout"},
+		{409, "Conflict"},
+		{413, "Content Too Large"},
+		{422, "Unprocessable Content"},
+		{501, "Not Implemented"},
+		{502, "Bad Gateway"},
+		{503, "Service Unavailable"},
+		{504, "Gateway Timeout"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
 		if (reasons[i].status == status)
@@ -229,8 +242,9 @@ static const char *reason_of(int status)
 
 void http_answer_head(struct buf *out, int status, const char *type, int64_t body_len)
 {
-	buf_printf(out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nCache-Control: no-store\r\nConnection: close\r\n", status,
-		   reason_of(status), type);
+	buf_printf(out,
+		   "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nCache-Control: no-store\r\nConnection: close\r\n",
+		   status, reason_of(status), type);
 	if (body_len >= 0)
 		buf_printf(out, "Content-Length: %lld\r\n\r\n", (long long)body_len);
 	else

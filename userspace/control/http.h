@@ -4,8 +4,8 @@
 
 #include "base/buf.h"
 
-#define HTTP_HEAD_MAX    8192
-#define HTTP_BODY_MAX    (64 * 1024)
+#define HTTP_HEAD_MAX	 8192
+#define HTTP_BODY_MAX	 (64 * 1024)
 #define HTTP_HEADERS_MAX 64
 
 /* Spans borrow from the input. */

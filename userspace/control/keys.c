@@ -10,8 +10,8 @@
 
 struct keyset {
 	struct keyset *next;
-	char *source; /* "file:..." or a URL */
-	struct jwks *keys; /* the last good ones, or NULL */
+	char *source;		   /* "file:..." or a URL */
+	struct jwks *keys;	   /* the last good ones, or NULL */
 	uint64_t got_ns, tried_ns; /* CLOCK_MONOTONIC; 0: never */
 	bool is_fetching;
 	struct keys_wait *waits;
@@ -64,7 +64,8 @@ static void adopt(struct keyset *set, int err, const char *why, struct span text
 		why = err_text(err);
 	}
 	if (err < 0) {
-		snprintf(set->why, sizeof(set->why), "keys of %s: %s", set->source, why && *why ? why : err_text(err));
+		snprintf(set->why, sizeof(set->why), "keys of %s: %s", set->source,
+			 why && *why ? why : err_text(err));
 		log_warn("%s", set->why);
 		return;
 	}
@@ -80,7 +81,8 @@ static void read_file(struct control *c, struct keyset *set)
 	_cleanup_(closep) int fd = -1;
 	char why[300] = "";
 	size_t len = 0;
-	int r = monitor_open(c, json_pack("{s:s,s:s}", "t", "open_key", "path", set->source + 5), &fd, why, sizeof(why));
+	int r = monitor_open(c, json_pack("{s:s,s:s}", "t", "open_key", "path", set->source + 5), &fd, why,
+			     sizeof(why));
 	if (r == 0)
 		r = fd_read_all(fd, JWKS_MAX, &text, &len);
 	adopt(set, r, why, span_of(text, len));
@@ -181,7 +183,8 @@ void keys_get(struct keys *k, const struct issuer *issuer, bool must_refresh, st
 		if (is_file)
 			read_file(k->c, set); /* cheap, and always what stands there now */
 		else if (start_fetch(k, set) < 0)
-			snprintf(set->why, sizeof(set->why), "keys of %s: no thread to fetch them", set->source);
+			snprintf(set->why, sizeof(set->why), "keys of %s: no thread to fetch them",
+				 set->source);
 	}
 	/* A set that merely grows old serves while a new one is on its way. */
 	if (set->is_fetching && (must_refresh || !set->keys)) {

@@ -9,11 +9,11 @@
 #include "identity/identity.h"
 #include "policy/policy.h"
 
-#define KEYS_FRESH_S   300
-#define KEYS_HARD_S    (24 * 3600)
-#define KEYS_RETRY_S   30
-#define KEYS_FETCH_MS  5000
-#define KEYS_SETS_MAX  16
+#define KEYS_FRESH_S  300
+#define KEYS_HARD_S   (24 * 3600)
+#define KEYS_RETRY_S  30
+#define KEYS_FETCH_MS 5000
+#define KEYS_SETS_MAX 16
 
 struct control;
 struct keyset;

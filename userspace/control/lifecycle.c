@@ -10,7 +10,8 @@
 #include "control/control_internal.h"
 #include "record/event.h"
 
-static int record_end(struct control *c, const struct session *s, const char *type, const char *reason, int exit_code)
+static int record_end(struct control *c, const struct session *s, const char *type, const char *reason,
+		      int exit_code)
 {
 	struct who who;
 	struct buf event;
@@ -53,7 +54,8 @@ void session_arm(struct control *c, struct session *s)
 {
 	int64_t left = s->expires - (int64_t)(clock_real_ns() / NS_PER_SEC);
 	s->expiry.on_timer = on_expiry;
-	if (loop_timer_in_ms(c->loop, &s->expiry, left <= 0 ? 0 : (uint64_t)MIN(left, (int64_t)3600) * 1000) < 0) {
+	if (loop_timer_in_ms(c->loop, &s->expiry, left <= 0 ? 0 : (uint64_t)MIN(left, (int64_t)3600) * 1000) <
+	    0) {
 		log_error("session %s: no timer for its expiry: revoked", s->id);
 		session_revoke(c, s, "no timer for its expiry");
 	}
@@ -142,7 +144,8 @@ static void on_cgroup_watch(struct source *src, uint32_t events)
 	ssize_t n;
 	(void)events;
 	while ((n = read(src->fd, text, sizeof(text))) > 0) {
-		for (char *p = text; p < text + n; p += sizeof(struct inotify_event) + ((struct inotify_event *)p)->len) {
+		for (char *p = text; p < text + n;
+		     p += sizeof(struct inotify_event) + ((struct inotify_event *)p)->len) {
 			struct session *s = session_by_watch(&c->sessions, ((struct inotify_event *)p)->wd);
 			if (s)
 				end_if_empty(c, s);
@@ -152,7 +155,8 @@ static void on_cgroup_watch(struct source *src, uint32_t events)
 
 int cgroup_watch_init(struct control *c)
 {
-	c->cgroup_watch = (struct source){inotify_init1(IN_CLOEXEC | IN_NONBLOCK), EPOLLIN, on_cgroup_watch, false};
+	c->cgroup_watch =
+		(struct source){inotify_init1(IN_CLOEXEC | IN_NONBLOCK), EPOLLIN, on_cgroup_watch, false};
 	return c->cgroup_watch.fd < 0 ? -errno : loop_add(c->loop, &c->cgroup_watch);
 }
 
@@ -180,9 +184,10 @@ static int restore_one(struct control *c, const json_t *j)
 	int is_attached, is_gone, is_orphan;
 	json_t *state;
 	struct session *s = session_new(c);
-	if (!s || json_unpack((json_t *)j, "{s:s,s:s,s:I,s:I,s:b,s:b,s:b,s:o}", "session", &id, "cgroup", &cgroup,
-			      "cgroup_id", &cgroup_id, "generation", &generation, "is_attached", &is_attached,
-			      "is_gone", &is_gone, "is_orphan", &is_orphan, "state", &state) < 0 ||
+	if (!s ||
+	    json_unpack((json_t *)j, "{s:s,s:s,s:I,s:I,s:b,s:b,s:b,s:o}", "session", &id, "cgroup", &cgroup,
+			"cgroup_id", &cgroup_id, "generation", &generation, "is_attached", &is_attached,
+			"is_gone", &is_gone, "is_orphan", &is_orphan, "state", &state) < 0 ||
 	    strlen(id) >= sizeof(s->id)) {
 		session_free(s);
 		return ERR_MALFORMED;

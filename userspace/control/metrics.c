@@ -2,7 +2,6 @@
 #include "base/macro.h"
 #include "control/control_internal.h"
 
-
 static json_int_t number(const json_t *j, const char *key)
 {
 	return json_integer_value(json_object_get(j, key));
@@ -10,7 +9,8 @@ static json_int_t number(const json_t *j, const char *key)
 
 static void metric(struct buf *b, const char *name, const char *type, const char *help, json_int_t value)
 {
-	buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n%s %lld\n", name, help, name, type, name, (long long)value);
+	buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n%s %lld\n", name, help, name, type, name,
+		   (long long)value);
 }
 
 /* Names of resources come from the policy: they are escaped as the format asks. */
@@ -34,7 +34,9 @@ static void by_resource(struct buf *b, json_t *resources)
 	const char *name;
 	json_t *r;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		buf_printf(b, "# HELP sluice_resource_%s_total By resource.\n# TYPE sluice_resource_%s_total counter\n",
+		buf_printf(b,
+			   "# HELP sluice_resource_%s_total By resource.\n# TYPE sluice_resource_%s_total "
+			   "counter\n",
 			   rows[i].name, rows[i].name);
 		json_object_foreach(resources, name, r) {
 			buf_printf(b, "sluice_resource_%s_total{resource=\"", rows[i].name);
@@ -58,14 +60,18 @@ static bool is_ready(const struct control *c)
 static void write_metrics(const struct control *c, struct buf *b)
 {
 	metric(b, "sluice_ready", "gauge", "1 if operations can pass.", is_ready(c));
-	metric(b, "sluice_policy_error", "gauge", "1 if the newest policy file was not taken.", c->policy.last_error != NULL);
+	metric(b, "sluice_policy_error", "gauge", "1 if the newest policy file was not taken.",
+	       c->policy.last_error != NULL);
 	metric(b, "sluice_sessions", "gauge", "Live sessions.", c->sessions.n_live);
 	metric(b, "sluice_enrolled_total", "counter", "Workloads enrolled.", (json_int_t)c->n_enrolled);
-	metric(b, "sluice_enrol_refused_total", "counter", "Enrolments and renewals refused.", (json_int_t)c->n_enrol_refused);
+	metric(b, "sluice_enrol_refused_total", "counter", "Enrolments and renewals refused.",
+	       (json_int_t)c->n_enrol_refused);
 	metric(b, "sluice_connects_refused_total", "counter", "Connects that the kernel refused.",
 	       (json_int_t)c->n_kernel_refused);
-	metric(b, "sluice_api_requests_total", "counter", "Requests to the admin API.", (json_int_t)c->n_requests);
-	metric(b, "sluice_kernel_gaps", "gauge", "Kernel features that are missing.", (json_int_t)json_array_size(c->gaps));
+	metric(b, "sluice_api_requests_total", "counter", "Requests to the admin API.",
+	       (json_int_t)c->n_requests);
+	metric(b, "sluice_kernel_gaps", "gauge", "Kernel features that are missing.",
+	       (json_int_t)json_array_size(c->gaps));
 	metric(b, "sluice_open_flows", "gauge", "Connections now.", number(c->status, "flows"));
 	metric(b, "sluice_flows_total", "counter", "Connections so far.", number(c->status, "flows_total"));
 	metric(b, "sluice_ops_total", "counter", "Operations decided.", number(c->status, "ops"));
@@ -82,7 +88,8 @@ void metrics_request(struct conn *conn, const struct http_request *r)
 		conn_answer_text(conn, 200, "text/plain", span_str("ok\n"));
 	} else if (span_is(r->path, "/readyz")) {
 		bool ready = is_ready(c);
-		conn_answer_text(conn, ready ? 200 : 503, "text/plain", span_str(ready ? "ready\n" : "not ready\n"));
+		conn_answer_text(conn, ready ? 200 : 503, "text/plain",
+				 span_str(ready ? "ready\n" : "not ready\n"));
 	} else if (span_is(r->path, "/metrics")) {
 		buf_init(&b, 1024 * 1024);
 		write_metrics(c, &b);

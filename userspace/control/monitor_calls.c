@@ -5,7 +5,8 @@
 #include "base/macro.h"
 #include "control/control_internal.h"
 
-int monitor_call(struct control *c, json_t *request, int fd, struct msg *ret_answer, char *ret_why, size_t why_size)
+int monitor_call(struct control *c, json_t *request, int fd, struct msg *ret_answer, char *ret_why,
+		 size_t why_size)
 {
 	int r = request ? msg_call(c->env->call_fd, request, &fd, fd >= 0, ret_answer) : -ENOMEM;
 	json_decref(request);
@@ -22,7 +23,9 @@ int monitor_call(struct control *c, json_t *request, int fd, struct msg *ret_ans
 	const char *err = json_string_value(json_object_get(ret_answer->json, "err"));
 	snprintf(ret_why, why_size, "%s", why ? why : "refused");
 	/* The caller may want what came with the refusal: the answer stays. */
-	return err && !strcmp(err, err_name(ERR_STATE)) ? ERR_STATE : err && !strcmp(err, err_name(ERR_NOT_FOUND)) ? ERR_NOT_FOUND : ERR_DENIED;
+	return err && !strcmp(err, err_name(ERR_STATE))	      ? ERR_STATE
+	       : err && !strcmp(err, err_name(ERR_NOT_FOUND)) ? ERR_NOT_FOUND
+							      : ERR_DENIED;
 }
 
 int monitor_open(struct control *c, json_t *request, int *ret_fd, char *ret_why, size_t why_size)
@@ -43,7 +46,8 @@ int monitor_is_managed(struct control *c, int pid)
 {
 	struct msg answer = {0};
 	char why[200];
-	int r = monitor_call(c, json_pack("{s:s,s:i}", "t", "managed", "pid", pid), -1, &answer, why, sizeof(why));
+	int r = monitor_call(c, json_pack("{s:s,s:i}", "t", "managed", "pid", pid), -1, &answer, why,
+			     sizeof(why));
 	const json_t *v = r == 0 ? json_object_get(answer.json, "managed") : NULL;
 	if (r == 0)
 		r = json_is_boolean(v) ? json_is_true(v) : ERR_MALFORMED;

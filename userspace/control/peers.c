@@ -18,7 +18,8 @@ static void on_policy_answer(struct control *c, const json_t *j)
 	(void)c;
 	if (json_is_true(json_object_get(j, "ok")))
 		return;
-	_cleanup_(freep) char *errors = json_dumps(json_object_get(j, "errors"), JSON_COMPACT | JSON_ENCODE_ANY);
+	_cleanup_(freep) char *errors =
+		json_dumps(json_object_get(j, "errors"), JSON_COMPACT | JSON_ENCODE_ANY);
 	log_error("the proxy does not take the policy: %s", errors ? errors : "?");
 }
 
@@ -112,7 +113,8 @@ int peer_send(struct peer *p, json_t *msg, int fd)
 	json_decref(msg);
 	if (r < 0 && p->fd >= 0) {
 		/* It does not keep up, or is about to go: what it missed it would never learn. */
-		log_error("%s cannot be told: %s", p == &p->c->proxy ? "the proxy" : "the recorder", err_text(r));
+		log_error("%s cannot be told: %s", p == &p->c->proxy ? "the proxy" : "the recorder",
+			  err_text(r));
 	}
 	return r;
 }
@@ -126,10 +128,10 @@ void proxy_send_policy(struct control *c)
 
 void proxy_send_session(struct control *c, const struct session *s)
 {
-	json_t *j = json_pack("{s:s,s:s,s:I,s:I,s:s,s:s,s:s,s:O,s:s,s:I}", "t", "session", "id", s->id, "cgroup_id",
-			      (json_int_t)s->cgroup_id, "generation", (json_int_t)s->generation, "issuer", s->issuer,
-			      "subject", s->subject, "owner", s->owner, "groups", s->groups, "role", s->role, "exp",
-			      (json_int_t)s->expires);
+	json_t *j = json_pack("{s:s,s:s,s:I,s:I,s:s,s:s,s:s,s:O,s:s,s:I}", "t", "session", "id", s->id,
+			      "cgroup_id", (json_int_t)s->cgroup_id, "generation", (json_int_t)s->generation,
+			      "issuer", s->issuer, "subject", s->subject, "owner", s->owner, "groups",
+			      s->groups, "role", s->role, "exp", (json_int_t)s->expires);
 	if (peer_send(&c->proxy, j, -1) < 0)
 		log_warn("session %s did not reach the proxy: its connects are refused", s->id);
 }
@@ -137,7 +139,8 @@ void proxy_send_session(struct control *c, const struct session *s)
 /* = PostgreSQL appendix A: 28000 invalid_authorization_specification */
 void proxy_end_session(struct control *c, const struct session *s, const char *reason)
 {
-	json_t *j = json_pack("{s:s,s:s,s:s,s:s}", "t", "end", "id", s->id, "reason", reason, "sqlstate", "28000");
+	json_t *j = json_pack("{s:s,s:s,s:s,s:s}", "t", "end", "id", s->id, "reason", reason, "sqlstate",
+			      "28000");
 	if (peer_send(&c->proxy, j, -1) < 0)
 		log_warn("the end of session %s did not reach the proxy", s->id);
 }

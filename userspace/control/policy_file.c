@@ -11,9 +11,9 @@
 #include "control/control_internal.h"
 #include "record/event.h"
 
-#define SETTLE_MS 150  /* an editor makes several changes of one */
+#define SETTLE_MS 150 /* an editor makes several changes of one */
 #define EARLY_MS  100
-#define POLL_MS   2000 /* where inotify sees nothing: a folder that we may not read, a link out of it */
+#define POLL_MS	  2000 /* where inotify sees nothing: a folder that we may not read, a link out of it */
 
 static void hash_of(struct span text, char hex[65])
 {
@@ -46,8 +46,8 @@ static void refuse(struct control *c, const char *hash, const struct policy_erro
 	keep_error(c, e);
 	for (int i = 0; i < e->n; i++)
 		log_error("%s:%d:%d: %s", c->cfg->policy, e->at[i].line, e->at[i].column, e->at[i].text);
-	log_error("the policy is not taken; %s", c->policy.plan ? "the one before stays in force"
-								 : "there is none: nothing passes");
+	log_error("the policy is not taken; %s",
+		  c->policy.plan ? "the one before stays in force" : "there is none: nothing passes");
 	if (record(c, hash, c->policy.last_error) < 0)
 		log_error("a refused policy is not recorded");
 }
@@ -105,7 +105,8 @@ int policy_reload(struct control *c, struct policy_errors *ret_errors, bool *ret
 	if (r < 0) {
 		e->n = 1;
 		e->at[0] = (struct policy_error){1, 1, ""};
-		snprintf(e->at[0].text, sizeof(e->at[0].text), "cannot be read: %s", fd < 0 ? why : err_text(r));
+		snprintf(e->at[0].text, sizeof(e->at[0].text), "cannot be read: %s",
+			 fd < 0 ? why : err_text(r));
 		if (!c->policy.last_error || strcmp(c->policy.seen_hash, "unreadable"))
 			refuse(c, "", e);
 		snprintf(c->policy.seen_hash, sizeof(c->policy.seen_hash), "unreadable");
@@ -168,7 +169,8 @@ static void watch(struct control *c)
 	snprintf(path, sizeof(path), "%s", c->cfg->policy);
 	c->policy.watch = (struct source){inotify_init1(IN_CLOEXEC | IN_NONBLOCK), EPOLLIN, on_watch, false};
 	if (c->policy.watch.fd < 0 ||
-	    inotify_add_watch(c->policy.watch.fd, dirname(path), IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE) < 0 ||
+	    inotify_add_watch(c->policy.watch.fd, dirname(path),
+			      IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE) < 0 ||
 	    loop_add(c->loop, &c->policy.watch) < 0)
 		log_info("the policy's folder cannot be watched: it is looked at every %d ms", POLL_MS);
 }

@@ -96,8 +96,8 @@ static json_t *refusal_json(const json_t *e, json_int_t count)
 	bool is_v6 = *dst == '[' && len > 2;
 	const char *proto = text_of(e, "protocol"), *name = json_string_value(json_object_get(e, "name"));
 	return json_pack("{s:s#,s:i,s:s,s:s*,s:s,s:I}", "host", dst + is_v6, (int)len - 2 * is_v6, "port",
-			 colon ? atoi(colon + 1) : 0, "proto", proto, "name", name, "reason", text_of(e, "reason"),
-			 "count", count);
+			 colon ? atoi(colon + 1) : 0, "proto", proto, "name", name, "reason",
+			 text_of(e, "reason"), "count", count);
 }
 
 static bool is_same(const json_t *a, const json_t *b)
@@ -157,8 +157,11 @@ static void summary_line(struct summary *s, struct span line)
 	static const struct {
 		const char *type;
 		void (*add)(struct summary *s, const json_t *e);
-	} types[] = {{"op", add_op}, {"flow.open", add_flow}, {"connect.refused", add_refusal},
-		     {"session.start", add_start}, {"session.end", add_end}};
+	} types[] = {{"op", add_op},
+		     {"flow.open", add_flow},
+		     {"connect.refused", add_refusal},
+		     {"session.start", add_start},
+		     {"session.end", add_end}};
 	json_t *e = json_loadb((const char *)line.p, line.len, 0, NULL);
 	const char *type = text_of(e, "type");
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
@@ -175,9 +178,10 @@ static void summary_answer(struct conn *conn, struct summary *s)
 		return;
 	}
 	json_object_del(a, "is_recorded");
-	json_t *counts = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O,s:O}", "ops", s->ops, "denied", s->denied, "asked",
-				   s->asked, "masked", s->masked, "observed", s->observed, "flows", s->flows,
-				   "refusals", s->refusals, "denied_rules", s->rules, "refused", s->refused);
+	json_t *counts =
+		json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O,s:O}", "ops", s->ops, "denied", s->denied,
+			  "asked", s->asked, "masked", s->masked, "observed", s->observed, "flows", s->flows,
+			  "refusals", s->refusals, "denied_rules", s->rules, "refused", s->refused);
 	json_object_update(a, counts);
 	json_decref(counts);
 	conn_answer(conn, 200, json_incref(a));
@@ -257,7 +261,8 @@ static void on_pipe(struct source *s, uint32_t events)
 
 static void on_drained(struct conn *conn)
 {
-	struct relay *r = conn->hold ? (struct relay *)((char *)conn->hold - offsetof(struct relay, hold)) : NULL;
+	struct relay *r =
+		conn->hold ? (struct relay *)((char *)conn->hold - offsetof(struct relay, hold)) : NULL;
 	if (r && r->pipe.fd >= 0 && loop_mod(r->c->loop, &r->pipe, EPOLLIN) < 0)
 		finish(r, false);
 }
@@ -294,7 +299,8 @@ static struct relay *start(struct conn *conn, json_t *query)
 	int err = open_pipe(conn->c, r, query);
 	if (err < 0) {
 		relay_stop(r);
-		conn_fail(conn, 503, "see the daemon's log", "the recorder does not answer: %s", err_text(err));
+		conn_fail(conn, 503, "see the daemon's log", "the recorder does not answer: %s",
+			  err_text(err));
 		return NULL;
 	}
 	r->hold.on_gone = on_gone;
@@ -312,7 +318,8 @@ void relay_start(struct conn *conn, json_t *query)
 
 void summary_start(struct conn *conn, struct session *s, const char *id)
 {
-	struct relay *r = start(conn, json_pack("{s:s,s:s,s:s}", "t", "query", "kind", "events", "session", id));
+	struct relay *r =
+		start(conn, json_pack("{s:s,s:s,s:s}", "t", "query", "kind", "events", "session", id));
 	if (!r)
 		return;
 	r->summary = calloc(1, sizeof(*r->summary));

@@ -134,7 +134,8 @@ void conn_answer_text(struct conn *conn, int status, const char *type, struct sp
 
 void conn_answer(struct conn *conn, int status, json_t *json)
 {
-	_cleanup_(freep) char *text = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) : NULL;
+	_cleanup_(freep) char *text =
+		json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) : NULL;
 	json_decref(json);
 	if (text)
 		conn_answer_text(conn, status, "application/json", span_str(text));

@@ -8,13 +8,13 @@
 #include "base/loop.h"
 #include "control/http.h"
 
-#define SERVER_CONNS_MAX  128
-#define PEER_GROUPS_MAX   64
-#define CONN_OUT_MAX      (8 * 1024 * 1024)
-#define CONN_OUT_HIGH     (256 * 1024) /* a stream waits above this */
-#define CONN_READ_MS      10000
-#define CONN_ANSWER_MS    60000
-#define CONN_STALL_MS     60000
+#define SERVER_CONNS_MAX 128
+#define PEER_GROUPS_MAX	 64
+#define CONN_OUT_MAX	 (8 * 1024 * 1024)
+#define CONN_OUT_HIGH	 (256 * 1024) /* a stream waits above this */
+#define CONN_READ_MS	 10000
+#define CONN_ANSWER_MS	 60000
+#define CONN_STALL_MS	 60000
 
 struct control;
 struct conn;

@@ -123,21 +123,22 @@ void session_who(const struct session *s, struct who *ret)
 
 json_t *session_json(const struct session *s)
 {
-	return json_pack("{s:s,s:s,s:I,s:b,s:s,s:s,s:s,s:s,s:s,s:s,s:s*,s:O,s:O,s:I,s:I,s:I,s:I,s:i,s:i}", "session", s->id, "cgroup", s->cgroup, "cgroup_id",
-			 (json_int_t)s->cgroup_id, "is_attached", s->is_attached, "state", session_state_name(s->state),
-			 "issuer", s->issuer, "subject", s->subject, "identity", s->subject, "owner", s->owner, "role",
-			 s->role, "end_reason", s->end_reason, "groups", s->groups, "command", s->command, "expires",
-			 (json_int_t)s->expires, "started_ns", (json_int_t)s->started_ns, "ended_ns",
-			 (json_int_t)s->ended_ns, "generation", (json_int_t)s->generation, "uid", (int)s->uid,
-			 "exit_code", s->exit_code);
+	return json_pack("{s:s,s:s,s:I,s:b,s:s,s:s,s:s,s:s,s:s,s:s,s:s*,s:O,s:O,s:I,s:I,s:I,s:I,s:i,s:i}",
+			 "session", s->id, "cgroup", s->cgroup, "cgroup_id", (json_int_t)s->cgroup_id,
+			 "is_attached", s->is_attached, "state", session_state_name(s->state), "issuer",
+			 s->issuer, "subject", s->subject, "identity", s->subject, "owner", s->owner, "role",
+			 s->role, "end_reason", s->end_reason, "groups", s->groups, "command", s->command,
+			 "expires", (json_int_t)s->expires, "started_ns", (json_int_t)s->started_ns,
+			 "ended_ns", (json_int_t)s->ended_ns, "generation", (json_int_t)s->generation, "uid",
+			 (int)s->uid, "exit_code", s->exit_code);
 }
 
 json_t *session_state(const struct session *s)
 {
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:O,s:O,s:I,s:I,s:i,s:i}", "issuer", s->issuer, "subject", s->subject, "owner", s->owner,
-			 "role", s->role, "token_sha256", s->token_sha256, "groups", s->groups, "command", s->command,
-			 "expires", (json_int_t)s->expires, "started_ns", (json_int_t)s->started_ns, "uid",
-			 (int)s->uid, "state", (int)s->state);
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:O,s:O,s:I,s:I,s:i,s:i}", "issuer", s->issuer, "subject",
+			 s->subject, "owner", s->owner, "role", s->role, "token_sha256", s->token_sha256,
+			 "groups", s->groups, "command", s->command, "expires", (json_int_t)s->expires,
+			 "started_ns", (json_int_t)s->started_ns, "uid", (int)s->uid, "state", (int)s->state);
 }
 
 int session_from_state(struct session *s, const json_t *state)
@@ -146,9 +147,10 @@ int session_from_state(struct session *s, const json_t *state)
 	json_t *groups, *command;
 	json_int_t expires, started;
 	int uid, phase;
-	if (json_unpack((json_t *)state, "{s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:I,s:I,s:i,s:i}", "issuer", &issuer, "subject", &subject,
-			"owner", &owner, "role", &role, "token_sha256", &sha, "groups", &groups, "command", &command,
-			"expires", &expires, "started_ns", &started, "uid", &uid, "state", &phase) < 0)
+	if (json_unpack((json_t *)state, "{s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:I,s:I,s:i,s:i}", "issuer", &issuer,
+			"subject", &subject, "owner", &owner, "role", &role, "token_sha256", &sha, "groups",
+			&groups, "command", &command, "expires", &expires, "started_ns", &started, "uid",
+			&uid, "state", &phase) < 0)
 		return ERR_MALFORMED;
 	if (!json_is_array(groups) || !json_is_array(command) || phase < 0 || phase > SESSION_REVOKED)
 		return ERR_MALFORMED;

@@ -13,7 +13,7 @@
 
 #define SESSIONS_LIVE_MAX  4096
 #define SESSIONS_ENDED_MAX 512
-#define SESSION_ID_MAX     32
+#define SESSION_ID_MAX	   32
 
 enum session_state { SESSION_LIVE, SESSION_EXPIRED, SESSION_REVOKED, SESSION_ENDED };
 const char *session_state_name(enum session_state s);
@@ -30,9 +30,9 @@ struct session {
 	bool is_attached;
 	enum session_state state;
 	char *issuer, *subject, *owner, *role, *token_sha256;
-	json_t *groups, *command; /* arrays of strings */
-	int64_t expires;          /* Unix seconds */
-	uid_t uid;                /* who enrolled it, and may ask about it */
+	json_t *groups, *command;      /* arrays of strings */
+	int64_t expires;	       /* Unix seconds */
+	uid_t uid;		       /* who enrolled it, and may ask about it */
 	uint64_t started_ns, ended_ns; /* real time; 0: not ended */
 	struct timer expiry;
 	int watch; /* inotify's, of cgroup.events; -1 */

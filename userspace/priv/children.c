@@ -12,7 +12,8 @@ static void on_call(struct source *s, uint32_t events);
 void children_init(struct monitor *m)
 {
 	for (int i = 0; i < CHILD_KINDS; i++)
-		m->children[i] = (struct child){.m = m, .kind = (enum child_kind)i, .call_fd = -1, .notify_fd = -1};
+		m->children[i] =
+			(struct child){.m = m, .kind = (enum child_kind)i, .call_fd = -1, .notify_fd = -1};
 }
 
 /* --- talking ------------------------------------------------------------------------------------ */
@@ -60,7 +61,8 @@ static void on_call(struct source *s, uint32_t events)
 	r = request_answer(c, &in);
 	if (r < 0) {
 		const char *t = json_string_value(json_object_get(in.json, "t"));
-		log_error("%s asked for what is not in its table: %s", child_name(c->kind), t ? t : "(no name)");
+		log_error("%s asked for what is not in its table: %s", child_name(c->kind),
+			  t ? t : "(no name)");
 		child_end(c, "made a forbidden request");
 	} else if (c->command.is_active) {
 		r = loop_mod(c->m->loop, s, 0); /* until the command is done */

@@ -16,7 +16,9 @@
 #include "priv/monitor_internal.h"
 
 #define COMMAND_TIMEOUT_MS 10000
-#define SECRET_MAX         (64 * 1024) /* what a pipe holds: a command that says more than this never ends in time */
+#define SECRET_MAX                                                                                           \
+	(64 * 1024) /* what a pipe holds: a command that says more than this never ends in time              \
+		     */
 
 static int open_file(struct child *c, const char *path, struct answer *a)
 {
@@ -62,13 +64,15 @@ __attribute__((noreturn)) static void run_command(const struct config *cfg, int 
 	sigemptyset(&unblocked);
 	sigprocmask(SIG_SETMASK, &unblocked, NULL);
 	setsid();
-	if (!pw || null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(null, 2) < 0 || dup2(program, 3) < 0 ||
-	    syscall(SYS_close_range, 4, ~0u, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
+	if (!pw || null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(null, 2) < 0 ||
+	    dup2(program, 3) < 0 || syscall(SYS_close_range, 4, ~0u, 0) < 0 ||
+	    setrlimit(RLIMIT_CORE, &none) < 0)
 		_exit(126);
 	if (setgroups(0, NULL) < 0 || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
 	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		_exit(126);
-	syscall(SYS_execveat, 3, "", argv, envv, AT_EMPTY_PATH); /* 3 stays open: a script is read through it */
+	syscall(SYS_execveat, 3, "", argv, envv,
+		AT_EMPTY_PATH); /* 3 stays open: a script is read through it */
 	_exit(126);
 }
 

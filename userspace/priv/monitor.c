@@ -15,8 +15,8 @@
 #include "base/macro.h"
 #include "identity/identity.h"
 
-#define BEAT_MS       250
-#define HUNG_NS       (15 * NS_PER_SEC) /* a child that says nothing for so long is killed */
+#define BEAT_MS	      250
+#define HUNG_NS	      (15 * NS_PER_SEC) /* a child that says nothing for so long is killed */
 #define STOP_LIMIT_MS 15000
 
 /* --- refusals ------------------------------------------------------------------------------------- */
@@ -91,7 +91,8 @@ static void on_beat(struct timer *t)
 {
 	struct monitor *m = (struct monitor *)((char *)t - offsetof(struct monitor, beat));
 	if (!m->is_start_recorded && !m->is_stopping)
-		m->is_start_recorded = record_node(m, "node.start") == 0; /* as soon as the recorder takes it */
+		m->is_start_recorded =
+			record_node(m, "node.start") == 0; /* as soon as the recorder takes it */
 	watch_refusals(m);
 	if (all_well(m) && !m->is_stopping) {
 		kernel_beat(m->kernel);
@@ -120,8 +121,8 @@ static void on_listen(void *ctx, const struct listeners *l)
 		fds[n++] = l->fds[i];
 		json_array_append_new(at, json_integer(i));
 	}
-	json_t *j = json_pack("{sssIsiso}", "t", "listen", "netns", (json_int_t)l->netns_cookie, "port", (int)l->port,
-			      "at", at);
+	json_t *j = json_pack("{sssIsiso}", "t", "listen", "netns", (json_int_t)l->netns_cookie, "port",
+			      (int)l->port, "at", at);
 	child_notify(&m->children[CHILD_PROXY], j, fds, n);
 }
 
@@ -219,7 +220,8 @@ static int make_sources(struct monitor *m)
 	sigaddset(&set, SIGTERM);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
-	m->signals = (struct source){signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), EPOLLIN, on_signal, false};
+	m->signals =
+		(struct source){signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), EPOLLIN, on_signal, false};
 	m->kernel_events = (struct source){kernel_events_fd(m->kernel), EPOLLIN, on_kernel_events, false};
 	timer_init(&m->beat, on_beat);
 	timer_init(&m->stop_deadline, on_stop_deadline);
@@ -248,7 +250,9 @@ static int set_up(struct monitor *m)
 	static const struct {
 		const char *what;
 		int (*run)(struct monitor *m);
-	} steps[] = {{"the health page", make_health}, {"the rings", make_rings}, {"the event sources", make_sources}};
+	} steps[] = {{"the health page", make_health},
+		     {"the rings", make_rings},
+		     {"the event sources", make_sources}};
 	int r = places_prepare(m);
 	if (r == 0)
 		r = places_listen(m);

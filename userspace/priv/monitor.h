@@ -7,8 +7,8 @@
 struct config;
 
 struct monitor_options {
-	const char *config_name;  /* of the file, for the children's errors */
-	struct span config_text;  /* what they read anew */
+	const char *config_name; /* of the file, for the children's errors */
+	struct span config_text; /* what they read anew */
 };
 
 /* Runs until a signal or a fault ends it. Returns the exit code. */

@@ -21,7 +21,7 @@ struct monitor;
 /* A command that yields a credential, while it runs. The proxy waits for its answer. */
 struct command_run {
 	pid_t pid;
-	int out_fd; /* read end of its output */
+	int out_fd;	      /* read end of its output */
 	struct source exited; /* its pidfd */
 	struct timer deadline;
 	bool is_active;
@@ -37,7 +37,7 @@ struct child {
 	struct command_run command; /* proxy */
 };
 
-#define DEATHS_MAX       5
+#define DEATHS_MAX	 5
 #define DEATHS_WINDOW_NS (30 * NS_PER_SEC)
 
 struct monitor {
@@ -67,10 +67,10 @@ struct monitor {
 
 /* What a request is answered with. */
 struct answer {
-	json_t *body; /* owned; NULL: {} */
-	int fd;       /* owned; -1: none */
+	json_t *body;	 /* owned; NULL: {} */
+	int fd;		 /* owned; -1: none */
 	const char *why; /* for people, on an error; static */
-	bool is_later;   /* the answer comes when it is there; nothing else is read from the peer until then */
+	bool is_later; /* the answer comes when it is there; nothing else is read from the peer until then */
 };
 
 /* children.c */

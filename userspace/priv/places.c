@@ -49,17 +49,19 @@ int places_prepare(struct monitor *m)
 	const struct passwd *pw = getpwnam(c->user);
 	if (!pw || pw->pw_uid == 0 || pw->pw_gid == 0) {
 		log_error("\"user\": \"%s\" %s; create it (useradd --system %s) or name another", c->user,
-			  pw ? "is root, who must not run the unprivileged processes" : "does not exist", c->user);
+			  pw ? "is root, who must not run the unprivileged processes" : "does not exist",
+			  c->user);
 		return ERR_CONFIG;
 	}
 	uid_t uid = pw->pw_uid;
 	gid_t gid = pw->pw_gid;
 	snprintf(store, sizeof(store), "%s/store", c->state_dir);
 	snprintf(keys, sizeof(keys), "%s/keys", c->state_dir);
-	if (say(make_parents(c->run_dir), c->run_dir) < 0 || say(make_dir(c->run_dir, 0, 0, 0755), c->run_dir) < 0 ||
+	if (say(make_parents(c->run_dir), c->run_dir) < 0 ||
+	    say(make_dir(c->run_dir, 0, 0, 0755), c->run_dir) < 0 ||
 	    say(make_parents(c->state_dir), c->state_dir) < 0 ||
-	    say(make_dir(c->state_dir, 0, 0, 0755), c->state_dir) < 0 || say(make_dir(store, uid, gid, 0700), store) < 0 ||
-	    say(make_dir(keys, 0, 0, 0755), keys) < 0)
+	    say(make_dir(c->state_dir, 0, 0, 0755), c->state_dir) < 0 ||
+	    say(make_dir(store, uid, gid, 0700), store) < 0 || say(make_dir(keys, 0, 0, 0755), keys) < 0)
 		return ERR_CONFIG;
 	m->keys_dir_fd = open(keys, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return m->keys_dir_fd < 0 ? -errno : 0;

@@ -46,12 +46,14 @@ static const char *protocol_name(const struct refusal *r, char out[48])
 	return out;
 }
 
-static void tell_control(struct monitor *m, const struct workload *l, const struct refusal *r, const char *proto)
+static void tell_control(struct monitor *m, const struct workload *l, const struct refusal *r,
+			 const char *proto)
 {
 	char dst[ADDR_TEXT];
-	json_t *j = json_pack("{s:s,s:I,s:s,s:s,s:s,s:i,s:i,s:s,s:s,s:I}", "t", "refused", "cgroup_id", (json_int_t)r->cgroup_id, "session",
-			      l ? l->session : "", "proto", proto, "dst", addr_text(&r->dst, dst), "pid", (int)r->pid,
-			      "uid", (int)r->uid, "comm", r->comm, "reason", r->reason, "count", (json_int_t)r->count);
+	json_t *j = json_pack("{s:s,s:I,s:s,s:s,s:s,s:i,s:i,s:s,s:s,s:I}", "t", "refused", "cgroup_id",
+			      (json_int_t)r->cgroup_id, "session", l ? l->session : "", "proto", proto, "dst",
+			      addr_text(&r->dst, dst), "pid", (int)r->pid, "uid", (int)r->uid, "comm",
+			      r->comm, "reason", r->reason, "count", (json_int_t)r->count);
 	if (j) /* a name that is not UTF-8 is left to the record, which can hold it */
 		child_notify(&m->children[CHILD_CONTROL], j, NULL, 0);
 }

@@ -96,8 +96,9 @@ static int on_enrol(struct child *c, struct msg *in, struct answer *a)
 	}
 	if (r < 0)
 		return r;
-	a->body = json_pack("{s:s,s:I,s:I,s:I}", "cgroup", l->cgroup, "cgroup_id", (json_int_t)l->cgroup_id, "generation",
-			    (json_int_t)l->generation, "netns", (json_int_t)(l->n_netns ? l->netns[0] : 0));
+	a->body = json_pack("{s:s,s:I,s:I,s:I}", "cgroup", l->cgroup, "cgroup_id", (json_int_t)l->cgroup_id,
+			    "generation", (json_int_t)l->generation, "netns",
+			    (json_int_t)(l->n_netns ? l->netns[0] : 0));
 	/* The process may have ended while it was moved: its number must not have been another's by then. */
 	if (!path && !is_alive(in->fds[0])) {
 		json_decref(TAKE(a->body));

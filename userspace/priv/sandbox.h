@@ -6,10 +6,10 @@
 #include "base/err.h"
 
 struct sandbox {
-	const char *user;  /* never root */
-	bool keep_bpf;     /* CAP_BPF stays: map look-ups need it before kernel 6.0 */
-	int parent;        /* who started us */
-	bool outlives;     /* is not killed when the parent dies: it has something to bring to its end */
+	const char *user; /* never root */
+	bool keep_bpf;	  /* CAP_BPF stays: map look-ups need it before kernel 6.0 */
+	int parent;	  /* who started us */
+	bool outlives;	  /* is not killed when the parent dies: it has something to bring to its end */
 };
 
 /* Becomes the user (no supplementary groups), drops every capability, forbids core dumps, tracing and

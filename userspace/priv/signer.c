@@ -15,7 +15,7 @@
 #include "base/ossl.h"
 
 #define SECRET_LEN 32
-#define PAGE       4096
+#define PAGE	   4096
 
 static int write_all(int fd, const void *p, size_t len)
 {
@@ -34,7 +34,8 @@ static int replace_file(int dir_fd, const char *name, const void *p, size_t len,
 	char temp[64];
 	snprintf(temp, sizeof(temp), ".%s.new", name);
 	unlinkat(dir_fd, temp, 0);
-	_cleanup_(closep) int fd = openat(dir_fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	_cleanup_(closep) int fd =
+		openat(dir_fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return -errno;
 	int r = write_all(fd, p, len);
@@ -116,7 +117,8 @@ int signer_init(struct signer *s, int keys_dir_fd)
 		return -errno;
 	s->secret = page;
 	int r = 0;
-	if (madvise(page, PAGE, MADV_WIPEONFORK) < 0 || madvise(page, PAGE, MADV_DONTDUMP) < 0 || mlock(page, PAGE) < 0)
+	if (madvise(page, PAGE, MADV_WIPEONFORK) < 0 || madvise(page, PAGE, MADV_DONTDUMP) < 0 ||
+	    mlock(page, PAGE) < 0)
 		r = -errno;
 	if (r == 0)
 		r = read_key(s);
@@ -159,8 +161,8 @@ int signer_sign(struct signer *s, const char *node, uint64_t seq, const char *ha
 		return ERR_DENIED;
 	if (strlen(hash) != 64 || strspn(hash, "0123456789abcdef") != 64)
 		return ERR_MALFORMED;
-	int n = snprintf(text, sizeof(text), "sluice checkpoint\n%s\n%" PRIu64 "\n%s\n%" PRId64 "\n", node, seq,
-			 hash, time);
+	int n = snprintf(text, sizeof(text), "sluice checkpoint\n%s\n%" PRIu64 "\n%s\n%" PRId64 "\n", node,
+			 seq, hash, time);
 	int r = n > 0 && (size_t)n < sizeof(text) ? sign_text(s, text, (size_t)n, sig) : ERR_LIMIT;
 	if (r == 0)
 		r = write_mark(s, seq);

@@ -11,7 +11,7 @@
 struct signer {
 	uint8_t *secret; /* 32 bytes at the start of a page of its own */
 	uint64_t last_seq;
-	int dir_fd;      /* borrowed */
+	int dir_fd; /* borrowed */
 };
 
 /* keys_dir_fd: the folder with node.key (created 0600 if missing), node.pub (PEM) and node.seq. */

@@ -20,7 +20,7 @@
 
 #define FIRST_FD  3
 #define SPAWN_FDS (3 * (MAX_LOOPS + 2) + 16)
-#define ENV_MAX   (256 * 1024)
+#define ENV_MAX	  (256 * 1024)
 
 /* How each child is confined and what it runs. The one place that knows. */
 static const struct {
@@ -70,12 +70,13 @@ static json_t *describe(const struct spawn *s, struct fd_plan *p, int config_fd)
 		json_array_append_new(rings, json_pack("[iii]", plan_fd(p, e->rings[i].memfd),
 						       plan_fd(p, e->rings[i].to_recorder),
 						       plan_fd(p, e->rings[i].to_producer)));
-	return json_pack("{s:s,s:i,s:i,s:i,s:i,s:o,s:i,s:i,s:i,s:i,s:s*,s:s*,s:i}", "config_name", s->config_name, "config",
-			 plan_fd(p, config_fd), "call", plan_fd(p, e->call_fd), "notify",
-			 plan_fd(p, e->notify_fd), "health", plan_fd(p, s->health_fd), "rings", rings,
-			 "flow_map", plan_fd(p, e->flow_map_fd), "dest_map", plan_fd(p, e->dest_map_fd),
-			 "control", plan_fd(p, e->control_fd), "metrics", plan_fd(p, e->metrics_fd),
-			 "gaps", e->gaps_json, "probe", e->probe_json, "parent", (int)getpid());
+	return json_pack("{s:s,s:i,s:i,s:i,s:i,s:o,s:i,s:i,s:i,s:i,s:s*,s:s*,s:i}", "config_name",
+			 s->config_name, "config", plan_fd(p, config_fd), "call", plan_fd(p, e->call_fd),
+			 "notify", plan_fd(p, e->notify_fd), "health", plan_fd(p, s->health_fd), "rings",
+			 rings, "flow_map", plan_fd(p, e->flow_map_fd), "dest_map",
+			 plan_fd(p, e->dest_map_fd), "control", plan_fd(p, e->control_fd), "metrics",
+			 plan_fd(p, e->metrics_fd), "gaps", e->gaps_json, "probe", e->probe_json, "parent",
+			 (int)getpid());
 }
 
 /* Puts the descriptors at their numbers and closes everything else. First out of the way, then into
@@ -95,12 +96,14 @@ static int place_fds(const struct fd_plan *p)
 /* The environment may hold anything; a child sees what libraries need to find the world. */
 static void pass_environment(char *out[], size_t max)
 {
-	static const char *const names[] = {"PATH", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "https_proxy",
-					    "no_proxy", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"};
+	static const char *const names[] = {"PATH",	     "LANG",	    "TZ",	"SSL_CERT_FILE",
+					    "SSL_CERT_DIR",  "https_proxy", "no_proxy", "ASAN_OPTIONS",
+					    "UBSAN_OPTIONS", "LSAN_OPTIONS"};
 	size_t n = 0;
 	for (char **e = environ; *e && n + 1 < max; e++)
 		for (size_t i = 0; i < ARRAY_LEN(names); i++)
-			if (!strncmp(*e, names[i], strlen(names[i])) && (*e)[strlen(names[i])] == '=' && n + 1 < max)
+			if (!strncmp(*e, names[i], strlen(names[i])) && (*e)[strlen(names[i])] == '=' &&
+			    n + 1 < max)
 				out[n++] = *e;
 	out[n] = NULL;
 }
@@ -169,7 +172,8 @@ static int take_env(const json_t *j, struct child_env *e)
 	e->metrics_fd = number(j, "metrics");
 	e->gaps_json = json_string_value(json_object_get(j, "gaps"));
 	e->probe_json = json_string_value(json_object_get(j, "probe"));
-	e->health = mmap(NULL, sizeof(*e->health), PROT_READ | PROT_WRITE, MAP_SHARED, number(j, "health"), 0);
+	e->health =
+		mmap(NULL, sizeof(*e->health), PROT_READ | PROT_WRITE, MAP_SHARED, number(j, "health"), 0);
 	return e->health == MAP_FAILED ? -errno : 0;
 }
 
@@ -202,7 +206,8 @@ int child_main(const char *name)
 	struct child_env env = {0};
 	struct config *cfg = NULL;
 	size_t len = 0;
-	int kind = child_by_name(name), r = kind < 0 ? ERR_NOT_FOUND : memfd_read(FIRST_FD, ENV_MAX, &text, &len);
+	int kind = child_by_name(name),
+	    r = kind < 0 ? ERR_NOT_FOUND : memfd_read(FIRST_FD, ENV_MAX, &text, &len);
 	if (r < 0) {
 		fprintf(stderr, "sluiced: --child is for the daemon itself\n");
 		return 2;

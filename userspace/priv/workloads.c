@@ -54,9 +54,10 @@ void workloads_done(struct workloads *w)
 
 static json_t *workload_json(const struct workload *l)
 {
-	return json_pack("{s:s,s:s,s:I,s:I,s:b,s:b,s:b,s:O}", "session", l->session, "cgroup", l->cgroup, "cgroup_id",
-			 (json_int_t)l->cgroup_id, "generation", (json_int_t)l->generation, "is_attached",
-			 l->is_attached, "is_gone", l->is_gone, "is_orphan", l->is_orphan, "state", l->state);
+	return json_pack("{s:s,s:s,s:I,s:I,s:b,s:b,s:b,s:O}", "session", l->session, "cgroup", l->cgroup,
+			 "cgroup_id", (json_int_t)l->cgroup_id, "generation", (json_int_t)l->generation,
+			 "is_attached", l->is_attached, "is_gone", l->is_gone, "is_orphan", l->is_orphan,
+			 "state", l->state);
 }
 
 json_t *workloads_json(const struct workloads *w)
@@ -75,7 +76,8 @@ static void save(const struct workloads *w)
 	int fd = asprintf(&temp, "%s.new", w->path) < 0
 			 ? -1
 			 : open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	bool ok = fd >= 0 && json_dumpfd(list, fd, JSON_COMPACT | JSON_SORT_KEYS) == 0 && rename(temp, w->path) == 0;
+	bool ok = fd >= 0 && json_dumpfd(list, fd, JSON_COMPACT | JSON_SORT_KEYS) == 0 &&
+		  rename(temp, w->path) == 0;
 	if (fd >= 0)
 		close(fd);
 	json_decref(list);
@@ -172,8 +174,8 @@ static void listen_below(struct workloads *w, struct workload *l, const char *cg
 	int pids[PIDS_MAX], n = read_pids(cgroup, pids, PIDS_MAX);
 	for (int i = 0; i < n; i++)
 		if (listen_for(w, l, pids[i]) < 0)
-			log_warn("session %s: no listeners for process %d: its connects are refused", l->session,
-				 pids[i]);
+			log_warn("session %s: no listeners for process %d: its connects are refused",
+				 l->session, pids[i]);
 	DIR *d = depth < 8 ? opendir(cgroup) : NULL;
 	for (struct dirent *e; d && (e = readdir(d));) {
 		char path[4200];
@@ -242,7 +244,8 @@ static int enrol_new(struct workloads *w, struct workload *l, int pid)
 	if (r == 0)
 		r = kernel_cgroup_move(l->cgroup, pid);
 	if (r < 0) {
-		if (kernel_unmanage(w->kernel, l->cgroup_id) < 0 || kernel_cgroup_remove(w->kernel, l->cgroup) < 0)
+		if (kernel_unmanage(w->kernel, l->cgroup_id) < 0 ||
+		    kernel_cgroup_remove(w->kernel, l->cgroup) < 0)
 			log_warn("session %s: its cgroup stays behind, managed", l->session);
 	}
 	return r;
@@ -349,7 +352,8 @@ void workloads_remove_all(struct workloads *w)
 {
 	for (struct workload *l = w->first, *next; l; l = next) {
 		next = l->next;
-		l->is_gone = true; /* attached ones are let go whoever is inside: that is what was asked for */
+		l->is_gone =
+			true; /* attached ones are let go whoever is inside: that is what was asked for */
 		if (workload_unenrol(w, l) < 0)
 			log_warn("%s cannot be removed", l->cgroup);
 	}
@@ -364,9 +368,10 @@ static struct workload *workload_of(const json_t *j)
 	int is_attached, is_orphan, is_gone;
 	json_t *state;
 	struct workload *l = calloc(1, sizeof(*l));
-	if (!l || json_unpack((json_t *)j, "{s:s,s:s,s:I,s:I,s:b,s:b,s:b,s:o}", "session", &session, "cgroup", &cgroup, "cgroup_id",
-			      &id, "generation", &generation, "is_attached", &is_attached, "is_orphan", &is_orphan,
-			      "is_gone", &is_gone, "state", &state) < 0) {
+	if (!l ||
+	    json_unpack((json_t *)j, "{s:s,s:s,s:I,s:I,s:b,s:b,s:b,s:o}", "session", &session, "cgroup",
+			&cgroup, "cgroup_id", &id, "generation", &generation, "is_attached", &is_attached,
+			"is_orphan", &is_orphan, "is_gone", &is_gone, "state", &state) < 0) {
 		free(l);
 		return NULL;
 	}
@@ -406,7 +411,8 @@ static json_t *read_file(const char *path)
 	size_t len = 0;
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() || fd_read_all(fd, FILE_LIMIT, &text, &len) < 0)
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() ||
+	    fd_read_all(fd, FILE_LIMIT, &text, &len) < 0)
 		return NULL;
 	return json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
 }

@@ -15,9 +15,9 @@ struct workload {
 	uint64_t cgroup_id;
 	uint32_t generation;
 	bool is_attached;
-	bool is_gone;   /* it ended while the daemon was down */
+	bool is_gone;	/* it ended while the daemon was down */
 	bool is_orphan; /* its session ended, its processes did not: stays managed, has no session */
-	json_t *state;  /* control's, opaque but for issuer, subject, owner, role */
+	json_t *state;	/* control's, opaque but for issuer, subject, owner, role */
 	uint64_t netns[NETNS_PER_LOAD];
 	int n_netns;
 };

@@ -34,9 +34,12 @@ static void gives_defaults(void)
 static void takes_every_kind(void)
 {
 	char why[400];
-	struct config *c = parse("{\"node\":\"n-1\",\"loops\":3,\"audit\":{\"durability\":\"memory\",\"segment_bytes\":1048576},"
-				 "\"enrol\":{\"users\":[\"root\",7],\"groups\":[0]},\"local_issuer\":{\"enabled\":true},"
-				 "\"key_dirs\":[\"/a\",\"/b/c\"],\"metrics_listen\":\"[::1]:9464\",\"log_level\":\"error\"}", why);
+	struct config *c = parse(
+		"{\"node\":\"n-1\",\"loops\":3,\"audit\":{\"durability\":\"memory\",\"segment_bytes\":"
+		"1048576},"
+		"\"enrol\":{\"users\":[\"root\",7],\"groups\":[0]},\"local_issuer\":{\"enabled\":true},"
+		"\"key_dirs\":[\"/a\",\"/b/c\"],\"metrics_listen\":\"[::1]:9464\",\"log_level\":\"error\"}",
+		why);
 	CHECK_STR(why, "");
 	CHECK(c != NULL);
 	if (!c)
@@ -81,7 +84,8 @@ static void tells_errors(void)
 		{"{\"audit.durability\": \"sync\"}", "f.json:1:", ""},
 		{"{\"key_dirs\": [\"/a\", \"b\"]}", "f.json:1:21: ", "absolute path"},
 		{"{\"key_dirs\": \"/a\"}", "f.json:1:14: ", "expected a list"},
-		{"{\"enrol\": {\"users\": [\"root\", \"no-such-user-here\"]}}", "f.json:1:30: ", "user of this machine"},
+		{"{\"enrol\": {\"users\": [\"root\", \"no-such-user-here\"]}}",
+		 "f.json:1:30: ", "user of this machine"},
 		{"{\"enrol\": {\"users\": [-1]}}", "f.json:1:22: ", "user of this machine"},
 		{"{\"metrics_listen\": \"localhost:1\"}", "f.json:1:20: ", "address and a port"},
 		{"{\"local_issuer\": {\"enabled\": \"yes\"}}", "f.json:1:30: ", "true or false"},
@@ -108,9 +112,21 @@ static void reads_endpoints(void)
 		const char *text;
 		int port; /* 0: refused */
 	} rows[] = {
-		{"127.0.0.1:80", 80},  {"[::1]:65535", 65535}, {"::1:80", 0},	  {"127.0.0.1", 0},   {"127.0.0.1:0", 0},
-		{"127.0.0.1:65536", 0}, {":80", 0},	       {"127.0.0.1:", 0}, {"127.0.0.1:8x", 0}, {"[::1:80", 0},
-		{"[127.0.0.1]:80", 80}, {"host:80", 0},	       {"", 0},		  {"127.0.0.1:-1", 0}, {"127.0.0.1:000080", 0},
+		{"127.0.0.1:80", 80},
+		{"[::1]:65535", 65535},
+		{"::1:80", 0},
+		{"127.0.0.1", 0},
+		{"127.0.0.1:0", 0},
+		{"127.0.0.1:65536", 0},
+		{":80", 0},
+		{"127.0.0.1:", 0},
+		{"127.0.0.1:8x", 0},
+		{"[::1:80", 0},
+		{"[127.0.0.1]:80", 80},
+		{"host:80", 0},
+		{"", 0},
+		{"127.0.0.1:-1", 0},
+		{"127.0.0.1:000080", 0},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct addr a = {.port = 0};

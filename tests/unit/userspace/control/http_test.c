@@ -32,7 +32,8 @@ static const struct row rows[] = {
 	{"POST / HTTP/1.1\r\n" H "Content-Length: 65537\r\n\r\n", ERR_LIMIT, 0, 0, 0},
 	{"POST / HTTP/1.1\r\n" H "Content-Length : 3\r\n\r\nabc", ERR_MALFORMED, 0, 0, 0},
 	{"POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", ERR_UNSUPPORTED, 0, 0, 0},
-	{"POST / HTTP/1.1\r\n" H "Content-Length: 3\r\ntransfer-encoding: x\r\n\r\nabc", ERR_UNSUPPORTED, 0, 0, 0},
+	{"POST / HTTP/1.1\r\n" H "Content-Length: 3\r\ntransfer-encoding: x\r\n\r\nabc", ERR_UNSUPPORTED, 0,
+	 0, 0},
 	{"POST / HTTP/1.1\r\n" H "Expect: 100-continue\r\n\r\n", ERR_UNSUPPORTED, 0, 0, 0},
 	/* line ends and folds */
 	{"GET / HTTP/1.1\n" H "\r\n", ERR_MALFORMED, 0, 0, 0},
@@ -93,7 +94,8 @@ static void is_the_same_however_split(void)
 			struct http_request r;
 			char *mem;
 			int err = parse(rows[i].in, n, &r, &mem);
-			is_steady = is_steady && (err == ERR_MORE || (rows[i].err != 0 && err == rows[i].err));
+			is_steady =
+				is_steady && (err == ERR_MORE || (rows[i].err != 0 && err == rows[i].err));
 			free(mem);
 		}
 		CHECK(is_steady);
@@ -144,8 +146,9 @@ static void writes_answers(void)
 	http_answer_head(&b, 404, "text/plain", 2);
 	buf_add_str(&b, "no");
 	buf_add_u8(&b, 0);
-	CHECK_STR((const char *)buf_span(&b).p, "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n"
-						"Connection: close\r\nContent-Length: 2\r\n\r\nno");
+	CHECK_STR((const char *)buf_span(&b).p,
+		  "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n"
+		  "Connection: close\r\nContent-Length: 2\r\n\r\nno");
 	buf_reset(&b);
 	http_chunk(&b, span_str("0123456789abcdef"));
 	http_chunk(&b, (struct span){0});

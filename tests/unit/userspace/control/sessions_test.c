@@ -51,7 +51,8 @@ static void comes_back_from_its_state(void)
 
 static void refuses_other_states(void)
 {
-	static const char *const keys[] = {"issuer", "subject", "owner", "role", "groups", "command", "expires", "uid", "state"};
+	static const char *const keys[] = {"issuer",  "subject", "owner", "role", "groups",
+					   "command", "expires", "uid",	  "state"};
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		struct session *s = make(), *t = session_new(NULL);
 		json_t *j = session_state(s);

@@ -63,7 +63,7 @@ int main(void)
 	put("in/a", "secret");
 	put("in/..data/b", "secret");
 	put("out", "outside");
-	link_to("..data/b", "in/b");    /* as Kubernetes mounts secrets */
+	link_to("..data/b", "in/b"); /* as Kubernetes mounts secrets */
 	link_to("../out", "in/up");
 	link_to("/etc/passwd", "in/abs");
 	link_to("/proc/self/fd/0", "in/magic");
@@ -87,7 +87,8 @@ int main(void)
 	CHECK_INT(open_it("/etc/passwd"), ERR_DENIED);
 	CHECK_INT(open_it("/"), ERR_DENIED);
 
-	static const char *const files[] = {"in/a", "in/b", "in/up", "in/abs", "in/magic", "in/fifo", "in/..data/b", "out"};
+	static const char *const files[] = {"in/a",	"in/b",	   "in/up",	  "in/abs",
+					    "in/magic", "in/fifo", "in/..data/b", "out"};
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s", top, files[i]);
 		unlink(path);
