@@ -38,6 +38,9 @@ static void cover_named(struct rule *r)
 static void cover_all(struct rule *r)
 {
 	struct cover all = {true, r->verbs, r->classes, NULL};
+	/* The text of a DO block is not read: it passes where it is meant, not where nothing is said. */
+	if (r->effect != EFFECT_DENY && !r->has_verbs && !r->is_opaque)
+		all.verbs &= ~(1u << VERB_DO);
 	for (int k = 0; k < NEED_KINDS; k++)
 		r->covers[k] = all;
 	r->covers[NEED_FUNCTION].is_on = r->effect == EFFECT_DENY || r->is_opaque;

@@ -103,7 +103,8 @@ bool plan_has_role(const struct plan *p, const char *role);
  *   covers   A rule that names relations, functions or settings speaks about those kinds alone (and
  *            about plain verbs that it lists); one that names none speaks about all that its verbs and
  *            class fit. A function passes only by a rule whose "functions" names it; an unread text
- *            only by a rule with "opaque": "allow", which passes functions as well; a deny rule
+ *            only by a rule with "opaque": "allow", which passes functions as well (a DO block
+ *            also by a rule that lists the verb); a deny rule
  *            without names refuses functions that its verbs and class fit, and unread texts if it lists
  *            no verbs.
  *   implied  Implied needs pass with any rule that lets the role use the resource, unless a refusing
