@@ -58,10 +58,28 @@ static const struct command commands[] = {
 	 "  --search-path P      instead of the login's own\n"
 	 "  --owner O            the person behind the agent, as the answer would name it\n"
 	 "  -q, --quiet          test: failures only\n"},
-	{"sessions", cmd_sessions, "list sessions", "[options]\n"},
-	{"replay", cmd_replay, "play a session back from the record", "SESSION [options]\n"},
-	{"export", cmd_export, "write the record out", "[options]\n"},
-	{"verify", cmd_verify, "check the record's chain", "[options]\n"},
+	{"sessions", cmd_sessions, "list sessions: who, for whom, how much, how it ended",
+	 "[options]\n"
+	 "  --identity S, --owner O, --role R\n"
+	 "  --since T, --until T  a date (2026-11-24), a time (2026-11-24T08:00:00Z), an age (90m, 24h, 7d)\n"
+	 "  --denied              only those with something refused\n"
+	 "  --json                a JSON object a line\n"
+	 "  --store DIR           a store's folder instead of the daemon\n"},
+	{"replay", cmd_replay, "play a session back from the record",
+	 "SESSION [options]\n"
+	 "  --speed N|max         N times as fast as it was; max: at once\n"
+	 "  --store DIR           a store's folder instead of the daemon\n"},
+	{"export", cmd_export, "write the record out",
+	 "[options]\n"
+	 "  --format jsonl        an event a line, as stored\n"
+	 "  -o FILE               instead of standard output\n"
+	 "  --session S, --identity S, --owner O, --role R, --since T, --until T, --denied\n"
+	 "  --store DIR           a store's folder instead of the daemon\n"},
+	{"verify", cmd_verify, "check the record: the chain, and the node's signatures over it",
+	 "[options]\n"
+	 "  --store DIR           a store's folder instead of the daemon\n"
+	 "  --key FILE            the node's public key, for --store\n"
+	 "  exit code: 0 good, 1 bad (the first bad event is named), 2 cannot tell\n"},
 	{"version", cmd_version, "print the version", "\n"},
 	{"help", cmd_help, "help on a command", "[COMMAND]\n"},
 };

@@ -153,6 +153,11 @@ void ring_consumer_beat(struct ring_consumer *c, uint64_t now_ns)
 	atomic_store_explicit(&c->h->beat_ns, now_ns, memory_order_release);
 }
 
+bool ring_consumer_has(const struct ring_consumer *c)
+{
+	return unread(c) != 0;
+}
+
 bool ring_consumer_is_urgent(const struct ring_consumer *c)
 {
 	uint64_t n = unread(c);

@@ -32,6 +32,8 @@ enum ring_health { RING_RECORDS, RING_RECORDS_IN_MEMORY, RING_CANNOT_RECORD };
 void ring_consumer_say(struct ring_consumer *c, enum ring_health health);
 void ring_consumer_beat(struct ring_consumer *c, uint64_t now_ns);
 
+/* Is there anything to read? */
+bool ring_consumer_has(const struct ring_consumer *c);
 /* Does the producer wait for something that is not on disk, or is the ring filling? */
 bool ring_consumer_is_urgent(const struct ring_consumer *c);
 /* From now on the producer must wake us; call, then look at is_urgent once more, then sleep. */

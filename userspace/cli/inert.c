@@ -1,0 +1,67 @@
+#include "cli/inert.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/macro.h"
+
+/* What a terminal or a reader's eye could be led astray by: C0, DEL and C1, soft hyphen, Arabic letter
+ * mark, zero-width and directional marks, line and paragraph separators, embeddings and isolates, word
+ * joiner to invisible operators, variation selectors' neighbour BOM, interlinear marks, tags. */
+static const struct {
+	uint32_t from, to;
+} acting[] = {
+	{0x00, 0x1f},     {0x7f, 0x9f},     {0xad, 0xad},     {0x61c, 0x61c},   {0x180e, 0x180e},   {0x200b, 0x200f},
+	{0x2028, 0x202e}, {0x2060, 0x206f}, {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0xe0000, 0xe007f},
+};
+
+static int acts(uint32_t c)
+{
+	for (size_t i = 0; i < ARRAY_LEN(acting); i++)
+		if (c >= acting[i].from && c <= acting[i].to)
+			return 1;
+	return 0;
+}
+
+/* One character; its length in ret_len. Malformed: the byte itself, length 1, *ret_bad set. */
+static uint32_t decode(const unsigned char *s, size_t left, size_t *ret_len, int *ret_bad)
+{
+	static const struct {
+		unsigned char mask, lead;
+		uint32_t least;
+	} forms[] = {{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+	*ret_bad = 0;
+	for (size_t n = 0; n < ARRAY_LEN(forms); n++) {
+		if ((s[0] & forms[n].mask) != forms[n].lead || left < n + 1)
+			continue;
+		uint32_t c = s[0] & (unsigned char)~forms[n].mask;
+		size_t i = 1;
+		for (; i <= n && (s[i] & 0xc0) == 0x80; i++)
+			c = c << 6 | (s[i] & 0x3f);
+		if (i <= n || c < forms[n].least || c > 0x10ffff)
+			break;
+		*ret_len = n + 1;
+		return c;
+	}
+	*ret_len = 1;
+	*ret_bad = 1;
+	return s[0];
+}
+
+void inert_print(const char *text, const char *indent)
+{
+	size_t left = strlen(text), n;
+	int is_bad;
+	for (const unsigned char *p = (const unsigned char *)text; left; p += n, left -= n) {
+		uint32_t c = decode(p, left, &n, &is_bad);
+		if (c == '\n' && indent)
+			printf("\n%s", indent);
+		else if (c == '\t')
+			putchar(' ');
+		else if (is_bad || acts(c))
+			printf(c < 0x100 ? "\\x%02x" : "\\u%04x", (unsigned)c);
+		else
+			fwrite(p, 1, n, stdout);
+	}
+}

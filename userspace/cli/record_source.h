@@ -1,0 +1,19 @@
+/* Where the record is read from: the daemon (by default) or, with --store, a store's folder: a copy, or as
+ * root the node's own. Both give JSON lines. */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+struct record_source {
+	const char *store; /* NULL: the daemon */
+	const char *key;   /* the node's public key file, for verify of a store; NULL: keys/node.pub beside it */
+};
+
+typedef void (*record_line)(void *ctx, const char *line, size_t len);
+/* Asks (kind: "sessions", "events", "export", "verify"; filters: an object of strings, borrowed; nulls are left
+ * out). Says on stderr what went wrong. 0 or a negative code. */
+must_check int record_ask(const struct record_source *s, const char *kind, const json_t *filters, record_line on_line,
+			  void *ctx);
