@@ -94,9 +94,13 @@ static __always_inline bool is_same_key(const struct flow_key *a, const struct f
 static __always_inline int udp_egress(struct __sk_buff *skb, struct bpf_sock *sk)
 {
 	struct flow_key k = {.protocol = IPPROTO_UDP};
+	__u32 dst[4];
 	struct stamp *st = bpf_sk_storage_get(&stamps, sk, 0, 0);
 
 	if (!st || st->mode != STAMP_GATE || !udp_tuple(skb, &k) || k.dst_port != st->gate_port)
+		return 0;
+	__builtin_memcpy(dst, k.dst, 16);
+	if (!rules_is_loopback(dst))
 		return 0;
 	k.netns = st->netns;
 	if (st->is_live && !is_same_key(&st->key, &k))

@@ -215,8 +215,12 @@ void kernel_beat(struct kernel *k)
 
 int kernel_manage(struct kernel *k, uint64_t cgroup_id, uint32_t generation)
 {
-	struct workload w = {.generation = generation};
-	return bpf_map_update_elem(bpf_map__fd(k->skel->maps.workloads), &cgroup_id, &w, BPF_ANY);
+	int fd = bpf_map__fd(k->skel->maps.workloads);
+	struct workload w;
+	if (!bpf_map_lookup_elem(fd, &cgroup_id, &w) && w.generation == generation)
+		return 0; /* taken over: its counters go on */
+	w = (struct workload){.generation = generation};
+	return bpf_map_update_elem(fd, &cgroup_id, &w, BPF_ANY);
 }
 
 int kernel_unmanage(struct kernel *k, uint64_t cgroup_id)

@@ -202,6 +202,11 @@ static const struct feature {
 	{"foreign_sockets", is_not_built, false,
 	 "a socket made outside and handed in (SCM_RIGHTS, pidfd_getfd) is not refused",
 	 "let agents share no Unix socket with programs that hand out sockets"},
+	{"unix_sockets", is_not_built, false,
+	 "a local service behind a Unix socket (docker, D-Bus, resolved) can act outside for an agent",
+	 "hide such sockets from agents: another user, a mount namespace"},
+	{"leaving_cgroup", is_not_built, false, "a process that may write the cgroup tree can leave its workload",
+	 "run agents as an ordinary user, or with the cgroup tree mounted read-only"},
 	{"sock_destroy", has_sock_destroy, false, "stray sockets are dropped packet by packet, not closed",
 	 "Linux 6.5 or later"},
 };

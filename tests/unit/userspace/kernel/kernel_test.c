@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "base/macro.h"
+#include "sluice.skel.h"
 #include "tests/unit/tap.h"
 
 static char instance[32];
@@ -222,6 +223,18 @@ static void test_errors(void)
 	rmdir(made);
 }
 
+/* A kernel that lets us choose no errno and read no task: the other branch of each. */
+static void test_poor_kernel(void)
+{
+	struct sluice_bpf *skel = sluice_bpf__open();
+	CHECK(skel != NULL);
+	if (!skel)
+		return;
+	CHECK(!skel->rodata->has_set_retval && !skel->rodata->has_task_read);
+	CHECK_INT(sluice_bpf__load(skel), 0);
+	sluice_bpf__destroy(skel);
+}
+
 int main(void)
 {
 	if (geteuid()) {
@@ -246,5 +259,6 @@ int main(void)
 	free(root);
 	kernel_close(NULL, true);
 	test_errors();
+	test_poor_kernel();
 	return tap_done();
 }
