@@ -1,5 +1,5 @@
-/* From an accepted connection to a flow, or to a recorded refusal: who is behind it, where it was going,
- * which resource that is. In a lane's thread. */
+/* From an accepted connection to a flow, or to a recorded refusal: who is behind it, where it was
+ * going, which resource that is. In a lane's thread. */
 #pragma once
 
 #include "base/addr.h"

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 
-#define BUCKETS  1024
+#define BUCKETS	 1024
 #define EVERY_NS (200 * NS_PER_MS) /* one session may be cancelled this often */
 
 struct cancel_entry {
@@ -94,7 +94,8 @@ int cancels_find(struct cancels *c, uint32_t pid, uint32_t key, uint64_t cgroup_
 {
 	int err = ERR_NOT_FOUND;
 	pthread_mutex_lock(&c->mutex);
-	for (struct cancel_entry *e = c->buckets[pid % BUCKETS]; e && err == ERR_NOT_FOUND; e = e->next) {
+	for (struct cancel_entry *e = c->buckets[pid % BUCKETS]; e && err == ERR_NOT_FOUND;
+	     e = e->next) {
 		if (e->pid != pid || e->key != key || e->cgroup_id != cgroup_id)
 			continue;
 		err = e->last_ns && now_ns - e->last_ns < EVERY_NS ? ERR_LIMIT : 0;

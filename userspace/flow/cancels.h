@@ -1,5 +1,5 @@
-/* CancelRequest: each PostgreSQL session that we serve has a random (pid, key) of ours, which stands for the
- * server's. Only the same workload may cancel, and not without end. Any thread. */
+/* CancelRequest: each PostgreSQL session that we serve has a random (pid, key) of ours, which
+ * stands for the server's. Only the same workload may cancel, and not without end. Any thread. */
 #pragma once
 
 #include "base/addr.h"

@@ -10,7 +10,7 @@
 #include "base/macro.h"
 #include "sql/catalog.h"
 
-#define SLOTS_MAX  64 /* unused ones above this are dropped */
+#define SLOTS_MAX     64 /* unused ones above this are dropped */
 #define LOAD_LIMIT_NS (30 * NS_PER_SEC)
 
 struct catalog_slot {
@@ -19,7 +19,7 @@ struct catalog_slot {
 	struct target target; /* to load it with; also its key */
 	struct catalog *catalog;
 	bool is_loading;
-	int err;              /* of the last load */
+	int err; /* of the last load */
 	char why[WHY_MAX];
 	_Atomic uint64_t generation, began_ns, spoilt_ns, claimed_ns;
 };
@@ -172,7 +172,8 @@ static void load_locked(struct catalogs *c, struct catalog_slot *s)
 	pthread_cond_broadcast(&c->loaded);
 }
 
-int catalogs_load(struct catalogs *c, struct catalog_slot *s, uint64_t since_ns, char ret_why[WHY_MAX])
+int catalogs_load(struct catalogs *c, struct catalog_slot *s, uint64_t since_ns,
+		  char ret_why[WHY_MAX])
 {
 	int err = 0;
 	pthread_mutex_lock(&c->mutex);

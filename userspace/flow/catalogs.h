@@ -1,5 +1,5 @@
-/* The catalogues in use: one for each resource, upstream, database and credential, shared by all flows,
- * loaded by workers. Any thread. */
+/* The catalogues in use: one for each resource, upstream, database and credential, shared by all
+ * flows, loaded by workers. Any thread. */
 #pragma once
 
 #include "flow/login.h"
@@ -15,7 +15,8 @@ must_check int catalogs_new(struct proxy *p, struct catalogs **ret_c);
 void catalogs_free(struct catalogs *c);
 
 /* The slot of a target, made if need be; a reference. -ENOMEM, ERR_LIMIT. */
-must_check int catalogs_slot(struct catalogs *c, const struct target *t, struct catalog_slot **ret_s);
+must_check int catalogs_slot(struct catalogs *c, const struct target *t,
+			     struct catalog_slot **ret_s);
 void catalog_slot_ref(struct catalogs *c, struct catalog_slot *s);
 void catalog_slot_unref(struct catalogs *c, struct catalog_slot *s);
 

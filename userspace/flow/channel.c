@@ -38,8 +38,9 @@ static json_t *errors_json(const struct policy_errors *e)
 {
 	json_t *all = json_array();
 	for (int i = 0; i < e->n; i++)
-		json_array_append_new(all, json_pack("{s:i, s:i, s:s}", "line", e->at[i].line, "column",
-						     e->at[i].column, "text", e->at[i].text));
+		json_array_append_new(all,
+				      json_pack("{s:i, s:i, s:s}", "line", e->at[i].line, "column",
+						e->at[i].column, "text", e->at[i].text));
 	return all;
 }
 
@@ -70,15 +71,15 @@ static int on_session(struct proxy *p, struct msg *m)
 	const char *groups[GROUPS_MAX];
 	const json_t *list = json_object_get(m->json, "groups");
 	struct session s = {
-		.who = {.session = text_of(m, "id"),
-			.issuer = text_of(m, "issuer"),
-			.subject = text_of(m, "subject"),
-			.owner = text_of(m, "owner"),
-			.role = text_of(m, "role"),
-			.expires = json_integer_value(json_object_get(m->json, "exp"))},
-		.cgroup_id = (uint64_t)json_integer_value(json_object_get(m->json, "cgroup_id")),
-		.generation = (uint32_t)json_integer_value(json_object_get(m->json, "generation")),
-		.groups = groups,
+	    .who = {.session = text_of(m, "id"),
+		    .issuer = text_of(m, "issuer"),
+		    .subject = text_of(m, "subject"),
+		    .owner = text_of(m, "owner"),
+		    .role = text_of(m, "role"),
+		    .expires = json_integer_value(json_object_get(m->json, "exp"))},
+	    .cgroup_id = (uint64_t)json_integer_value(json_object_get(m->json, "cgroup_id")),
+	    .generation = (uint32_t)json_integer_value(json_object_get(m->json, "generation")),
+	    .groups = groups,
 	};
 	for (size_t i = 0; i < json_array_size(list) && i < GROUPS_MAX; i++) {
 		const char *name = json_string_value(json_array_get(list, i));
@@ -104,10 +105,10 @@ static int on_status(struct proxy *p, struct msg *m)
 }
 
 static const struct message from_control[] = {
-	{"policy", on_policy},
-	{"session", on_session},
-	{"end", on_end},
-	{"status", on_status},
+    {"policy", on_policy},
+    {"session", on_session},
+    {"end", on_end},
+    {"status", on_status},
 };
 
 static int dispatch(struct proxy *p, const struct message *table, size_t n, struct msg *m)
@@ -177,10 +178,10 @@ static int on_stop(struct proxy *p, struct msg *m)
 }
 
 static const struct message from_monitor[] = {
-	{"peer", on_peer},
-	{"listen", listener_add},
-	{"unlisten", on_unlisten},
-	{"stop", on_stop},
+    {"peer", on_peer},
+    {"listen", listener_add},
+    {"unlisten", on_unlisten},
+    {"stop", on_stop},
 };
 
 static void on_notify(struct source *s, uint32_t events)
@@ -203,8 +204,8 @@ static void on_notify(struct source *s, uint32_t events)
 
 int channel_start(struct proxy *p)
 {
-	p->notify = (struct source){
-		.fd = p->env->notify_fd, .events = EPOLLIN, .on_event = on_notify};
+	p->notify =
+	    (struct source){.fd = p->env->notify_fd, .events = EPOLLIN, .on_event = on_notify};
 	return loop_add(p->loop, &p->notify);
 }
 

@@ -59,7 +59,7 @@ static int connect_to(const struct addr *to, uint64_t deadline_ns, int *ret_fd)
 	socklen_t len = addr_to_sockaddr(to, &sa);
 	int one = 1;
 	_cleanup_(closep) int fd =
-		socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	    socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -124,8 +124,8 @@ int login_connect(const struct target *t, uint64_t deadline_ns, struct login *l)
 void login_send_cancel(const struct addr *peer, uint32_t pid, uint32_t key, uint64_t deadline_ns)
 {
 	_cleanup_(closep) int fd = -1;
-	uint32_t words[4] = {__builtin_bswap32(16), __builtin_bswap32(80877102), __builtin_bswap32(pid),
-			     __builtin_bswap32(key)};
+	uint32_t words[4] = {__builtin_bswap32(16), __builtin_bswap32(80877102),
+			     __builtin_bswap32(pid), __builtin_bswap32(key)};
 	if (connect_to(peer, deadline_ns, &fd) < 0)
 		return;
 	if (send(fd, words, sizeof(words), MSG_NOSIGNAL) != sizeof(words))

@@ -41,9 +41,10 @@ static int check(const struct credential *c, char why[WHY_MAX])
 	const char *binding = credential_get(c, "channel_binding");
 	bool wants_tls = mode && (!strcmp(mode, "require") || !strncmp(mode, "verify-", 7));
 	if (wants_tls || (binding && !strcmp(binding, "require")))
-		return say(why, ERR_UNSUPPORTED,
-			   "the credential demands TLS to the upstream (sslmode), which this version "
-			   "does not have: it will not log in without");
+		return say(
+		    why, ERR_UNSUPPORTED,
+		    "the credential demands TLS to the upstream (sslmode), which this version "
+		    "does not have: it will not log in without");
 	if (!credential_get(c, "user"))
 		return say(why, ERR_MALFORMED, "the credential names no user");
 	return 0;

@@ -1,4 +1,5 @@
-/* A resource's credential: fetched from the monitor for one login, in memory that is locked and is wiped. */
+/* A resource's credential: fetched from the monitor for one login, in memory that is locked and is
+ * wiped. */
 #pragma once
 
 #include <libpq-fe.h>
@@ -14,8 +15,8 @@ struct credential {
 #define WHY_MAX 200
 
 /* source: as the policy names it. ret_why says what is wrong, without anything of the content.
- * ERR_DENIED (the monitor refuses), ERR_MALFORMED (neither a URL nor key=value), ERR_UNSUPPORTED (it
- * demands what cannot be given: TLS to the upstream), ERR_CLOSED. Blocks: for workers. */
+ * ERR_DENIED (the monitor refuses), ERR_MALFORMED (neither a URL nor key=value), ERR_UNSUPPORTED
+ * (it demands what cannot be given: TLS to the upstream), ERR_CLOSED. Blocks: for workers. */
 must_check int credential_fetch(struct proxy *p, const char *source, struct credential *ret,
 				char ret_why[WHY_MAX]);
 /* The same from text: for tests and for credential_fetch. text is not kept. */

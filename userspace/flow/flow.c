@@ -19,7 +19,8 @@ static const char *const state_names[] = {"opening", "running", "closing", "ling
 static void set_state(struct flow *f, enum flow_state to)
 {
 	if (to <= f->state) {
-		log_error("flow %s: %s after %s", f->origin.id, state_names[to], state_names[f->state]);
+		log_error("flow %s: %s after %s", f->origin.id, state_names[to],
+			  state_names[f->state]);
 		abort(); /* a bug, never input: states only rise */
 	}
 	f->state = to;
@@ -61,7 +62,8 @@ static void want(struct flow_end *e)
 	struct flow *f = e->flow;
 	uint32_t events = 0;
 	bool has_room = buf_len(&e->in) < FLOW_IN_HIGH && buf_len(&other(e)->out) < FLOW_OUT_HIGH;
-	bool reads = !e->is_eof && (f->state >= FLOW_CLOSING ? f->state == FLOW_LINGERING : has_room);
+	bool reads =
+	    !e->is_eof && (f->state >= FLOW_CLOSING ? f->state == FLOW_LINGERING : has_room);
 	if (e->source.fd < 0)
 		return;
 	if (reads)
@@ -170,7 +172,8 @@ static void on_eof(struct flow *f, enum dir d)
 static void go_on_closing(struct flow *f)
 {
 	struct flow_end *client = &f->ends[FROM_CLIENT], *server = &f->ends[FROM_SERVER];
-	if (f->state != FLOW_CLOSING || buf_len(&client->out) || (is_there(server) && buf_len(&server->out)))
+	if (f->state != FLOW_CLOSING || buf_len(&client->out) ||
+	    (is_there(server) && buf_len(&server->out)))
 		return;
 	end_close(server, false);
 	if (client->source.fd < 0 || client->is_eof || f->origin.is_reset) {
@@ -338,9 +341,11 @@ static void describe(struct flow *f, const struct flow_plan *p)
 		 (unsigned long long)f->lane->next_id++);
 	snprintf(o->name, sizeof(o->name), "%s", p->name ? p->name : "");
 	if (o->name[0])
-		snprintf(o->destination, sizeof(o->destination), "%s:%u", o->name, o->info.dst.port);
+		snprintf(o->destination, sizeof(o->destination), "%s:%u", o->name,
+			 o->info.dst.port);
 	else
-		snprintf(o->destination, sizeof(o->destination), "%s", addr_text(&o->info.dst, text));
+		snprintf(o->destination, sizeof(o->destination), "%s",
+			 addr_text(&o->info.dst, text));
 	o->opened_ns = o->active_ns = loop_now(f->lane->loop);
 }
 
@@ -500,7 +505,8 @@ void flow_close(struct flow *f, const char *reason)
 
 static bool is_past(uint64_t since_ns, uint64_t now_ns, int limit_ms)
 {
-	return limit_ms > 0 && now_ns > since_ns && now_ns - since_ns > (uint64_t)limit_ms * NS_PER_MS;
+	return limit_ms > 0 && now_ns > since_ns &&
+	       now_ns - since_ns > (uint64_t)limit_ms * NS_PER_MS;
 }
 
 void flow_check(struct flow *f, uint64_t now_ns, int64_t now_s)

@@ -1,5 +1,5 @@
-/* One intercepted connection: two ends, a protocol module between them, an identity, a resource. All
- * of it belongs to one lane (loop thread), from admission to its close. */
+/* One intercepted connection: two ends, a protocol module between them, an identity, a resource.
+ * All of it belongs to one lane (loop thread), from admission to its close. */
 #pragma once
 
 #include "base/loop.h"
@@ -15,9 +15,9 @@
 struct lane;
 
 enum flow_state {
-	FLOW_OPENING,   /* no upstream yet */
+	FLOW_OPENING, /* no upstream yet */
 	FLOW_RUNNING,
-	FLOW_CLOSING,   /* nothing is fed any more; what was written is flushed */
+	FLOW_CLOSING,	/* nothing is fed any more; what was written is flushed */
 	FLOW_LINGERING, /* our end is sent; waits for the client to read it and go */
 	FLOW_CLOSED,
 };
@@ -26,11 +26,11 @@ enum flow_state {
 struct origin {
 	char id[24]; /* "f-..." */
 	struct flow_info info;
-	char name[256]; /* the DNS name of the destination, "" if it has none */
+	char name[256];	       /* the DNS name of the destination, "" if it has none */
 	char destination[320]; /* "name:port" or "address:port" */
 	uint64_t opened_ns, active_ns, deadline_ns; /* monotonic */
-	char reason[200]; /* why it ends; "" until it does */
-	bool is_reset;    /* the client is to see a reset */
+	char reason[200];			    /* why it ends; "" until it does */
+	bool is_reset;				    /* the client is to see a reset */
 };
 
 struct flow {
@@ -52,22 +52,22 @@ struct flow {
 };
 
 #define FLOW_OUT_MAX  (PROTO_BURST_MAX + 4 * 1024 * 1024) /* limit of an output buffer */
-#define FLOW_OUT_HIGH (256 * 1024)  /* above: the other end is neither read nor fed */
+#define FLOW_OUT_HIGH (256 * 1024)	     /* above: the other end is neither read nor fed */
 #define FLOW_IN_HIGH  (2 * PROTO_UNREAD_MAX) /* above: this end is not read */
 
 /* What an admitted connection is. */
 struct flow_plan {
 	const struct proto *proto;
-	struct session *session;         /* a reference is taken */
+	struct session *session;	 /* a reference is taken */
 	const struct resource *resource; /* NULL for DNS */
 	const struct flow_info *info;
-	const char *name; /* or NULL */
-	int client_fd;    /* owned on success; -1 with a datagram */
+	const char *name;	   /* or NULL */
+	int client_fd;		   /* owned on success; -1 with a datagram */
 	struct datagram *datagram; /* owned on success, or NULL */
 };
 
-/* Makes it and starts it: its opening is recorded, the module opened. On failure nothing is taken over.
- * The flow may have ended already when this returns. -ENOMEM, ERR_RECORD, ... */
+/* Makes it and starts it: its opening is recorded, the module opened. On failure nothing is taken
+ * over. The flow may have ended already when this returns. -ENOMEM, ERR_RECORD, ... */
 must_check int flow_start(struct lane *lane, const struct flow_plan *p);
 /* Offers a datagram as if it had been read from the client. */
 void flow_offer(struct flow *f, struct span length, struct span message);

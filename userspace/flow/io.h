@@ -26,16 +26,16 @@ struct flow_end {
 	struct flow *flow;
 	const struct io_ops *io;
 	void *io_ctx;
-	struct buf in;  /* unread by the module */
+	struct buf in;	/* unread by the module */
 	struct buf out; /* not yet written */
-	bool is_eof;    /* the peer will send nothing more */
-	bool is_shut;   /* we shall send nothing more */
+	bool is_eof;	/* the peer will send nothing more */
+	bool is_shut;	/* we shall send nothing more */
 	uint64_t bytes_in;
 };
 
 extern const struct io_ops io_plain;
-/* A UDP exchange: io_ctx is a struct datagram, which close frees. Each 2-byte-length-framed message that
- * is written becomes one datagram to the peer. */
+/* A UDP exchange: io_ctx is a struct datagram, which close frees. Each 2-byte-length-framed message
+ * that is written becomes one datagram to the peer. */
 extern const struct io_ops io_datagram;
 struct datagram;
 /* fd is borrowed: the listener's. NULL: out of memory. */

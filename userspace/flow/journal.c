@@ -22,8 +22,7 @@ int journal_init(struct journal *j, const struct ring_desc *d)
 
 static void free_holds(struct list *head)
 {
-	list_each(at, head)
-		free(container_of(at, struct hold, link));
+	list_each(at, head) free(container_of(at, struct hold, link));
 	list_init(head);
 }
 
@@ -132,7 +131,8 @@ void journal_unhold(struct journal *j, struct hold *h)
 
 static void drop_flow(struct journal *j, struct list *head, const struct flow *f)
 {
-	list_each(at, head) {
+	list_each(at, head)
+	{
 		struct hold *h = container_of(at, struct hold, link);
 		if (h->flow == f)
 			journal_unhold(j, h);

@@ -24,20 +24,22 @@ struct hold {
 
 struct journal {
 	struct ring *ring;
-	struct source wake;    /* ring_desc.to_producer */
-	struct buf event;      /* scratch for one event */
-	struct buf backlog;    /* events that must not be lost and found no room: length, bytes */
+	struct source wake; /* ring_desc.to_producer */
+	struct buf event;   /* scratch for one event */
+	struct buf backlog; /* events that must not be lost and found no room: length, bytes */
 	struct list holds, free_holds;
-	struct list ready;     /* holds that are over, being handed out */
-	uint64_t lost;         /* events that a dead recorder did not take */
+	struct list ready; /* holds that are over, being handed out */
+	uint64_t lost;	   /* events that a dead recorder did not take */
 };
 
 must_check int journal_init(struct journal *j, const struct ring_desc *d);
 void journal_done(struct journal *j);
 
-/* Puts what stands in j->event. ret_ticket may be NULL. ERR_FULL, ERR_RECORD, ERR_LIMIT as ring_put. */
+/* Puts what stands in j->event. ret_ticket may be NULL. ERR_FULL, ERR_RECORD, ERR_LIMIT as
+ * ring_put. */
 must_check int journal_put(struct journal *j, uint64_t *ret_ticket);
-/* The same for what cannot wait to be asked again: keeps it (bounded) while there is no room. ERR_RECORD. */
+/* The same for what cannot wait to be asked again: keeps it (bounded) while there is no room.
+ * ERR_RECORD. */
 int journal_note(struct journal *j);
 /* Is ticket on disk? If not, the lane will be woken. */
 bool journal_is_durable(struct journal *j, uint64_t ticket);

@@ -80,8 +80,7 @@ static void on_beat(struct timer *t)
 	int64_t now_s = (int64_t)(clock_real_ns() / NS_PER_SEC);
 
 	atomic_store(&l->proxy->env->health->beat_ns[HEALTH_LOOP_0 + l->index], clock_mono_ns());
-	list_each(at, &l->flows)
-		flow_check(container_of(at, struct flow, link), now, now_s);
+	list_each(at, &l->flows) flow_check(container_of(at, struct flow, link), now, now_s);
 	refuse_flush(l, now);
 	/* A recorder that died wakes nobody. */
 	if (!list_empty(&l->journal.holds) || buf_len(&l->journal.backlog))
@@ -146,7 +145,8 @@ struct stop_mail {
 static void on_stop(struct mail *m, struct lane *l)
 {
 	free(container_of(m, struct stop_mail, mail));
-	list_each(at, &l->flows) {
+	list_each(at, &l->flows)
+	{
 		struct flow *f = container_of(at, struct flow, link);
 		flow_fail(f, "57P01", "the gateway is shutting down");
 		flow_close(f, "shutdown");

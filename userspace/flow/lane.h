@@ -1,5 +1,5 @@
-/* A loop thread: its flows, its ring, its copies of what is shared. Nothing in it is touched by other
- * threads but the inbox and the counters. */
+/* A loop thread: its flows, its ring, its copies of what is shared. Nothing in it is touched by
+ * other threads but the inbox and the counters. */
 #pragma once
 
 #include <pthread.h>
@@ -42,7 +42,7 @@ struct lane {
 	struct timer beat;
 	uint64_t next_id;
 	struct names_answer answer; /* of the last name looked up */
-	struct refusal *folds; /* LANE_FOLDS repeated refusals */
+	struct refusal *folds;	    /* LANE_FOLDS repeated refusals */
 };
 
 must_check int lane_init(struct lane *l, struct proxy *p, int index);

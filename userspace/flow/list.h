@@ -8,7 +8,7 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+#define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 /* Removing the current entry is allowed; removing others is not. */
 #define list_each(pos, head)                                                                       \
 	for (struct list *pos = (head)->next, *pos##_next = pos->next; pos != (head);              \

@@ -101,7 +101,8 @@ static void on_datagram(struct source *s, uint32_t events)
 		struct sockaddr_storage sa;
 		struct addr peer;
 		socklen_t len = sizeof(sa);
-		ssize_t n = recvfrom(s->fd, msg, sizeof(msg), MSG_DONTWAIT, (struct sockaddr *)&sa, &len);
+		ssize_t n =
+		    recvfrom(s->fd, msg, sizeof(msg), MSG_DONTWAIT, (struct sockaddr *)&sa, &len);
 		if (n < 0)
 			return;
 		if (n > DNS_QUERY_MAX || addr_from_sockaddr((struct sockaddr *)&sa, &peer) < 0)

@@ -1,5 +1,5 @@
-/* The listeners inside the workloads' network namespaces: descriptors from the monitor. TCP is accepted in
- * the main thread and handed to a lane; each UDP socket belongs to one lane. */
+/* The listeners inside the workloads' network namespaces: descriptors from the monitor. TCP is
+ * accepted in the main thread and handed to a lane; each UDP socket belongs to one lane. */
 #pragma once
 
 #include "base/addr.h"

@@ -20,12 +20,13 @@ extern char **environ;
 
 enum pump_state { PUMP_LOGIN, PUMP_READY };
 
-/* libpq on one side, the server on the other, we between: bytes go through, and are read on the way. */
+/* libpq on one side, the server on the other, we between: bytes go through, and are read on the
+ * way. */
 struct pump {
 	struct login *login;
 	PGconn *conn;
 	enum pump_state state;
-	bool is_raw;       /* after the login: what comes goes on to libpq unread */
+	bool is_raw;	   /* after the login: what comes goes on to libpq unread */
 	int listener, lib; /* our ends towards libpq */
 	uint64_t deadline_ns;
 	struct buf from_server, to_server, to_lib;
@@ -57,7 +58,8 @@ static int fail(struct login *l, int err, const char *sqlstate, const char *why)
 	return err;
 }
 
-/* AuthenticationSASL: over our socket libpq cannot bind to a channel, and stops if it is offered. */
+/* AuthenticationSASL: over our socket libpq cannot bind to a channel, and stops if it is offered.
+ */
 static int strip_plus(struct pump *p, struct span body)
 {
 	struct cur c = cur_of(body);
@@ -88,14 +90,21 @@ static int strip_plus(struct pump *p, struct span body)
 
 static int on_authentication(struct pump *p, struct span whole, struct span body)
 {
-	enum { AUTH_OK = 0, AUTH_CLEARTEXT = 3, AUTH_MD5 = 5, AUTH_SASL = 10, AUTH_SASL_FINAL = 12 };
+	enum {
+		AUTH_OK = 0,
+		AUTH_CLEARTEXT = 3,
+		AUTH_MD5 = 5,
+		AUTH_SASL = 10,
+		AUTH_SASL_FINAL = 12
+	};
 	struct cur c = cur_of(body);
 	uint32_t code = cur_u32(&c);
 	if (code == AUTH_SASL)
 		return strip_plus(p, body);
 	if (code == AUTH_CLEARTEXT)
 		return fail(p->login, ERR_DENIED, "28000",
-			    "the upstream asks for the password in clear on a connection without TLS: refused");
+			    "the upstream asks for the password in clear on a connection without "
+			    "TLS: refused");
 	if (code != AUTH_OK && code != AUTH_MD5 && (code < AUTH_SASL || code > AUTH_SASL_FINAL))
 		return fail(p->login, ERR_UNSUPPORTED, "28000",
 			    "the upstream asks for a way to log in that the gateway does not have");
@@ -240,20 +249,22 @@ static int move_bytes(struct pump *p)
 	return err ? fail(p->login, err, "08006", "the login failed") : 0;
 }
 
-/* Waits for something to move, or for libpq's socket, and moves it. lib_events: what libpq waits for;
- * ret_lib: it has come. */
+/* Waits for something to move, or for libpq's socket, and moves it. lib_events: what libpq waits
+ * for; ret_lib: it has come. */
 static int pump_step(struct pump *p, short lib_events, bool *ret_lib)
 {
 	bool is_open = p->lib >= 0;
 	struct pollfd fds[] = {
-		{.fd = p->login->fd, .events = (short)(POLLIN | (buf_len(&p->to_server) ? POLLOUT : 0))},
-		{.fd = is_open ? p->lib : p->listener,
-		 .events = (short)(POLLIN | (is_open && buf_len(&p->to_lib) ? POLLOUT : 0))},
-		{.fd = PQsocket(p->conn), .events = lib_events},
+	    {.fd = p->login->fd,
+	     .events = (short)(POLLIN | (buf_len(&p->to_server) ? POLLOUT : 0))},
+	    {.fd = is_open ? p->lib : p->listener,
+	     .events = (short)(POLLIN | (is_open && buf_len(&p->to_lib) ? POLLOUT : 0))},
+	    {.fd = PQsocket(p->conn), .events = lib_events},
 	};
 	uint64_t now = clock_mono_ns();
 	if (now >= p->deadline_ns)
-		return fail(p->login, -ETIMEDOUT, "08001", "the upstream did not log us in in time");
+		return fail(p->login, -ETIMEDOUT, "08001",
+			    "the upstream did not log us in in time");
 	int n = poll(fds, 3, (int)((p->deadline_ns - now) / NS_PER_MS) + 1);
 	if (n < 0 && errno != EINTR)
 		return fail(p->login, -errno, "08006", "the login failed");
@@ -286,19 +297,21 @@ static int start_libpq(struct pump *p, const struct target *t, const struct cred
 	char host[64];
 	int err = listen_for_lib(p, host);
 	if (err)
-		return fail(p->login, err, "08006", "the gateway cannot open a socket to log in over");
-	const char *database = t->database && t->database[0] ? t->database : credential_get(c, "dbname");
+		return fail(p->login, err, "08006",
+			    "the gateway cannot open a socket to log in over");
+	const char *database =
+	    t->database && t->database[0] ? t->database : credential_get(c, "dbname");
 	const char *pairs[][2] = {
-		{"host", host},
-		{"port", "5432"},
-		{"user", credential_get(c, "user")},
-		{"password", credential_get(c, "password")},
-		{"dbname", database},
-		{"options", t->options},
-		{"application_name", t->application},
-		{"sslmode", "disable"},
-		{"gssencmode", "disable"},
-		{"passfile", "/dev/null"},
+	    {"host", host},
+	    {"port", "5432"},
+	    {"user", credential_get(c, "user")},
+	    {"password", credential_get(c, "password")},
+	    {"dbname", database},
+	    {"options", t->options},
+	    {"application_name", t->application},
+	    {"sslmode", "disable"},
+	    {"gssencmode", "disable"},
+	    {"passfile", "/dev/null"},
 	};
 	const char *keys[ARRAY_LEN(pairs) + 1] = {0}, *values[ARRAY_LEN(pairs) + 1] = {0};
 	for (size_t i = 0, n = 0; i < ARRAY_LEN(pairs); i++) {
@@ -362,7 +375,8 @@ static int pump_login(struct pump *p, struct proxy *proxy, const struct target *
 	return err;
 }
 
-int login_postgres(struct proxy *proxy, const struct target *t, uint64_t deadline_ns, struct login *l)
+int login_postgres(struct proxy *proxy, const struct target *t, uint64_t deadline_ns,
+		   struct login *l)
 {
 	struct pump p = {.login = l, .deadline_ns = deadline_ns};
 	int err = pump_login(&p, proxy, t);
@@ -415,7 +429,8 @@ static int run_query(struct pump *p, struct catalog_builder *b, int i)
 		if (st == PGRES_SINGLE_TUPLE)
 			err = err ? err : add_rows(res, b, i);
 		else if (st != PGRES_TUPLES_OK)
-			err = fail(p->login, ERR_UPSTREAM, "58000", "the upstream's catalogue cannot be read");
+			err = fail(p->login, ERR_UPSTREAM, "58000",
+				   "the upstream's catalogue cannot be read");
 		PQclear(res);
 	}
 }
@@ -429,7 +444,8 @@ int login_load_catalog(struct proxy *proxy, const struct target *t, uint64_t dea
 	login_init(&l);
 	struct pump p = {.login = &l, .deadline_ns = deadline_ns, .is_raw = true};
 	mine.application = "sluice catalogue";
-	mine.options = "-c client_encoding=UTF8 -c default_transaction_read_only=on -c statement_timeout=20000";
+	mine.options = "-c client_encoding=UTF8 -c default_transaction_read_only=on -c "
+		       "statement_timeout=20000";
 	int err = pump_login(&p, proxy, &mine);
 	if (!err)
 		err = catalog_builder_new(&b);
@@ -442,7 +458,8 @@ int login_load_catalog(struct proxy *proxy, const struct target *t, uint64_t dea
 		err = catalog_build(b, ret_c);
 	}
 	if (err)
-		snprintf(ret_why, WHY_MAX, "%s", l.why[0] ? l.why : "the upstream's catalogue cannot be read");
+		snprintf(ret_why, WHY_MAX, "%s",
+			 l.why[0] ? l.why : "the upstream's catalogue cannot be read");
 	catalog_builder_free(b);
 	pump_done(&p);
 	login_done(&l);

@@ -1,6 +1,6 @@
-/* Reaching an upstream, in a worker: resolve, connect, and for PostgreSQL log in by libpq over a socket of
- * our own, so that ParameterStatus and BackendKeyData come to us as they are, and the session is ours when
- * libpq is done. PostgreSQL documentation, 55.2.1 (Start-up), 55.3 (SASL). */
+/* Reaching an upstream, in a worker: resolve, connect, and for PostgreSQL log in by libpq over a
+ * socket of our own, so that ParameterStatus and BackendKeyData come to us as they are, and the
+ * session is ours when libpq is done. PostgreSQL documentation, 55.2.1 (Start-up), 55.3 (SASL). */
 #pragma once
 
 #include "base/addr.h"
@@ -15,20 +15,20 @@ struct proxy;
 struct target {
 	struct arena arena;
 	const char *resource;
-	const char *upstream;   /* "host:port", or NULL: asked */
+	const char *upstream; /* "host:port", or NULL: asked */
 	struct addr asked;
 	const char *credential; /* source; NULL for opaque flows */
-	const char *database;   /* NULL: the credential's */
-	const char *options;    /* libpq's "options" */
+	const char *database;	/* NULL: the credential's */
+	const char *options;	/* libpq's "options" */
 	const char *application;
 };
 
 /* What came of it. */
 struct login {
 	int err;
-	char why[WHY_MAX];   /* for the client: no secret, nothing of the server's text */
+	char why[WHY_MAX]; /* for the client: no secret, nothing of the server's text */
 	char sqlstate[6];
-	int fd;              /* non-blocking, connected; the caller's */
+	int fd; /* non-blocking, connected; the caller's */
 	struct addr peer;
 	struct buf greeting; /* ParameterStatus messages as they came */
 	struct buf leftover; /* what came behind ReadyForQuery */

@@ -24,7 +24,7 @@ struct seen {
 struct name_entry {
 	struct name_entry *next;
 	int err;
-	uint64_t at_ns;    /* of the last answer */
+	uint64_t at_ns; /* of the last answer */
 	struct names_answer answer;
 	struct seen seen[2 * NAMES_ADDRS]; /* of this answer and former ones */
 	int n_seen;
@@ -234,7 +234,8 @@ static void store(struct names *n, const char *name, const struct names_answer *
 void names_resolve(struct names *n, const char *name, struct names_answer *ret)
 {
 	pthread_mutex_lock(&n->mutex);
-	bool is_declared = n->plan && strlen(name) < NAMES_TEXT && plan_declares_name(n->plan, name);
+	bool is_declared =
+	    n->plan && strlen(name) < NAMES_TEXT && plan_declares_name(n->plan, name);
 	pthread_mutex_unlock(&n->mutex);
 	if (!is_declared) { /* one with a search domain behind it */
 		*ret = (struct names_answer){.err = ERR_NOT_FOUND};

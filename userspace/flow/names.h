@@ -1,5 +1,6 @@
-/* Declared names and what they resolve to, by the node's own resolver: answers for the workloads' DNS, the
- * names of an address at connect, and the destinations that the kernel redirects. Any thread. */
+/* Declared names and what they resolve to, by the node's own resolver: answers for the workloads'
+ * DNS, the names of an address at connect, and the destinations that the kernel redirects. Any
+ * thread. */
 #pragma once
 
 #include "base/addr.h"
@@ -22,8 +23,8 @@ struct names_answer {
 must_check int names_new(int dest_map_fd, struct names **ret_n);
 void names_free(struct names *n);
 
-/* A new plan (a reference is taken): declares what it names, withdraws what it no longer does. The map is
- * emptied first if this is the first one: it may hold what another process declared. */
+/* A new plan (a reference is taken): declares what it names, withdraws what it no longer does. The
+ * map is emptied first if this is the first one: it may hold what another process declared. */
 void names_set_plan(struct names *n, struct plan *plan);
 /* Resolves every declared name again, in workers. */
 void names_refresh(struct names *n, struct pool *pool);

@@ -32,9 +32,9 @@ static void deny(struct decision *d, const char *rule, const char *reason)
 	snprintf(d->reason, sizeof(d->reason), "%s", reason);
 }
 
-/* A name is decided by a resource that declares it. A declared name with a search domain behind it is
- * let through to be answered with "no such name": clients that search (musl, for one) take REFUSED for
- * an end, and would never come to the name itself. */
+/* A name is decided by a resource that declares it. A declared name with a search domain behind it
+ * is let through to be answered with "no such name": clients that search (musl, for one) take
+ * REFUSED for an end, and would never come to the name itself. */
 static void decide_name(struct flow *f, const struct op *op, int64_t now_s, struct decision *d)
 {
 	const char *name = op->needs[0].name;
@@ -77,7 +77,8 @@ static void decide(struct flow *f, const struct op *op, struct decision *d)
 
 bool pipeline_allows_opaque(const struct flow *f)
 {
-	struct need need = {.kind = NEED_OPAQUE, .verb = VERB_ADMIN, .class = CLASS_OPAQUE, .why = "?"};
+	struct need need = {
+	    .kind = NEED_OPAQUE, .verb = VERB_ADMIN, .class = CLASS_OPAQUE, .why = "?"};
 	struct op op = {.protocol = f->proto->name,
 			.class = CLASS_OPAQUE,
 			.tag = "?",
@@ -122,11 +123,12 @@ static int run(struct flow *f, const struct op *op)
 		p->running_cap = cap;
 	}
 	p->running[p->n_running++] =
-		(struct running_op){op->id, clock_mono_ns(), op->class, op->is_permanent};
+	    (struct running_op){op->id, clock_mono_ns(), op->class, op->is_permanent};
 	return 0;
 }
 
-static int record(struct flow *f, const struct op *op, const struct decision *d, uint64_t *ret_ticket)
+static int record(struct flow *f, const struct op *op, const struct decision *d,
+		  uint64_t *ret_ticket)
 {
 	struct journal *j = &f->lane->journal;
 	struct event_ctx c;
@@ -153,11 +155,12 @@ static int recorded(struct flow *f, const struct op *op, int err, struct decisio
 	err = run(f, op);
 	if (err)
 		return err;
-	return op->is_permanent && !journal_is_durable(&f->lane->journal, f->pipe.ticket) ? ERR_HELD : 0;
+	return op->is_permanent && !journal_is_durable(&f->lane->journal, f->pipe.ticket) ? ERR_HELD
+											  : 0;
 }
 
-static int hold(struct flow *f, enum resume_kind kind, const struct op *op, const struct decision *d,
-		bool is_recorded)
+static int hold(struct flow *f, enum resume_kind kind, const struct op *op,
+		const struct decision *d, bool is_recorded)
 {
 	struct hold *h = journal_hold(&f->lane->journal);
 	if (!h)
@@ -217,7 +220,8 @@ static bool try_hold(struct journal *j, struct hold *h)
 		return true;
 	if (ring_check(j->ring) != ERR_RECORD)
 		return false;
-	/* The recorder died before it was on disk. The event may be recorded or not; nothing was sent. */
+	/* The recorder died before it was on disk. The event may be recorded or not; nothing was
+	 * sent. */
 	deny(&h->decision, "record", cannot_record);
 	return true;
 }
@@ -232,9 +236,8 @@ static void hand_out(struct journal *j, struct hold *at)
 		flow_fail(h.flow, "58030", cannot_record);
 		return;
 	}
-	struct resume r = {.kind = h.kind,
-			   .op_id = h.op ? h.op->id : 0,
-			   .decision = h.op ? &h.decision : NULL};
+	struct resume r = {
+	    .kind = h.kind, .op_id = h.op ? h.op->id : 0, .decision = h.op ? &h.decision : NULL};
 	flow_resume(h.flow, h.dir, &r);
 }
 
@@ -243,7 +246,8 @@ void pipeline_retry(struct lane *lane)
 	struct journal *j = &lane->journal;
 	if (!journal_drain(j) && ring_check(j->ring) != ERR_RECORD)
 		return;
-	list_each(at, &j->holds) {
+	list_each(at, &j->holds)
+	{
 		struct hold *h = container_of(at, struct hold, link);
 		if (!try_hold(j, h))
 			continue;
@@ -318,8 +322,8 @@ static bool take_running(struct pipeline *p, uint64_t op_id, struct running_op *
 /* DDL shows to other sessions, the one that loads the catalogue included, once it is committed. */
 static void note_change(struct flow *f, const struct running_op *op)
 {
-	bool is_change = op->class == CLASS_DDL || op->class == CLASS_DCL || op->class == CLASS_PROCEDURAL ||
-			 op->class == CLASS_OPAQUE;
+	bool is_change = op->class == CLASS_DDL || op->class == CLASS_DCL ||
+			 op->class == CLASS_PROCEDURAL || op->class == CLASS_OPAQUE;
 	if (is_change || (f->pipe.has_ddl && op->is_permanent))
 		upstream_changed(f);
 	if (is_change)
@@ -349,7 +353,8 @@ static void on_result(struct sink *s, uint64_t op_id, const struct op_result *re
 			     buf_span(&rows->json), has_hash ? sha256 : NULL, rows->is_cut);
 		rows_free(TAKE(f->pipe.rows));
 	} else {
-		event_op_end(&j->event, &c, op_id, &r, (struct span){0}, (struct span){0}, NULL, false);
+		event_op_end(&j->event, &c, op_id, &r, (struct span){0}, (struct span){0}, NULL,
+			     false);
 	}
 	journal_note(j);
 	note_change(f, &op);
@@ -366,13 +371,13 @@ void pipeline_done(struct flow *f)
 }
 
 const struct sink_ops pipeline_ops = {
-	.op = on_op,
-	.barrier = on_barrier,
-	.dial = on_dial,
-	.facts = on_facts,
-	.columns = on_columns,
-	.row = on_row,
-	.result = on_result,
-	.cancel = on_cancel,
-	.resolve = on_resolve,
+    .op = on_op,
+    .barrier = on_barrier,
+    .dial = on_dial,
+    .facts = on_facts,
+    .columns = on_columns,
+    .row = on_row,
+    .result = on_result,
+    .cancel = on_cancel,
+    .resolve = on_resolve,
 };

@@ -1,5 +1,5 @@
-/* Identity -> module -> decision -> record: the verbs that a module speaks (proto.h: sink_ops), and what
- * they leave behind in a flow. */
+/* Identity -> module -> decision -> record: the verbs that a module speaks (proto.h: sink_ops), and
+ * what they leave behind in a flow. */
 #pragma once
 
 #include "flow/list.h"
@@ -19,11 +19,11 @@ struct running_op {
 };
 
 struct pipeline {
-	enum dir dir; /* which side is being fed or resumed: what a hold belongs to */
-	uint64_t ticket; /* of the flow's last event */
+	enum dir dir;		    /* which side is being fed or resumed: what a hold belongs to */
+	uint64_t ticket;	    /* of the flow's last event */
 	struct running_op *running; /* in the order of their ids */
 	uint32_t n_running, running_cap;
-	bool has_ddl; /* uncommitted changes of the catalogue may be open */
+	bool has_ddl;	   /* uncommitted changes of the catalogue may be open */
 	struct rows *rows; /* of the operation whose rows arrive, or NULL */
 	struct resource_counts *counts;
 };

@@ -19,7 +19,7 @@
 #include "flow/worker.h"
 #include "policy/policy.h"
 
-#define WORKERS    12
+#define WORKERS	   12
 #define QUEUED_MAX 4096
 #define REFRESH_MS 30000
 
@@ -151,8 +151,7 @@ static void on_plan(struct mail *m, struct lane *l)
 	struct news *n = container_of(m, struct news, mail);
 	struct plan *old = l->plan;
 	l->plan = TAKE(n->plan);
-	list_each(at, &l->flows)
-		flow_replan(container_of(at, struct flow, link));
+	list_each(at, &l->flows) flow_replan(container_of(at, struct flow, link));
 	plan_unref(old);
 	news_free(n);
 }
@@ -160,7 +159,8 @@ static void on_plan(struct mail *m, struct lane *l)
 static void on_session(struct mail *m, struct lane *l)
 {
 	struct news *n = container_of(m, struct news, mail);
-	list_each(at, &l->flows) {
+	list_each(at, &l->flows)
+	{
 		struct flow *f = container_of(at, struct flow, link);
 		if (strcmp(f->session->who.session, n->session->who.session))
 			continue;

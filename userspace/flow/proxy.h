@@ -29,7 +29,7 @@ struct proxy {
 	const struct child_env *env;
 	struct loop *loop; /* the main thread's */
 	struct source notify, control;
-	int spare_fd;      /* given up for a moment when descriptors run out */
+	int spare_fd; /* given up for a moment when descriptors run out */
 	struct lane *lanes;
 	int n_lanes;
 	struct pool *pool;
@@ -41,8 +41,8 @@ struct proxy {
 	pthread_mutex_t counts_mutex;
 	struct resource_counts *counts;
 	struct listener *listeners; /* main thread */
-	struct plan *plan;          /* main thread's own reference */
-	struct timer refresh;       /* names are resolved again */
+	struct plan *plan;	    /* main thread's own reference */
+	struct timer refresh;	    /* names are resolved again */
 	_Atomic int n_flows;
 	_Atomic uint64_t total_flows;
 };

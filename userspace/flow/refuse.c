@@ -26,10 +26,8 @@ static void write_event(struct lane *l, const struct refusal *r, uint64_t count)
 	struct event_ctx c = {.node = l->proxy->cfg->node,
 			      .who = r->session ? &r->session->who : NULL,
 			      .time_ns = clock_real_ns()};
-	struct process_label p = {.pid = r->info.pid,
-				  .uid = r->info.uid,
-				  .comm = r->info.comm,
-				  .exe = r->info.exe};
+	struct process_label p = {
+	    .pid = r->info.pid, .uid = r->info.uid, .comm = r->info.comm, .exe = r->info.exe};
 	event_refused(&l->journal.event, &c, r->proto, &r->info.dst, r->name[0] ? r->name : NULL,
 		      &p, r->reason, count);
 	journal_note(&l->journal);

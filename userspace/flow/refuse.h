@@ -1,5 +1,5 @@
-/* What the gateway itself refuses, on record. An agent that asks for the same thing again and again makes
- * one event with a count, not a flood. */
+/* What the gateway itself refuses, on record. An agent that asks for the same thing again and again
+ * makes one event with a count, not a flood. */
 #pragma once
 
 #include "base/addr.h"

@@ -70,7 +70,8 @@ static int copy_session(const struct session *like, struct session **ret_s)
 			      .owner = copy(s, like->who.owner),
 			      .role = copy(s, like->who.role),
 			      .expires = like->who.expires};
-	const char **groups = arena_array(&s->arena, (size_t)MAX(like->n_groups, 1), sizeof(*groups));
+	const char **groups =
+	    arena_array(&s->arena, (size_t)MAX(like->n_groups, 1), sizeof(*groups));
 	for (int i = 0; groups && i < like->n_groups; i++)
 		groups[i] = copy(s, like->groups[i]);
 	s->groups = groups;
@@ -169,7 +170,8 @@ int registry_remove(struct registry *r, const char *id, struct session **ret_s)
 	return err;
 }
 
-int registry_find(struct registry *r, uint64_t cgroup_id, uint32_t generation, struct session **ret_s)
+int registry_find(struct registry *r, uint64_t cgroup_id, uint32_t generation,
+		  struct session **ret_s)
 {
 	int err = ERR_NOT_FOUND;
 	pthread_mutex_lock(&r->mutex);

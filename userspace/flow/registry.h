@@ -1,5 +1,6 @@
-/* Which identity is behind a cgroup: control tells, the loops look it up. A session is immutable but for
- * its counters; renewal replaces it, and flows that hold the old one are handed the new one. */
+/* Which identity is behind a cgroup: control tells, the loops look it up. A session is immutable
+ * but for its counters; renewal replaces it, and flows that hold the old one are handed the new
+ * one. */
 #pragma once
 
 #include <stdatomic.h>
@@ -29,9 +30,9 @@ struct registry;
 must_check int registry_new(struct registry **ret_r);
 void registry_free(struct registry *r);
 
-/* Adds, or replaces the session of the same id (a renewal keeps its counts). Strings are copied. Another id
- * on the same cgroup and generation replaces the former one. ret_s: the new one, referenced.
- * ERR_MALFORMED (no id, no role, expired already is no error), ERR_LIMIT, -ENOMEM. */
+/* Adds, or replaces the session of the same id (a renewal keeps its counts). Strings are copied.
+ * Another id on the same cgroup and generation replaces the former one. ret_s: the new one,
+ * referenced. ERR_MALFORMED (no id, no role, expired already is no error), ERR_LIMIT, -ENOMEM. */
 must_check int registry_put(struct registry *r, const struct session *like, struct session **ret_s);
 /* Takes it out; ret_s is referenced. ERR_NOT_FOUND. */
 must_check int registry_remove(struct registry *r, const char *id, struct session **ret_s);

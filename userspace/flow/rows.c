@@ -63,7 +63,8 @@ void rows_columns(struct rows *r, const struct span *names, const uint16_t *form
 	}
 }
 
-/* Text is a string; what is binary or not UTF-8 is {"b64": ...}, so that the two cannot be confused. */
+/* Text is a string; what is binary or not UTF-8 is {"b64": ...}, so that the two cannot be
+ * confused. */
 static void add_field(struct jw *w, struct span field, bool is_text)
 {
 	if (!field.p) {
@@ -83,7 +84,8 @@ static void add_field(struct jw *w, struct span field, bool is_text)
 	}
 }
 
-/* Each field as its length (32 bits, all ones for NULL) and its bytes; each row led by its count. */
+/* Each field as its length (32 bits, all ones for NULL) and its bytes; each row led by its count.
+ */
 static void hash_row(struct rows *r, const struct span *fields, int n)
 {
 	uint32_t count = __builtin_bswap32((uint32_t)n);

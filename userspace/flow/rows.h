@@ -1,4 +1,5 @@
-/* The result rows of one operation, as canonical JSON up to a limit, or as a hash over all of them. */
+/* The result rows of one operation, as canonical JSON up to a limit, or as a hash over all of them.
+ */
 #pragma once
 
 #include "base/buf.h"
@@ -10,7 +11,7 @@ struct rows {
 	int n_formats;
 	struct buf columns; /* array of strings, closed */
 	struct buf json;    /* array of arrays, not closed */
-	void *hash;         /* over all rows, where the resource keeps hashes */
+	void *hash;	    /* over all rows, where the resource keeps hashes */
 	size_t limit;
 	bool is_cut, has_columns;
 };

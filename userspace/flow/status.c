@@ -24,9 +24,9 @@ static void add_session(void *ctx, const struct session *s)
 	t->ops += (uint64_t)N(c->ops);
 	json_object_set_new(t->sessions, s->who.session,
 			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "flows",
-				      N(c->open_flows), "flows_total", N(c->flows), "ops", N(c->ops),
-				      "denied", N(c->denied), "asked", N(c->asked), "masked",
-				      N(c->masked), "observed", N(c->observed), "refused",
+				      N(c->open_flows), "flows_total", N(c->flows), "ops",
+				      N(c->ops), "denied", N(c->denied), "asked", N(c->asked),
+				      "masked", N(c->masked), "observed", N(c->observed), "refused",
 				      N(c->refused)));
 }
 
@@ -37,8 +37,8 @@ static json_t *resources_json(struct proxy *p)
 	for (struct resource_counts *c = p->counts; c; c = c->next)
 		json_object_set_new(all, c->name,
 				    json_pack("{s:I, s:I, s:I, s:I}", "flows", N(c->open_flows),
-					      "flows_total", N(c->flows), "ops", N(c->ops), "denied",
-					      N(c->denied)));
+					      "flows_total", N(c->flows), "ops", N(c->ops),
+					      "denied", N(c->denied)));
 	pthread_mutex_unlock(&p->counts_mutex);
 	return all;
 }
@@ -47,9 +47,9 @@ int status_memfd(struct proxy *p, int *ret_fd)
 {
 	struct totals t = {.sessions = json_object()};
 	registry_each(p->registry, add_session, &t);
-	json_t *j = json_pack("{s:I, s:I, s:I, s:i, s:o, s:o}", "flows", N(p->n_flows), "flows_total",
-			      N(p->total_flows), "ops", (json_int_t)t.ops, "loops", p->n_lanes,
-			      "sessions", t.sessions, "resources", resources_json(p));
+	json_t *j = json_pack("{s:I, s:I, s:I, s:i, s:o, s:o}", "flows", N(p->n_flows),
+			      "flows_total", N(p->total_flows), "ops", (json_int_t)t.ops, "loops",
+			      p->n_lanes, "sessions", t.sessions, "resources", resources_json(p));
 	_cleanup_(freep) char *text = j ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 	json_decref(j);
 	if (!text)

@@ -1,4 +1,5 @@
-/* What goes on in the proxy, as JSON in a memfd: {flows, ops, sessions: {...}, resources: {...}}. */
+/* What goes on in the proxy, as JSON in a memfd: {flows, ops, sessions: {...}, resources: {...}}.
+ */
 #pragma once
 
 #include "base/err.h"

@@ -181,7 +181,8 @@ static void start_dial(struct flow *f, struct dial_job *j, const struct dial *d)
 	if (err) {
 		refuse_dial(j, err, "53400", "the startup parameters are too long");
 	} else if (!plan_role_uses(f->lane->plan, f->resource, role)) {
-		snprintf(why, sizeof(why), "role %.60s may not use resource %.60s", role, f->resource->name);
+		snprintf(why, sizeof(why), "role %.60s may not use resource %.60s", role,
+			 f->resource->name);
 		refuse_connect(f->lane, f->session, "tcp", &f->origin.info, f->origin.name, why);
 		refuse_dial(j, ERR_DENIED, "28000", why);
 	} else if (j->is_postgres && !j->target.credential) {
@@ -409,7 +410,8 @@ static void send_cancel(struct flow *f, const struct cancel_target *t)
 void upstream_cancel_request(struct flow *f, uint32_t pid, uint32_t key)
 {
 	struct cancel_target t;
-	if (!cancels_find(f->lane->proxy->cancels, pid, key, f->session->cgroup_id, clock_mono_ns(), &t))
+	if (!cancels_find(f->lane->proxy->cancels, pid, key, f->session->cgroup_id, clock_mono_ns(),
+			  &t))
 		send_cancel(f, &t);
 }
 

@@ -13,10 +13,10 @@ struct cancel_entry;
 struct upstream {
 	struct dial_job *dialling; /* on its way, or NULL */
 	struct wait_job *waiting;  /* for a fresh catalogue or an address, or NULL */
-	bool waiting_is_silent;    /* the flow waits, the module does not know */
+	bool waiting_is_silent;	   /* the flow waits, the module does not know */
 	struct catalog_slot *slot; /* NULL before the dial, and for opaque flows */
 	struct catalog *catalog;   /* the one in force; a reference */
-	uint64_t generation;       /* of it */
+	uint64_t generation;	   /* of it */
 	struct cancel_entry *cancel;
 };
 
@@ -30,7 +30,8 @@ void upstream_cancel_request(struct flow *f, uint32_t pid, uint32_t key);
 /* What runs upstream for this flow is to stop: the flow is being closed under it. */
 void upstream_cancel_own(struct flow *f);
 
-/* Must the client's side wait, because what it did has changed the catalogue? Then it is being reloaded. */
+/* Must the client's side wait, because what it did has changed the catalogue? Then it is being
+ * reloaded. */
 bool upstream_is_stale(struct flow *f);
 /* The catalogue has changed by what this flow did. */
 void upstream_changed(struct flow *f);

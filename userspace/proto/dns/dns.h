@@ -27,19 +27,19 @@ struct dns_query {
 	uint16_t id;
 	bool wants_recursion;
 	bool has_question;
-	struct span question; /* as on the wire, echoed; borrowed from the message */
+	struct span question;	  /* as on the wire, echoed; borrowed from the message */
 	char name[DNS_NAME_TEXT]; /* lower case, without the final dot; "." for the root */
 	uint16_t type, class;
 	bool has_edns;
 	uint16_t udp_size; /* 512 where there is no EDNS */
 };
 
-/* 0 or an rcode to answer at once (FORMERR, NOTIMP, BADVERS); ERR_MALFORMED: not even a header, or a
- * response: drop it. */
+/* 0 or an rcode to answer at once (FORMERR, NOTIMP, BADVERS); ERR_MALFORMED: not even a header, or
+ * a response: drop it. */
 must_check int dns_parse(struct span msg, struct dns_query *ret);
 
-/* Appends the answer, without a TCP length. addrs are filtered by the question's type. limit: bytes; what
- * would be longer is cut to the question with TC set. */
+/* Appends the answer, without a TCP length. addrs are filtered by the question's type. limit:
+ * bytes; what would be longer is cut to the question with TC set. */
 void dns_answer(const struct dns_query *q, int rcode, const struct resolved *found, size_t limit,
 		struct buf *out);
 

@@ -2,14 +2,14 @@
 
 #include "proto/dns/dns.h"
 
-#define FLAG_QR     0x8000
-#define FLAG_TC     0x0200
-#define FLAG_RD     0x0100
-#define FLAG_RA     0x0080
+#define FLAG_QR	    0x8000
+#define FLAG_TC	    0x0200
+#define FLAG_RD	    0x0100
+#define FLAG_RA	    0x0080
 #define FLAG_OPCODE 0x7800
 
-#define CLASS_IN   1
-#define LABEL_MAX  63
+#define CLASS_IN      1
+#define LABEL_MAX     63
 #define NAME_MAX_WIRE 255
 
 static size_t text_byte(uint8_t c, char *out)
@@ -185,8 +185,9 @@ const char *dns_type_text(uint16_t type, char *out)
 	static const struct {
 		uint16_t type;
 		const char *text;
-	} names[] = {{1, "A"},    {2, "NS"},   {5, "CNAME"}, {6, "SOA"},  {12, "PTR"},   {15, "MX"},
-		     {16, "TXT"}, {28, "AAAA"}, {33, "SRV"},  {64, "SVCB"}, {65, "HTTPS"}, {255, "ANY"}};
+	} names[] = {{1, "A"},	  {2, "NS"},	{5, "CNAME"},  {6, "SOA"},
+		     {12, "PTR"}, {15, "MX"},	{16, "TXT"},   {28, "AAAA"},
+		     {33, "SRV"}, {64, "SVCB"}, {65, "HTTPS"}, {255, "ANY"}};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (names[i].type == type)
 			return names[i].text;

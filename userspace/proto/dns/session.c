@@ -71,10 +71,8 @@ static int ask(struct dns *d, struct sink *out)
 
 	memcpy(d->question, d->query.question.p, d->query.question.len);
 	d->query.question.p = d->question;
-	d->need = (struct need){.kind = NEED_OBJECT,
-				.verb = VERB_RESOLVE,
-				.class = CLASS_READ,
-				.name = d->query.name};
+	d->need = (struct need){
+	    .kind = NEED_OBJECT, .verb = VERB_RESOLVE, .class = CLASS_READ, .name = d->query.name};
 	d->op = (struct op){.id = d->op.id + 1,
 			    .protocol = "dns",
 			    .class = CLASS_READ,
@@ -135,11 +133,11 @@ static void dns_done(void *state)
 }
 
 const struct proto proto_dns = {
-	.name = "dns",
-	.state_size = sizeof(struct dns),
-	.open = dns_open,
-	.feed = dns_feed,
-	.resume = dns_resume,
-	.farewell = dns_farewell,
-	.done = dns_done,
+    .name = "dns",
+    .state_size = sizeof(struct dns),
+    .open = dns_open,
+    .feed = dns_feed,
+    .resume = dns_resume,
+    .farewell = dns_farewell,
+    .done = dns_done,
 };

@@ -80,13 +80,13 @@ static void tcp_done(void *state)
 }
 
 const struct proto proto_tcp = {
-	.name = "tcp",
-	.state_size = sizeof(struct tcp),
-	.server_speaks_first = true,
-	.keeps_half_open = true,
-	.open = tcp_open,
-	.feed = tcp_feed,
-	.resume = tcp_resume,
-	.farewell = tcp_farewell,
-	.done = tcp_done,
+    .name = "tcp",
+    .state_size = sizeof(struct tcp),
+    .server_speaks_first = true,
+    .keeps_half_open = true,
+    .open = tcp_open,
+    .feed = tcp_feed,
+    .resume = tcp_resume,
+    .farewell = tcp_farewell,
+    .done = tcp_done,
 };

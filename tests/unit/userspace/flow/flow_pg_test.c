@@ -1,21 +1,30 @@
 /* PostgreSQL through a whole proxy: libpq on one side, a real server on the other. */
-#include "rig.h"
+#include "rig.c" /* one program: what it needs of it is static */
 
 static char policy[4096];
 
 static void load_policy(const char *record)
 {
-	snprintf(policy, sizeof(policy),
-		 "{\"version\": 1, \"roles\": {\"viewer\": [\"v\"], \"operator\": [\"o\"], \"idle\": [\"i\"]}, \"resources\": ["
-		 "{\"name\": \"shop\", \"protocol\": \"postgres\", \"match\": [\"192.0.2.10:5432\"], \"upstream\": \"127.0.0.1:%d\", \"record\": \"%s\","
-		 " \"credentials\": {\"viewer\": \"file:/rig\", \"operator\": \"file:/rig\"}},"
-		 "{\"name\": \"lost\", \"protocol\": \"postgres\", \"match\": [\"192.0.2.11:5432\"], \"upstream\": \"127.0.0.1:1\","
-		 " \"credentials\": {\"viewer\": \"file:/rig\", \"operator\": \"file:/missing\"}}],"
-		 "\"rules\": [{\"id\": \"read\", \"resource\": \"shop\", \"roles\": [\"viewer\", \"operator\"], \"verbs\": [\"select\"], \"relations\": [\"public.*\"], \"effect\": \"allow\"},"
-		 "{\"id\": \"lost\", \"resource\": \"lost\", \"roles\": [\"viewer\", \"operator\"], \"verbs\": [\"select\"], \"effect\": \"allow\"},"
-		 "{\"id\": \"write\", \"resource\": \"shop\", \"roles\": [\"operator\"], \"verbs\": [\"insert\", \"create\", \"drop\", \"select\"], \"effect\": \"allow\"},"
-		 "{\"id\": \"sleep\", \"resource\": \"shop\", \"roles\": [\"operator\"], \"verbs\": [\"execute\"], \"functions\": [\"pg_catalog.pg_sleep\"], \"effect\": \"allow\"}]}",
-		 rig.pg_port, record);
+	snprintf(
+	    policy, sizeof(policy),
+	    "{\"version\": 1, \"roles\": {\"viewer\": [\"v\"], \"operator\": [\"o\"], \"idle\": "
+	    "[\"i\"]}, \"resources\": ["
+	    "{\"name\": \"shop\", \"protocol\": \"postgres\", \"match\": [\"192.0.2.10:5432\"], "
+	    "\"upstream\": \"127.0.0.1:%d\", \"record\": \"%s\","
+	    " \"credentials\": {\"viewer\": \"file:/rig\", \"operator\": \"file:/rig\"}},"
+	    "{\"name\": \"lost\", \"protocol\": \"postgres\", \"match\": [\"192.0.2.11:5432\"], "
+	    "\"upstream\": \"127.0.0.1:1\","
+	    " \"credentials\": {\"viewer\": \"file:/rig\", \"operator\": \"file:/missing\"}}],"
+	    "\"rules\": [{\"id\": \"read\", \"resource\": \"shop\", \"roles\": [\"viewer\", "
+	    "\"operator\"], \"verbs\": [\"select\"], \"relations\": [\"public.*\"], \"effect\": "
+	    "\"allow\"},"
+	    "{\"id\": \"lost\", \"resource\": \"lost\", \"roles\": [\"viewer\", \"operator\"], "
+	    "\"verbs\": [\"select\"], \"effect\": \"allow\"},"
+	    "{\"id\": \"write\", \"resource\": \"shop\", \"roles\": [\"operator\"], \"verbs\": "
+	    "[\"insert\", \"create\", \"drop\", \"select\"], \"effect\": \"allow\"},"
+	    "{\"id\": \"sleep\", \"resource\": \"shop\", \"roles\": [\"operator\"], \"verbs\": "
+	    "[\"execute\"], \"functions\": [\"pg_catalog.pg_sleep\"], \"effect\": \"allow\"}]}",
+	    rig.pg_port, record);
 	set_policy(policy);
 }
 
@@ -30,7 +39,9 @@ static void expect(PGconn *c, const char *sql, const char *want)
 {
 	PGresult *r = PQexec(c, sql);
 	bool is_ok = PQresultStatus(r) == PGRES_TUPLES_OK || PQresultStatus(r) == PGRES_COMMAND_OK;
-	const char *got = !is_ok ? state_of(r) : PQntuples(r) ? PQgetvalue(r, 0, 0) : PQcmdStatus(r);
+	const char *got = !is_ok	 ? state_of(r)
+			  : PQntuples(r) ? PQgetvalue(r, 0, 0)
+					 : PQcmdStatus(r);
 	if (strcmp(got, want))
 		printf("%s: %s\n", sql, PQerrorMessage(c));
 	CHECK_STR(got, want);
@@ -57,7 +68,8 @@ static void test_session(void)
 {
 	PGconn *c = login(1);
 	CHECK_STR(PQparameterStatus(c, "server_encoding"), "UTF8");
-	CHECK(PQparameterStatus(c, "server_version") && !strncmp(PQparameterStatus(c, "server_version"), "15", 2));
+	CHECK(PQparameterStatus(c, "server_version") &&
+	      !strncmp(PQparameterStatus(c, "server_version"), "15", 2));
 	expect(c, "SELECT 40 + 2", "42");
 	expect(c, "SELECT name FROM public.customers ORDER BY id", "Ada");
 	expect(c, "DELETE FROM public.customers", "42501");
@@ -79,7 +91,9 @@ static void test_application_name(void)
 	char conninfo[256];
 	as(1);
 	snprintf(conninfo, sizeof(conninfo),
-		 "host=127.0.0.1 port=%d user=agent dbname=postgres application_name='a b\\\\c' options='-c DateStyle=German -c TimeZone=Asia/Tokyo'", rig.gate_port);
+		 "host=127.0.0.1 port=%d user=agent dbname=postgres application_name='a b\\\\c' "
+		 "options='-c DateStyle=German -c TimeZone=Asia/Tokyo'",
+		 rig.gate_port);
 	PGconn *c = PQconnectdb(conninfo);
 	CHECK_INT(PQstatus(c), CONNECTION_OK);
 	expect(c, "SHOW application_name", "a b\\c");
@@ -225,7 +239,8 @@ static void test_revocation(void)
 	expect_end(c, "28000", "revoked by the test");
 	CHECK(wait_event("\"flow.close\"", "revoked by the test", NULL));
 	usleep(300000);
-	char *n = value_direct("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND state = 'active' AND pid <> pg_backend_pid()");
+	char *n = value_direct("SELECT count(*) FROM pg_stat_activity WHERE query LIKE "
+			       "'%pg_sleep(30)%' AND state = 'active' AND pid <> pg_backend_pid()");
 	CHECK_STR(n, "0");
 	free(n);
 	c = connect_pg();
@@ -303,7 +318,13 @@ static void test_garbage(void)
 	static const struct {
 		const char *bytes;
 		size_t len;
-	} rows[] = {{"\0\0\0\0", 4}, {"\0\0\0\3xx", 6}, {"\xff\xff\xff\xff" "abcd", 8}, {"\x80\0\0\0\0\3\0\0", 8}, {"GET / HTTP/1.1\r\n\r\n", 18}};
+	} rows[] = {{"\0\0\0\0", 4},
+		    {"\0\0\0\3xx", 6},
+		    {"\xff\xff\xff\xff"
+		     "abcd",
+		     8},
+		    {"\x80\0\0\0\0\3\0\0", 8},
+		    {"GET / HTTP/1.1\r\n\r\n", 18}};
 	as(1);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char text[512];
@@ -371,7 +392,8 @@ static void test_upstream_dies(void)
 {
 	PGconn *c = login(1);
 	expect(c, "SELECT 1", "1");
-	query_direct("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'");
+	query_direct("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> "
+		     "pg_backend_pid() AND backend_type = 'client backend'");
 	expect_end(c, "57P01", "terminating connection");
 }
 
@@ -383,18 +405,21 @@ static void test_many(void)
 	uint64_t from = clock_mono_ns();
 	for (int i = 0; i < N; i++)
 		all[i] = login(1);
-	printf("connect + login: %llu us each\n", (unsigned long long)(clock_mono_ns() - from) / N / 1000);
+	printf("connect + login: %llu us each\n",
+	       (unsigned long long)(clock_mono_ns() - from) / N / 1000);
 	for (int i = 0; i < N; i++)
 		expect(all[i], "SELECT 1", "1");
 	usleep(300000);
-	printf("idle flow: %zu bytes, libpq's own end (some 40 KiB) included\n", (resident() - before) / N);
+	printf("idle flow: %zu bytes, libpq's own end (some 40 KiB) included\n",
+	       (resident() - before) / N);
 	for (int i = 0; i < N; i++)
 		PQfinish(all[i]);
 }
 
 static void setup(void)
 {
-	query_direct("CREATE TABLE public.customers (id int, name text); INSERT INTO public.customers VALUES (1, 'Ada'), (2, 'Bob'), (3, 'Cy')");
+	query_direct("CREATE TABLE public.customers (id int, name text); INSERT INTO "
+		     "public.customers VALUES (1, 'Ada'), (2, 'Bob'), (3, 'Cy')");
 	strcpy(rig.credential, "postgres://app:secret@ignored.example/\n");
 	load_policy("rows");
 	put_session("s-viewer", 1, "viewer", now_s() + 1000);

@@ -1,5 +1,5 @@
 /* Opaque streams and DNS over TCP through a whole proxy, on loopback. */
-#include "rig.h"
+#include "rig.c" /* one program: what it needs of it is static */
 
 #include "proto/dns/dns.h"
 
@@ -9,14 +9,22 @@ static void load_policy(void)
 {
 	char policy[2048];
 	snprintf(policy, sizeof(policy),
-		 "{\"version\": 1, \"roles\": {\"viewer\": [\"v\"], \"other\": [\"o\"]}, \"resources\": ["
-		 "{\"name\": \"echo\", \"protocol\": \"tcp\", \"match\": [\"192.0.2.20:7\"], \"upstream\": \"127.0.0.1:%d\"},"
+		 "{\"version\": 1, \"roles\": {\"viewer\": [\"v\"], \"other\": [\"o\"]}, "
+		 "\"resources\": ["
+		 "{\"name\": \"echo\", \"protocol\": \"tcp\", \"match\": [\"192.0.2.20:7\"], "
+		 "\"upstream\": \"127.0.0.1:%d\"},"
 		 "{\"name\": \"here\", \"protocol\": \"tcp\", \"match\": [\"localhost:80\"]},"
-		 "{\"name\": \"gone\", \"protocol\": \"tcp\", \"match\": [\"192.0.2.21\"], \"upstream\": \"127.0.0.1:1\"}],"
-		 "\"rules\": [{\"id\": \"all\", \"resource\": \"echo\", \"roles\": [\"viewer\"], \"effect\": \"allow\"},"
-		 "{\"id\": \"here\", \"resource\": \"here\", \"roles\": [\"viewer\"], \"effect\": \"allow\"},"
-		 "{\"id\": \"gone\", \"resource\": \"gone\", \"roles\": [\"viewer\"], \"effect\": \"allow\"},"
-		 "{\"id\": \"no\", \"resource\": \"echo\", \"roles\": [\"other\"], \"effect\": \"deny\"}]}", server_port);
+		 "{\"name\": \"gone\", \"protocol\": \"tcp\", \"match\": [\"192.0.2.21\"], "
+		 "\"upstream\": \"127.0.0.1:1\"}],"
+		 "\"rules\": [{\"id\": \"all\", \"resource\": \"echo\", \"roles\": [\"viewer\"], "
+		 "\"effect\": \"allow\"},"
+		 "{\"id\": \"here\", \"resource\": \"here\", \"roles\": [\"viewer\"], \"effect\": "
+		 "\"allow\"},"
+		 "{\"id\": \"gone\", \"resource\": \"gone\", \"roles\": [\"viewer\"], \"effect\": "
+		 "\"allow\"},"
+		 "{\"id\": \"no\", \"resource\": \"echo\", \"roles\": [\"other\"], \"effect\": "
+		 "\"deny\"}]}",
+		 server_port);
 	set_policy(policy);
 }
 
@@ -113,7 +121,9 @@ static void test_backpressure(int from)
 	fcntl(s[from], F_SETFL, O_NONBLOCK);
 	for (int idle = 0; sent < TOTAL && idle < 20;) {
 		memset(chunk, (int)(sent / sizeof(chunk) % 251), sizeof(chunk));
-		ssize_t n = send(s[from], chunk, MIN(sizeof(chunk) - sent % sizeof(chunk), TOTAL - sent), MSG_NOSIGNAL);
+		ssize_t n =
+		    send(s[from], chunk, MIN(sizeof(chunk) - sent % sizeof(chunk), TOTAL - sent),
+			 MSG_NOSIGNAL);
 		if (n < 0) {
 			usleep(10000);
 			idle++;
@@ -179,7 +189,8 @@ static void test_reload(void)
 	expect_bytes(s[1], "over");
 	set_policy("{\"version\": 1, \"roles\": {\"viewer\": [\"v\"]}, \"resources\": ["
 		   "{\"name\": \"else\", \"protocol\": \"tcp\", \"match\": [\"192.0.2.90:1\"]}],"
-		   "\"rules\": [{\"id\": \"r\", \"resource\": \"else\", \"roles\": [\"viewer\"], \"effect\": \"allow\"}]}");
+		   "\"rules\": [{\"id\": \"r\", \"resource\": \"else\", \"roles\": [\"viewer\"], "
+		   "\"effect\": \"allow\"}]}");
 	ssize_t n = read_within(s[0], &c, 1, 3000);
 	CHECK(n == 0 || n == -ECONNRESET);
 	CHECK(wait_event("\"flow.close\"", "no longer declares", "\"echo\""));
@@ -215,7 +226,10 @@ static void test_dns(void)
 	ask(fd, "\x9localhost", 11);
 	CHECK_INT(rcode_within(fd, a, &n), DNS_NOERROR);
 	CHECK(n > 6 && !memcmp(a + n - 4, "\x7f\0\0\1", 4));
-	ask(fd, "\x4" "evil\4test", 11);
+	ask(fd,
+	    "\x4"
+	    "evil\4test",
+	    11);
 	CHECK_INT(rcode_within(fd, a, &n), DNS_REFUSED);
 	ask(fd, "\x9localhost\5local", 17); /* what a search list makes of it */
 	CHECK_INT(rcode_within(fd, a, &n), DNS_NXDOMAIN);
@@ -228,7 +242,10 @@ static void test_dns(void)
 	/* The same name refused again and again is one event with a count. */
 	fd = connect_raw();
 	for (int i = 0; i < 20; i++) {
-		ask(fd, "\x4" "evil\4test", 11);
+		ask(fd,
+		    "\x4"
+		    "evil\4test",
+		    11);
 		CHECK_INT(rcode_within(fd, a, &n), DNS_REFUSED);
 	}
 	close(fd);

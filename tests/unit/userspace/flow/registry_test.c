@@ -4,9 +4,16 @@
 static struct session like(const char *id, uint64_t cgroup, uint32_t generation, const char *role)
 {
 	static const char *const groups[] = {"a", "b"};
-	return (struct session){.who = {.session = id, .issuer = "i", .subject = "s", .owner = "o",
-					.role = role, .expires = 1000},
-				.cgroup_id = cgroup, .generation = generation, .groups = groups, .n_groups = 2};
+	return (struct session){.who = {.session = id,
+					.issuer = "i",
+					.subject = "s",
+					.owner = "o",
+					.role = role,
+					.expires = 1000},
+				.cgroup_id = cgroup,
+				.generation = generation,
+				.groups = groups,
+				.n_groups = 2};
 }
 
 static void test_life(struct registry *r)
@@ -16,7 +23,8 @@ static void test_life(struct registry *r)
 	CHECK_INT(registry_find(r, 7, 1, &got), 0);
 	CHECK(got == a);
 	session_unref(got);
-	CHECK_INT(registry_find(r, 7, 2, &got), ERR_NOT_FOUND); /* another life of the same cgroup */
+	CHECK_INT(registry_find(r, 7, 2, &got),
+		  ERR_NOT_FOUND); /* another life of the same cgroup */
 	CHECK_INT(registry_find(r, 8, 1, &got), ERR_NOT_FOUND);
 	atomic_fetch_add(&a->counts->ops, 5);
 
@@ -24,7 +32,7 @@ static void test_life(struct registry *r)
 	in.who.expires = 2000;
 	CHECK_INT(registry_put(r, &in, &b), 0);
 	CHECK_INT(atomic_load(&b->counts->ops), 5); /* a renewal goes on counting */
-	CHECK_STR(a->who.role, "viewer");           /* who holds the old one sees no change */
+	CHECK_STR(a->who.role, "viewer");	    /* who holds the old one sees no change */
 	CHECK_INT(registry_find(r, 7, 1, &got), 0);
 	CHECK(got == b);
 	CHECK(session_is_over(got, 2000) && !session_is_over(got, 1999));

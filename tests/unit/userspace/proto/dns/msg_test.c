@@ -6,8 +6,8 @@
 #include "tests/unit/tap.h"
 
 #define HEAD(flags, qd, an, ns, ar) "\x12\x34" flags "\0" qd "\0" an "\0" ns "\0" ar
-#define RD   "\x01\x00"
-#define WWW  "\3wWw\7eXample\3com\0"
+#define RD			    "\x01\x00"
+#define WWW			    "\3wWw\7eXample\3com\0"
 
 struct row {
 	const char *what;
@@ -20,29 +20,48 @@ struct row {
 #define B(s) s, sizeof(s) - 1
 
 static const struct row rows[] = {
-	{"A", B(HEAD(RD, "\1", "\0", "\0", "\0") WWW "\0\1\0\1"), 0, "www.example.com", 1},
-	{"AAAA", B(HEAD(RD, "\1", "\0", "\0", "\0") WWW "\0\x1c\0\1"), 0, "www.example.com", 28},
-	{"root", B(HEAD(RD, "\1", "\0", "\0", "\0") "\0\0\2\0\1"), 0, ".", 2},
-	{"odd bytes", B(HEAD(RD, "\1", "\0", "\0", "\0") "\3a.\1\0\0\1\0\1"), 0, "a\\046\\001", 1},
-	{"EDNS", B(HEAD(RD, "\1", "\0", "\0", "\1") WWW "\0\1\0\1\0\0\x29\x10\0\0\0\0\0\0\0"), 0, "www.example.com", 1},
-	{"EDNS with an option", B(HEAD(RD, "\1", "\0", "\0", "\1") WWW "\0\1\0\1\0\0\x29\x10\0\0\0\0\0\0\4\0\xa\0\0"), 0, "www.example.com", 1},
-	{"EDNS version 1", B(HEAD(RD, "\1", "\0", "\0", "\1") WWW "\0\1\0\1\0\0\x29\x10\0\0\1\0\0\0\0"), DNS_BADVERS, "www.example.com", 1},
-	{"two OPT", B(HEAD(RD, "\1", "\0", "\0", "\2") WWW "\0\1\0\1\0\0\x29\x10\0\0\0\0\0\0\0\0\0\x29\x10\0\0\0\0\0\0\0"), DNS_FORMERR, NULL, 0},
-	{"OPT with a name", B(HEAD(RD, "\1", "\0", "\0", "\1") WWW "\0\1\0\1\1a\0\0\x29\x10\0\0\0\0\0\0\0"), DNS_FORMERR, NULL, 0},
-	{"additional with a pointer", B(HEAD(RD, "\1", "\0", "\0", "\1") WWW "\0\1\0\1\xc0\xc\0\1\0\1\0\0\0\0\0\4abcd"), 0, "www.example.com", 1},
-	{"additional cut off", B(HEAD(RD, "\1", "\0", "\0", "\1") WWW "\0\1\0\1\xc0\xc\0\1\0\1\0\0\0\0\0\4ab"), DNS_FORMERR, NULL, 0},
-	{"bytes behind", B(HEAD(RD, "\1", "\0", "\0", "\0") WWW "\0\1\0\1x"), DNS_FORMERR, NULL, 0},
-	{"empty", B(""), ERR_MALFORMED, NULL, 0},
-	{"half a header", B("\x12\x34\1\0\0\1"), ERR_MALFORMED, NULL, 0},
-	{"a response", B(HEAD("\x81\x80", "\1", "\0", "\0", "\0") WWW "\0\1\0\1"), ERR_MALFORMED, NULL, 0},
-	{"no question", B(HEAD(RD, "\0", "\0", "\0", "\0")), DNS_FORMERR, NULL, 0},
-	{"two questions", B(HEAD(RD, "\2", "\0", "\0", "\0") WWW "\0\1\0\1" WWW "\0\1\0\1"), DNS_FORMERR, NULL, 0},
-	{"an answer in it", B(HEAD(RD, "\1", "\1", "\0", "\0") WWW "\0\1\0\1"), DNS_FORMERR, NULL, 0},
-	{"status", B(HEAD("\x10\0", "\1", "\0", "\0", "\0") WWW "\0\1\0\1"), DNS_NOTIMP, NULL, 0},
-	{"update", B(HEAD("\x28\0", "\1", "\0", "\0", "\0") WWW "\0\6\0\1"), DNS_NOTIMP, NULL, 0},
-	{"pointer to itself", B(HEAD(RD, "\1", "\0", "\0", "\0") "\xc0\xc\0\1\0\1"), DNS_FORMERR, NULL, 0},
-	{"label of 64", B(HEAD(RD, "\1", "\0", "\0", "\0") "\x40xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\0\0\1\0\1"), DNS_FORMERR, NULL, 0},
-	{"name cut off", B(HEAD(RD, "\1", "\0", "\0", "\0") "\3ww"), DNS_FORMERR, NULL, 0},
+    {"A", B(HEAD(RD, "\1", "\0", "\0", "\0") WWW "\0\1\0\1"), 0, "www.example.com", 1},
+    {"AAAA", B(HEAD(RD, "\1", "\0", "\0", "\0") WWW "\0\x1c\0\1"), 0, "www.example.com", 28},
+    {"root", B(HEAD(RD, "\1", "\0", "\0", "\0") "\0\0\2\0\1"), 0, ".", 2},
+    {"odd bytes", B(HEAD(RD, "\1", "\0", "\0", "\0") "\3a.\1\0\0\1\0\1"), 0, "a\\046\\001", 1},
+    {"EDNS", B(HEAD(RD, "\1", "\0", "\0", "\1") WWW "\0\1\0\1\0\0\x29\x10\0\0\0\0\0\0\0"), 0,
+     "www.example.com", 1},
+    {"EDNS with an option",
+     B(HEAD(RD, "\1", "\0", "\0", "\1") WWW "\0\1\0\1\0\0\x29\x10\0\0\0\0\0\0\4\0\xa\0\0"), 0,
+     "www.example.com", 1},
+    {"EDNS version 1", B(HEAD(RD, "\1", "\0", "\0", "\1") WWW "\0\1\0\1\0\0\x29\x10\0\0\1\0\0\0\0"),
+     DNS_BADVERS, "www.example.com", 1},
+    {"two OPT",
+     B(HEAD(RD, "\1", "\0", "\0", "\2") WWW
+       "\0\1\0\1\0\0\x29\x10\0\0\0\0\0\0\0\0\0\x29\x10\0\0\0\0\0\0\0"),
+     DNS_FORMERR, NULL, 0},
+    {"OPT with a name",
+     B(HEAD(RD, "\1", "\0", "\0", "\1") WWW "\0\1\0\1\1a\0\0\x29\x10\0\0\0\0\0\0\0"), DNS_FORMERR,
+     NULL, 0},
+    {"additional with a pointer",
+     B(HEAD(RD, "\1", "\0", "\0", "\1") WWW "\0\1\0\1\xc0\xc\0\1\0\1\0\0\0\0\0\4abcd"), 0,
+     "www.example.com", 1},
+    {"additional cut off",
+     B(HEAD(RD, "\1", "\0", "\0", "\1") WWW "\0\1\0\1\xc0\xc\0\1\0\1\0\0\0\0\0\4ab"), DNS_FORMERR,
+     NULL, 0},
+    {"bytes behind", B(HEAD(RD, "\1", "\0", "\0", "\0") WWW "\0\1\0\1x"), DNS_FORMERR, NULL, 0},
+    {"empty", B(""), ERR_MALFORMED, NULL, 0},
+    {"half a header", B("\x12\x34\1\0\0\1"), ERR_MALFORMED, NULL, 0},
+    {"a response", B(HEAD("\x81\x80", "\1", "\0", "\0", "\0") WWW "\0\1\0\1"), ERR_MALFORMED, NULL,
+     0},
+    {"no question", B(HEAD(RD, "\0", "\0", "\0", "\0")), DNS_FORMERR, NULL, 0},
+    {"two questions", B(HEAD(RD, "\2", "\0", "\0", "\0") WWW "\0\1\0\1" WWW "\0\1\0\1"),
+     DNS_FORMERR, NULL, 0},
+    {"an answer in it", B(HEAD(RD, "\1", "\1", "\0", "\0") WWW "\0\1\0\1"), DNS_FORMERR, NULL, 0},
+    {"status", B(HEAD("\x10\0", "\1", "\0", "\0", "\0") WWW "\0\1\0\1"), DNS_NOTIMP, NULL, 0},
+    {"update", B(HEAD("\x28\0", "\1", "\0", "\0", "\0") WWW "\0\6\0\1"), DNS_NOTIMP, NULL, 0},
+    {"pointer to itself", B(HEAD(RD, "\1", "\0", "\0", "\0") "\xc0\xc\0\1\0\1"), DNS_FORMERR, NULL,
+     0},
+    {"label of 64",
+     B(HEAD(RD, "\1", "\0", "\0",
+	    "\0") "\x40xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\0\0\1\0\1"),
+     DNS_FORMERR, NULL, 0},
+    {"name cut off", B(HEAD(RD, "\1", "\0", "\0", "\0") "\3ww"), DNS_FORMERR, NULL, 0},
 };
 
 static void test_rows(void)
@@ -81,7 +100,8 @@ static void test_longest_name(void)
 	}
 }
 
-static void answer(const char *query, size_t len, int rcode, struct resolved *r, size_t limit, struct buf *out)
+static void answer(const char *query, size_t len, int rcode, struct resolved *r, size_t limit,
+		   struct buf *out)
 {
 	static struct dns_query q;
 	CHECK_INT(dns_parse(span_of(query, len), &q) < 0, 0);
@@ -137,7 +157,8 @@ static void test_answers(void)
 	CHECK_INT(ns_rr_type(rr), ns_t_opt);
 	buf_done(&b);
 
-	answer(rows[6].bytes, rows[6].len, DNS_BADVERS, NULL, 512, &b); /* the upper bits go into the OPT */
+	answer(rows[6].bytes, rows[6].len, DNS_BADVERS, NULL, 512,
+	       &b); /* the upper bits go into the OPT */
 	CHECK_INT(ns_initparse(b.mem + b.start, (int)buf_len(&b), &m), 0);
 	CHECK_INT(ns_parserr(&m, ns_s_ar, 0, &rr), 0);
 	CHECK_INT(ns_rr_ttl(rr) >> 24, 1);

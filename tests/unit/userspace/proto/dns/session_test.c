@@ -142,7 +142,8 @@ static void test_too_long(void)
 	CHECK_INT(proto_dns.feed(state, FROM_CLIENT, &c, &s.sink), ERR_LIMIT);
 	c = cur_of(span_of("x", 1));
 	CHECK_INT(proto_dns.feed(state, FROM_SERVER, &c, &s.sink), ERR_STATE);
-	CHECK_INT(proto_dns.resume(state, &(struct resume){.kind = RESUME_DIALLED}, &s.sink), ERR_STATE);
+	CHECK_INT(proto_dns.resume(state, &(struct resume){.kind = RESUME_DIALLED}, &s.sink),
+		  ERR_STATE);
 	free(state);
 }
 

@@ -66,9 +66,15 @@ static void test_allowed(int effect)
 	void *t = start(&s, effect);
 	CHECK_INT(feed(t, &s, FROM_CLIENT, ""), ERR_HELD);
 	if (effect < 0)
-		CHECK_INT(proto_tcp.resume(t, &(struct resume){.kind = RESUME_DECISION, .op_id = 1, .decision = &yes}, &s.sink), ERR_HELD);
+		CHECK_INT(
+		    proto_tcp.resume(
+			t, &(struct resume){.kind = RESUME_DECISION, .op_id = 1, .decision = &yes},
+			&s.sink),
+		    ERR_HELD);
 	CHECK_INT(s.n_dials, 1);
-	CHECK_INT(proto_tcp.resume(t, &(struct resume){.kind = RESUME_DIALLED, .dialled = &up}, &s.sink), 0);
+	CHECK_INT(
+	    proto_tcp.resume(t, &(struct resume){.kind = RESUME_DIALLED, .dialled = &up}, &s.sink),
+	    0);
 	CHECK_INT(s.n_results, 1);
 	CHECK_INT(feed(t, &s, FROM_CLIENT, "hello"), 0);
 	CHECK_INT(feed(t, &s, FROM_SERVER, "world!"), 0);
@@ -91,7 +97,9 @@ static void test_refused(void)
 	t = start(&s, EFFECT_ALLOW);
 	CHECK_INT(feed(t, &s, FROM_CLIENT, ""), ERR_HELD);
 	CHECK_INT(feed(t, &s, FROM_CLIENT, "early"), ERR_STATE);
-	CHECK_INT(proto_tcp.resume(t, &(struct resume){.kind = RESUME_DIALLED, .dialled = &down}, &s.sink), ERR_UPSTREAM);
+	CHECK_INT(proto_tcp.resume(t, &(struct resume){.kind = RESUME_DIALLED, .dialled = &down},
+				   &s.sink),
+		  ERR_UPSTREAM);
 	CHECK_INT(buf_len(&s.to[TO_SERVER]), 0);
 	free(t);
 }

@@ -1,7 +1,6 @@
-/* A whole proxy without the kernel's part: real loops, real rings, a real PostgreSQL of its own, a listener on
- * loopback whose connections are admitted as a workload's. The other ends (recorder, monitor) are small
- * threads here, so that a test can stop them. */
-#pragma once
+/* A whole proxy without the kernel's part: real loops, real rings, a real PostgreSQL of its own, a
+ * listener on loopback whose connections are admitted as a workload's. The other ends (recorder,
+ * monitor) are small threads here, so that a test can stop them. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -93,10 +92,12 @@ static void *monitor_main_thread(void *arg)
 		int fd = -1;
 		if (msg_recv(rig.call_fd, &m) < 0)
 			return NULL;
-		bool is_known = !strcmp(json_string_value(json_object_get(m.json, "source")), "file:/rig");
+		bool is_known =
+		    !strcmp(json_string_value(json_object_get(m.json, "source")), "file:/rig");
 		if (memfd_of(rig.credential, strlen(rig.credential), &fd) < 0)
 			abort();
-		json_t *yes = json_pack("{s:b}", "ok", 1), *no = json_pack("{s:b, s:s}", "ok", 0, "why", "no such file");
+		json_t *yes = json_pack("{s:b}", "ok", 1),
+		       *no = json_pack("{s:b, s:s}", "ok", 0, "why", "no such file");
 		if (msg_send(rig.call_fd, is_known ? yes : no, &fd, is_known) < 0)
 			return NULL;
 		json_decref(yes);
@@ -182,7 +183,8 @@ static pid_t spawn(const char *const argv[])
 static void query_direct(const char *sql)
 {
 	char conninfo[256];
-	snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%d user=app password=secret dbname=postgres", rig.pg_port);
+	snprintf(conninfo, sizeof(conninfo),
+		 "host=127.0.0.1 port=%d user=app password=secret dbname=postgres", rig.pg_port);
 	PGconn *c = PQconnectdb(conninfo);
 	PGresult *r = PQexec(c, sql);
 	if (PQresultStatus(r) != PGRES_COMMAND_OK && PQresultStatus(r) != PGRES_TUPLES_OK)
@@ -194,7 +196,8 @@ static void query_direct(const char *sql)
 static char *value_direct(const char *sql)
 {
 	char conninfo[256];
-	snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%d user=app password=secret dbname=postgres", rig.pg_port);
+	snprintf(conninfo, sizeof(conninfo),
+		 "host=127.0.0.1 port=%d user=app password=secret dbname=postgres", rig.pg_port);
 	PGconn *c = PQconnectdb(conninfo);
 	PGresult *r = PQexec(c, sql);
 	char *v = PQntuples(r) ? strdup(PQgetvalue(r, 0, 0)) : strdup("");
@@ -217,16 +220,21 @@ static bool pg_start(void)
 	fputs("secret\n", f);
 	fclose(f);
 	chmod(pwfile, 0644);
-	const char *initdb[] = {PG_BIN "initdb", "-D", data, "-U", "app", "-A", "scram-sha-256", "--pwfile", pwfile, "-N", "--locale=C", "-E", "UTF8", NULL};
+	const char *initdb[] = {PG_BIN "initdb", "-D",	     data,   "-U", "app",	 "-A",
+				"scram-sha-256", "--pwfile", pwfile, "-N", "--locale=C", "-E",
+				"UTF8",		 NULL};
 	int status = 1;
 	waitpid(spawn(initdb), &status, 0);
 	if (status)
 		abort();
 	close(listen_on(&rig.pg_port));
 	snprintf(port, sizeof(port), "%d", rig.pg_port);
-	const char *postgres[] = {PG_BIN "postgres", "-D", data, "-p", port, "-h", "127.0.0.1", "-k", "", "-F", "-c", "max_connections=150", NULL};
+	const char *postgres[] = {
+	    PG_BIN "postgres",	   "-D", data, "-p", port, "-h", "127.0.0.1", "-k", "", "-F", "-c",
+	    "max_connections=150", NULL};
 	rig.pg_pid = spawn(postgres);
-	snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%d user=app password=secret dbname=postgres", rig.pg_port);
+	snprintf(conninfo, sizeof(conninfo),
+		 "host=127.0.0.1 port=%d user=app password=secret dbname=postgres", rig.pg_port);
 	for (int i = 0; i < 200; i++) {
 		PGconn *c = PQconnectdb(conninfo);
 		bool is_up = PQstatus(c) == CONNECTION_OK;
@@ -259,8 +267,14 @@ static int64_t now_s(void)
 
 static void put_session(const char *id, uint64_t cgroup, const char *role, int64_t expires)
 {
-	struct session s = {.who = {.session = id, .issuer = "rig", .subject = "agent", .owner = "ada", .role = role, .expires = expires},
-			    .cgroup_id = cgroup, .generation = 1};
+	struct session s = {.who = {.session = id,
+				    .issuer = "rig",
+				    .subject = "agent",
+				    .owner = "ada",
+				    .role = role,
+				    .expires = expires},
+			    .cgroup_id = cgroup,
+			    .generation = 1};
 	CHECK_INT(proxy_session_put(&rig.proxy, &s), 0);
 }
 
@@ -306,7 +320,8 @@ static bool wait_event(const char *a, const char *b, const char *c)
 	}
 	pthread_mutex_lock(&rig.mutex);
 	size_t n = buf_len(&rig.events), from = n > 3000 ? n - 3000 : 0;
-	printf("no event with %s %s %s in\n%.*s\n", a, b ? b : "", c ? c : "", (int)(n - from), rig.events.mem + rig.events.start + from);
+	printf("no event with %s %s %s in\n%.*s\n", a, b ? b : "", c ? c : "", (int)(n - from),
+	       rig.events.mem + rig.events.start + from);
 	pthread_mutex_unlock(&rig.mutex);
 	return false;
 }
@@ -315,8 +330,13 @@ static void rig_start(void)
 {
 	int pair[2];
 	log_init("rig", LOG_ERROR);
-	rig.cfg = (struct config){.node = "rig", .loops = 2, .login_timeout_ms = 3000, .idle_timeout_ms = 60000,
-				  .startup_timeout_ms = 1000, .max_flows = 1000, .text_limit = 65536};
+	rig.cfg = (struct config){.node = "rig",
+				  .loops = 2,
+				  .login_timeout_ms = 3000,
+				  .idle_timeout_ms = 60000,
+				  .startup_timeout_ms = 1000,
+				  .max_flows = 1000,
+				  .text_limit = 65536};
 	pthread_mutex_init(&rig.mutex, NULL);
 	buf_init(&rig.events, 512u << 20);
 	CHECK_INT(ring_create(1 << 20, &rig.env.rings[0]), 0);
@@ -332,7 +352,8 @@ static void rig_start(void)
 	CHECK_INT(proxy_init(&rig.proxy, &rig.cfg, &rig.env), 0);
 	rig.gate_fd = listen_on(&rig.gate_port);
 	pthread_create(&rig.gate, NULL, gate_main_thread, NULL);
-	rig.info = (struct flow_info){.cgroup_id = 7, .generation = 1, .pid = 42, .comm = "agent", .exe = "/usr/bin/agent"};
+	rig.info = (struct flow_info){
+	    .cgroup_id = 7, .generation = 1, .pid = 42, .comm = "agent", .exe = "/usr/bin/agent"};
 }
 
 static void rig_stop(void)
@@ -360,13 +381,18 @@ static void to_dst(const char *ip, int port)
 static PGconn *connect_pg(void)
 {
 	char conninfo[256];
-	snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%d user=agent password=anything dbname=postgres connect_timeout=10", rig.gate_port);
+	snprintf(conninfo, sizeof(conninfo),
+		 "host=127.0.0.1 port=%d user=agent password=anything dbname=postgres "
+		 "connect_timeout=10",
+		 rig.gate_port);
 	return PQconnectdb(conninfo);
 }
 
 static int connect_raw(void)
 {
-	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)rig.gate_port)};
+	struct sockaddr_in sa = {.sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				 .sin_port = htons((uint16_t)rig.gate_port)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
