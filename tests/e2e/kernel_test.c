@@ -1,5 +1,6 @@
 /* The kernel side's way in, for real: cgroups, sockets, namespaces, judged at the gateway's listeners and at
  * a sink behind a wire. Needs root. What must not get out is kernel_contain_test.c's. */
+#include "bpf/shared.h"
 #include "tests/e2e/kernel_probe.h"
 
 #define DB4 "203.0.113.7"
@@ -93,6 +94,42 @@ static int probe_two_resolvers(void *arg)
 			return WRONG_NAME;
 	}
 	return 0;
+}
+
+static int n_flows(void)
+{
+	struct flow_key at, next;
+	int fd = kernel_flow_map_fd(env.k), n = 0;
+	for (bool is_more = !bpf_map_get_next_key(fd, NULL, &next); is_more; n++) {
+		at = next;
+		is_more = !bpf_map_get_next_key(fd, &at, &next);
+	}
+	return n;
+}
+
+/* One socket under fifty source addresses; the parent looks at the map while it is open. */
+static int probe_sources(void *arg)
+{
+	struct addr to = addr_of("192.0.2.53", 53);
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(&to, &sa);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	(void)arg;
+	for (int i = 1; i <= 50; i++) {
+		union {
+			struct cmsghdr align;
+			char space[CMSG_SPACE(sizeof(struct in_pktinfo))];
+		} control = {0};
+		struct iovec v = {"src", 3};
+		struct msghdr m = {&sa, len, &v, 1, &control, sizeof(control), 0};
+		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+		struct in_pktinfo info = {.ipi_spec_dst.s_addr = htonl(0x7f000100u + (uint32_t)i)};
+		*c = (struct cmsghdr){CMSG_LEN(sizeof(info)), IPPROTO_IP, IP_PKTINFO};
+		memcpy(CMSG_DATA(c), &info, sizeof(info));
+		if (sendmsg(fd, &m, 0) != 3 || hear(fd, "gate"))
+			return errno ? errno : BROKEN;
+	}
+	return n_flows() == 1 ? 0 : WRONG_ANSWER;
 }
 
 /* A client that says its piece and leaves before anybody accepted. */
@@ -312,6 +349,9 @@ static void run_all(void)
 	test_unmanaged();
 	test_dns(&w);
 	CHECK_INT(run_in(w.path, probe_two_resolvers, NULL), 0);
+	CHECK_INT(n_flows(), 0);
+	CHECK_INT(run_in(w.path, probe_sources, NULL), 0);
+	CHECK_INT(n_flows(), 0);
 	test_leaver(&w);
 	CHECK_INT(run_in(w.path, probe_own_loopback, NULL), 0);
 	test_netns_all(&w);
@@ -319,6 +359,7 @@ static void run_all(void)
 	test_restart(&w);
 	test_end();
 	test_crowd(200);
+	CHECK_INT(n_flows(), 0); /* what was published was taken, or went with its socket */
 	work_end(&w);
 }
 
