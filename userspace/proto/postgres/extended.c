@@ -84,15 +84,24 @@ int extended_settle(struct pg *pg, struct sink *out)
 	return op_decide(pg, out, parse_decided);
 }
 
-static int defer(struct pg *pg, struct span name, struct span text, const struct reading *r, struct sink *out)
+/* A Parse, as read; types in the arena. */
+struct parse {
+	struct span name, text;
+	uint32_t *types;
+	int n_types;
+};
+
+static int defer(struct pg *pg, const struct parse *m, const struct reading *r, struct sink *out)
 {
 	const struct sql_result *result = r->entry ? sql_entry_result(r->entry) : NULL;
-	struct prepared *p = prepared_new(text, r->entry, result && !result->n_stmts ? -1 : 0);
+	struct prepared *p = prepared_new(m->text, r->entry, result && !result->n_stmts ? -1 : 0);
 	struct name *n;
 	if (!p)
 		return -ENOMEM;
 	op_stamp(pg, p, r->why);
-	int err = names_add(&pg->stmts, name, p, ++pg->last_seq, &n);
+	int err = prepared_set_types(p, m->types, m->n_types);
+	if (!err)
+		err = names_add(&pg->stmts, m->name, p, ++pg->last_seq, &n);
 	prepared_unref(p);
 	if (err)
 		return err == ERR_LIMIT ? refuse_extended(pg, &too_many, out) : err;
@@ -104,7 +113,7 @@ static int defer(struct pg *pg, struct span name, struct span text, const struct
 	return 0;
 }
 
-static int parse_read(struct pg *pg, struct span name, struct span text, struct reading *r, struct sink *out)
+static int take_parse(struct pg *pg, const struct parse *m, struct reading *r, struct sink *out)
 {
 	static const struct msg_error several = {
 		.severity = "ERROR", .sqlstate = "42601",
@@ -116,24 +125,40 @@ static int parse_read(struct pg *pg, struct span name, struct span text, struct 
 	}
 	if (r->entry && sql_entry_result(r->entry)->n_stmts > 1)
 		return refuse_extended(pg, &several, out);
-	return defer(pg, name, text, r, out);
+	return defer(pg, m, r, out);
+}
+
+static int read_parse(struct pg *pg, struct span body, struct parse *ret)
+{
+	struct cur c = cur_of(body);
+	struct parse m = {.name = cur_cstr(&c), .text = cur_cstr(&c), .n_types = cur_u16(&c)};
+	if (cur_err(&c) || cur_left(&c) != (size_t)m.n_types * 4)
+		return ERR_MALFORMED;
+	m.types = arena_array(&pg->arena, (size_t)m.n_types, sizeof(*m.types));
+	if (!m.types)
+		return -ENOMEM;
+	for (int i = 0; i < m.n_types; i++)
+		m.types[i] = cur_u32(&c);
+	*ret = m;
+	return 0;
 }
 
 int on_parse(struct pg *pg, struct span body, struct sink *out)
 {
-	struct cur c = cur_of(body);
-	struct span name = cur_cstr(&c), text = cur_cstr(&c);
-	size_t n_types = cur_u16(&c);
 	struct sql_session view;
 	struct reading r;
-	(void)cur_bytes(&c, n_types * 4);
-	if (cur_err(&c) || cur_left(&c))
-		return ERR_MALFORMED;
-	session_view(&pg->session, &view);
-	int err = op_read(pg, text, &view, out, &r);
+	struct parse m;
+	op_begin(pg);
+	int err = read_parse(pg, body, &m);
 	if (err)
 		return err;
-	err = parse_read(pg, name, text, &r, out);
+	session_view(&pg->session, &view);
+	view.param_types = m.types;
+	view.n_param_types = m.n_types;
+	err = op_read(pg, m.text, &view, out, &r);
+	if (err)
+		return err;
+	err = take_parse(pg, &m, &r, out);
 	if (r.entry)
 		sql_entry_unref(r.entry);
 	return err;

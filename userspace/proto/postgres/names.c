@@ -20,6 +20,18 @@ struct prepared *prepared_new(struct span text, struct sql_entry *entry, int ind
 	return p;
 }
 
+int prepared_set_types(struct prepared *p, const uint32_t *types, int n)
+{
+	size_t size = (size_t)n * sizeof(*types);
+	p->types = n ? malloc(size) : NULL;
+	if (n && !p->types)
+		return -ENOMEM;
+	if (n)
+		memcpy(p->types, types, size);
+	p->n_types = n;
+	return 0;
+}
+
 struct prepared *prepared_ref(struct prepared *p)
 {
 	p->refs++;
@@ -32,6 +44,7 @@ void prepared_unref(struct prepared *p)
 		return;
 	if (p->entry)
 		sql_entry_unref(p->entry);
+	free(p->types);
 	free(p->columns);
 	free(p);
 }

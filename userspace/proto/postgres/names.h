@@ -18,6 +18,8 @@ struct prepared {
 	int index;               /* which statement of the entry; -1: an empty query */
 	uint64_t generation;     /* catalogue and session that it was analysed under */
 	uint32_t session_version;
+	uint32_t *types;         /* that a Parse declared for its parameters, or NULL */
+	int n_types;
 	char *columns;           /* names of the result, each with its NUL, or NULL */
 	int n_columns;
 	size_t len;
@@ -56,6 +58,7 @@ struct names {
 
 /* Copies text. NULL: out of memory. */
 struct prepared *prepared_new(struct span text, struct sql_entry *entry, int index);
+must_check int prepared_set_types(struct prepared *p, const uint32_t *types, int n);
 struct prepared *prepared_ref(struct prepared *p);
 void prepared_unref(struct prepared *p);
 /* The statement, or NULL: empty or unclassified. */

@@ -29,7 +29,8 @@ static int read_once(struct pg *pg, struct span text, const struct sql_session *
 		ret->why = "the database's catalogue is not there to resolve names with";
 	if (ret->why)
 		return 0;
-	int err = sql_cache_get(sql_cache_here(), text, c, view, &ret->entry);
+	struct sql_cache *cache = sql_cache_here();
+	int err = cache ? sql_cache_get(cache, text, c, view, &ret->entry) : -ENOMEM;
 	bool is_big = err == ERR_LIMIT ||
 		      (!err && sql_entry_result(ret->entry)->status == SQL_TOO_BIG);
 	if (!is_big)
@@ -66,6 +67,8 @@ int op_refresh(struct pg *pg, struct prepared *p, struct sink *out)
 	if (is_fresh && !pg->session.wants_facts && !session_unreadable(&pg->session))
 		return 0;
 	session_view(&pg->session, &view);
+	view.param_types = p->types;
+	view.n_param_types = p->n_types;
 	int err = op_read(pg, span_of(p->text, p->len), &view, out, &r);
 	if (err)
 		return err;
@@ -177,6 +180,16 @@ static void add_effects(struct effects *e, const struct sql_stmt *st, const stru
 		e->in_block = st->is_chain;
 }
 
+/* What sets search_path can be followed only where it is known to run, and when. */
+static const char *hidden_setting(const struct sql_stmt *st)
+{
+	for (int i = 0; st->kind != SQL_SET && i < st->n_needs; i++)
+		if (st->needs[i].kind == NEED_SETTING && st->needs[i].name &&
+		    !strcmp(st->needs[i].name, "search_path"))
+			return "sets search_path where that cannot be followed: use SET";
+	return NULL;
+}
+
 static void add_class(struct op *op, enum op_class c)
 {
 	if (weight(c) > weight(op->class))
@@ -214,8 +227,9 @@ static int join_needs(struct pg *pg, const struct sql_result *r, int from, int n
 		for (int k = 0; k < 2 && parts[k]; k++)
 			for (int j = 0; j < parts[k]->n_needs; j++)
 				needs[at++] = parts[k]->needs[j];
-		if (targets[i].why)
-			needs[at++] = op_opaque(targets[i].why);
+		const char *why = targets[i].why ? targets[i].why : hidden_setting(&r->stmts[from + i]);
+		if (why)
+			needs[at++] = op_opaque(why);
 	}
 	pg->deciding.op.needs = needs;
 	pg->deciding.op.n_needs = at;
@@ -278,7 +292,7 @@ static int build_several(struct pg *pg, const struct sql_result *r, int from, in
 		add_class(op, st->class);
 		if (targets[i].stmt)
 			add_class(op, targets[i].stmt->class);
-		if (targets[i].why) {
+		if (targets[i].why || hidden_setting(st)) {
 			add_class(op, CLASS_OPAQUE);
 			op->is_write = op->is_permanent = true;
 		}
@@ -323,7 +337,7 @@ int op_build(struct pg *pg, struct span text, const struct sql_result *r, int in
 	int from = MAX(index, 0), n = index < 0 ? r->n_stmts : 1;
 	if (!r->n_stmts || from >= r->n_stmts)
 		return build_empty(op);
-	if (n == 1 && !uses_name(&r->stmts[from]))
+	if (n == 1 && !uses_name(&r->stmts[from]) && !hidden_setting(&r->stmts[from]))
 		return build_one(pg, &r->stmts[from]);
 	return build_several(pg, r, from, n, out);
 }

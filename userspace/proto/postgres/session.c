@@ -69,19 +69,23 @@ void session_view(const struct session *s, struct sql_session *ret)
 	(void)!view_of(s, s->now, ret); /* session_unreadable has said that they fit */
 }
 
-static bool is_opaque(const struct sql_stmt *st)
+/* It sets search_path to what is computed. */
+static bool is_path_computed(const struct sql_stmt *st)
 {
-	for (int i = 0; i < st->n_needs; i++)
-		if (st->needs[i].kind == NEED_OPAQUE)
+	for (int i = 0; i < st->n_needs; i++) {
+		const struct need *n = &st->needs[i];
+		bool is_path = n->kind == NEED_SETTING && n->name && !strcmp(n->name, "search_path");
+		if (n->kind == NEED_OPAQUE || (is_path && !n->is_implied))
 			return true;
+	}
 	return false;
 }
 
-/* RESET ALL comes as a SET without a name. */
+/* RESET ALL comes as a SET without a name. A rule that lets unclassified text pass may let it be set
+ * elsewhere. */
 static bool sets_path(const struct sql_stmt *st)
 {
-	return st->kind == SQL_SET &&
-	       (!st->name || !strcmp(st->name, "all") || !strcmp(st->name, "search_path"));
+	return st->kind == SQL_SET && (!st->name || !strcmp(st->name, "search_path"));
 }
 
 static bool makes_temp(const struct sql_stmt *st)
@@ -126,7 +130,7 @@ static uint32_t path_after(struct session *s, const struct sql_stmt *st)
 {
 	if (st->value)
 		return path_bit(s, st->value);
-	return is_opaque(st) ? 0 : s->reset;
+	return is_path_computed(st) ? 0 : s->reset;
 }
 
 bool session_view_within(struct session *s, const struct sql_result *r, struct sql_session *ret)
