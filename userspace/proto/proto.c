@@ -3,8 +3,9 @@
 #include <string.h>
 
 #include "base/macro.h"
-
-extern const struct proto proto_postgres, proto_tcp, proto_dns;
+#include "proto/dns/dns.h"
+#include "proto/postgres/postgres.h"
+#include "proto/tcp/tcp.h"
 
 const struct proto *proto_by_name(const char *name)
 {
