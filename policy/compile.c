@@ -20,15 +20,17 @@ static void cover_named(struct rule *r)
 	bool is_deny = r->effect == EFFECT_DENY;
 	if (r->relations.n)
 		r->covers[NEED_RELATION] =
-			(struct cover){true, r->verbs, r->classes, &r->relations};
-	/* Naming a function is naming "execute"; a procedure wants its "call" where verbs are listed. */
+		    (struct cover){true, r->verbs, r->classes, &r->relations};
+	/* Naming a function is naming "execute"; a procedure wants its "call" where verbs are
+	 * listed. */
 	if (r->functions.n)
 		r->covers[NEED_FUNCTION] = (struct cover){
-			true, is_deny ? FUNCTION_VERBS : 1u << VERB_EXECUTE | (r->verbs & 1u << VERB_CALL),
-			ALL_CLASSES, &r->functions};
+		    true,
+		    is_deny ? FUNCTION_VERBS : 1u << VERB_EXECUTE | (r->verbs & 1u << VERB_CALL),
+		    ALL_CLASSES, &r->functions};
 	if (r->settings.n)
 		r->covers[NEED_SETTING] =
-			(struct cover){true, 1u << VERB_SET, ALL_CLASSES, &r->settings};
+		    (struct cover){true, 1u << VERB_SET, ALL_CLASSES, &r->settings};
 	/* "SELECT 1" touches none of the relations that a rule narrows select to: where the verb is
 	 * listed it is met. */
 	if (r->has_verbs)
@@ -38,15 +40,18 @@ static void cover_named(struct rule *r)
 static void cover_all(struct rule *r)
 {
 	struct cover all = {true, r->verbs, r->classes, NULL};
-	/* The text of a DO block is not read: it passes where it is meant, not where nothing is said. */
+	/* The text of a DO block is not read: it passes where it is meant, not where nothing is
+	 * said. */
 	if (r->effect != EFFECT_DENY && !r->has_verbs && !r->is_opaque)
 		all.verbs &= ~(1u << VERB_DO);
 	for (int k = 0; k < NEED_KINDS; k++)
 		r->covers[k] = all;
 	r->covers[NEED_FUNCTION].is_on = r->effect == EFFECT_DENY || r->is_opaque;
-	/* Nobody knows the verb of what could not be read: a rule that lists verbs does not mean it. */
-	r->covers[NEED_OPAQUE] = (struct cover){
-		r->is_opaque || (r->effect == EFFECT_DENY && !r->has_verbs), UINT32_MAX, r->classes, NULL};
+	/* Nobody knows the verb of what could not be read: a rule that lists verbs does not mean
+	 * it. */
+	r->covers[NEED_OPAQUE] =
+	    (struct cover){r->is_opaque || (r->effect == EFFECT_DENY && !r->has_verbs), UINT32_MAX,
+			   r->classes, NULL};
 }
 
 static void add_list(struct text *t, const char *what, const struct patterns *ps)
@@ -182,16 +187,17 @@ int plan_compile(struct span text, struct plan **ret_plan, struct policy_errors 
 	arena_init(&p->arena, PLAN_BYTES);
 	int err = hash_text(text, p->hash);
 	if (text.len > POLICY_MAX) {
-		load_fail_place(&l, (struct place){1, 1}, "%zu bytes; expected at most %d", text.len,
-				POLICY_MAX);
+		load_fail_place(&l, (struct place){1, 1}, "%zu bytes; expected at most %d",
+				text.len, POLICY_MAX);
 		err = ERR_LIMIT;
 	}
 	if (!err)
 		load_policy(&l);
 	if (!err && arena_failed(&p->arena)) {
-		load_fail_place(&l, (struct place){1, 1},
-				"resources, roles and rules multiply to more than %u MiB; expected fewer",
-				PLAN_BYTES >> 20);
+		load_fail_place(
+		    &l, (struct place){1, 1},
+		    "resources, roles and rules multiply to more than %u MiB; expected fewer",
+		    PLAN_BYTES >> 20);
 		err = ERR_LIMIT;
 	}
 	if (!err && l.n_failed)

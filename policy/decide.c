@@ -9,7 +9,7 @@
 struct verdict {
 	enum effect effect;
 	const struct rule *rule; /* NULL: no rule covers it */
-	bool is_observed;        /* the rule would refuse, but only observes */
+	bool is_observed;	 /* the rule would refuse, but only observes */
 };
 
 /* --- covering --------------------------------------------------------------------------------- */
@@ -37,7 +37,8 @@ static bool covers_name(const struct rule *r, const struct cover *c, const struc
 	if (!c->names)
 		return true;
 	if (!n->name || (n->kind != NEED_SETTING && !n->schema))
-		return r->effect == EFFECT_DENY; /* what has no name may be the one that is denied */
+		return r->effect ==
+		       EFFECT_DENY; /* what has no name may be the one that is denied */
 	return n->kind == NEED_SETTING ? patterns_match_one(c->names, n->name)
 				       : patterns_match(c->names, n->schema, n->name);
 }
@@ -50,8 +51,8 @@ static bool covers(const struct rule *r, const struct need *n)
 	       (!r->columns.n || n->kind != NEED_RELATION || covers_columns(r, n));
 }
 
-/* Does a refusing rule mean this implied need by name, or does it merely sweep over it? What drivers
- * need of themselves is not taken away by a rule that says "nothing else". */
+/* Does a refusing rule mean this implied need by name, or does it merely sweep over it? What
+ * drivers need of themselves is not taken away by a rule that says "nothing else". */
 static bool means(const struct rule *r, const struct need *n)
 {
 	if (n->kind == NEED_PLAIN || n->kind == NEED_OBJECT)
@@ -62,7 +63,8 @@ static bool means(const struct rule *r, const struct need *n)
 static struct verdict verdict_of(const struct rule *r, const struct need *n)
 {
 	/* A statement without relations has nothing to mask. */
-	bool lets = r->effect == EFFECT_ALLOW || (r->effect == EFFECT_MASK && n->kind == NEED_PLAIN);
+	bool lets =
+	    r->effect == EFFECT_ALLOW || (r->effect == EFFECT_MASK && n->kind == NEED_PLAIN);
 	if (lets || r->is_observing)
 		return (struct verdict){EFFECT_ALLOW, r, !lets};
 	return (struct verdict){r->effect, r, false};
@@ -107,8 +109,9 @@ static void add_need(struct text *t, const struct need *n)
 		return;
 	}
 	static const char *const before[] = {
-		[NEED_RELATION] = " on ", [NEED_FUNCTION] = " of function ", [NEED_OBJECT] = " of ",
-		[NEED_SETTING] = " ",	  [NEED_PLAIN] = " of ",
+	    [NEED_RELATION] = " on ", [NEED_FUNCTION] = " of function ",
+	    [NEED_OBJECT] = " of ",   [NEED_SETTING] = " ",
+	    [NEED_PLAIN] = " of ",
 	};
 	text_add(t, verb_name(n->verb));
 	if (n->schema || n->name) {
@@ -147,11 +150,11 @@ static void say_reason(struct text *t, const struct resource *r, const struct wh
 	}
 	add_rule(t, v->rule);
 	text_add(t, v->rule->effect == EFFECT_ASK
-			    ? " asks for an approval, which this version cannot do yet"
-			    : v->rule->effect == EFFECT_MASK
-				      ? " asks for masks, which this version cannot do yet"
-				      : v->is_observed ? " would refuse this, but only observes"
-						       : " refuses this");
+			? " asks for an approval, which this version cannot do yet"
+		    : v->rule->effect == EFFECT_MASK
+			? " asks for masks, which this version cannot do yet"
+		    : v->is_observed ? " would refuse this, but only observes"
+				     : " refuses this");
 	if (v->rule->description) {
 		text_add(t, " (");
 		text_foreign(t, v->rule->description, 160);
@@ -203,7 +206,8 @@ static bool need_is_sane(const struct need *n)
 }
 
 /* r may come from an older plan than p: then by its name. */
-static const struct ruling *find_ruling(const struct plan *p, const struct resource *r, const char *role)
+static const struct ruling *find_ruling(const struct plan *p, const struct resource *r,
+					const char *role)
 {
 	uintptr_t off = (uintptr_t)r - (uintptr_t)p->resources;
 	bool is_own = off < (uintptr_t)p->n_resources * sizeof(*r);
@@ -268,8 +272,9 @@ static void say_outcome(const struct outcome *o, const struct resource *r, const
 		say_hint(&t, r, who, g);
 }
 
-static bool is_refused_outright(const struct plan *p, const struct resource *r, const struct who *who,
-				const struct op *op, int64_t now, struct decision *ret)
+static bool is_refused_outright(const struct plan *p, const struct resource *r,
+				const struct who *who, const struct op *op, int64_t now,
+				struct decision *ret)
 {
 	static const char *const ask = "Ask whoever keeps the policy.";
 	if (!who || !who->role)

@@ -49,7 +49,8 @@ static size_t skip_value(struct span t, size_t i)
 				return i;
 			depth--;
 			i++;
-		} else if (!depth && (c == ',' || c == ' ' || c == '\n' || c == '\t' || c == '\r')) {
+		} else if (!depth &&
+			   (c == ',' || c == ' ' || c == '\n' || c == '\t' || c == '\r')) {
 			return i;
 		} else {
 			i++;

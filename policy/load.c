@@ -51,7 +51,8 @@ void load_fail(struct loader *l, const struct json_at *at, const char *fmt, ...)
 	va_end(ap);
 }
 
-void load_fail_member(struct loader *l, const struct json_at *at, const char *key, const char *fmt, ...)
+void load_fail_member(struct loader *l, const struct json_at *at, const char *key, const char *fmt,
+		      ...)
 {
 	struct json_at member = {at, key, 0};
 	va_list ap;
@@ -66,7 +67,8 @@ void load_warn(struct loader *l, const struct json_at *at, const char *fmt, ...)
 	va_list ap;
 	va_start(ap, fmt);
 	if (l->errors->n_warnings < POLICY_ERRORS)
-		add(l->errors->warnings, &l->errors->n_warnings, place_at(l->text, at, false), fmt, ap);
+		add(l->errors->warnings, &l->errors->n_warnings, place_at(l->text, at, false), fmt,
+		    ap);
 	va_end(ap);
 }
 
@@ -141,7 +143,8 @@ void load_object(struct loader *l, const struct json_at *at, json_t *v, const st
 		else if (member && f->load)
 			f->load(l, &here, member, into);
 	}
-	json_object_foreach(v, key, member) {
+	json_object_foreach(v, key, member)
+	{
 		size_t i = 0;
 		while (i < n_fields && strcmp(fields[i].name, key))
 			i++;
@@ -162,7 +165,8 @@ static bool is_repeated(const json_t *list, size_t i)
 }
 
 void load_strings(struct loader *l, const struct json_at *at, json_t *v, int max,
-		  void (*each)(struct loader *l, const struct json_at *at, const char *s, void *into),
+		  void (*each)(struct loader *l, const struct json_at *at, const char *s,
+			       void *into),
 		  void *into)
 {
 	size_t i;
@@ -172,10 +176,12 @@ void load_strings(struct loader *l, const struct json_at *at, json_t *v, int max
 		return;
 	}
 	if (!json_array_size(v) || json_array_size(v) > (size_t)max) {
-		load_fail(l, at, "the list has %zu elements; expected 1 to %d", json_array_size(v), max);
+		load_fail(l, at, "the list has %zu elements; expected 1 to %d", json_array_size(v),
+			  max);
 		return;
 	}
-	json_array_foreach(v, i, e) {
+	json_array_foreach(v, i, e)
+	{
 		struct json_at here = {at, NULL, i};
 		if (!json_is_string(e))
 			load_fail(l, &here, "this is %s; expected a string", type_name(e));
@@ -193,7 +199,8 @@ const char *load_text(struct loader *l, const struct json_at *at, json_t *v)
 	size_t n = strlen(s);
 	for (size_t i = 0; i < n; i++) {
 		if ((uint8_t)s[i] < 0x20 || s[i] == 0x7f) {
-			load_fail(l, at, "the text holds a control character; expected one line of text");
+			load_fail(l, at,
+				  "the text holds a control character; expected one line of text");
 			return NULL;
 		}
 	}
@@ -211,7 +218,8 @@ const char *load_name(struct loader *l, const struct json_at *at, const char *s)
 		n++;
 	if (n && n <= 63 && !s[n])
 		return arena_strn(&l->plan->arena, s, n);
-	load_fail(l, at, "\"%.80s\" is no name; expected 1 to 63 letters, digits, '_', '-' or '.'", s);
+	load_fail(l, at, "\"%.80s\" is no name; expected 1 to 63 letters, digits, '_', '-' or '.'",
+		  s);
 	return NULL;
 }
 
@@ -241,23 +249,25 @@ static void load_version(struct loader *l, const struct json_at *at, json_t *v, 
 {
 	(void)into;
 	if (json_integer_value(v) != 1)
-		load_fail(l, at, "version %lld is unknown; expected 1", (long long)json_integer_value(v));
+		load_fail(l, at, "version %lld is unknown; expected 1",
+			  (long long)json_integer_value(v));
 }
 
 /* In the order in which the later refer to the earlier. */
 static const struct field sections[] = {
-	{"version", SHAPE_INTEGER, true, "1", load_version},
-	{"$schema", SHAPE_STRING, false, "the address of a JSON Schema, for editors", load_ignored_text},
-	{"description", SHAPE_STRING, false, "a text", load_ignored_text},
-	{"issuers", SHAPE_LIST, false, "a list of issuers", load_issuers},
-	{"roles", SHAPE_OBJECT, true, "an object of role names and their groups", load_roles},
-	{"resources", SHAPE_LIST, true, "a list of resources", load_resources},
-	{"masks", SHAPE_OBJECT, false, "an object of mask names and masks", load_masks},
-	{"rules", SHAPE_LIST, true, "a list of rules", load_rules},
+    {"version", SHAPE_INTEGER, true, "1", load_version},
+    {"$schema", SHAPE_STRING, false, "the address of a JSON Schema, for editors",
+     load_ignored_text},
+    {"description", SHAPE_STRING, false, "a text", load_ignored_text},
+    {"issuers", SHAPE_LIST, false, "a list of issuers", load_issuers},
+    {"roles", SHAPE_OBJECT, true, "an object of role names and their groups", load_roles},
+    {"resources", SHAPE_LIST, true, "a list of resources", load_resources},
+    {"masks", SHAPE_OBJECT, false, "an object of mask names and masks", load_masks},
+    {"rules", SHAPE_LIST, true, "a list of rules", load_rules},
 };
 
-/* jansson stops behind the offending token, which it quotes at the end of its text when it is short:
- * step back to the token's start. */
+/* jansson stops behind the offending token, which it quotes at the end of its text when it is
+ * short: step back to the token's start. */
 static struct place syntax_place(struct span text, const json_error_t *e)
 {
 	size_t at = e->position > 0 ? (size_t)e->position : 0;
@@ -275,7 +285,8 @@ void load_policy(struct loader *l)
 	struct place where;
 	json_error_t e;
 	if (!json_depth_ok(l->text, LOAD_DEPTH, &where)) {
-		load_fail_place(l, where, "nested too deep; expected at most %d levels", LOAD_DEPTH);
+		load_fail_place(l, where, "nested too deep; expected at most %d levels",
+				LOAD_DEPTH);
 		return;
 	}
 	json_t *doc = json_loadb((const char *)l->text.p, l->text.len, JSON_REJECT_DUPLICATES, &e);

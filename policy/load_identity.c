@@ -41,8 +41,10 @@ static void issuer_jwks(struct loader *l, const struct json_at *at, json_t *v, v
 	bool ok = (!strncmp(s, "file:/", 6) && s[6]) || is_loopback_url(s) ||
 		  (!strncmp(s, "https://", 8) && s[8] && s[8] != '/');
 	if (!ok || strchr(s, ' ') || strchr(s, '@'))
-		load_fail(l, at, "\"%.100s\" is no place for keys; expected file:/PATH or "
-			"https://HOST/... without a user (http:// to a loopback address only)", s);
+		load_fail(l, at,
+			  "\"%.100s\" is no place for keys; expected file:/PATH or "
+			  "https://HOST/... without a user (http:// to a loopback address only)",
+			  s);
 	((struct issuer *)into)->jwks = s;
 }
 
@@ -51,7 +53,9 @@ static const char *claim_path(struct loader *l, const struct json_at *at, json_t
 {
 	const char *s = load_text(l, at, v);
 	if (s && (*s == '.' || strstr(s, "..") || s[strlen(s) - 1] == '.')) {
-		load_fail(l, at, "\"%.100s\" is no claim path; expected names between dots, e.g. act.sub", s);
+		load_fail(l, at,
+			  "\"%.100s\" is no claim path; expected names between dots, e.g. act.sub",
+			  s);
 		return NULL;
 	}
 	return s;
@@ -84,13 +88,13 @@ static void issuer_algorithms(struct loader *l, const struct json_at *at, json_t
 }
 
 static const struct field issuer_fields[] = {
-	{"issuer", SHAPE_STRING, true, "the token's iss, exactly", issuer_name},
-	{"audience", SHAPE_STRING, true, "the token's aud", issuer_audience},
-	{"jwks", SHAPE_STRING, false, "file:/PATH or https://...", issuer_jwks},
-	{"algorithms", SHAPE_STRINGS, false, "a list of algorithms", issuer_algorithms},
-	{"groups_claim", SHAPE_STRING, false, "a claim's path", issuer_groups},
-	{"owner_claim", SHAPE_STRING, false, "a claim's path", issuer_owner},
-	{"description", SHAPE_STRING, false, "a text", load_ignored_text},
+    {"issuer", SHAPE_STRING, true, "the token's iss, exactly", issuer_name},
+    {"audience", SHAPE_STRING, true, "the token's aud", issuer_audience},
+    {"jwks", SHAPE_STRING, false, "file:/PATH or https://...", issuer_jwks},
+    {"algorithms", SHAPE_STRINGS, false, "a list of algorithms", issuer_algorithms},
+    {"groups_claim", SHAPE_STRING, false, "a claim's path", issuer_groups},
+    {"owner_claim", SHAPE_STRING, false, "a claim's path", issuer_owner},
+    {"description", SHAPE_STRING, false, "a text", load_ignored_text},
 };
 
 static void check_issuer(struct loader *l, const struct json_at *at, const struct issuer *i)
@@ -99,17 +103,21 @@ static void check_issuer(struct loader *l, const struct json_at *at, const struc
 	for (int k = 0; k < p->n_issuers; k++) {
 		const struct issuer *o = &p->issuers[k];
 		if (i->issuer && o->issuer && !strcmp(i->issuer, o->issuer))
-			load_fail_member(l, at, "issuer", "\"%.100s\" is declared twice; expected one "
-				"entry an issuer",
+			load_fail_member(l, at, "issuer",
+					 "\"%.100s\" is declared twice; expected one "
+					 "entry an issuer",
 					 i->issuer);
 		if (!i->jwks && !o->jwks)
-			load_fail(l, at, "a second issuer without \"jwks\"; expected at most one: it "
-				"is the local issuer");
+			load_fail(l, at,
+				  "a second issuer without \"jwks\"; expected at most one: it "
+				  "is the local issuer");
 	}
 	const char *end = i->issuer ? strrchr(i->issuer, '.') : NULL;
 	if (end && !i->jwks && !strncmp(i->issuer, "https://", 8) && strncmp(end, ".local", 6))
-		load_warn(l, at, "issuer \"%.100s\" has no \"jwks\": it is taken for this machine's "
-				 "local issuer", i->issuer);
+		load_warn(l, at,
+			  "issuer \"%.100s\" has no \"jwks\": it is taken for this machine's "
+			  "local issuer",
+			  i->issuer);
 }
 
 void load_issuers(struct loader *l, const struct json_at *at, json_t *v, void *into)
@@ -118,11 +126,13 @@ void load_issuers(struct loader *l, const struct json_at *at, json_t *v, void *i
 	size_t i;
 	json_t *e;
 	if (json_array_size(v) > MAX_ISSUERS) {
-		load_fail(l, at, "%zu issuers; expected at most %d", json_array_size(v), MAX_ISSUERS);
+		load_fail(l, at, "%zu issuers; expected at most %d", json_array_size(v),
+			  MAX_ISSUERS);
 		return;
 	}
 	p->issuers = arena_array(&p->arena, json_array_size(v), sizeof(*p->issuers));
-	json_array_foreach(v, i, e) {
+	json_array_foreach(v, i, e)
+	{
 		struct json_at here = {at, NULL, i};
 		struct issuer is = {.groups_claim = "groups", .owner_claim = "act.sub"};
 		load_object(l, &here, e, issuer_fields, ARRAY_LEN(issuer_fields), &is);
@@ -152,10 +162,12 @@ void load_roles(struct loader *l, const struct json_at *at, json_t *v, void *int
 		return;
 	}
 	p->roles = arena_array(&p->arena, json_object_size(v), sizeof(*p->roles));
-	json_object_foreach(v, name, e) {
+	json_object_foreach(v, name, e)
+	{
 		struct json_at here = {at, name, 0};
-		struct role r = {.groups = arena_array(&p->arena, MAX(json_array_size(e), (size_t)1),
-						       sizeof(char *))};
+		struct role r = {
+		    .groups =
+			arena_array(&p->arena, MAX(json_array_size(e), (size_t)1), sizeof(char *))};
 		r.name = load_name(l, &here, name);
 		if (!json_is_string(e) && !json_is_array(e))
 			load_fail(l, &here, "expected a group or a list of groups");

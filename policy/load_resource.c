@@ -15,7 +15,8 @@ static void resource_name(struct loader *l, const struct json_at *at, json_t *v,
 	struct resource *r = into;
 	r->name = load_name(l, at, json_string_value(v));
 	if (r->name && plan_resource_index(l->plan, r->name) >= 0)
-		load_fail(l, at, "resource \"%s\" is declared twice; expected each name once", r->name);
+		load_fail(l, at, "resource \"%s\" is declared twice; expected each name once",
+			  r->name);
 }
 
 static void resource_protocol(struct loader *l, const struct json_at *at, json_t *v, void *into)
@@ -61,21 +62,26 @@ static void one_match(struct loader *l, const struct json_at *at, const char *s,
 		return;
 	}
 	if (++l->n_matches > MAX_MATCHES) {
-		load_fail(l, at, "more than %d destinations; expected networks instead of "
-			"addresses", MAX_MATCHES);
+		load_fail(l, at,
+			  "more than %d destinations; expected networks instead of "
+			  "addresses",
+			  MAX_MATCHES);
 		return;
 	}
 	const struct resource *other = taken_by(l->plan, r, &m);
 	if (other)
-		load_fail(l, at, "\"%.80s\" is what resource \"%s\" answers to; expected each destination once",
-			  s, other->name ? other->name : "?");
+		load_fail(
+		    l, at,
+		    "\"%.80s\" is what resource \"%s\" answers to; expected each destination once",
+		    s, other->name ? other->name : "?");
 	((struct match *)r->matches)[r->n_matches++] = m;
 }
 
 static void resource_match(struct loader *l, const struct json_at *at, json_t *v, void *into)
 {
 	struct resource *r = into;
-	r->matches = arena_array(&l->plan->arena, MAX(json_array_size(v), (size_t)1), sizeof(*r->matches));
+	r->matches =
+	    arena_array(&l->plan->arena, MAX(json_array_size(v), (size_t)1), sizeof(*r->matches));
 	if (r->matches)
 		load_strings(l, at, v, MAX_LIST, one_match, r);
 }
@@ -84,7 +90,8 @@ static void resource_upstream(struct loader *l, const struct json_at *at, json_t
 {
 	const char *s = load_text(l, at, v);
 	if (s && !load_is_host_port(s))
-		load_fail(l, at, "\"%.80s\" is no destination; expected host:port or [IPv6]:port", s);
+		load_fail(l, at, "\"%.80s\" is no destination; expected host:port or [IPv6]:port",
+			  s);
 	((struct resource *)into)->upstream = s;
 }
 
@@ -93,7 +100,8 @@ static bool is_source(const char *s)
 	if (!strncmp(s, "file:/", 6) || !strncmp(s, "command:/", 9))
 		return s[strcspn(s, "/") + 1] != 0;
 	size_t n = 0;
-	while (!strncmp(s, "fd:", 3) && (isalnum((uint8_t)s[3 + n]) || s[3 + n] == '_' || s[3 + n] == '-'))
+	while (!strncmp(s, "fd:", 3) &&
+	       (isalnum((uint8_t)s[3 + n]) || s[3 + n] == '_' || s[3 + n] == '-'))
 		n++;
 	return n && !s[3 + n];
 }
@@ -101,22 +109,27 @@ static bool is_source(const char *s)
 static void resource_credentials(struct loader *l, const struct json_at *at, json_t *v, void *into)
 {
 	struct resource *r = into;
-	struct role_credential *out = arena_array(&l->plan->arena, json_object_size(v), sizeof(*out));
+	struct role_credential *out =
+	    arena_array(&l->plan->arena, json_object_size(v), sizeof(*out));
 	const char *role;
 	json_t *e;
-	json_object_foreach(v, role, e) {
+	json_object_foreach(v, role, e)
+	{
 		struct json_at here = {at, role, 0};
 		int i = plan_role_index(l->plan, role);
 		if (i < 0)
-			load_fail_member(l, at, role, "role \"%.60s\" is unknown; expected a name from "
-				"\"roles\"", role);
+			load_fail_member(l, at, role,
+					 "role \"%.60s\" is unknown; expected a name from "
+					 "\"roles\"",
+					 role);
 		if (!json_is_string(e) || !is_source(json_string_value(e)))
-			load_fail(l, &here, "expected a credential's source: file:/PATH, fd:NAME or "
-				"command:/PATH, never the credential itself");
+			load_fail(l, &here,
+				  "expected a credential's source: file:/PATH, fd:NAME or "
+				  "command:/PATH, never the credential itself");
 		else if (i >= 0 && out)
 			out[r->n_credentials++] = (struct role_credential){
-				l->plan->roles[i].name,
-				arena_str(&l->plan->arena, json_string_value(e))};
+			    l->plan->roles[i].name,
+			    arena_str(&l->plan->arena, json_string_value(e))};
 	}
 	r->credentials = out;
 }
@@ -136,29 +149,34 @@ static void resource_limit(struct loader *l, const struct json_at *at, json_t *v
 }
 
 static const struct field resource_fields[] = {
-	{"name", SHAPE_STRING, true, "the resource's name", resource_name},
-	{"protocol", SHAPE_STRING, true, "\"postgres\" or \"tcp\"", resource_protocol},
-	{"match", SHAPE_STRINGS, true, "host:port, address, network or a list of these", resource_match},
-	{"upstream", SHAPE_STRING, false, "host:port", resource_upstream},
-	{"credentials", SHAPE_OBJECT, false, "an object of roles and credential sources", resource_credentials},
-	{"record", SHAPE_STRING, false, "\"none\", \"hash\" or \"rows\"", resource_record},
-	{"record_limit", SHAPE_INTEGER, false, "a number of bytes", resource_limit},
-	{"description", SHAPE_STRING, false, "a text", load_ignored_text},
+    {"name", SHAPE_STRING, true, "the resource's name", resource_name},
+    {"protocol", SHAPE_STRING, true, "\"postgres\" or \"tcp\"", resource_protocol},
+    {"match", SHAPE_STRINGS, true, "host:port, address, network or a list of these",
+     resource_match},
+    {"upstream", SHAPE_STRING, false, "host:port", resource_upstream},
+    {"credentials", SHAPE_OBJECT, false, "an object of roles and credential sources",
+     resource_credentials},
+    {"record", SHAPE_STRING, false, "\"none\", \"hash\" or \"rows\"", resource_record},
+    {"record_limit", SHAPE_INTEGER, false, "a number of bytes", resource_limit},
+    {"description", SHAPE_STRING, false, "a text", load_ignored_text},
 };
 
 /* Members that go together, or not at all. */
-static void check_resource(struct loader *l, const struct json_at *at, json_t *v, const struct resource *r)
+static void check_resource(struct loader *l, const struct json_at *at, json_t *v,
+			   const struct resource *r)
 {
 	static const char *const postgres_only[] = {"credentials", "record", "record_limit"};
 	bool is_tcp = r->protocol && !strcmp(r->protocol, "tcp");
 	for (size_t i = 0; i < ARRAY_LEN(postgres_only); i++)
 		if (is_tcp && json_object_get(v, postgres_only[i]))
-			load_fail_member(l, at, postgres_only[i], "\"%s\" on protocol tcp, whose bytes "
-				"are relayed unread; expected it on postgres only",
+			load_fail_member(l, at, postgres_only[i],
+					 "\"%s\" on protocol tcp, whose bytes "
+					 "are relayed unread; expected it on postgres only",
 					 postgres_only[i]);
 	if (r->record != RECORD_ROWS && !is_tcp && json_object_get(v, "record_limit"))
-		load_fail_member(l, at, "record_limit", "\"record_limit\" without rows to limit; "
-			"expected \"record\": \"rows\" beside it");
+		load_fail_member(l, at, "record_limit",
+				 "\"record_limit\" without rows to limit; "
+				 "expected \"record\": \"rows\" beside it");
 }
 
 void load_resources(struct loader *l, const struct json_at *at, json_t *v, void *into)
@@ -167,11 +185,13 @@ void load_resources(struct loader *l, const struct json_at *at, json_t *v, void 
 	size_t i;
 	json_t *e;
 	if (!json_array_size(v) || json_array_size(v) > MAX_RESOURCES) {
-		load_fail(l, at, "%zu resources; expected 1 to %d", json_array_size(v), MAX_RESOURCES);
+		load_fail(l, at, "%zu resources; expected 1 to %d", json_array_size(v),
+			  MAX_RESOURCES);
 		return;
 	}
 	p->resources = arena_array(&p->arena, json_array_size(v), sizeof(*p->resources));
-	json_array_foreach(v, i, e) {
+	json_array_foreach(v, i, e)
+	{
 		struct json_at here = {at, NULL, i};
 		struct resource r = {.record_limit = RECORD_LIMIT_DEFAULT};
 		load_object(l, &here, e, resource_fields, ARRAY_LEN(resource_fields), &r);
@@ -214,14 +234,14 @@ static void mask_predicates(struct loader *l, const struct json_at *at, json_t *
 {
 	static const char *const ways[] = {"allow", "deny"};
 	((struct mask *)into)->are_predicates_denied =
-		load_choice(l, at, json_string_value(v), ways, ARRAY_LEN(ways)) != 0;
+	    load_choice(l, at, json_string_value(v), ways, ARRAY_LEN(ways)) != 0;
 }
 
 static const struct field mask_fields[] = {
-	{"columns", SHAPE_STRINGS, true, "schema.table.column or a list of these", mask_columns},
-	{"as", SHAPE_STRING, true, "\"last4\", \"null\", \"redact\" or \"hash\"", mask_as},
-	{"predicates", SHAPE_STRING, false, "\"deny\" or \"allow\"", mask_predicates},
-	{"description", SHAPE_STRING, false, "a text", load_ignored_text},
+    {"columns", SHAPE_STRINGS, true, "schema.table.column or a list of these", mask_columns},
+    {"as", SHAPE_STRING, true, "\"last4\", \"null\", \"redact\" or \"hash\"", mask_as},
+    {"predicates", SHAPE_STRING, false, "\"deny\" or \"allow\"", mask_predicates},
+    {"description", SHAPE_STRING, false, "a text", load_ignored_text},
 };
 
 void load_masks(struct loader *l, const struct json_at *at, json_t *v, void *into)
@@ -234,7 +254,8 @@ void load_masks(struct loader *l, const struct json_at *at, json_t *v, void *int
 		return;
 	}
 	p->masks = arena_array(&p->arena, json_object_size(v), sizeof(*p->masks));
-	json_object_foreach(v, name, e) {
+	json_object_foreach(v, name, e)
+	{
 		struct json_at here = {at, name, 0};
 		struct mask m = {.are_predicates_denied = true};
 		m.name = load_name(l, &here, name);

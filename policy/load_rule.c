@@ -9,17 +9,20 @@
 
 static void rule_id(struct loader *l, const struct json_at *at, json_t *v, void *into)
 {
-	static const char *const ours[] = {"default", "identity", "expired", "declared-name", "record"};
+	static const char *const ours[] = {"default", "identity", "expired", "declared-name",
+					   "record"};
 	struct rule *r = into;
 	r->id = load_name(l, at, json_string_value(v));
 	if (!r->id)
 		return;
 	for (int i = 0; i < l->plan->n_rules; i++)
 		if (l->plan->rules[i].id && !strcmp(l->plan->rules[i].id, r->id))
-			load_fail(l, at, "rule \"%s\" is declared twice; expected each id once", r->id);
+			load_fail(l, at, "rule \"%s\" is declared twice; expected each id once",
+				  r->id);
 	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
 		if (!strcmp(r->id, ours[i]))
-			load_fail(l, at, "\"%s\" is a rule of sluice's own; expected another id", r->id);
+			load_fail(l, at, "\"%s\" is a rule of sluice's own; expected another id",
+				  r->id);
 }
 
 static void rule_description(struct loader *l, const struct json_at *at, json_t *v, void *into)
@@ -42,8 +45,10 @@ static void one_resource(struct loader *l, const struct json_at *at, const char 
 	else if (i >= 0)
 		bits_set(&r->resources, i);
 	else
-		load_fail(l, at, "resource \"%.60s\" is unknown; expected a name from \"resources\" or "
-			"\"*\"", s);
+		load_fail(l, at,
+			  "resource \"%.60s\" is unknown; expected a name from \"resources\" or "
+			  "\"*\"",
+			  s);
 }
 
 static void rule_resource(struct loader *l, const struct json_at *at, json_t *v, void *into)
@@ -60,7 +65,8 @@ static void one_role(struct loader *l, const struct json_at *at, const char *s, 
 	else if (i >= 0)
 		bits_set(&r->roles, i);
 	else
-		load_fail(l, at, "role \"%.60s\" is unknown; expected a name from \"roles\" or \"*\"", s);
+		load_fail(l, at,
+			  "role \"%.60s\" is unknown; expected a name from \"roles\" or \"*\"", s);
 }
 
 static void rule_roles(struct loader *l, const struct json_at *at, json_t *v, void *into)
@@ -72,7 +78,7 @@ static void one_verb(struct loader *l, const struct json_at *at, const char *s, 
 {
 	static const char *const names[] = {
 #define X(name, text) text,
-		VERB_LIST(X)
+	    VERB_LIST(X)
 #undef X
 	};
 	int i = load_choice(l, at, s, names, VERB_COUNT);
@@ -92,7 +98,7 @@ static void one_class(struct loader *l, const struct json_at *at, const char *s,
 {
 	static const char *const names[] = {
 #define X(name, text) text,
-		CLASS_LIST(X)
+	    CLASS_LIST(X)
 #undef X
 	};
 	int i = load_choice(l, at, s, names, CLASS_COUNT);
@@ -127,11 +133,12 @@ static void one_pattern(struct loader *l, const struct json_at *at, const char *
 		((struct pattern *)pl->out->at)[pl->out->n++] = p;
 }
 
-static void load_patterns(struct loader *l, const struct json_at *at, json_t *v, struct patterns *out,
-			  int n_parts)
+static void load_patterns(struct loader *l, const struct json_at *at, json_t *v,
+			  struct patterns *out, int n_parts)
 {
 	struct pattern_load pl = {out, n_parts};
-	out->at = arena_array(&l->plan->arena, MAX(json_array_size(v), (size_t)1), sizeof(*out->at));
+	out->at =
+	    arena_array(&l->plan->arena, MAX(json_array_size(v), (size_t)1), sizeof(*out->at));
 	if (out->at)
 		load_strings(l, at, v, MAX_LIST, one_pattern, &pl);
 }
@@ -178,7 +185,8 @@ static void one_mask(struct loader *l, const struct json_at *at, const char *s, 
 static void rule_masks(struct loader *l, const struct json_at *at, json_t *v, void *into)
 {
 	struct rule *r = into;
-	r->masks = arena_array(&l->plan->arena, MAX(json_array_size(v), (size_t)1), sizeof(*r->masks));
+	r->masks =
+	    arena_array(&l->plan->arena, MAX(json_array_size(v), (size_t)1), sizeof(*r->masks));
 	if (r->masks)
 		load_strings(l, at, v, MAX_LIST, one_mask, r);
 }
@@ -198,8 +206,8 @@ static void approver_need(struct loader *l, const struct json_at *at, json_t *v,
 }
 
 static const struct field approver_fields[] = {
-	{"group", SHAPE_STRING, true, "a group", approver_group},
-	{"need", SHAPE_INTEGER, false, "a number of people", approver_need},
+    {"group", SHAPE_STRING, true, "a group", approver_group},
+    {"need", SHAPE_INTEGER, false, "a number of people", approver_need},
 };
 
 static void rule_approvers(struct loader *l, const struct json_at *at, json_t *v, void *into)
@@ -212,7 +220,8 @@ static void rule_approvers(struct loader *l, const struct json_at *at, json_t *v
 		return;
 	}
 	r->approvers = arena_array(&l->plan->arena, json_array_size(v), sizeof(*r->approvers));
-	json_array_foreach(v, i, e) {
+	json_array_foreach(v, i, e)
+	{
 		struct json_at here = {at, NULL, i};
 		struct approver a = {.need = 1};
 		load_object(l, &here, e, approver_fields, ARRAY_LEN(approver_fields), &a);
@@ -241,8 +250,9 @@ static void rule_expires(struct loader *l, const struct json_at *at, json_t *v, 
 {
 	int64_t s = parse_duration(json_string_value(v));
 	if (s < 1 || s > EXPIRES_MAX_S)
-		load_fail(l, at, "\"%.40s\" is no duration; expected a number and s, m, h or d, up to "
-			"30d, e.g. 15m",
+		load_fail(l, at,
+			  "\"%.40s\" is no duration; expected a number and s, m, h or d, up to "
+			  "30d, e.g. 15m",
 			  json_string_value(v));
 	((struct rule *)into)->expires_s = s;
 }
@@ -251,63 +261,68 @@ static void rule_mode(struct loader *l, const struct json_at *at, json_t *v, voi
 {
 	static const char *const names[] = {"enforce", "observe"};
 	((struct rule *)into)->is_observing =
-		load_choice(l, at, json_string_value(v), names, ARRAY_LEN(names)) == 1;
+	    load_choice(l, at, json_string_value(v), names, ARRAY_LEN(names)) == 1;
 }
 
 static void rule_opaque(struct loader *l, const struct json_at *at, json_t *v, void *into)
 {
 	static const char *const names[] = {"deny", "allow"};
 	((struct rule *)into)->is_opaque =
-		load_choice(l, at, json_string_value(v), names, ARRAY_LEN(names)) == 1;
+	    load_choice(l, at, json_string_value(v), names, ARRAY_LEN(names)) == 1;
 }
 
 static const struct field rule_fields[] = {
-	{"id", SHAPE_STRING, true, "the rule's name", rule_id},
-	{"description", SHAPE_STRING, false, "a text, shown with a refusal", rule_description},
-	{"resource", SHAPE_STRINGS, true, "a resource's name, a list of them or \"*\"", rule_resource},
-	{"roles", SHAPE_STRINGS, true, "a role's name, a list of them or \"*\"", rule_roles},
-	{"verbs", SHAPE_STRINGS, false, "a verb or a list of verbs", rule_verbs},
-	{"class", SHAPE_STRINGS, false, "a class or a list of classes", rule_class},
-	{"relations", SHAPE_STRINGS, false, "schema.table or a list of these", rule_relations},
-	{"functions", SHAPE_STRINGS, false, "schema.function or a list of these", rule_functions},
-	{"settings", SHAPE_STRINGS, false, "a setting's name or a list of these", rule_settings},
-	{"columns", SHAPE_STRINGS, false, "a column's name or a list of these", rule_columns},
-	{"effect", SHAPE_STRING, true, "\"allow\", \"deny\", \"ask\" or \"mask\"", rule_effect},
-	{"masks", SHAPE_STRINGS, false, "a mask's name or a list of these", rule_masks},
-	{"approvers", SHAPE_LIST, false, "a list of {\"group\": .., \"need\": ..}", rule_approvers},
-	{"expires", SHAPE_STRING, false, "a duration, e.g. \"15m\"", rule_expires},
-	{"mode", SHAPE_STRING, false, "\"enforce\" or \"observe\"", rule_mode},
-	{"opaque", SHAPE_STRING, false, "\"deny\" or \"allow\"", rule_opaque},
+    {"id", SHAPE_STRING, true, "the rule's name", rule_id},
+    {"description", SHAPE_STRING, false, "a text, shown with a refusal", rule_description},
+    {"resource", SHAPE_STRINGS, true, "a resource's name, a list of them or \"*\"", rule_resource},
+    {"roles", SHAPE_STRINGS, true, "a role's name, a list of them or \"*\"", rule_roles},
+    {"verbs", SHAPE_STRINGS, false, "a verb or a list of verbs", rule_verbs},
+    {"class", SHAPE_STRINGS, false, "a class or a list of classes", rule_class},
+    {"relations", SHAPE_STRINGS, false, "schema.table or a list of these", rule_relations},
+    {"functions", SHAPE_STRINGS, false, "schema.function or a list of these", rule_functions},
+    {"settings", SHAPE_STRINGS, false, "a setting's name or a list of these", rule_settings},
+    {"columns", SHAPE_STRINGS, false, "a column's name or a list of these", rule_columns},
+    {"effect", SHAPE_STRING, true, "\"allow\", \"deny\", \"ask\" or \"mask\"", rule_effect},
+    {"masks", SHAPE_STRINGS, false, "a mask's name or a list of these", rule_masks},
+    {"approvers", SHAPE_LIST, false, "a list of {\"group\": .., \"need\": ..}", rule_approvers},
+    {"expires", SHAPE_STRING, false, "a duration, e.g. \"15m\"", rule_expires},
+    {"mode", SHAPE_STRING, false, "\"enforce\" or \"observe\"", rule_mode},
+    {"opaque", SHAPE_STRING, false, "\"deny\" or \"allow\"", rule_opaque},
 };
 
 /* Which members make no sense beside which others: a member that would do nothing is an error. */
-static void check_effect(struct loader *l, const struct json_at *at, json_t *v, const struct rule *r)
+static void check_effect(struct loader *l, const struct json_at *at, json_t *v,
+			 const struct rule *r)
 {
 	static const struct {
 		const char *key;
 		enum effect effect;
 		bool is_required;
 	} rows[] = {
-		{"masks", EFFECT_MASK, true},
-		{"approvers", EFFECT_ASK, true},
-		{"expires", EFFECT_ASK, false},
+	    {"masks", EFFECT_MASK, true},
+	    {"approvers", EFFECT_ASK, true},
+	    {"expires", EFFECT_ASK, false},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		bool has = json_object_get(v, rows[i].key) != NULL;
 		if (has && r->effect != rows[i].effect)
-			load_fail_member(l, at, rows[i].key, "\"%s\" beside effect %s; expected it "
-				"with effect %s only",
-					 rows[i].key, effect_name(r->effect), effect_name(rows[i].effect));
+			load_fail_member(l, at, rows[i].key,
+					 "\"%s\" beside effect %s; expected it "
+					 "with effect %s only",
+					 rows[i].key, effect_name(r->effect),
+					 effect_name(rows[i].effect));
 		else if (!has && rows[i].is_required && r->effect == rows[i].effect)
-			load_fail(l, at, "\"%s\" is missing; expected it beside effect %s", rows[i].key,
-				  effect_name(r->effect));
+			load_fail(l, at, "\"%s\" is missing; expected it beside effect %s",
+				  rows[i].key, effect_name(r->effect));
 	}
 	if (r->is_observing && r->effect == EFFECT_ALLOW)
-		load_fail_member(l, at, "mode", "observe beside effect allow; expected it with deny, "
-			"ask or mask: it lets pass what the rule would refuse");
+		load_fail_member(l, at, "mode",
+				 "observe beside effect allow; expected it with deny, "
+				 "ask or mask: it lets pass what the rule would refuse");
 	if (r->is_opaque && r->effect != EFFECT_ALLOW && r->effect != EFFECT_ASK)
-		load_fail_member(l, at, "opaque", "\"opaque\": \"allow\" beside effect %s; expected "
-			"effect allow or ask",
+		load_fail_member(l, at, "opaque",
+				 "\"opaque\": \"allow\" beside effect %s; expected "
+				 "effect allow or ask",
 				 effect_name(r->effect));
 }
 
@@ -315,14 +330,17 @@ static void check_targets(struct loader *l, const struct json_at *at, const stru
 {
 	uint32_t writes = 1u << VERB_INSERT | 1u << VERB_UPDATE;
 	if (r->is_opaque && (rule_has_targets(r) || r->columns.n || r->has_verbs || r->has_classes))
-		load_fail_member(l, at, "opaque", "\"opaque\": \"allow\" beside verbs, class or names; "
+		load_fail_member(l, at, "opaque",
+				 "\"opaque\": \"allow\" beside verbs, class or names; "
 				 "expected none of them: what cannot be read may be anything");
 	if (r->columns.n && (!r->has_verbs || r->verbs & ~writes))
-		load_fail_member(l, at, "columns", "\"columns\" says which columns may be written; "
-			"expected \"verbs\" beside it with insert and update only");
+		load_fail_member(l, at, "columns",
+				 "\"columns\" says which columns may be written; "
+				 "expected \"verbs\" beside it with insert and update only");
 	if (r->columns.n && (r->functions.n || r->settings.n))
-		load_fail_member(l, at, "columns", "\"columns\" beside functions or settings; expected "
-			"relations only");
+		load_fail_member(l, at, "columns",
+				 "\"columns\" beside functions or settings; expected "
+				 "relations only");
 }
 
 void load_rules(struct loader *l, const struct json_at *at, json_t *v, void *into)
@@ -335,7 +353,8 @@ void load_rules(struct loader *l, const struct json_at *at, json_t *v, void *int
 		return;
 	}
 	p->rules = arena_array(&p->arena, json_array_size(v), sizeof(*p->rules));
-	json_array_foreach(v, i, e) {
+	json_array_foreach(v, i, e)
+	{
 		struct json_at here = {at, NULL, i};
 		struct rule r = {.effect = EFFECT_DENY,
 				 .verbs = (uint32_t)((1ull << VERB_COUNT) - 1),

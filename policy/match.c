@@ -30,7 +30,8 @@ static const char *check_name(const char *s)
 		if (c == '*')
 			return "a wildcard; expected whole names, addresses or networks";
 		if (c == '.' ? !label : !(isalnum(c) || c == '-' || c == '_'))
-			return "no destination; expected host:port, an address or a network such as 10.0.0.0/8";
+			return "no destination; expected host:port, an address or a network such "
+			       "as 10.0.0.0/8";
 		label = c == '.' ? 0 : label + 1;
 		if (label > 63)
 			return "a label of more than 63 bytes";
@@ -51,7 +52,8 @@ static const char *parse_net(const char *ip, const char *prefix, struct match *m
 		return "no IP address before the '/'; expected e.g. 10.0.0.0/8 or [fd00::/8]";
 	bool v4 = addr_is_v4(&a) && !strchr(ip, ':');
 	if (prefix && !parse_number(prefix, v4 ? 32 : 128, &len))
-		return v4 ? "a bad prefix length; expected 0 to 32" : "a bad prefix length; expected 0 to 128";
+		return v4 ? "a bad prefix length; expected 0 to 32"
+			  : "a bad prefix length; expected 0 to 128";
 	if (v4 && prefix)
 		len += 96;
 	if (!v4 && addr_is_v4(&a) && len < 96)
@@ -144,7 +146,8 @@ static bool same_name(const char *a, const char *b)
 
 /* How specific this match of dst is: a name beats an address, a longer prefix a shorter, a port no
  * port; of several names the one that was answered first. 0: no match. */
-static long rank(const struct match *m, const struct addr *dst, const char *const *names, int n_names)
+static long rank(const struct match *m, const struct addr *dst, const char *const *names,
+		 int n_names)
 {
 	if (m->port && m->port != dst->port)
 		return 0;
@@ -193,7 +196,8 @@ bool plan_declares_name(const struct plan *p, const char *name)
 	return plan_resource_of_name(p, name, NULL) != NULL;
 }
 
-const struct resource *plan_resource_of_name(const struct plan *p, const char *name, const char *role)
+const struct resource *plan_resource_of_name(const struct plan *p, const char *name,
+					     const char *role)
 {
 	const struct resource *found = NULL;
 	for (int i = 0; i < p->n_resources; i++) {

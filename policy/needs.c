@@ -12,20 +12,33 @@ struct reader {
 };
 
 static const enum op_class usual_class[VERB_COUNT] = {
-	[VERB_SELECT] = CLASS_READ,	   [VERB_INSERT] = CLASS_WRITE,
-	[VERB_UPDATE] = CLASS_WRITE,	   [VERB_DELETE] = CLASS_WRITE,
-	[VERB_TRUNCATE] = CLASS_WRITE,	   [VERB_LOCK] = CLASS_WRITE,
-	[VERB_EXECUTE] = CLASS_PROCEDURAL, [VERB_CREATE] = CLASS_DDL,
-	[VERB_ALTER] = CLASS_DDL,	   [VERB_DROP] = CLASS_DDL,
-	[VERB_COMMENT] = CLASS_DDL,	   [VERB_REINDEX] = CLASS_DDL,
-	[VERB_REFRESH] = CLASS_DDL,	   [VERB_GRANT] = CLASS_DCL,
-	[VERB_SET] = CLASS_SESSION,	   [VERB_SHOW] = CLASS_SESSION,
-	[VERB_TRANSACTION] = CLASS_TRANSACTION, [VERB_PREPARE] = CLASS_SESSION,
-	[VERB_LISTEN] = CLASS_SESSION,	   [VERB_NOTIFY] = CLASS_SESSION,
-	[VERB_COPY_FILE] = CLASS_COPY,	   [VERB_CALL] = CLASS_PROCEDURAL,
-	[VERB_DO] = CLASS_PROCEDURAL,	   [VERB_MAINTAIN] = CLASS_ADMIN,
-	[VERB_ADMIN] = CLASS_ADMIN,	   [VERB_CONNECT] = CLASS_SESSION,
-	[VERB_RESOLVE] = CLASS_READ,
+    [VERB_SELECT] = CLASS_READ,
+    [VERB_INSERT] = CLASS_WRITE,
+    [VERB_UPDATE] = CLASS_WRITE,
+    [VERB_DELETE] = CLASS_WRITE,
+    [VERB_TRUNCATE] = CLASS_WRITE,
+    [VERB_LOCK] = CLASS_WRITE,
+    [VERB_EXECUTE] = CLASS_PROCEDURAL,
+    [VERB_CREATE] = CLASS_DDL,
+    [VERB_ALTER] = CLASS_DDL,
+    [VERB_DROP] = CLASS_DDL,
+    [VERB_COMMENT] = CLASS_DDL,
+    [VERB_REINDEX] = CLASS_DDL,
+    [VERB_REFRESH] = CLASS_DDL,
+    [VERB_GRANT] = CLASS_DCL,
+    [VERB_SET] = CLASS_SESSION,
+    [VERB_SHOW] = CLASS_SESSION,
+    [VERB_TRANSACTION] = CLASS_TRANSACTION,
+    [VERB_PREPARE] = CLASS_SESSION,
+    [VERB_LISTEN] = CLASS_SESSION,
+    [VERB_NOTIFY] = CLASS_SESSION,
+    [VERB_COPY_FILE] = CLASS_COPY,
+    [VERB_CALL] = CLASS_PROCEDURAL,
+    [VERB_DO] = CLASS_PROCEDURAL,
+    [VERB_MAINTAIN] = CLASS_ADMIN,
+    [VERB_ADMIN] = CLASS_ADMIN,
+    [VERB_CONNECT] = CLASS_SESSION,
+    [VERB_RESOLVE] = CLASS_READ,
 };
 
 static void fail(struct reader *r, const char *why)
@@ -173,7 +186,8 @@ static void read_need(struct reader *r, struct need *n)
 		fail(r, "expected white space behind a need");
 }
 
-int needs_parse(struct arena *a, const char *text, const struct need **ret_needs, const char **ret_why)
+int needs_parse(struct arena *a, const char *text, const struct need **ret_needs,
+		const char **ret_why)
 {
 	struct reader r = {.a = a, .s = text};
 	struct need *needs = arena_array(a, NEEDS_MAX, sizeof(*needs));

@@ -8,8 +8,8 @@
  *   transaction  connect             the verb alone
  *   opaque  opaque:what it was       a text that could not be read
  *
- * "~" in front marks what any allowed verb implies; "/class" behind the verb sets the class where it is
- * not the verb's usual one. */
+ * "~" in front marks what any allowed verb implies; "/class" behind the verb sets the class where
+ * it is not the verb's usual one. */
 #pragma once
 
 #include "base/arena.h"
@@ -17,8 +17,8 @@
 
 #define NEEDS_MAX 64
 
-/* Words between white space (quoted names may hold some), 1 to NEEDS_MAX of them, into an array in a.
- * Returns how many, or ERR_MALFORMED with a reason that says what was expected (static string),
+/* Words between white space (quoted names may hold some), 1 to NEEDS_MAX of them, into an array in
+ * a. Returns how many, or ERR_MALFORMED with a reason that says what was expected (static string),
  * ERR_LIMIT. */
 must_check int needs_parse(struct arena *a, const char *text, const struct need **ret_needs,
 			   const char **ret_why);

@@ -38,8 +38,9 @@ static const char *parse_bare(struct arena *a, const char **s, bool takes_dots, 
 	for (; is_bare_char((uint8_t)p[n]) || (takes_dots && p[n] == '.'); n++)
 		stars += p[n] == '*';
 	if (isupper((uint8_t)p[n]))
-		return "a capital letter outside quotes; PostgreSQL folds bare names to lower case: "
-			"write it in lower case, or in double quotes";
+		return "a capital letter outside quotes; PostgreSQL folds bare names to lower "
+		       "case: "
+		       "write it in lower case, or in double quotes";
 	if (!n)
 		return "a part is empty or holds a character that needs double quotes";
 	if (stars > STARS_MAX)
@@ -61,10 +62,10 @@ static const char *parse_bare(struct arena *a, const char **s, bool takes_dots, 
 static const char *wrong_count(int n_parts)
 {
 	static const char *const why[] = {
-		NULL,
-		"expected one name, e.g. email (a dot needs double quotes)",
-		"expected two parts, schema.name, e.g. public.* or public.orders",
-		"expected three parts, schema.table.column, e.g. public.*.ssn",
+	    NULL,
+	    "expected one name, e.g. email (a dot needs double quotes)",
+	    "expected two parts, schema.name, e.g. public.* or public.orders",
+	    "expected three parts, schema.table.column, e.g. public.*.ssn",
 	};
 	return why[n_parts];
 }
@@ -88,7 +89,7 @@ int pattern_parse(struct arena *a, const char *source, int n_parts, struct patte
 		why = wrong_count(n_parts);
 	if (!why && isupper((uint8_t)*s))
 		why = "a capital letter outside quotes; PostgreSQL folds bare names to lower case: "
-			"write it in lower case, or in double quotes";
+		      "write it in lower case, or in double quotes";
 	if (!why && *s)
 		why = "a character that needs double quotes";
 	if (why) {
@@ -112,10 +113,12 @@ int pattern_parse_setting(struct arena *a, const char *source, struct pattern *r
 		return ERR_LIMIT;
 	for (char *c = lower; *c; c++)
 		*c = (char)tolower((uint8_t)*c);
-	const char *s = lower, *why = strlen(lower) > SOURCE_MAX ? "a pattern of more than 400 bytes"
-								 : parse_bare(a, &s, true, &p.parts[0]);
+	const char *s = lower, *why = strlen(lower) > SOURCE_MAX
+					  ? "a pattern of more than 400 bytes"
+					  : parse_bare(a, &s, true, &p.parts[0]);
 	if (why || *s) {
-		*ret_why = why ? why : "expected a setting's name, e.g. statement_timeout or myapp.*";
+		*ret_why =
+		    why ? why : "expected a setting's name, e.g. statement_timeout or myapp.*";
 		return ERR_MALFORMED;
 	}
 	if (arena_failed(a))

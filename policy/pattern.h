@@ -18,7 +18,7 @@ struct part {
 struct pattern {
 	struct part parts[PATTERN_PARTS];
 	int n;
-	bool is_nocase;     /* settings: names without case */
+	bool is_nocase;	    /* settings: names without case */
 	const char *source; /* as it was written */
 };
 
@@ -27,8 +27,8 @@ struct patterns {
 	int n;
 };
 
-/* n_parts: 1 column, 2 schema.name, 3 schema.table.column. ERR_MALFORMED with a reason that says what
- * was expected (static string); ERR_LIMIT: the arena is full. */
+/* n_parts: 1 column, 2 schema.name, 3 schema.table.column. ERR_MALFORMED with a reason that says
+ * what was expected (static string); ERR_LIMIT: the arena is full. */
 must_check int pattern_parse(struct arena *a, const char *source, int n_parts, struct pattern *ret,
 			     const char **ret_why);
 /* A setting's name: one part, dots are plain, no case. */

@@ -14,7 +14,8 @@ static bool cover_subsumes(const struct rule *ra, const struct rule *rb, int kin
 		return false;
 	if (kind == NEED_RELATION && ra->columns.n)
 		return false;
-	static const struct part any[PATTERN_PARTS] = {{PART_ANY, "*", 1}, {PART_ANY, "*", 1}, {PART_ANY, "*", 1}};
+	static const struct part any[PATTERN_PARTS] = {
+	    {PART_ANY, "*", 1}, {PART_ANY, "*", 1}, {PART_ANY, "*", 1}};
 	struct pattern everything = {.n = kind == NEED_SETTING ? 1 : 2};
 	memcpy(everything.parts, any, sizeof(any));
 	struct patterns all = {&everything, 1};
@@ -40,8 +41,9 @@ static void warn_shadowed(struct loader *l, const struct json_at *rules)
 			k++;
 		struct json_at here = {rules, NULL, (size_t)i};
 		if (k < i)
-			load_warn(l, &here, "rule \"%s\" is never reached: rule \"%s\" comes first and "
-				"covers all of it",
+			load_warn(l, &here,
+				  "rule \"%s\" is never reached: rule \"%s\" comes first and "
+				  "covers all of it",
 				  p->rules[i].id, p->rules[k].id);
 	}
 }
@@ -59,8 +61,11 @@ static void warn_everything(struct loader *l, const struct json_at *here, const 
 		if (r->effect == EFFECT_DENY || !(r->verbs >> VERB_SELECT & 1) ||
 		    p->parts[0].kind != PART_ANY || p->parts[1].kind != PART_ANY)
 			continue;
-		load_warn(l, here, "rule \"%s\" lets read *.*, the catalogue's password hashes and statistics "
-				   "included; name the schemas that are meant", r->id);
+		load_warn(
+		    l, here,
+		    "rule \"%s\" lets read *.*, the catalogue's password hashes and statistics "
+		    "included; name the schemas that are meant",
+		    r->id);
 		return;
 	}
 }
@@ -72,17 +77,23 @@ static void warn_rule(struct loader *l, const struct json_at *here, const struct
 	uint32_t sql = ~(1u << VERB_CONNECT | 1u << VERB_RESOLVE);
 	bool met = false;
 	if (r->effect == EFFECT_ASK && !r->is_observing)
-		load_warn(l, here, "rule \"%s\" asks for an approval, which this version cannot do "
-			"yet: it refuses", r->id);
+		load_warn(l, here,
+			  "rule \"%s\" asks for an approval, which this version cannot do "
+			  "yet: it refuses",
+			  r->id);
 	if (r->effect == EFFECT_MASK && !r->is_observing)
-		load_warn(l, here, "rule \"%s\" asks for masks, which this version cannot do yet: it "
-			"refuses", r->id);
+		load_warn(l, here,
+			  "rule \"%s\" asks for masks, which this version cannot do yet: it "
+			  "refuses",
+			  r->id);
 	for (int i = 0; i < p->n_resources; i++)
 		met |= bits_has(&r->resources, i) &&
 		       (is_tcp(&p->resources[i]) ? connects : (r->verbs & sql) != 0);
 	if (!met)
-		load_warn(l, here, "rule \"%s\" never applies: its verbs are none of its resources' "
-			"protocols (tcp: connect)", r->id);
+		load_warn(l, here,
+			  "rule \"%s\" never applies: its verbs are none of its resources' "
+			  "protocols (tcp: connect)",
+			  r->id);
 }
 
 /* A deny rule that names things is no wall for a role whose unread text passes. */
@@ -99,8 +110,9 @@ static void warn_opaque(struct loader *l, const struct json_at *here, const stru
 		for (int k = 0; k < p->n_roles; k++) {
 			if (!bits_has(&r->roles, k) || !bits_has(&deny->roles, k))
 				continue;
-			load_warn(l, here, "rule \"%s\" can be gone around by role \"%s\": rule \"%s\" "
-				"lets unread text pass",
+			load_warn(l, here,
+				  "rule \"%s\" can be gone around by role \"%s\": rule \"%s\" "
+				  "lets unread text pass",
 				  deny->id, p->roles[k].name, r->id);
 			return;
 		}
@@ -116,7 +128,8 @@ static void warn_roles(struct loader *l, const struct json_at *roles)
 			used = bits_has(&p->rules[k].roles, i);
 		struct json_at here = {roles, p->roles[i].name, 0};
 		if (!used)
-			load_warn(l, &here, "role \"%s\" has no rule: it may do nothing", p->roles[i].name);
+			load_warn(l, &here, "role \"%s\" has no rule: it may do nothing",
+				  p->roles[i].name);
 	}
 }
 
@@ -129,12 +142,14 @@ static void warn_resource(struct loader *l, const struct json_at *here, int i)
 		const struct ruling *g = &p->rulings[i * p->n_roles + k];
 		used |= g->first_use != NULL;
 		if (g->first_use && !is_tcp(r) && !resource_credential(r, p->roles[k].name))
-			load_warn(l, here, "role \"%s\" may use resource \"%s\" but has no credential "
-				"there: its logins will fail",
+			load_warn(l, here,
+				  "role \"%s\" may use resource \"%s\" but has no credential "
+				  "there: its logins will fail",
 				  p->roles[k].name, r->name);
 	}
 	if (!used)
-		load_warn(l, here, "resource \"%s\" has no rule that lets anything through", r->name);
+		load_warn(l, here, "resource \"%s\" has no rule that lets anything through",
+			  r->name);
 }
 
 void plan_review(struct loader *l)

@@ -39,12 +39,17 @@ void text_int(struct text *t, long v)
 	text_add(t, digits);
 }
 
-/* The length of the UTF-8 character at s (Unicode table 3-7) and its code point; 0 if it is none. */
+/* The length of the UTF-8 character at s (Unicode table 3-7) and its code point; 0 if it is none.
+ */
 static size_t utf8_char(const char *text, uint32_t *ret_cp)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 	const uint8_t *s = (const uint8_t *)text;
-	size_t n = s[0] < 0x80 ? 1 : s[0] >> 5 == 6 ? 2 : s[0] >> 4 == 14 ? 3 : s[0] >> 3 == 30 ? 4 : 0;
+	size_t n = s[0] < 0x80	     ? 1
+		   : s[0] >> 5 == 6  ? 2
+		   : s[0] >> 4 == 14 ? 3
+		   : s[0] >> 3 == 30 ? 4
+				     : 0;
 	if (n < 2) {
 		*ret_cp = s[0];
 		return n;
@@ -68,9 +73,9 @@ static bool is_unseen(uint32_t cp)
 	static const struct {
 		uint32_t from, to;
 	} ranges[] = {
-		{0, 0x1f},	  {0x7f, 0x9f},	    {0xad, 0xad},     {0x61c, 0x61c},
-		{0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f}, {0xfeff, 0xfeff},
-		{0xfff9, 0xfffb}, {0xe0000, 0xe0fff},
+	    {0, 0x1f},	      {0x7f, 0x9f},	  {0xad, 0xad},	    {0x61c, 0x61c},
+	    {0x200b, 0x200f}, {0x2028, 0x202e},	  {0x2060, 0x206f}, {0xfeff, 0xfeff},
+	    {0xfff9, 0xfffb}, {0xe0000, 0xe0fff},
 	};
 	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
 		if (cp >= ranges[i].from && cp <= ranges[i].to)

@@ -1,5 +1,6 @@
-/* Bounded text for people and models: never longer than its array, cut only between UTF-8 characters
- * (then it ends in "..."), and free of control and direction characters whoever supplied the pieces. */
+/* Bounded text for people and models: never longer than its array, cut only between UTF-8
+ * characters (then it ends in "..."), and free of control and direction characters whoever supplied
+ * the pieces. */
 #pragma once
 
 #include <stdarg.h>

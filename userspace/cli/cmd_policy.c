@@ -14,10 +14,10 @@
 #include "policy/needs.h"
 #include "policy/policy.h"
 
-#define CASES_MAX  (4 * 1024 * 1024)
-#define ARENA_MAX  (16 * 1024 * 1024)
-#define NOW        1 /* any time: the identity below expires after it */
-#define FIELDS     5
+#define CASES_MAX (4 * 1024 * 1024)
+#define ARENA_MAX (16 * 1024 * 1024)
+#define NOW	  1 /* any time: the identity below expires after it */
+#define FIELDS	  5
 
 struct options {
 	const char *role, *resource, *needs, *sql, *dsn, *path, *owner;
@@ -52,7 +52,8 @@ static int read_file(const char *path, size_t limit, char **ret_text, size_t *re
 	return err;
 }
 
-static void print_all(FILE *f, const char *file, const char *kind, const struct policy_error *at, int n)
+static void print_all(FILE *f, const char *file, const char *kind, const struct policy_error *at,
+		      int n)
 {
 	for (int i = 0; i < n; i++)
 		fprintf(f, "%s:%d:%d: %s%s\n", file, at[i].line, at[i].column, kind, at[i].text);
@@ -105,14 +106,18 @@ static int run_check(int argc, char **argv, const struct options *o)
 static void decide(const struct session *s, const char *role, const struct resource *r,
 		   const struct need *needs, int n, struct decision *ret)
 {
-	struct who who = {.session = "s-policy", .issuer = "", .subject = "", .role = role,
-			  .owner = s->o->owner ? s->o->owner : "", .expires = INT64_MAX};
+	struct who who = {.session = "s-policy",
+			  .issuer = "",
+			  .subject = "",
+			  .role = role,
+			  .owner = s->o->owner ? s->o->owner : "",
+			  .expires = INT64_MAX};
 	struct op op = {.id = 1, .protocol = r->protocol, .needs = needs, .n_needs = n};
 	plan_decide(s->plan, r, &who, &op, NOW, ret);
 }
 
-/* All needs of a text, one after the other; where statements are wanted, ret_sql holds them. ret_why
- * says what is wrong. */
+/* All needs of a text, one after the other; where statements are wanted, ret_sql holds them.
+ * ret_why says what is wrong. */
 static int needs_of_sql(const struct session *s, const char *sql, struct arena *a,
 			struct sql_result *ret_sql, const char **ret_why)
 {
@@ -188,10 +193,11 @@ static int run_case(const struct session *s, const char *file, int line, char *c
 	decide(s, fields[0], r, needs, n, &d);
 	bool ok = !strcmp(outcome(&d), fields[3]) && !strcmp(d.rule, fields[4]);
 	if (!ok)
-		printf("FAIL %s:%d: %s by rule %s, expected %s by %s: %s\n", file, line, outcome(&d),
-		       d.rule, fields[3], fields[4], fields[2]);
+		printf("FAIL %s:%d: %s by rule %s, expected %s by %s: %s\n", file, line,
+		       outcome(&d), d.rule, fields[3], fields[4], fields[2]);
 	else if (!s->o->is_quiet)
-		printf("ok %s %s %s: %s by %s\n", fields[0], fields[1], fields[2], fields[3], fields[4]);
+		printf("ok %s %s %s: %s by %s\n", fields[0], fields[1], fields[2], fields[3],
+		       fields[4]);
 	arena_done(&a);
 	return !ok;
 }
@@ -214,7 +220,8 @@ static int run_cases(const struct session *s, const char *file, char *text)
 		if (!*line || *line == '#')
 			continue;
 		if (split(line, fields) != FIELDS) {
-			printf("FAIL %s:%d: expected role, resource, needs, effect, rule between tabs\n",
+			printf("FAIL %s:%d: expected role, resource, needs, effect, rule between "
+			       "tabs\n",
 			       file, number);
 			failed++;
 		} else if (run_case(s, file, number, fields)) {
@@ -258,8 +265,12 @@ static int run_test(int argc, char **argv, const struct options *o)
 static void print_name(const struct need *n)
 {
 	static const char *const before[] = {
-		[NEED_RELATION] = " on ", [NEED_FUNCTION] = " of function ", [NEED_OBJECT] = " of object ",
-		[NEED_SETTING] = " ",	  [NEED_PLAIN] = "",		      [NEED_OPAQUE] = " (unreadable)",
+	    [NEED_RELATION] = " on ",
+	    [NEED_FUNCTION] = " of function ",
+	    [NEED_OBJECT] = " of object ",
+	    [NEED_SETTING] = " ",
+	    [NEED_PLAIN] = "",
+	    [NEED_OPAQUE] = " (unreadable)",
 	};
 	printf("%s%s", verb_name(n->verb), before[n->kind]);
 	if (n->kind == NEED_OPAQUE || n->kind == NEED_PLAIN)
@@ -280,7 +291,8 @@ static void explain_need(const struct session *s, const struct resource *r, cons
 	       n->why ? " " : "", n->why ? n->why : "");
 }
 
-static int explain_all(const struct session *s, const struct resource *r, const struct need *needs, int n)
+static int explain_all(const struct session *s, const struct resource *r, const struct need *needs,
+		       int n)
 {
 	struct decision d;
 	decide(s, s->o->role, r, needs, n, &d);
@@ -338,7 +350,8 @@ static int run_explain(int argc, char **argv, const struct options *o)
 		return CLI_USAGE;
 	const struct resource *r = plan_resource_by_name(p, o->resource);
 	if (!r || !plan_has_role(p, o->role)) {
-		cli_error("%s has no %s \"%s\"", argv[0], r ? "role" : "resource", r ? o->role : o->resource);
+		cli_error("%s has no %s \"%s\"", argv[0], r ? "role" : "resource",
+			  r ? o->role : o->resource);
 		return CLI_USAGE;
 	}
 	if (o->dsn && policy_catalog_load(o->dsn, &s.catalog, why, sizeof(why))) {
@@ -361,11 +374,15 @@ static const struct {
 } subcommands[] = {{"check", run_check}, {"test", run_test}, {"explain", run_explain}};
 
 static const struct option long_options[] = {
-	{"role", required_argument, NULL, 'r'},	 {"resource", required_argument, NULL, 'n'},
-	{"needs", required_argument, NULL, 'N'}, {"sql", required_argument, NULL, 's'},
-	{"dsn", required_argument, NULL, 'd'},	 {"search-path", required_argument, NULL, 'p'},
-	{"owner", required_argument, NULL, 'o'}, {"quiet", no_argument, NULL, 'q'},
-	{0},
+    {"role", required_argument, NULL, 'r'},
+    {"resource", required_argument, NULL, 'n'},
+    {"needs", required_argument, NULL, 'N'},
+    {"sql", required_argument, NULL, 's'},
+    {"dsn", required_argument, NULL, 'd'},
+    {"search-path", required_argument, NULL, 'p'},
+    {"owner", required_argument, NULL, 'o'},
+    {"quiet", no_argument, NULL, 'q'},
+    {0},
 };
 
 static int parse_options(int argc, char **argv, struct options *o)
@@ -373,9 +390,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 	int c;
 	optind = 1;
 	while ((c = getopt_long(argc, argv, "q", long_options, NULL)) != -1) {
-		const char **slots[] = {['r'] = &o->role, ['n'] = &o->resource, ['N'] = &o->needs,
-					['s'] = &o->sql,  ['d'] = &o->dsn,	['p'] = &o->path,
-					['o'] = &o->owner};
+		const char **slots[] = {
+		    ['r'] = &o->role, ['n'] = &o->resource, ['N'] = &o->needs, ['s'] = &o->sql,
+		    ['d'] = &o->dsn,  ['p'] = &o->path,	    ['o'] = &o->owner};
 		if (c == 'q')
 			o->is_quiet = true;
 		else if (c != '?' && c < (int)ARRAY_LEN(slots) && slots[c])

@@ -34,13 +34,15 @@ static int run_queries(PGconn *conn, struct catalog_builder *b, char *why, size_
 {
 	for (int i = 0; i < catalog_n_queries(); i++) {
 		PGresult *r = PQexec(conn, catalog_query(i));
-		int err = PQresultStatus(r) == PGRES_TUPLES_OK
-				  ? add_rows(b, i, r)
-				  : say(why, size, "the catalogue cannot be read", PQerrorMessage(conn));
+		int err =
+		    PQresultStatus(r) == PGRES_TUPLES_OK
+			? add_rows(b, i, r)
+			: say(why, size, "the catalogue cannot be read", PQerrorMessage(conn));
 		PQclear(r);
 		if (err) {
 			if (err != ERR_UPSTREAM)
-				snprintf(why, size, "the catalogue cannot be read: %s", err_text(err));
+				snprintf(why, size, "the catalogue cannot be read: %s",
+					 err_text(err));
 			return err;
 		}
 	}
@@ -60,7 +62,8 @@ int policy_catalog_load(const char *dsn, struct catalog **ret_c, char *ret_why, 
 {
 	struct catalog_builder *b = NULL;
 	if (!is_conninfo(dsn)) {
-		snprintf(ret_why, why_size, "--dsn: expected postgres://USER@HOST/DATABASE or key=value pairs");
+		snprintf(ret_why, why_size,
+			 "--dsn: expected postgres://USER@HOST/DATABASE or key=value pairs");
 		return ERR_CONFIG;
 	}
 	int err = catalog_builder_new(&b);
@@ -77,7 +80,8 @@ int policy_catalog_load(const char *dsn, struct catalog **ret_c, char *ret_why, 
 	if (!err) {
 		err = catalog_build(b, ret_c);
 		if (err)
-			snprintf(ret_why, why_size, "the catalogue is not understood: %s", err_text(err));
+			snprintf(ret_why, why_size, "the catalogue is not understood: %s",
+				 err_text(err));
 	}
 	catalog_builder_free(b);
 	return err;
