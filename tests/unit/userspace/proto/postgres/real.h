@@ -299,7 +299,8 @@ static int relay_facts(struct sink *s)
 	struct catalog *c = real_catalog();
 	if (!c)
 		return ERR_UPSTREAM;
-	r->catalog = c; /* the old one stays: other threads use it */
+	catalog_unref(r->catalog);
+	r->catalog = c;
 	return 0;
 }
 

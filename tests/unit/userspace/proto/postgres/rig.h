@@ -185,7 +185,7 @@ static void rig_init(struct rig *r, size_t chunk)
 		r->sink.to[i] = &r->to[i];
 	}
 	buf_init(&r->log, 64 << 20);
-	r->catalog = rig_catalog;
+	r->catalog = rig_catalog ? catalog_ref(rig_catalog) : NULL;
 }
 
 static void rig_open(struct rig *r)
@@ -206,6 +206,8 @@ static void rig_done(struct rig *r)
 		buf_done(&r->in[i]);
 	}
 	buf_done(&r->log);
+	if (r->catalog)
+		catalog_unref(r->catalog);
 }
 
 static void rig_take(struct rig *r, int err)
