@@ -108,6 +108,11 @@ static bool is_outside(struct call *k)
 	return false;
 }
 
+bool api_may_stay(struct conn *conn)
+{
+	return conn->peer.pid > 0 && monitor_is_managed(conn->c, conn->peer.pid) == 0;
+}
+
 static bool take_body(struct call *k, struct span body)
 {
 	json_error_t e;

@@ -106,7 +106,7 @@ static void on_wake(void *ctx)
 
 static int start_servers(struct control *c)
 {
-	c->api = (struct server){.on_request = api_request, .is_local = true};
+	c->api = (struct server){.on_request = api_request, .may_stay = api_may_stay, .is_local = true};
 	c->metrics = (struct server){.on_request = metrics_request};
 	int r = server_start(&c->api, c, c->loop, c->env->control_fd);
 	return r < 0 ? r : server_start(&c->metrics, c, c->loop, c->env->metrics_fd);

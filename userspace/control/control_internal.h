@@ -96,6 +96,7 @@ void sessions_sweep(struct control *c);
 must_check int cgroup_watch_init(struct control *c);
 
 /* api.c, api_*.c */
+bool api_may_stay(struct conn *conn); /* not from inside a workload */
 void api_request(struct conn *conn, const struct http_request *r);
 void metrics_request(struct conn *conn, const struct http_request *r);
 void status_arrived(struct control *c);

@@ -7,9 +7,12 @@
 #include "control/control_internal.h"
 #include "record/event.h"
 
-#define ROLES_MAX  32
-#define GROUPS_MAX 256
-#define LEEWAY_S   30
+#define ROLES_MAX     32
+#define GROUPS_MAX    256
+#define LEEWAY_S      30
+#define COMMAND_WORDS 64
+#define COMMAND_BYTES 8192
+#define CGROUP_MAX    3000
 
 /* One token on its way. Owns what it holds; the client may go away meanwhile. */
 struct job {
@@ -107,10 +110,11 @@ static int texts_of(const json_t *list, const char **out, int max)
 
 static int record_start(struct control *c, const struct session *s, const struct plan *plan)
 {
-	const char *groups[GROUPS_MAX], *command[64];
+	const char *groups[GROUPS_MAX], *command[COMMAND_WORDS];
 	struct who who;
 	struct buf event;
-	int n_groups = texts_of(s->groups, groups, GROUPS_MAX), n_command = texts_of(s->command, command, 64);
+	int n_groups = texts_of(s->groups, groups, GROUPS_MAX),
+	    n_command = texts_of(s->command, command, COMMAND_WORDS);
 	session_who(s, &who);
 	struct event_ctx ctx = {.node = c->cfg->node, .who = &who, .time_ns = clock_real_ns()};
 	buf_init(&event, RING_EVENT_MAX);
@@ -194,6 +198,16 @@ static void enrol_session(struct job *j, struct session *s)
 	conn_answer(conn, 201, session_json(s));
 }
 
+/* What was started, for people: a copy of bounded size. */
+static json_t *command_of(const json_t *command)
+{
+	json_t *copy = json_is_array(command) ? json_deep_copy(command) : json_array();
+	while (json_array_size(copy) > COMMAND_WORDS ||
+	       json_dumpb(copy, NULL, 0, JSON_COMPACT) > COMMAND_BYTES)
+		json_array_remove(copy, json_array_size(copy) - 1);
+	return copy;
+}
+
 static void enrol_verified(struct job *j, const struct identity *id)
 {
 	const json_t *command = json_object_get(j->body, "command");
@@ -212,7 +226,7 @@ static void enrol_verified(struct job *j, const struct identity *id)
 		return;
 	}
 	s->uid = conn->peer.uid;
-	s->command = json_is_array(command) ? json_incref((json_t *)command) : json_array();
+	s->command = command_of(command);
 	enrol_session(j, s);
 	job_free(j);
 }
@@ -384,9 +398,14 @@ static void start(struct conn *conn, json_t *body, const char *session)
 void enrol_start(struct conn *conn, json_t *body)
 {
 	const json_t *cgroup = json_object_get(body, "cgroup");
-	if (cgroup && (!json_is_string(cgroup) || conn->peer.uid != 0)) {
+	const char *path = json_string_value(cgroup);
+	bool is_path = path && *path == '/' && !strstr(path, "/..") && strlen(path) <= CGROUP_MAX;
+	if (cgroup && conn->peer.uid != 0)
+		conn_fail(conn, 403, "ask root", "only root may attach a cgroup");
+	else if (cgroup && !is_path)
+		conn_fail(conn, 400, NULL, "\"cgroup\" must be an absolute path without \"..\"");
+	if (cgroup && (conn->peer.uid != 0 || !is_path)) {
 		json_decref(body);
-		conn_fail(conn, 403, NULL, "only root may attach a cgroup");
 		return;
 	}
 	start(conn, body, "");

@@ -10,6 +10,8 @@
 #include "control/control_internal.h"
 #include "record/event.h"
 
+#define EMPTY_MS 500
+
 static int record_end(struct control *c, const struct session *s, const char *type, const char *reason,
 		      int exit_code)
 {
@@ -124,9 +126,15 @@ static int is_populated(const struct session *s)
 	return strstr(text, "populated 0") ? 0 : 1;
 }
 
+/* Whoever waits for the last process says with which code it ended, if given a moment. */
 static void end_if_empty(struct control *c, struct session *s)
 {
-	if (s->state != SESSION_ENDED && is_populated(s) == 0)
+	uint64_t now = clock_mono_ns();
+	if (s->state == SESSION_ENDED || is_populated(s) != 0)
+		s->emptied_ns = 0;
+	else if (!s->emptied_ns)
+		s->emptied_ns = now;
+	else if (now - s->emptied_ns >= EMPTY_MS * NS_PER_MS)
 		session_end(c, s, "the last process ended", -1);
 }
 

@@ -10,6 +10,10 @@ int monitor_call(struct control *c, json_t *request, int fd, struct msg *ret_ans
 {
 	int r = request ? msg_call(c->env->call_fd, request, &fd, fd >= 0, ret_answer) : -ENOMEM;
 	json_decref(request);
+	if (r == ERR_LIMIT || r == -ENOMEM) {
+		snprintf(ret_why, why_size, "the request is too large");
+		return r;
+	}
 	if (r < 0) {
 		/* Without the monitor there is nothing that this process may still do. */
 		log_error("the monitor does not answer: %s", err_text(r));

@@ -271,6 +271,17 @@ static void read_cred(int fd, struct peer_cred *p)
 		p->n_groups = (int)(groups_len / sizeof(p->groups[0]));
 }
 
+/* Nobody fills the room: neither one user, nor workloads, which have no business here at all. */
+static bool has_room(struct server *s, struct conn *conn)
+{
+	int n = 0;
+	for (const struct conn *at = s->first; at; at = at->next)
+		n += at->peer.uid == conn->peer.uid;
+	if (s->is_local && conn->peer.uid != 0 && n >= SERVER_UID_MAX)
+		return false;
+	return s->n_conns < SERVER_CONNS_MAX / 2 || !s->may_stay || s->may_stay(conn);
+}
+
 static void on_accept(struct source *s, uint32_t events)
 {
 	struct server *server = (struct server *)((char *)s - offsetof(struct server, listen));
@@ -291,10 +302,11 @@ static void on_accept(struct source *s, uint32_t events)
 	buf_init(&conn->out, CONN_OUT_MAX);
 	if (server->is_local)
 		read_cred(fd, &conn->peer);
+	bool stays = has_room(server, conn);
 	conn->next = server->first;
 	server->first = conn;
 	server->n_conns++;
-	if (loop_add(loop_of(conn), &conn->source) < 0)
+	if (!stays || loop_add(loop_of(conn), &conn->source) < 0)
 		conn_close(conn);
 	else
 		set_deadline(conn, CONN_READ_MS);

@@ -9,6 +9,7 @@
 #include "control/http.h"
 
 #define SERVER_CONNS_MAX 128
+#define SERVER_UID_MAX	 32 /* of one uid, root excepted */
 #define PEER_GROUPS_MAX	 64
 #define CONN_OUT_MAX	 (8 * 1024 * 1024)
 #define CONN_OUT_HIGH	 (256 * 1024) /* a stream waits above this */
@@ -24,6 +25,8 @@ struct server {
 	struct loop *loop;
 	struct source listen;
 	void (*on_request)(struct conn *conn, const struct http_request *r);
+	/* Asked for each newcomer once half of the room is taken; false: it is turned away. May be NULL. */
+	bool (*may_stay)(struct conn *conn);
 	struct conn *first;
 	int n_conns;
 	bool is_local; /* a Unix socket: peers have credentials */

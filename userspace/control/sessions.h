@@ -34,6 +34,7 @@ struct session {
 	int64_t expires;	       /* Unix seconds */
 	uid_t uid;		       /* who enrolled it, and may ask about it */
 	uint64_t started_ns, ended_ns; /* real time; 0: not ended */
+	uint64_t emptied_ns;	       /* CLOCK_MONOTONIC: since when nobody is left; 0: somebody is */
 	struct timer expiry;
 	int watch; /* inotify's, of cgroup.events; -1 */
 	char *end_reason;
