@@ -40,8 +40,10 @@ static void on_explain(struct walk *w, Node *n)
 	/* A write that is only planned is none; a function of its own may run at planning all the same. */
 	if (!is_run && !w->needs->is_untransactional)
 		w->needs->is_write = false;
-	w->stmt->kind = SQL_OTHER;
-	w->stmt->name = NULL;
+	if (w->stmt->kind != SQL_EXECUTE) {
+		w->stmt->kind = SQL_OTHER;
+		w->stmt->name = NULL;
+	}
 	w->stmt->tag = "EXPLAIN";
 }
 

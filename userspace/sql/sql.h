@@ -32,7 +32,7 @@ enum sql_kind {
 	SQL_PREPARE_XACT,   /* PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED */
 	SQL_SET,            /* SET, RESET, set_config: name and value below */
 	SQL_PREPARE,        /* PREPARE name AS body */
-	SQL_EXECUTE,        /* EXECUTE name */
+	SQL_EXECUTE,        /* EXECUTE name, also inside EXPLAIN (the tag tells) */
 	SQL_DEALLOCATE,     /* name, or NULL for ALL */
 	SQL_DISCARD,
 	SQL_DECLARE_CURSOR, /* name */

@@ -46,12 +46,6 @@ const struct cat_relation *type_relation(const struct catalog *c, uint32_t type)
 	return t && t->kind == 'c' ? t->relation : NULL;
 }
 
-/* Element only where the type is a true array, as pg_type.typarray says. */
-static uint32_t true_element(const struct catalog *c, uint32_t type)
-{
-	return type == TYPE_INT2VECTOR || type == TYPE_OIDVECTOR ? 0 : type_element(c, type);
-}
-
 static bool allows(char cast, char asked)
 {
 	return cast == 'i' || asked == 'e' || (cast == 'a' && asked == 'a');
@@ -60,8 +54,9 @@ static bool allows(char cast, char asked)
 /* No pg_cast row: arrays by their elements, then by way of text. */
 static struct coercion without_cast(const struct catalog *c, uint32_t from, uint32_t to, char context)
 {
-	uint32_t from_element = true_element(c, from), to_element = true_element(c, to);
-	if (from_element && to_element) {
+	uint32_t from_element = type_element(c, from), to_element = type_element(c, to);
+	bool is_vector = to == TYPE_INT2VECTOR || to == TYPE_OIDVECTOR; /* nothing is made one of these */
+	if (from_element && to_element && !is_vector) {
 		struct coercion e = type_coercion(c, from_element, to_element, context);
 		if (e.kind != COERCION_NONE)
 			e.kind = COERCION_ARRAY;
@@ -173,7 +168,7 @@ static void learn(const struct catalog *c, struct generic *g, uint32_t from, uin
 		g->fit = MIN(g->fit, FIT_MAYBE);
 		return;
 	}
-	uint32_t element = true_element(c, from);
+	uint32_t element = type_element(c, from);
 	switch (param) {
 	case TYPE_ANYENUM:
 		require(g, base->kind == 'e');
@@ -228,8 +223,8 @@ static void learn(const struct catalog *c, struct generic *g, uint32_t from, uin
 
 static void conclude(const struct catalog *c, struct generic *g)
 {
-	if (g->array && true_element(c, g->array))
-		agree(g, &g->element, true_element(c, g->array));
+	if (g->array && type_element(c, g->array))
+		agree(g, &g->element, type_element(c, g->array));
 	if (g->range)
 		agree(g, &g->element, subtype(c, g->range));
 	if (g->n_compatible > 1 && type_common(c, g->compatible, g->n_compatible) == 0)
@@ -351,7 +346,7 @@ static const struct cat_type *risky(const struct catalog *c, uint32_t type, bool
 		}
 		return t->relation ? NULL : t;
 	case 'b':
-		if (t->element && true_element(c, type))
+		if (t->element)
 			return risky(c, t->element, is_input, depth + 1);
 		return is_input ? t : NULL;
 	default: /* ranges may have functions of their own, for input and for order */
