@@ -1,5 +1,6 @@
-/* Shows what statements need: sqlx DSN [search_path]... < statements, one a line. Prints, per line, the
- * status, then per statement its kind, class, flags and needs. U+23CE in a line stands for a newline. */
+/* Shows what statements need: sqlx DSN [search_path]... < statements, one a line. Prints, per line,
+ * the status, then per statement its kind, class, flags and needs. U+23CE in a line stands for a
+ * newline. */
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,10 +8,11 @@
 #include "sql/sql.h"
 
 static const char *const statuses[] = {"ok", "syntax", "facts", "too_big"};
-static const char *const kinds[] = {"other", "begin", "commit", "rollback", "savepoint", "prepare_xact", "set",
-				    "prepare", "execute", "deallocate", "discard", "declare", "fetch",
-				    "copy_in", "copy_out"};
-static const char *const need_kinds[] = {"relation", "function", "object", "setting", "plain", "opaque"};
+static const char *const kinds[] = {"other",	    "begin",   "commit",  "rollback", "savepoint",
+				    "prepare_xact", "set",     "prepare", "execute",  "deallocate",
+				    "discard",	    "declare", "fetch",	  "copy_in",  "copy_out"};
+static const char *const need_kinds[] = {"relation", "function", "object",
+					 "setting",  "plain",	 "opaque"};
 
 static int load_query(PGconn *conn, struct catalog_builder *b, int i)
 {
@@ -49,8 +51,9 @@ static struct catalog *load(const char *dsn)
 
 static void print_need(const struct need *n)
 {
-	printf("\t  %s %s %s \"%s\".\"%s\"%s", need_kinds[n->kind], verb_name(n->verb), class_name(n->class),
-	       n->schema ? n->schema : "", n->name ? n->name : "", n->is_implied ? " implied" : "");
+	printf("\t  %s %s %s \"%s\".\"%s\"%s", need_kinds[n->kind], verb_name(n->verb),
+	       class_name(n->class), n->schema ? n->schema : "", n->name ? n->name : "",
+	       n->is_implied ? " implied" : "");
 	for (int i = 0; i < n->n_columns; i++)
 		printf("%s%s", i ? "," : " (", n->columns[i]);
 	printf("%s%s%s\n", n->n_columns ? ")" : "", n->why ? " -- " : "", n->why ? n->why : "");
@@ -58,10 +61,11 @@ static void print_need(const struct need *n)
 
 static void print_stmt(const struct sql_stmt *s)
 {
-	printf("\t%s %s [%s]%s%s%s%s name=%s value=%s at %d+%d\n", kinds[s->kind], class_name(s->class), s->tag,
-	       s->is_write ? " write" : "", s->is_untransactional ? " untransactional" : "",
-	       s->is_local ? " local" : "", s->is_chain ? " chain" : "", s->name ? s->name : "-",
-	       s->value ? s->value : "-", s->location, s->len);
+	printf("\t%s %s [%s]%s%s%s%s name=%s value=%s at %d+%d\n", kinds[s->kind],
+	       class_name(s->class), s->tag, s->is_write ? " write" : "",
+	       s->is_untransactional ? " untransactional" : "", s->is_local ? " local" : "",
+	       s->is_chain ? " chain" : "", s->name ? s->name : "-", s->value ? s->value : "-",
+	       s->location, s->len);
 	for (int i = 0; i < s->n_needs; i++)
 		print_need(&s->needs[i]);
 }
@@ -100,9 +104,11 @@ int main(int argc, char **argv)
 		arena_init(&a, 16 << 20);
 		if (line[len - 1] == '\n')
 			len--;
-		int err = sql_analyze(span_of(line, unescape(line, (size_t)len)), c, &session, &a, &r);
-		printf("%s%s%s position=%d statements=%d\n", err ? err_name(err) : statuses[r.status],
-		       r.message ? " " : "", r.message ? r.message : "", r.position, r.n_stmts);
+		int err =
+		    sql_analyze(span_of(line, unescape(line, (size_t)len)), c, &session, &a, &r);
+		printf("%s%s%s position=%d statements=%d\n",
+		       err ? err_name(err) : statuses[r.status], r.message ? " " : "",
+		       r.message ? r.message : "", r.position, r.n_stmts);
 		for (int i = 0; !err && i < r.n_stmts; i++)
 			print_stmt(&r.stmts[i]);
 		arena_done(&a);

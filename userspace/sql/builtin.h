@@ -13,9 +13,9 @@ const char *builtin_why_not(const char *name);
 bool builtin_is_read_relation(const char *schema, const char *name);
 
 enum setting_class {
-	SETTING_OTHER,    /* wants a rule: NEED_SETTING */
+	SETTING_OTHER,	  /* wants a rule: NEED_SETTING */
 	SETTING_HARMLESS, /* implied, with a literal value */
-	SETTING_NARROW,   /* implied only with a true value: makes the session read-only */
+	SETTING_NARROW,	  /* implied only with a true value: makes the session read-only */
 	SETTING_ENCODING, /* implied for UTF-8 and SQL_ASCII, else our parser cannot follow */
 	SETTING_STRINGS,  /* implied when on, else our parser cannot follow */
 	SETTING_IDENTITY, /* another user: names and rights are no longer what was looked up */

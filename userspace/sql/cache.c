@@ -6,10 +6,10 @@
 
 #include "base/macro.h"
 
-#define RESULT_BYTES  ((size_t)4 * 1024 * 1024) /* of one analysis */
-#define ENTRY_MIN     8192                      /* an arena's smallest block */
-#define HERE_ENTRIES  4096
-#define HERE_BYTES    ((size_t)32 * 1024 * 1024)
+#define RESULT_BYTES ((size_t)4 * 1024 * 1024) /* of one analysis */
+#define ENTRY_MIN    8192		       /* an arena's smallest block */
+#define HERE_ENTRIES 4096
+#define HERE_BYTES   ((size_t)32 * 1024 * 1024)
 
 /* What a result depends on. */
 struct key {
@@ -20,9 +20,9 @@ struct key {
 };
 
 struct sql_entry {
-	struct sql_entry *chain;        /* same bucket */
+	struct sql_entry *chain;	 /* same bucket */
 	struct sql_entry *newer, *older; /* by last use */
-	int refs;                        /* the cache's own included */
+	int refs;			 /* the cache's own included */
 	uint64_t hash, generation;
 	struct span text;
 	struct sql_session session; /* strings and types in the arena */
@@ -67,19 +67,21 @@ static uint64_t hash_key(const struct sql_cache *c, const struct key *k)
 	for (int i = 0; i < s->n_paths; i++)
 		h = mix_bytes(h, s->paths[i], strlen(s->paths[i]));
 	if (s->n_param_types)
-		h = mix_bytes(h, s->param_types, (size_t)s->n_param_types * sizeof(*s->param_types));
+		h = mix_bytes(h, s->param_types,
+			      (size_t)s->n_param_types * sizeof(*s->param_types));
 	return mix(h, s->has_temp);
 }
 
 static bool is_same_session(const struct sql_session *a, const struct sql_session *b)
 {
-	if (a->n_paths != b->n_paths || a->has_temp != b->has_temp || a->n_param_types != b->n_param_types)
+	if (a->n_paths != b->n_paths || a->has_temp != b->has_temp ||
+	    a->n_param_types != b->n_param_types)
 		return false;
 	for (int i = 0; i < a->n_paths; i++)
 		if (strcmp(a->paths[i], b->paths[i]) != 0)
 			return false;
-	return a->n_param_types == 0 ||
-	       !memcmp(a->param_types, b->param_types, (size_t)a->n_param_types * sizeof(*a->param_types));
+	return a->n_param_types == 0 || !memcmp(a->param_types, b->param_types,
+						(size_t)a->n_param_types * sizeof(*a->param_types));
 }
 
 static bool is_match(const struct sql_entry *e, const struct key *k)
@@ -204,7 +206,8 @@ static void insert(struct sql_cache *c, struct sql_entry *e)
 	sql_entry_ref(e);
 }
 
-static int make(struct sql_cache *c, const struct key *k, const struct catalog *cat, struct sql_entry **ret_e)
+static int make(struct sql_cache *c, const struct key *k, const struct catalog *cat,
+		struct sql_entry **ret_e)
 {
 	struct sql_entry *e = calloc(1, sizeof(*e));
 	if (!e)
@@ -223,8 +226,8 @@ static int make(struct sql_cache *c, const struct key *k, const struct catalog *
 	return 0;
 }
 
-int sql_cache_get(struct sql_cache *c, struct span text, const struct catalog *cat, const struct sql_session *s,
-		  struct sql_entry **ret_e)
+int sql_cache_get(struct sql_cache *c, struct span text, const struct catalog *cat,
+		  const struct sql_session *s, struct sql_entry **ret_e)
 {
 	struct key k = {text, catalog_generation(cat), s, 0};
 	k.hash = hash_key(c, &k);

@@ -16,9 +16,10 @@ void catalog_unref(struct catalog *c)
 
 void catalog_destroy(struct catalog *c)
 {
-	struct cat_list *lists[] = {&c->schemas,   &c->relations,         &c->types,
-				    &c->functions, &c->casts,             &c->operators,
-				    &c->relations_by_name, &c->types_by_name, &c->functions_by_name};
+	struct cat_list *lists[] = {
+	    &c->schemas,	   &c->relations,     &c->types,
+	    &c->functions,	   &c->casts,	      &c->operators,
+	    &c->relations_by_name, &c->types_by_name, &c->functions_by_name};
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		free(lists[i]->at);
 	arena_done(&c->arena);
@@ -126,7 +127,8 @@ const struct cat_type *cat_type_named(const struct catalog *c, const struct cat_
 	return in_schema(&c->types_by_name, s, name);
 }
 
-const struct cat_function *const *cat_functions(const struct catalog *c, const char *name, int *ret_n)
+const struct cat_function *const *cat_functions(const struct catalog *c, const char *name,
+						int *ret_n)
 {
 	const struct cat_list *l = &c->functions_by_name;
 	int i = LOWER_BOUND(l, strcmp(((const struct named *)it)->name, name) < 0), end = i;
@@ -136,7 +138,8 @@ const struct cat_function *const *cat_functions(const struct catalog *c, const c
 	return (const struct cat_function *const *)(l->at + i);
 }
 
-const struct cat_operator *const *cat_operators(const struct catalog *c, const char *name, int *ret_n)
+const struct cat_operator *const *cat_operators(const struct catalog *c, const char *name,
+						int *ret_n)
 {
 	const struct cat_list *l = &c->operators;
 	int i = LOWER_BOUND(l, strcmp(((const struct cat_operator *)it)->name, name) < 0), end = i;

@@ -1,9 +1,9 @@
-/* A database's catalogue as names are resolved by it: relations, columns, types, functions, operators,
- * casts. Immutable once built, shared by reference count. Loaded over the gateway's own login by
- * whoever owns the connection: this file only says which queries to run and takes their rows.
- * Load it with the credential and the database whose statements are to be judged (schemas that a login
- * may not use are not searched), on a connection of its own: the second query empties its search_path,
- * so that no object of the database can stand in for what the others call.
+/* A database's catalogue as names are resolved by it: relations, columns, types, functions,
+ * operators, casts. Immutable once built, shared by reference count. Loaded over the gateway's own
+ * login by whoever owns the connection: this file only says which queries to run and takes their
+ * rows. Load it with the credential and the database whose statements are to be judged (schemas
+ * that a login may not use are not searched), on a connection of its own: the second query empties
+ * its search_path, so that no object of the database can stand in for what the others call.
  * PostgreSQL documentation, chapter "System Catalogs". */
 #pragma once
 
@@ -18,7 +18,8 @@ const char *catalog_query(int i);
 
 must_check int catalog_builder_new(struct catalog_builder **ret_b);
 void catalog_builder_free(struct catalog_builder *b);
-/* A row of query i. fields: NUL-terminated, NULL for SQL NULL. ERR_MALFORMED, ERR_LIMIT, -ENOMEM. */
+/* A row of query i. fields: NUL-terminated, NULL for SQL NULL. ERR_MALFORMED, ERR_LIMIT, -ENOMEM.
+ */
 must_check int catalog_add_row(struct catalog_builder *b, int i, const char *const *fields, int n);
 /* Sorts, indexes, checks. The builder is empty afterwards and is still to be freed. */
 must_check int catalog_build(struct catalog_builder *b, struct catalog **ret_c);

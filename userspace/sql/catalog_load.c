@@ -147,7 +147,8 @@ static void add_relation(struct row *r)
 				   .kind = letter(r, 3),
 				   .row_type = number(r, 4)};
 	o->is_system = o->oid < CAT_FIRST_USER_OID;
-	o->is_implied = o->is_system && o->schema && builtin_is_read_relation(o->schema->name, o->name);
+	o->is_implied =
+	    o->is_system && o->schema && builtin_is_read_relation(o->schema->name, o->name);
 }
 
 static void close_relation(struct catalog_builder *b)
@@ -181,7 +182,7 @@ static void add_column(struct row *r)
 		r->is_bad = true;
 	else
 		b->columns[b->n_columns++] =
-			(struct cat_column){text(r, 1), number(r, 2), (int)number(r, 3)};
+		    (struct cat_column){text(r, 1), number(r, 2), (int)number(r, 3)};
 }
 
 static void add_type(struct row *r)
@@ -241,9 +242,11 @@ static void add_outs(struct row *r, struct cat_function *f)
 	for (int i = 0; outs && i < n; i++) {
 		size_t len = name ? strcspn(name, "\001") : 0;
 		if (strchr("obt", modes[i])) {
-			const char *own = len ? arena_strn(&r->b->c->arena, name, len)
-					      : arena_printf(&r->b->c->arena, "column%d", f->n_outs + 1);
-			outs[f->n_outs] = (struct cat_column){own ? own : "", types[i], f->n_outs + 1};
+			const char *own =
+			    len ? arena_strn(&r->b->c->arena, name, len)
+				: arena_printf(&r->b->c->arena, "column%d", f->n_outs + 1);
+			outs[f->n_outs] =
+			    (struct cat_column){own ? own : "", types[i], f->n_outs + 1};
 			f->n_outs++;
 		}
 		name = name && name[len] ? name + len + 1 : NULL;
@@ -308,39 +311,45 @@ static const struct {
 	int n_fields;
 	void (*add)(struct row *r);
 } queries[] = {
-	{"SELECT pg_catalog.current_setting('search_path'), current_user, "
-	 "pg_catalog.current_setting('server_encoding')",
-	 3, add_settings},
-	{"SELECT pg_catalog.set_config('search_path', '', false)", 1, add_nothing},
-	{"SELECT oid, nspname, pg_catalog.has_schema_privilege(oid, 'USAGE') FROM pg_catalog.pg_namespace ORDER BY oid",
-	 3, add_schema},
-	{"SELECT oid, relnamespace, relname, relkind, reltype FROM pg_catalog.pg_class "
-	 "WHERE relkind NOT IN ('i', 'I', 't') ORDER BY oid",
-	 5, add_relation},
-	{"SELECT attrelid, attname, atttypid, attnum FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c "
-	 "ON c.oid = attrelid WHERE relkind NOT IN ('i', 'I', 't') AND attnum > 0 AND NOT attisdropped "
-	 "ORDER BY attrelid, attnum",
-	 4, add_column},
-	{"SELECT t.oid, t.typnamespace, t.typname, t.typtype, t.typcategory, t.typispreferred, "
-	 "CASE WHEN e.typarray = t.oid OR t.oid IN (22, 30) THEN t.typelem ELSE 0 END, t.typarray, t.typbasetype, "
-	 "t.typrelid, COALESCE(r.rngsubtype, 0), "
-	 "EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.contypid = t.oid AND c.contype = 'c'), " ORDER_CHECK ", "
-	 "t.oid >= 16384 AND t.typelem <> 0 AND e.typarray IS DISTINCT FROM t.oid OR "
-	 "COALESCE((pg_catalog.to_jsonb(t) ->> 'typsubscript') NOT IN ('-', 'array_subscript_handler', "
-	 "'raw_array_subscript_handler', 'jsonb_subscript_handler'), false) "
-	 "FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem "
-	 "LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid ORDER BY t.oid",
-	 14, add_type},
-	{"SELECT oid, pronamespace, proname, prokind, provolatile, proretset, prorettype, provariadic, "
-	 "pronargdefaults, proargtypes, pg_catalog.array_to_string(proallargtypes, ' '), "
-	 "pg_catalog.array_to_string(proargmodes, ''), pg_catalog.array_to_string(proargnames, pg_catalog.chr(1), '') "
-	 "FROM pg_catalog.pg_proc ORDER BY oid",
-	 13, add_function},
-	{"SELECT oprnamespace, oprname, oprleft, oprright, oprresult, oprcode::pg_catalog.oid "
-	 "FROM pg_catalog.pg_operator ORDER BY oid",
-	 6, add_operator},
-	{"SELECT castsource, casttarget, castfunc, castcontext, castmethod FROM pg_catalog.pg_cast ORDER BY 1, 2", 5,
-	 add_cast},
+    {"SELECT pg_catalog.current_setting('search_path'), current_user, "
+     "pg_catalog.current_setting('server_encoding')",
+     3, add_settings},
+    {"SELECT pg_catalog.set_config('search_path', '', false)", 1, add_nothing},
+    {"SELECT oid, nspname, pg_catalog.has_schema_privilege(oid, 'USAGE') FROM "
+     "pg_catalog.pg_namespace ORDER BY oid",
+     3, add_schema},
+    {"SELECT oid, relnamespace, relname, relkind, reltype FROM pg_catalog.pg_class "
+     "WHERE relkind NOT IN ('i', 'I', 't') ORDER BY oid",
+     5, add_relation},
+    {"SELECT attrelid, attname, atttypid, attnum FROM pg_catalog.pg_attribute a JOIN "
+     "pg_catalog.pg_class c "
+     "ON c.oid = attrelid WHERE relkind NOT IN ('i', 'I', 't') AND attnum > 0 AND NOT attisdropped "
+     "ORDER BY attrelid, attnum",
+     4, add_column},
+    {"SELECT t.oid, t.typnamespace, t.typname, t.typtype, t.typcategory, t.typispreferred, "
+     "CASE WHEN e.typarray = t.oid OR t.oid IN (22, 30) THEN t.typelem ELSE 0 END, t.typarray, "
+     "t.typbasetype, "
+     "t.typrelid, COALESCE(r.rngsubtype, 0), "
+     "EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.contypid = t.oid AND c.contype = "
+     "'c'), " ORDER_CHECK ", "
+     "t.oid >= 16384 AND t.typelem <> 0 AND e.typarray IS DISTINCT FROM t.oid OR "
+     "COALESCE((pg_catalog.to_jsonb(t) ->> 'typsubscript') NOT IN ('-', 'array_subscript_handler', "
+     "'raw_array_subscript_handler', 'jsonb_subscript_handler'), false) "
+     "FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem "
+     "LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid ORDER BY t.oid",
+     14, add_type},
+    {"SELECT oid, pronamespace, proname, prokind, provolatile, proretset, prorettype, provariadic, "
+     "pronargdefaults, proargtypes, pg_catalog.array_to_string(proallargtypes, ' '), "
+     "pg_catalog.array_to_string(proargmodes, ''), pg_catalog.array_to_string(proargnames, "
+     "pg_catalog.chr(1), '') "
+     "FROM pg_catalog.pg_proc ORDER BY oid",
+     13, add_function},
+    {"SELECT oprnamespace, oprname, oprleft, oprright, oprresult, oprcode::pg_catalog.oid "
+     "FROM pg_catalog.pg_operator ORDER BY oid",
+     6, add_operator},
+    {"SELECT castsource, casttarget, castfunc, castcontext, castmethod FROM pg_catalog.pg_cast "
+     "ORDER BY 1, 2",
+     5, add_cast},
 };
 
 int catalog_n_queries(void)
@@ -419,7 +428,8 @@ static int compare_name(const void *a, const void *b)
 
 static int compare_operator(const void *a, const void *b)
 {
-	return strcmp((*(struct cat_operator *const *)a)->name, (*(struct cat_operator *const *)b)->name);
+	return strcmp((*(struct cat_operator *const *)a)->name,
+		      (*(struct cat_operator *const *)b)->name);
 }
 
 static int compare_cast(const void *a, const void *b)
@@ -457,9 +467,9 @@ int catalog_build(struct catalog_builder *b, struct catalog **ret_c)
 	if (!c || b->err)
 		return c ? b->err : ERR_STATE;
 	close_relation(b);
-	if (!b->has_settings || !is_sorted(&c->schemas, compare_oid) || !is_sorted(&c->types, compare_oid) ||
-	    !is_sorted(&c->relations, compare_oid) || !is_sorted(&c->functions, compare_oid) ||
-	    !is_sorted(&c->casts, compare_cast))
+	if (!b->has_settings || !is_sorted(&c->schemas, compare_oid) ||
+	    !is_sorted(&c->types, compare_oid) || !is_sorted(&c->relations, compare_oid) ||
+	    !is_sorted(&c->functions, compare_oid) || !is_sorted(&c->casts, compare_cast))
 		return ERR_MALFORMED;
 	if (index_by_name(&c->relations, &c->relations_by_name) ||
 	    index_by_name(&c->types, &c->types_by_name) ||

@@ -71,7 +71,8 @@ void needs_opaque(struct needs *l, const char *why)
 
 void needs_plain(struct needs *l, enum verb v, enum op_class class, bool is_implied)
 {
-	needs_add(l, &(struct need){.kind = NEED_PLAIN, .verb = v, .class = class, .is_implied = is_implied});
+	needs_add(l, &(struct need){
+			 .kind = NEED_PLAIN, .verb = v, .class = class, .is_implied = is_implied});
 }
 
 void needs_execute(struct needs *l, const char *schema, const char *name, const char *why)

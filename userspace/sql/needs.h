@@ -1,4 +1,5 @@
-/* What one statement needs, gathered without repeats. The list and its strings live in the arena. */
+/* What one statement needs, gathered without repeats. The list and its strings live in the arena.
+ */
 #pragma once
 
 #include "base/arena.h"

@@ -31,8 +31,8 @@ static void end_name(char *name, size_t n, bool is_cut)
 	name[n] = 0;
 }
 
-/* One identifier of a list, as SplitIdentifierString reads it (utils/adt/varlena.c). Returns what is
- * behind it, or NULL. */
+/* One identifier of a list, as SplitIdentifierString reads it (utils/adt/varlena.c). Returns what
+ * is behind it, or NULL. */
 static const char *read_identifier(const char *s, char *name)
 {
 	size_t n = 0;

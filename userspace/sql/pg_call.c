@@ -14,8 +14,8 @@ static void need_risky(struct walk *w, const struct target *t)
 		return;
 	}
 	if (t->operator)
-		why = arena_printf(w->needs->a, "the function of operator %s.%s", t->operator->schema->name,
-				   t->operator->name);
+		why = arena_printf(w->needs->a, "the function of operator %s.%s",
+				   t->operator->schema->name, t->operator->name);
 	else
 		why = why_not(t->function);
 	needs_execute(w->needs, t->function->schema->name, t->function->name, why);
@@ -36,7 +36,8 @@ static const char *first_place(const struct walk *w, const struct call *call)
 }
 
 /* What a resolved name needs; is_column: it was written as a column. */
-static void need_resolved(struct walk *w, const struct call *call, const struct resolved *r, bool is_operator)
+static void need_resolved(struct walk *w, const struct call *call, const struct resolved *r,
+			  bool is_operator)
 {
 	for (int i = 0; i < r->n_risky; i++)
 		need_risky(w, r->risky[i]);
@@ -70,7 +71,9 @@ static struct ty result_type(struct walk *w, const struct call *call, const stru
 	for (int i = 0; i < row->n; i++) {
 		uint32_t type = f->outs[i].type;
 		if (type_is_polymorphic(type))
-			type = call->has_names ? 0 : type_result(w->c, type, call->types, r->one->args, call->n);
+			type = call->has_names
+				   ? 0
+				   : type_result(w->c, type, call->types, r->one->args, call->n);
 		row->at[i] = (struct field){f->outs[i].name, T(type), NULL, 0};
 	}
 	return (struct ty){TYPE_RECORD, row};
@@ -85,7 +88,8 @@ static bool resolve(struct walk *w, const struct call *call, bool is_operator, s
 	return err == 0;
 }
 
-struct ty call_by_types(struct walk *w, const char *schema, const char *name, const struct ty *types, int n)
+struct ty call_by_types(struct walk *w, const char *schema, const char *name,
+			const struct ty *types, int n)
 {
 	uint32_t oids[2] = {types[0].oid, n > 1 ? types[1].oid : 0};
 	struct call call = {.schema = schema, .name = name, .types = oids, .n = n};
@@ -121,7 +125,8 @@ static void need_members_order(struct walk *w, struct ty t)
 		need_order(w, t);
 }
 
-struct ty operate(struct walk *w, const List *names, struct ty left, struct ty right, bool is_prefix)
+struct ty operate(struct walk *w, const List *names, struct ty left, struct ty right,
+		  bool is_prefix)
 {
 	uint32_t types[2] = {is_prefix ? right.oid : left.oid, right.oid};
 	struct call call = {.types = types, .n = is_prefix ? 1 : 2, .is_prefix = is_prefix};
@@ -170,8 +175,9 @@ static void need_json_of(struct walk *w, struct ty t)
 /* Built-ins that run a type's own code on their arguments. */
 static void need_by_arguments(struct walk *w, const char *name, const struct ty *types, int n)
 {
-	bool is_json = !strncmp(name, "json", 4) || !strcmp(name, "to_json") || !strcmp(name, "to_jsonb") ||
-		       !strcmp(name, "row_to_json") || !strcmp(name, "array_to_json");
+	bool is_json = !strncmp(name, "json", 4) || !strcmp(name, "to_json") ||
+		       !strcmp(name, "to_jsonb") || !strcmp(name, "row_to_json") ||
+		       !strcmp(name, "array_to_json");
 	for (int i = 0; i < n; i++) {
 		need_members_order(w, types[i]);
 		if (is_json)
@@ -184,7 +190,8 @@ static void need_by_arguments(struct walk *w, const char *name, const struct ty 
 static struct ty *call_arguments(struct walk *w, struct scope *s, FuncCall *f, struct call *call)
 {
 	int n_order = f->agg_within_group ? list_length(f->agg_order) : 0, n = 0;
-	struct ty *types = arena_array(w->a, (size_t)(list_length(f->args) + n_order), sizeof(*types));
+	struct ty *types =
+	    arena_array(w->a, (size_t)(list_length(f->args) + n_order), sizeof(*types));
 	uint32_t *oids = arena_array(w->a, (size_t)(list_length(f->args) + n_order), sizeof(*oids));
 	ListCell *cell;
 	if (!types || !oids)
@@ -210,10 +217,10 @@ static struct ty *call_arguments(struct walk *w, struct scope *s, FuncCall *f, s
 	return types;
 }
 
-/* f(x) may be a conversion where f is a type's name and no function fits exactly: func_get_detail of
- * parser/parse_func.c. */
-static bool is_conversion(struct walk *w, const struct call *call, const struct resolved *r, struct ty of,
-			  struct ty *ret)
+/* f(x) may be a conversion where f is a type's name and no function fits exactly: func_get_detail
+ * of parser/parse_func.c. */
+static bool is_conversion(struct walk *w, const struct call *call, const struct resolved *r,
+			  struct ty of, struct ty *ret)
 {
 	if (call->n != 1 || call->has_names || call->is_variadic || r->is_exact)
 		return false;
@@ -223,14 +230,16 @@ static bool is_conversion(struct walk *w, const struct call *call, const struct 
 	struct coercion k = {COERCION_NONE, NULL};
 	if (of.oid != 0 && of.oid != TYPE_UNKNOWN)
 		k = type_coercion(w->c, of.oid, t->oid, 'e');
-	if (of.oid != 0 && of.oid != TYPE_UNKNOWN && k.kind != COERCION_RELABEL && k.kind != COERCION_IO)
+	if (of.oid != 0 && of.oid != TYPE_UNKNOWN && k.kind != COERCION_RELABEL &&
+	    k.kind != COERCION_IO)
 		return false;
 	need_cast(w, of, t->oid, 'e');
 	*ret = T(t->oid);
 	return of.oid != 0;
 }
 
-static struct ty call_result(struct walk *w, FuncCall *f, const struct call *call, const struct ty *types)
+static struct ty call_result(struct walk *w, FuncCall *f, const struct call *call,
+			     const struct ty *types)
 {
 	struct resolved r;
 	struct ty result = UNSURE;

@@ -38,8 +38,8 @@ struct ty type_named(struct walk *w, const TypeName *t)
 		oid = t->typeOid;
 	else if (t->pct_type)
 		oid = type_of_column(w, t->names);
-	const struct cat_type *found = oid || t->pct_type ? cat_type(w->c, oid)
-							  : path_type(w->c, w->path, schema, name);
+	const struct cat_type *found =
+	    oid || t->pct_type ? cat_type(w->c, oid) : path_type(w->c, w->path, schema, name);
 	if (!schema && w->session->has_temp && t->names)
 		needs_execute(w->needs, "pg_temp", name, "a temporary type may bear this name");
 	if (!found) {
@@ -57,8 +57,9 @@ void need_type_input(struct walk *w, uint32_t type)
 {
 	const struct cat_type *t = type_risky_input(w->c, type);
 	if (t)
-		need_of_type(w, t, t->kind == 'd' ? "a domain whose CHECK is not reviewed"
-						  : "a type with functions of its own");
+		need_of_type(w, t,
+			     t->kind == 'd' ? "a domain whose CHECK is not reviewed"
+					    : "a type with functions of its own");
 }
 
 static void need_function(struct walk *w, const struct cat_cast *k)

@@ -1,5 +1,5 @@
-/* Definition, rights and administration, by a table over node kinds: which verb, and where in the node
- * the name of its object stands. */
+/* Definition, rights and administration, by a table over node kinds: which verb, and where in the
+ * node the name of its object stands. */
 #include "sql/pg_walk.h"
 
 void need_object(struct walk *w, enum verb v, enum op_class class, Node *name)
@@ -13,13 +13,16 @@ void need_object(struct walk *w, enum verb v, enum op_class class, Node *name)
 		own = name_parts(((TypeName *)name)->names, &schema);
 	else if (name && IsA(name, ObjectWithArgs))
 		own = name_parts(((ObjectWithArgs *)name)->objname, &schema);
-	needs_add(w->needs,
-		  &(struct need){.kind = NEED_OBJECT, .verb = v, .class = class, .schema = schema, .name = own});
+	needs_add(
+	    w->needs,
+	    &(struct need){
+		.kind = NEED_OBJECT, .verb = v, .class = class, .schema = schema, .name = own});
 }
 
 static void need_named_object(struct walk *w, enum verb v, enum op_class class, const char *name)
 {
-	needs_add(w->needs, &(struct need){.kind = NEED_OBJECT, .verb = v, .class = class, .name = name});
+	needs_add(w->needs,
+		  &(struct need){.kind = NEED_OBJECT, .verb = v, .class = class, .name = name});
 }
 
 static void need_table(struct walk *w, const RangeVar *v, enum verb verb, enum op_class class)
@@ -28,14 +31,15 @@ static void need_table(struct walk *w, const RangeVar *v, enum verb verb, enum o
 	RangeVar name = *v;
 	/* CREATE TEMP TABLE t makes pg_temp.t whatever the path says. */
 	if (verb == VERB_CREATE && name.relpersistence == PERSISTENCE_TEMP)
-		name.schemaname = (char *)(uintptr_t)"pg_temp";
+		name.schemaname = (char *)(uintptr_t) "pg_temp";
 	need_relation(w, &name, (struct need){.verb = verb, .class = class}, &is_temp);
 }
 
 static bool is_relation_kind(ObjectType t)
 {
-	return t == OBJECT_TABLE || t == OBJECT_VIEW || t == OBJECT_MATVIEW || t == OBJECT_SEQUENCE ||
-	       t == OBJECT_INDEX || t == OBJECT_FOREIGN_TABLE || t == OBJECT_COLUMN;
+	return t == OBJECT_TABLE || t == OBJECT_VIEW || t == OBJECT_MATVIEW ||
+	       t == OBJECT_SEQUENCE || t == OBJECT_INDEX || t == OBJECT_FOREIGN_TABLE ||
+	       t == OBJECT_COLUMN;
 }
 
 /* A relation named by a list: what stands last, for parts of a relation last but one. */
@@ -168,7 +172,8 @@ static void on_create_as(struct walk *w, Node *n)
 {
 	CreateTableAsStmt *c = (CreateTableAsStmt *)n;
 	if (IsA(c->query, ExecuteStmt))
-		needs_opaque(w->needs, "CREATE TABLE AS EXECUTE: a prepared statement's rows into a table");
+		needs_opaque(w->needs,
+			     "CREATE TABLE AS EXECUTE: a prepared statement's rows into a table");
 	else
 		query(w, NULL, c->query);
 	need_into(w, c->into, c->objtype == OBJECT_MATVIEW);
@@ -217,7 +222,8 @@ static void on_create(struct walk *w, Node *n)
 		need_table(w, lfirst(cell), VERB_ALTER, CLASS_DDL);
 	foreach (cell, c->tableElts)
 		if (IsA(lfirst(cell), TableLikeClause))
-			need_table(w, ((TableLikeClause *)lfirst(cell))->relation, VERB_SELECT, CLASS_READ);
+			need_table(w, ((TableLikeClause *)lfirst(cell))->relation, VERB_SELECT,
+				   CLASS_READ);
 }
 
 static void on_index(struct walk *w, Node *n)
@@ -264,101 +270,111 @@ struct ddl {
 	bool is_untransactional; /* cannot be rolled back, or acts outside */
 };
 
-#define NAME(how, type, member) .at = how, .offset = offsetof(type, member)
-#define READ(function) .at = BY_FUNCTION, .read = function
-#define OUTSIDE .is_untransactional = true
+/* A row: the node, where its object's name stands, verb, class, tag; then flags. */
+#define NAMED(node, how, member, verb_, class_, tag_, ...)                                         \
+	[T_##node] = {VERB_##verb_,	      CLASS_##class_, tag_,	    how,                   \
+		      offsetof(node, member), NULL,	      ##__VA_ARGS__}
+#define READ(node, function, verb_, class_, tag_, ...)                                             \
+	[T_##node] = {VERB_##verb_, CLASS_##class_, tag_, BY_FUNCTION, 0, function, ##__VA_ARGS__}
+#define WHOLE(node, verb_, class_, tag_, ...)                                                      \
+	[T_##node] = {VERB_##verb_, CLASS_##class_, tag_, AT_NONE, 0, NULL, ##__VA_ARGS__}
+#define OUTSIDE true
 
 static const struct ddl table[] = {
-	[T_CreateStmt] = {VERB_CREATE, CLASS_DDL, "CREATE TABLE", READ(on_create)},
-	[T_CreateForeignTableStmt] = {VERB_CREATE, CLASS_DDL, "CREATE FOREIGN TABLE", READ(on_create)},
-	[T_CreateTableAsStmt] = {VERB_CREATE, CLASS_DDL, "CREATE TABLE AS", READ(on_create_as)},
-	[T_ViewStmt] = {VERB_CREATE, CLASS_DDL, "CREATE VIEW", READ(on_view)},
-	[T_IndexStmt] = {VERB_CREATE, CLASS_DDL, "CREATE INDEX", READ(on_index)},
-	[T_CreateSeqStmt] = {VERB_CREATE, CLASS_DDL, "CREATE SEQUENCE", NAME(AT_RELATION, CreateSeqStmt, sequence)},
-	[T_AlterSeqStmt] = {VERB_ALTER, CLASS_DDL, "ALTER SEQUENCE", NAME(AT_RELATION, AlterSeqStmt, sequence)},
-	[T_AlterTableStmt] = {VERB_ALTER, CLASS_DDL, "ALTER TABLE", READ(on_alter_table)},
-	[T_DropStmt] = {VERB_DROP, CLASS_DDL, "DROP", READ(on_drop)},
-	[T_RenameStmt] = {VERB_ALTER, CLASS_DDL, "ALTER", READ(on_rename)},
-	[T_AlterObjectSchemaStmt] = {VERB_ALTER, CLASS_DDL, "ALTER", READ(on_alter_schema)},
-	[T_AlterObjectDependsStmt] = {VERB_ALTER, CLASS_DDL, "ALTER", NAME(AT_NODE, AlterObjectDependsStmt, object)},
-	[T_AlterOwnerStmt] = {VERB_ALTER, CLASS_DDL, "ALTER", READ(on_alter_owner)},
-	[T_AlterOperatorStmt] = {VERB_ALTER, CLASS_DDL, "ALTER OPERATOR", NAME(AT_NODE, AlterOperatorStmt, opername)},
-	[T_AlterTypeStmt] = {VERB_ALTER, CLASS_DDL, "ALTER TYPE", NAME(AT_LIST, AlterTypeStmt, typeName)},
-	[T_CommentStmt] = {VERB_COMMENT, CLASS_DDL, "COMMENT", READ(on_comment)},
-	[T_SecLabelStmt] = {VERB_COMMENT, CLASS_DDL, "SECURITY LABEL", NAME(AT_NODE, SecLabelStmt, object)},
-	[T_CreateTrigStmt] = {VERB_CREATE, CLASS_DDL, "CREATE TRIGGER", NAME(AT_RELATION, CreateTrigStmt, relation)},
-	[T_RuleStmt] = {VERB_CREATE, CLASS_DDL, "CREATE RULE", NAME(AT_RELATION, RuleStmt, relation)},
-	[T_CreatePolicyStmt] = {VERB_CREATE, CLASS_DDL, "CREATE POLICY", NAME(AT_RELATION, CreatePolicyStmt, table)},
-	[T_AlterPolicyStmt] = {VERB_ALTER, CLASS_DDL, "ALTER POLICY", NAME(AT_RELATION, AlterPolicyStmt, table)},
-	[T_CreateStatsStmt] = {VERB_CREATE, CLASS_DDL, "CREATE STATISTICS", NAME(AT_LIST, CreateStatsStmt, defnames)},
-	[T_AlterStatsStmt] = {VERB_ALTER, CLASS_DDL, "ALTER STATISTICS", NAME(AT_LIST, AlterStatsStmt, defnames)},
-	[T_RefreshMatViewStmt] = {VERB_REFRESH, CLASS_DDL, "REFRESH MATERIALIZED VIEW", NAME(AT_RELATION, RefreshMatViewStmt, relation)},
-	[T_ReindexStmt] = {VERB_REINDEX, CLASS_DDL, "REINDEX", READ(on_reindex), OUTSIDE},
-	[T_CreateFunctionStmt] = {VERB_CREATE, CLASS_DDL, "CREATE FUNCTION", NAME(AT_LIST, CreateFunctionStmt, funcname)},
-	[T_AlterFunctionStmt] = {VERB_ALTER, CLASS_DDL, "ALTER FUNCTION", NAME(AT_NODE, AlterFunctionStmt, func)},
-	[T_DefineStmt] = {VERB_CREATE, CLASS_DDL, "CREATE", NAME(AT_LIST, DefineStmt, defnames)},
-	[T_CompositeTypeStmt] = {VERB_CREATE, CLASS_DDL, "CREATE TYPE", NAME(AT_RELATION, CompositeTypeStmt, typevar)},
-	[T_CreateEnumStmt] = {VERB_CREATE, CLASS_DDL, "CREATE TYPE", NAME(AT_LIST, CreateEnumStmt, typeName)},
-	[T_CreateRangeStmt] = {VERB_CREATE, CLASS_DDL, "CREATE TYPE", NAME(AT_LIST, CreateRangeStmt, typeName)},
-	[T_AlterEnumStmt] = {VERB_ALTER, CLASS_DDL, "ALTER TYPE", NAME(AT_LIST, AlterEnumStmt, typeName)},
-	[T_CreateDomainStmt] = {VERB_CREATE, CLASS_DDL, "CREATE DOMAIN", NAME(AT_LIST, CreateDomainStmt, domainname)},
-	[T_AlterDomainStmt] = {VERB_ALTER, CLASS_DDL, "ALTER DOMAIN", NAME(AT_LIST, AlterDomainStmt, typeName)},
-	[T_CreateCastStmt] = {VERB_CREATE, CLASS_DDL, "CREATE CAST", NAME(AT_NODE, CreateCastStmt, targettype)},
-	[T_CreateConversionStmt] = {VERB_CREATE, CLASS_DDL, "CREATE CONVERSION", NAME(AT_LIST, CreateConversionStmt, conversion_name)},
-	[T_CreateOpClassStmt] = {VERB_CREATE, CLASS_DDL, "CREATE OPERATOR CLASS", NAME(AT_LIST, CreateOpClassStmt, opclassname)},
-	[T_CreateOpFamilyStmt] = {VERB_CREATE, CLASS_DDL, "CREATE OPERATOR FAMILY", NAME(AT_LIST, CreateOpFamilyStmt, opfamilyname)},
-	[T_AlterOpFamilyStmt] = {VERB_ALTER, CLASS_DDL, "ALTER OPERATOR FAMILY", NAME(AT_LIST, AlterOpFamilyStmt, opfamilyname)},
-	[T_AlterCollationStmt] = {VERB_ALTER, CLASS_DDL, "ALTER COLLATION", NAME(AT_LIST, AlterCollationStmt, collname)},
-	[T_AlterTSDictionaryStmt] = {VERB_ALTER, CLASS_DDL, "ALTER TEXT SEARCH DICTIONARY", NAME(AT_LIST, AlterTSDictionaryStmt, dictname)},
-	[T_AlterTSConfigurationStmt] = {VERB_ALTER, CLASS_DDL, "ALTER TEXT SEARCH CONFIGURATION", NAME(AT_LIST, AlterTSConfigurationStmt, cfgname)},
-	[T_CreateSchemaStmt] = {VERB_CREATE, CLASS_DDL, "CREATE SCHEMA", READ(on_schema)},
-	[T_CreateExtensionStmt] = {VERB_CREATE, CLASS_DDL, "CREATE EXTENSION", NAME(AT_STRING, CreateExtensionStmt, extname)},
-	[T_AlterExtensionStmt] = {VERB_ALTER, CLASS_DDL, "ALTER EXTENSION", NAME(AT_STRING, AlterExtensionStmt, extname)},
-	[T_AlterExtensionContentsStmt] = {VERB_ALTER, CLASS_DDL, "ALTER EXTENSION", NAME(AT_STRING, AlterExtensionContentsStmt, extname)},
-	[T_CreateEventTrigStmt] = {VERB_CREATE, CLASS_DDL, "CREATE EVENT TRIGGER", NAME(AT_STRING, CreateEventTrigStmt, trigname)},
-	[T_AlterEventTrigStmt] = {VERB_ALTER, CLASS_DDL, "ALTER EVENT TRIGGER", NAME(AT_STRING, AlterEventTrigStmt, trigname)},
-	[T_CreatePublicationStmt] = {VERB_CREATE, CLASS_DDL, "CREATE PUBLICATION", NAME(AT_STRING, CreatePublicationStmt, pubname)},
-	[T_AlterPublicationStmt] = {VERB_ALTER, CLASS_DDL, "ALTER PUBLICATION", NAME(AT_STRING, AlterPublicationStmt, pubname)},
-	[T_CreatePLangStmt] = {VERB_CREATE, CLASS_DDL, "CREATE LANGUAGE", NAME(AT_STRING, CreatePLangStmt, plname)},
-	[T_CreateTransformStmt] = {VERB_CREATE, CLASS_DDL, "CREATE TRANSFORM", NAME(AT_NODE, CreateTransformStmt, type_name)},
-	[T_CreateAmStmt] = {VERB_CREATE, CLASS_DDL, "CREATE ACCESS METHOD", NAME(AT_STRING, CreateAmStmt, amname)},
-	[T_ConstraintsSetStmt] = {VERB_TRANSACTION, CLASS_TRANSACTION, "SET CONSTRAINTS", READ(on_constraints)},
+    READ(CreateStmt, on_create, CREATE, DDL, "CREATE TABLE"),
+    READ(CreateForeignTableStmt, on_create, CREATE, DDL, "CREATE FOREIGN TABLE"),
+    READ(CreateTableAsStmt, on_create_as, CREATE, DDL, "CREATE TABLE AS"),
+    READ(ViewStmt, on_view, CREATE, DDL, "CREATE VIEW"),
+    READ(IndexStmt, on_index, CREATE, DDL, "CREATE INDEX"),
+    NAMED(CreateSeqStmt, AT_RELATION, sequence, CREATE, DDL, "CREATE SEQUENCE"),
+    NAMED(AlterSeqStmt, AT_RELATION, sequence, ALTER, DDL, "ALTER SEQUENCE"),
+    READ(AlterTableStmt, on_alter_table, ALTER, DDL, "ALTER TABLE"),
+    READ(DropStmt, on_drop, DROP, DDL, "DROP"),
+    READ(RenameStmt, on_rename, ALTER, DDL, "ALTER"),
+    READ(AlterObjectSchemaStmt, on_alter_schema, ALTER, DDL, "ALTER"),
+    NAMED(AlterObjectDependsStmt, AT_NODE, object, ALTER, DDL, "ALTER"),
+    READ(AlterOwnerStmt, on_alter_owner, ALTER, DDL, "ALTER"),
+    NAMED(AlterOperatorStmt, AT_NODE, opername, ALTER, DDL, "ALTER OPERATOR"),
+    NAMED(AlterTypeStmt, AT_LIST, typeName, ALTER, DDL, "ALTER TYPE"),
+    READ(CommentStmt, on_comment, COMMENT, DDL, "COMMENT"),
+    NAMED(SecLabelStmt, AT_NODE, object, COMMENT, DDL, "SECURITY LABEL"),
+    NAMED(CreateTrigStmt, AT_RELATION, relation, CREATE, DDL, "CREATE TRIGGER"),
+    NAMED(RuleStmt, AT_RELATION, relation, CREATE, DDL, "CREATE RULE"),
+    NAMED(CreatePolicyStmt, AT_RELATION, table, CREATE, DDL, "CREATE POLICY"),
+    NAMED(AlterPolicyStmt, AT_RELATION, table, ALTER, DDL, "ALTER POLICY"),
+    NAMED(CreateStatsStmt, AT_LIST, defnames, CREATE, DDL, "CREATE STATISTICS"),
+    NAMED(AlterStatsStmt, AT_LIST, defnames, ALTER, DDL, "ALTER STATISTICS"),
+    NAMED(RefreshMatViewStmt, AT_RELATION, relation, REFRESH, DDL, "REFRESH MATERIALIZED VIEW"),
+    READ(ReindexStmt, on_reindex, REINDEX, DDL, "REINDEX", OUTSIDE),
+    NAMED(CreateFunctionStmt, AT_LIST, funcname, CREATE, DDL, "CREATE FUNCTION"),
+    NAMED(AlterFunctionStmt, AT_NODE, func, ALTER, DDL, "ALTER FUNCTION"),
+    NAMED(DefineStmt, AT_LIST, defnames, CREATE, DDL, "CREATE"),
+    NAMED(CompositeTypeStmt, AT_RELATION, typevar, CREATE, DDL, "CREATE TYPE"),
+    NAMED(CreateEnumStmt, AT_LIST, typeName, CREATE, DDL, "CREATE TYPE"),
+    NAMED(CreateRangeStmt, AT_LIST, typeName, CREATE, DDL, "CREATE TYPE"),
+    NAMED(AlterEnumStmt, AT_LIST, typeName, ALTER, DDL, "ALTER TYPE"),
+    NAMED(CreateDomainStmt, AT_LIST, domainname, CREATE, DDL, "CREATE DOMAIN"),
+    NAMED(AlterDomainStmt, AT_LIST, typeName, ALTER, DDL, "ALTER DOMAIN"),
+    NAMED(CreateCastStmt, AT_NODE, targettype, CREATE, DDL, "CREATE CAST"),
+    NAMED(CreateConversionStmt, AT_LIST, conversion_name, CREATE, DDL, "CREATE CONVERSION"),
+    NAMED(CreateOpClassStmt, AT_LIST, opclassname, CREATE, DDL, "CREATE OPERATOR CLASS"),
+    NAMED(CreateOpFamilyStmt, AT_LIST, opfamilyname, CREATE, DDL, "CREATE OPERATOR FAMILY"),
+    NAMED(AlterOpFamilyStmt, AT_LIST, opfamilyname, ALTER, DDL, "ALTER OPERATOR FAMILY"),
+    NAMED(AlterCollationStmt, AT_LIST, collname, ALTER, DDL, "ALTER COLLATION"),
+    NAMED(AlterTSDictionaryStmt, AT_LIST, dictname, ALTER, DDL, "ALTER TEXT SEARCH DICTIONARY"),
+    NAMED(AlterTSConfigurationStmt, AT_LIST, cfgname, ALTER, DDL,
+	  "ALTER TEXT SEARCH CONFIGURATION"),
+    READ(CreateSchemaStmt, on_schema, CREATE, DDL, "CREATE SCHEMA"),
+    NAMED(CreateExtensionStmt, AT_STRING, extname, CREATE, DDL, "CREATE EXTENSION"),
+    NAMED(AlterExtensionStmt, AT_STRING, extname, ALTER, DDL, "ALTER EXTENSION"),
+    NAMED(AlterExtensionContentsStmt, AT_STRING, extname, ALTER, DDL, "ALTER EXTENSION"),
+    NAMED(CreateEventTrigStmt, AT_STRING, trigname, CREATE, DDL, "CREATE EVENT TRIGGER"),
+    NAMED(AlterEventTrigStmt, AT_STRING, trigname, ALTER, DDL, "ALTER EVENT TRIGGER"),
+    NAMED(CreatePublicationStmt, AT_STRING, pubname, CREATE, DDL, "CREATE PUBLICATION"),
+    NAMED(AlterPublicationStmt, AT_STRING, pubname, ALTER, DDL, "ALTER PUBLICATION"),
+    NAMED(CreatePLangStmt, AT_STRING, plname, CREATE, DDL, "CREATE LANGUAGE"),
+    NAMED(CreateTransformStmt, AT_NODE, type_name, CREATE, DDL, "CREATE TRANSFORM"),
+    NAMED(CreateAmStmt, AT_STRING, amname, CREATE, DDL, "CREATE ACCESS METHOD"),
+    READ(ConstraintsSetStmt, on_constraints, TRANSACTION, TRANSACTION, "SET CONSTRAINTS"),
 
-	[T_GrantStmt] = {VERB_GRANT, CLASS_DCL, "GRANT", READ(on_grant)},
-	[T_GrantRoleStmt] = {VERB_GRANT, CLASS_DCL, "GRANT ROLE", AT_NONE},
-	[T_AlterDefaultPrivilegesStmt] = {VERB_GRANT, CLASS_DCL, "ALTER DEFAULT PRIVILEGES", AT_NONE},
-	[T_CreateRoleStmt] = {VERB_CREATE, CLASS_DCL, "CREATE ROLE", NAME(AT_STRING, CreateRoleStmt, role)},
-	[T_AlterRoleStmt] = {VERB_ALTER, CLASS_DCL, "ALTER ROLE", AT_NONE},
-	[T_AlterRoleSetStmt] = {VERB_ALTER, CLASS_DCL, "ALTER ROLE", AT_NONE},
-	[T_DropRoleStmt] = {VERB_DROP, CLASS_DCL, "DROP ROLE", AT_NONE},
-	[T_DropOwnedStmt] = {VERB_DROP, CLASS_DCL, "DROP OWNED", AT_NONE},
-	[T_ReassignOwnedStmt] = {VERB_ALTER, CLASS_DCL, "REASSIGN OWNED", AT_NONE},
+    READ(GrantStmt, on_grant, GRANT, DCL, "GRANT"),
+    WHOLE(GrantRoleStmt, GRANT, DCL, "GRANT ROLE"),
+    WHOLE(AlterDefaultPrivilegesStmt, GRANT, DCL, "ALTER DEFAULT PRIVILEGES"),
+    NAMED(CreateRoleStmt, AT_STRING, role, CREATE, DCL, "CREATE ROLE"),
+    WHOLE(AlterRoleStmt, ALTER, DCL, "ALTER ROLE"),
+    WHOLE(AlterRoleSetStmt, ALTER, DCL, "ALTER ROLE"),
+    WHOLE(DropRoleStmt, DROP, DCL, "DROP ROLE"),
+    WHOLE(DropOwnedStmt, DROP, DCL, "DROP OWNED"),
+    WHOLE(ReassignOwnedStmt, ALTER, DCL, "REASSIGN OWNED"),
 
-	[T_VacuumStmt] = {VERB_MAINTAIN, CLASS_ADMIN, "VACUUM", READ(on_vacuum), OUTSIDE},
-	[T_ClusterStmt] = {VERB_MAINTAIN, CLASS_ADMIN, "CLUSTER", READ(on_cluster), OUTSIDE},
-	[T_CheckPointStmt] = {VERB_MAINTAIN, CLASS_ADMIN, "CHECKPOINT", AT_NONE, OUTSIDE},
-	[T_LoadStmt] = {VERB_ADMIN, CLASS_ADMIN, "LOAD", NAME(AT_STRING, LoadStmt, filename), OUTSIDE},
-	[T_AlterSystemStmt] = {VERB_ADMIN, CLASS_ADMIN, "ALTER SYSTEM", AT_NONE, OUTSIDE},
-	[T_CreatedbStmt] = {VERB_ADMIN, CLASS_ADMIN, "CREATE DATABASE", NAME(AT_STRING, CreatedbStmt, dbname), OUTSIDE},
-	[T_DropdbStmt] = {VERB_ADMIN, CLASS_ADMIN, "DROP DATABASE", NAME(AT_STRING, DropdbStmt, dbname), OUTSIDE},
-	[T_AlterDatabaseStmt] = {VERB_ADMIN, CLASS_ADMIN, "ALTER DATABASE", NAME(AT_STRING, AlterDatabaseStmt, dbname), OUTSIDE},
-	[T_AlterDatabaseRefreshCollStmt] = {VERB_ADMIN, CLASS_ADMIN, "ALTER DATABASE", NAME(AT_STRING, AlterDatabaseRefreshCollStmt, dbname)},
-	[T_AlterDatabaseSetStmt] = {VERB_ADMIN, CLASS_ADMIN, "ALTER DATABASE", NAME(AT_STRING, AlterDatabaseSetStmt, dbname)},
-	[T_CreateTableSpaceStmt] = {VERB_ADMIN, CLASS_ADMIN, "CREATE TABLESPACE", NAME(AT_STRING, CreateTableSpaceStmt, tablespacename), OUTSIDE},
-	[T_DropTableSpaceStmt] = {VERB_ADMIN, CLASS_ADMIN, "DROP TABLESPACE", NAME(AT_STRING, DropTableSpaceStmt, tablespacename), OUTSIDE},
-	[T_AlterTableSpaceOptionsStmt] = {VERB_ADMIN, CLASS_ADMIN, "ALTER TABLESPACE", NAME(AT_STRING, AlterTableSpaceOptionsStmt, tablespacename)},
-	[T_AlterTableMoveAllStmt] = {VERB_ADMIN, CLASS_ADMIN, "ALTER TABLE ALL IN TABLESPACE", NAME(AT_STRING, AlterTableMoveAllStmt, orig_tablespacename)},
-	[T_CreateFdwStmt] = {VERB_ADMIN, CLASS_ADMIN, "CREATE FOREIGN DATA WRAPPER", NAME(AT_STRING, CreateFdwStmt, fdwname)},
-	[T_AlterFdwStmt] = {VERB_ADMIN, CLASS_ADMIN, "ALTER FOREIGN DATA WRAPPER", NAME(AT_STRING, AlterFdwStmt, fdwname)},
-	[T_CreateForeignServerStmt] = {VERB_ADMIN, CLASS_ADMIN, "CREATE SERVER", NAME(AT_STRING, CreateForeignServerStmt, servername)},
-	[T_AlterForeignServerStmt] = {VERB_ADMIN, CLASS_ADMIN, "ALTER SERVER", NAME(AT_STRING, AlterForeignServerStmt, servername)},
-	[T_CreateUserMappingStmt] = {VERB_ADMIN, CLASS_ADMIN, "CREATE USER MAPPING", NAME(AT_STRING, CreateUserMappingStmt, servername)},
-	[T_AlterUserMappingStmt] = {VERB_ADMIN, CLASS_ADMIN, "ALTER USER MAPPING", NAME(AT_STRING, AlterUserMappingStmt, servername)},
-	[T_DropUserMappingStmt] = {VERB_ADMIN, CLASS_ADMIN, "DROP USER MAPPING", NAME(AT_STRING, DropUserMappingStmt, servername)},
-	[T_ImportForeignSchemaStmt] = {VERB_ADMIN, CLASS_ADMIN, "IMPORT FOREIGN SCHEMA", NAME(AT_STRING, ImportForeignSchemaStmt, server_name), OUTSIDE},
-	[T_CreateSubscriptionStmt] = {VERB_ADMIN, CLASS_ADMIN, "CREATE SUBSCRIPTION", NAME(AT_STRING, CreateSubscriptionStmt, subname), OUTSIDE},
-	[T_AlterSubscriptionStmt] = {VERB_ADMIN, CLASS_ADMIN, "ALTER SUBSCRIPTION", NAME(AT_STRING, AlterSubscriptionStmt, subname), OUTSIDE},
-	[T_DropSubscriptionStmt] = {VERB_ADMIN, CLASS_ADMIN, "DROP SUBSCRIPTION", NAME(AT_STRING, DropSubscriptionStmt, subname), OUTSIDE},
+    READ(VacuumStmt, on_vacuum, MAINTAIN, ADMIN, "VACUUM", OUTSIDE),
+    READ(ClusterStmt, on_cluster, MAINTAIN, ADMIN, "CLUSTER", OUTSIDE),
+    WHOLE(CheckPointStmt, MAINTAIN, ADMIN, "CHECKPOINT", OUTSIDE),
+    NAMED(LoadStmt, AT_STRING, filename, ADMIN, ADMIN, "LOAD", OUTSIDE),
+    WHOLE(AlterSystemStmt, ADMIN, ADMIN, "ALTER SYSTEM", OUTSIDE),
+    NAMED(CreatedbStmt, AT_STRING, dbname, ADMIN, ADMIN, "CREATE DATABASE", OUTSIDE),
+    NAMED(DropdbStmt, AT_STRING, dbname, ADMIN, ADMIN, "DROP DATABASE", OUTSIDE),
+    NAMED(AlterDatabaseStmt, AT_STRING, dbname, ADMIN, ADMIN, "ALTER DATABASE", OUTSIDE),
+    NAMED(AlterDatabaseRefreshCollStmt, AT_STRING, dbname, ADMIN, ADMIN, "ALTER DATABASE"),
+    NAMED(AlterDatabaseSetStmt, AT_STRING, dbname, ADMIN, ADMIN, "ALTER DATABASE"),
+    NAMED(CreateTableSpaceStmt, AT_STRING, tablespacename, ADMIN, ADMIN, "CREATE TABLESPACE",
+	  OUTSIDE),
+    NAMED(DropTableSpaceStmt, AT_STRING, tablespacename, ADMIN, ADMIN, "DROP TABLESPACE", OUTSIDE),
+    NAMED(AlterTableSpaceOptionsStmt, AT_STRING, tablespacename, ADMIN, ADMIN, "ALTER TABLESPACE"),
+    NAMED(AlterTableMoveAllStmt, AT_STRING, orig_tablespacename, ADMIN, ADMIN,
+	  "ALTER TABLE ALL IN TABLESPACE"),
+    NAMED(CreateFdwStmt, AT_STRING, fdwname, ADMIN, ADMIN, "CREATE FOREIGN DATA WRAPPER"),
+    NAMED(AlterFdwStmt, AT_STRING, fdwname, ADMIN, ADMIN, "ALTER FOREIGN DATA WRAPPER"),
+    NAMED(CreateForeignServerStmt, AT_STRING, servername, ADMIN, ADMIN, "CREATE SERVER"),
+    NAMED(AlterForeignServerStmt, AT_STRING, servername, ADMIN, ADMIN, "ALTER SERVER"),
+    NAMED(CreateUserMappingStmt, AT_STRING, servername, ADMIN, ADMIN, "CREATE USER MAPPING"),
+    NAMED(AlterUserMappingStmt, AT_STRING, servername, ADMIN, ADMIN, "ALTER USER MAPPING"),
+    NAMED(DropUserMappingStmt, AT_STRING, servername, ADMIN, ADMIN, "DROP USER MAPPING"),
+    NAMED(ImportForeignSchemaStmt, AT_STRING, server_name, ADMIN, ADMIN, "IMPORT FOREIGN SCHEMA",
+	  OUTSIDE),
+    NAMED(CreateSubscriptionStmt, AT_STRING, subname, ADMIN, ADMIN, "CREATE SUBSCRIPTION", OUTSIDE),
+    NAMED(AlterSubscriptionStmt, AT_STRING, subname, ADMIN, ADMIN, "ALTER SUBSCRIPTION", OUTSIDE),
+    NAMED(DropSubscriptionStmt, AT_STRING, subname, ADMIN, ADMIN, "DROP SUBSCRIPTION", OUTSIDE),
 };
 
 static void read_name(struct walk *w, Node *n, const struct ddl *d)

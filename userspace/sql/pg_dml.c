@@ -1,7 +1,8 @@
 #include "sql/pg_walk.h"
 
 /* RETURNING reads the target. */
-static const struct row *returning(struct walk *w, struct scope *s, const RangeVar *target, const List *l)
+static const struct row *returning(struct walk *w, struct scope *s, const RangeVar *target,
+				   const List *l)
 {
 	bool is_temp;
 	if (l == NIL)
@@ -34,7 +35,8 @@ static void set_clause(struct walk *w, struct scope *s, const struct source *tar
 	}
 }
 
-static void insert_values(struct walk *w, const struct source *target, const List *columns, const struct row *r)
+static void insert_values(struct walk *w, const struct source *target, const List *columns,
+			  const struct row *r)
 {
 	for (int i = 0; i < r->n; i++) {
 		const char *name = NULL;
@@ -101,7 +103,8 @@ const struct row *update_query(struct walk *w, struct scope *up, UpdateStmt *n)
 	dml_tag(w, up, "UPDATE");
 	if (enter(w, 4)) {
 		with_clause(w, &with, n->withClause);
-		struct source *target = target_relation(w, &s, n->relation, VERB_UPDATE, n->targetList);
+		struct source *target =
+		    target_relation(w, &s, n->relation, VERB_UPDATE, n->targetList);
 		from_clause(w, &s, n->fromClause);
 		set_clause(w, &s, target, n->targetList);
 		expr(w, &s, n->whereClause);
@@ -134,7 +137,8 @@ static void merge_when(struct walk *w, struct scope *s, MergeStmt *n, MergeWhenC
 	const struct source *target = s->sources;
 	expr(w, s, c->condition);
 	if (c->commandType == CMD_DELETE) {
-		need_relation(w, n->relation, (struct need){.verb = VERB_DELETE, .class = CLASS_WRITE}, &is_temp);
+		need_relation(w, n->relation,
+			      (struct need){.verb = VERB_DELETE, .class = CLASS_WRITE}, &is_temp);
 	} else if (c->commandType == CMD_UPDATE || c->commandType == CMD_INSERT) {
 		struct scope into = {.up = NULL};
 		enum verb v = c->commandType == CMD_UPDATE ? VERB_UPDATE : VERB_INSERT;
@@ -147,7 +151,8 @@ static void merge_when(struct walk *w, struct scope *s, MergeStmt *n, MergeWhenC
 			if (c->targetList == NIL && i < target->row->n)
 				assign(w, target, target->row->at[i].name, value);
 			else if (i < list_length(c->targetList))
-				assign(w, target, ((ResTarget *)list_nth(c->targetList, i))->name, value);
+				assign(w, target, ((ResTarget *)list_nth(c->targetList, i))->name,
+				       value);
 			i++;
 		}
 	}

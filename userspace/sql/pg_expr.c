@@ -86,7 +86,8 @@ static struct ty on_row(struct walk *w, struct scope *s, Node *n)
 	ListCell *cell;
 	foreach (cell, e->args) {
 		Node *member = lfirst(cell);
-		bool is_star = IsA(member, ColumnRef) && IsA(llast(((ColumnRef *)member)->fields), A_Star);
+		bool is_star =
+		    IsA(member, ColumnRef) && IsA(llast(((ColumnRef *)member)->fields), A_Star);
 		if (is_star)
 			star_fields(w, s, (ColumnRef *)member, r);
 		else
@@ -184,21 +185,21 @@ static struct ty on_multi_assign(struct walk *w, struct scope *s, Node *n)
 static struct ty on_value_function(struct walk *w, struct scope *s, Node *n)
 {
 	static const uint32_t types[] = {
-		[SVFOP_CURRENT_DATE] = TYPE_DATE,
-		[SVFOP_CURRENT_TIME] = TYPE_TIMETZ,
-		[SVFOP_CURRENT_TIME_N] = TYPE_TIMETZ,
-		[SVFOP_CURRENT_TIMESTAMP] = TYPE_TIMESTAMPTZ,
-		[SVFOP_CURRENT_TIMESTAMP_N] = TYPE_TIMESTAMPTZ,
-		[SVFOP_LOCALTIME] = TYPE_TIME,
-		[SVFOP_LOCALTIME_N] = TYPE_TIME,
-		[SVFOP_LOCALTIMESTAMP] = TYPE_TIMESTAMP,
-		[SVFOP_LOCALTIMESTAMP_N] = TYPE_TIMESTAMP,
-		[SVFOP_CURRENT_ROLE] = TYPE_NAME,
-		[SVFOP_CURRENT_USER] = TYPE_NAME,
-		[SVFOP_USER] = TYPE_NAME,
-		[SVFOP_SESSION_USER] = TYPE_NAME,
-		[SVFOP_CURRENT_CATALOG] = TYPE_NAME,
-		[SVFOP_CURRENT_SCHEMA] = TYPE_NAME,
+	    [SVFOP_CURRENT_DATE] = TYPE_DATE,
+	    [SVFOP_CURRENT_TIME] = TYPE_TIMETZ,
+	    [SVFOP_CURRENT_TIME_N] = TYPE_TIMETZ,
+	    [SVFOP_CURRENT_TIMESTAMP] = TYPE_TIMESTAMPTZ,
+	    [SVFOP_CURRENT_TIMESTAMP_N] = TYPE_TIMESTAMPTZ,
+	    [SVFOP_LOCALTIME] = TYPE_TIME,
+	    [SVFOP_LOCALTIME_N] = TYPE_TIME,
+	    [SVFOP_LOCALTIMESTAMP] = TYPE_TIMESTAMP,
+	    [SVFOP_LOCALTIMESTAMP_N] = TYPE_TIMESTAMP,
+	    [SVFOP_CURRENT_ROLE] = TYPE_NAME,
+	    [SVFOP_CURRENT_USER] = TYPE_NAME,
+	    [SVFOP_USER] = TYPE_NAME,
+	    [SVFOP_SESSION_USER] = TYPE_NAME,
+	    [SVFOP_CURRENT_CATALOG] = TYPE_NAME,
+	    [SVFOP_CURRENT_SCHEMA] = TYPE_NAME,
 	};
 	unsigned op = (unsigned)((SQLValueFunction *)n)->op;
 	return T(op < ARRAY_LEN(types) ? types[op] : 0);
@@ -256,7 +257,8 @@ static struct ty subscripted(struct walk *w, struct scope *s, struct ty of, A_In
 	expr(w, s, i->lidx);
 	expr(w, s, i->uidx);
 	if (t && t->has_subscript)
-		needs_execute(w->needs, t->schema->name, t->name, "a type with subscripting of its own");
+		needs_execute(w->needs, t->schema->name, t->name,
+			      "a type with subscripting of its own");
 	if (!t || i->is_slice || t->oid == TYPE_JSONB)
 		return T(t ? t->oid : 0);
 	return T(t->element);
@@ -281,7 +283,8 @@ static struct ty on_indirection(struct walk *w, struct scope *s, Node *n)
 	return t;
 }
 
-static void compare_rows(struct walk *w, const List *op, const struct row *left, const struct row *right)
+static void compare_rows(struct walk *w, const List *op, const struct row *left,
+			 const struct row *right)
 {
 	for (int i = 0; i < left->n && i < right->n; i++)
 		operate(w, op, left->at[i].ty, right->at[i].ty, false);
@@ -317,7 +320,8 @@ static struct ty on_sublink(struct walk *w, struct scope *s, Node *n)
 		return T(TYPE_BOOL);
 	case ANY_SUBLINK:
 	case ALL_SUBLINK:
-		compare_rows(w, l->operName ? l->operName : &equals, row_of_test(w, s, l->testexpr), r);
+		compare_rows(w, l->operName ? l->operName : &equals, row_of_test(w, s, l->testexpr),
+			     r);
 		return T(TYPE_BOOL);
 	default:
 		needs_opaque(w->needs, "a kind of subquery that is not known");
@@ -329,8 +333,9 @@ static struct ty on_sublink(struct walk *w, struct scope *s, Node *n)
 static struct ty operator_chain(struct walk *w, struct scope *s, A_Expr *top)
 {
 	int n = 1, i = 0;
-	for (Node *l = top->lexpr; l && IsA(l, A_Expr) && ((A_Expr *)l)->kind == AEXPR_OP &&
-				   ((A_Expr *)l)->lexpr; l = ((A_Expr *)l)->lexpr)
+	for (Node *l = top->lexpr;
+	     l && IsA(l, A_Expr) && ((A_Expr *)l)->kind == AEXPR_OP && ((A_Expr *)l)->lexpr;
+	     l = ((A_Expr *)l)->lexpr)
 		n++;
 	A_Expr **chain = arena_array(w->a, (size_t)n, sizeof(*chain));
 	if (!chain) {
@@ -387,7 +392,8 @@ static struct ty on_nullif(struct walk *w, struct scope *s, A_Expr *e)
 	return left;
 }
 
-/* Either one comparison by element, or an array of the elements' common type: both are asked for. */
+/* Either one comparison by element, or an array of the elements' common type: both are asked for.
+ */
 static struct ty on_in(struct walk *w, struct scope *s, A_Expr *e)
 {
 	struct ty left = expr(w, s, e->lexpr);
@@ -438,20 +444,20 @@ static struct ty on_between(struct walk *w, struct scope *s, A_Expr *e)
 static struct ty on_a_expr(struct walk *w, struct scope *s, Node *n)
 {
 	static struct ty (*const kinds[])(struct walk *, struct scope *, A_Expr *) = {
-		[AEXPR_OP] = on_operator,
-		[AEXPR_OP_ANY] = on_any_all,
-		[AEXPR_OP_ALL] = on_any_all,
-		[AEXPR_DISTINCT] = on_distinct,
-		[AEXPR_NOT_DISTINCT] = on_distinct,
-		[AEXPR_NULLIF] = on_nullif,
-		[AEXPR_IN] = on_in,
-		[AEXPR_LIKE] = on_like,
-		[AEXPR_ILIKE] = on_like,
-		[AEXPR_SIMILAR] = on_like,
-		[AEXPR_BETWEEN] = on_between,
-		[AEXPR_NOT_BETWEEN] = on_between,
-		[AEXPR_BETWEEN_SYM] = on_between,
-		[AEXPR_NOT_BETWEEN_SYM] = on_between,
+	    [AEXPR_OP] = on_operator,
+	    [AEXPR_OP_ANY] = on_any_all,
+	    [AEXPR_OP_ALL] = on_any_all,
+	    [AEXPR_DISTINCT] = on_distinct,
+	    [AEXPR_NOT_DISTINCT] = on_distinct,
+	    [AEXPR_NULLIF] = on_nullif,
+	    [AEXPR_IN] = on_in,
+	    [AEXPR_LIKE] = on_like,
+	    [AEXPR_ILIKE] = on_like,
+	    [AEXPR_SIMILAR] = on_like,
+	    [AEXPR_BETWEEN] = on_between,
+	    [AEXPR_NOT_BETWEEN] = on_between,
+	    [AEXPR_BETWEEN_SYM] = on_between,
+	    [AEXPR_NOT_BETWEEN_SYM] = on_between,
 	};
 	A_Expr *e = (A_Expr *)n;
 	if ((unsigned)e->kind < ARRAY_LEN(kinds) && kinds[e->kind])
@@ -461,33 +467,33 @@ static struct ty on_a_expr(struct walk *w, struct scope *s, Node *n)
 }
 
 static struct ty (*const handlers[])(struct walk *, struct scope *, Node *) = {
-	[T_A_Const] = on_const,
-	[T_ColumnRef] = on_column,
-	[T_ParamRef] = on_param,
-	[T_A_Expr] = on_a_expr,
-	[T_FuncCall] = on_func,
-	[T_NamedArgExpr] = on_named_arg,
-	[T_BoolExpr] = on_bool,
-	[T_NullTest] = on_null_test,
-	[T_BooleanTest] = on_boolean_test,
-	[T_CollateClause] = on_collate,
-	[T_RowExpr] = on_row,
-	[T_CaseExpr] = on_case,
-	[T_CoalesceExpr] = on_coalesce,
-	[T_MinMaxExpr] = on_min_max,
-	[T_A_ArrayExpr] = on_array,
-	[T_GroupingFunc] = on_grouping,
-	[T_GroupingSet] = on_grouping_set,
-	[T_List] = on_list,
-	[T_SetToDefault] = on_default,
-	[T_CurrentOfExpr] = on_current_of,
-	[T_MultiAssignRef] = on_multi_assign,
-	[T_SQLValueFunction] = on_value_function,
-	[T_XmlExpr] = on_xml,
-	[T_XmlSerialize] = on_xml_serialize,
-	[T_TypeCast] = on_cast,
-	[T_A_Indirection] = on_indirection,
-	[T_SubLink] = on_sublink,
+    [T_A_Const] = on_const,
+    [T_ColumnRef] = on_column,
+    [T_ParamRef] = on_param,
+    [T_A_Expr] = on_a_expr,
+    [T_FuncCall] = on_func,
+    [T_NamedArgExpr] = on_named_arg,
+    [T_BoolExpr] = on_bool,
+    [T_NullTest] = on_null_test,
+    [T_BooleanTest] = on_boolean_test,
+    [T_CollateClause] = on_collate,
+    [T_RowExpr] = on_row,
+    [T_CaseExpr] = on_case,
+    [T_CoalesceExpr] = on_coalesce,
+    [T_MinMaxExpr] = on_min_max,
+    [T_A_ArrayExpr] = on_array,
+    [T_GroupingFunc] = on_grouping,
+    [T_GroupingSet] = on_grouping_set,
+    [T_List] = on_list,
+    [T_SetToDefault] = on_default,
+    [T_CurrentOfExpr] = on_current_of,
+    [T_MultiAssignRef] = on_multi_assign,
+    [T_SQLValueFunction] = on_value_function,
+    [T_XmlExpr] = on_xml,
+    [T_XmlSerialize] = on_xml_serialize,
+    [T_TypeCast] = on_cast,
+    [T_A_Indirection] = on_indirection,
+    [T_SubLink] = on_sublink,
 };
 
 struct ty expr(struct walk *w, struct scope *s, Node *n)

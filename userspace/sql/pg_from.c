@@ -18,7 +18,8 @@ static const struct row *renamed(struct walk *w, const struct row *r, const Alia
 static struct source *add(struct walk *w, struct scope *s, const Alias *alias, const char *name,
 			  const struct row *row)
 {
-	struct source *src = scope_add(w, s, alias ? alias->aliasname : name, renamed(w, row, alias));
+	struct source *src =
+	    scope_add(w, s, alias ? alias->aliasname : name, renamed(w, row, alias));
 	src->has_alias = alias != NULL;
 	return src;
 }
@@ -32,7 +33,8 @@ struct cte *find_cte(struct scope *s, const char *name)
 	return NULL;
 }
 
-static struct source *add_relation(struct walk *w, struct scope *s, const RangeVar *v, struct need need)
+static struct source *add_relation(struct walk *w, struct scope *s, const RangeVar *v,
+				   struct need need)
 {
 	bool is_temp = false;
 	const struct cat_relation *r = need_relation(w, v, need, &is_temp);
@@ -106,7 +108,8 @@ static void function_columns(struct walk *w, struct scope *s, const List *item, 
 	w->last_function = NULL;
 	struct ty t = expr(w, s, call);
 	const struct cat_function *f = w->last_function;
-	const struct row *row = definitions ? column_definitions(w, definitions) : row_of_type(w, t);
+	const struct row *row =
+	    definitions ? column_definitions(w, definitions) : row_of_type(w, t);
 	const char *schema, *name = alias ? alias->aliasname : "?column?";
 	*ret_whole = definitions ? (struct ty){TYPE_RECORD, row} : t;
 	if (row || t.oid == TYPE_RECORD || t.oid == 0) {
@@ -161,7 +164,8 @@ static struct source *on_sample(struct walk *w, struct scope *s, RangeTableSampl
 	for (int i = 0; i < n; i++)
 		is_builtin &= all[i]->oid < CAT_FIRST_USER_OID;
 	if (!is_builtin)
-		needs_execute(w->needs, schema ? schema : "public", name, "a sampling method that is not built in");
+		needs_execute(w->needs, schema ? schema : "public", name,
+			      "a sampling method that is not built in");
 	expr_list(w, s, t->args);
 	expr(w, s, t->repeatable);
 	return src;
@@ -200,7 +204,8 @@ static bool is_listed(const List *names, const char *name)
 	return false;
 }
 
-/* The merged columns of USING and NATURAL; of one that is not known on a side the type is not either. */
+/* The merged columns of USING and NATURAL; of one that is not known on a side the type is not
+ * either. */
 static void merge_column(struct walk *w, const struct row *l, const struct row *r, const char *name,
 			 struct row *out)
 {

@@ -38,7 +38,8 @@ static void add_unknown(struct walk *w, struct need need, const char *schema, co
 		needs_add(w->needs, &need);
 }
 
-static const struct cat_relation *need_qualified(struct walk *w, const RangeVar *v, struct need need)
+static const struct cat_relation *need_qualified(struct walk *w, const RangeVar *v,
+						 struct need need)
 {
 	const struct cat_schema *s = cat_schema(w->c, v->schemaname);
 	const struct cat_relation *r = s ? cat_relation(w->c, s, v->relname) : NULL;
@@ -49,7 +50,8 @@ static const struct cat_relation *need_qualified(struct walk *w, const RangeVar 
 	return r;
 }
 
-const struct cat_relation *need_relation(struct walk *w, const RangeVar *v, struct need need, bool *ret_temp)
+const struct cat_relation *need_relation(struct walk *w, const RangeVar *v, struct need need,
+					 bool *ret_temp)
 {
 	const struct cat_relation *found[8];
 	need.kind = NEED_RELATION;

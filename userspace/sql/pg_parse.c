@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "base/jw.h"
-#include "pg_query.h"
+#include <pg_query.h>
 
 #define SCRATCH_BYTES ((size_t)64 * 1024 * 1024)
 #define MAX_PATHS     16 /* candidates within one text: those of the session and those that it sets */
@@ -59,7 +59,8 @@ static void add_path(struct job *j, const char *text)
 		j->paths[j->n_paths++] = p;
 }
 
-static struct walk walk_of(struct job *j, const struct path *p, struct needs *needs, struct sql_stmt *stmt)
+static struct walk walk_of(struct job *j, const struct path *p, struct needs *needs,
+			   struct sql_stmt *stmt)
 {
 	return (struct walk){.c = j->c,
 			     .path = p,
@@ -139,15 +140,18 @@ static void walk_all(struct job *j, const List *tree, size_t text_len, struct sq
 			break;
 		one_statement(j, lfirst(cell), text_len, &stmts[n++]);
 	}
-	*ret = (struct sql_result){.status = j->lacks_facts ? SQL_FACTS : SQL_OK, .stmts = stmts, .n_stmts = n};
+	*ret = (struct sql_result){
+	    .status = j->lacks_facts ? SQL_FACTS : SQL_OK, .stmts = stmts, .n_stmts = n};
 	if (j->is_too_big)
-		*ret = (struct sql_result){.status = SQL_TOO_BIG, .message = "the statement is too big to be judged"};
+		*ret = (struct sql_result){.status = SQL_TOO_BIG,
+					   .message = "the statement is too big to be judged"};
 }
 
 static void take_error(struct job *j, const PgQueryError *e, struct sql_result *ret)
 {
 	*ret = (struct sql_result){.status = SQL_SYNTAX,
-				   .message = arena_str(j->out, e->message ? e->message : "syntax error"),
+				   .message =
+				       arena_str(j->out, e->message ? e->message : "syntax error"),
 				   .position = MAX(e->cursorpos, 0)};
 }
 
@@ -180,8 +184,8 @@ static int analyze(struct job *j, struct span text, struct sql_result *ret)
 	return arena_failed(j->out) ? ERR_LIMIT : 0;
 }
 
-int sql_analyze(struct span text, const struct catalog *c, const struct sql_session *s, struct arena *a,
-		struct sql_result *ret)
+int sql_analyze(struct span text, const struct catalog *c, const struct sql_session *s,
+		struct arena *a, struct sql_result *ret)
 {
 	if (text.len > SQL_TEXT_MAX)
 		return refuse(ret, SQL_TOO_BIG, "the text is too long to be judged");

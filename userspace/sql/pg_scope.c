@@ -125,13 +125,15 @@ static const struct field *source_column(struct walk *w, const struct source *sr
 }
 
 /* A bare name, level by level. ret_open: some source there may have it and we cannot tell. */
-static const struct field *find_column(struct walk *w, struct scope *s, const char *name, bool *ret_open)
+static const struct field *find_column(struct walk *w, struct scope *s, const char *name,
+				       bool *ret_open)
 {
 	*ret_open = false;
 	for (; s; s = s->up) {
 		EACH_VISIBLE(src, s)
 		{
-			const struct field *f = src->shows_columns ? source_column(w, src, name) : NULL;
+			const struct field *f =
+			    src->shows_columns ? source_column(w, src, name) : NULL;
 			if (f)
 				return f;
 			*ret_open |= src->shows_columns && src->row->is_open;
@@ -146,15 +148,16 @@ static bool is_named(const struct source *src, const char *schema, const char *n
 {
 	if (!src->shows_name || strcmp(src->name, name) != 0)
 		return false;
-	return !schema || (!src->has_alias && src->relation && !strcmp(src->relation->schema->name, schema));
+	return !schema ||
+	       (!src->has_alias && src->relation && !strcmp(src->relation->schema->name, schema));
 }
 
 static struct source *find_source(struct scope *s, const char *schema, const char *name)
 {
 	for (; s; s = s->up)
 		EACH_VISIBLE(src, s)
-			if (is_named(src, schema, name))
-				return src;
+	if (is_named(src, schema, name))
+		return src;
 	return NULL;
 }
 
@@ -172,7 +175,8 @@ static int parts_of(const List *fields, const char **parts)
 	return n;
 }
 
-static struct ty bare_name(struct walk *w, struct scope *s, const char *name, const struct field **ret_field)
+static struct ty bare_name(struct walk *w, struct scope *s, const char *name,
+			   const struct field **ret_field)
 {
 	bool is_open = false;
 	const struct field *f = find_column(w, s, name, &is_open);
@@ -189,7 +193,8 @@ static struct ty bare_name(struct walk *w, struct scope *s, const char *name, co
 	return UNSURE;
 }
 
-static struct ty of_source(struct walk *w, struct source *src, const char *name, const struct field **ret_field)
+static struct ty of_source(struct walk *w, struct source *src, const char *name,
+			   const struct field **ret_field)
 {
 	const struct field *f = source_column(w, src, name);
 	if (!f)
@@ -228,13 +233,13 @@ static void append_sources(struct walk *w, const struct scope *s, struct row *ou
 {
 	int n = 0;
 	EACH_VISIBLE(src, s)
-		n++;
+	n++;
 	const struct row **rows = arena_array(w->a, (size_t)n, sizeof(*rows));
 	int i = n;
 	if (!rows)
 		return;
 	EACH_VISIBLE(src, s)
-		rows[--i] = src->shows_columns ? src->row : NULL;
+	rows[--i] = src->shows_columns ? src->row : NULL;
 	for (i = 0; i < n; i++)
 		if (rows[i])
 			append(w, out, rows[i]);
@@ -248,7 +253,8 @@ void star_fields(struct walk *w, struct scope *s, ColumnRef *c, struct row *out)
 		append_sources(w, s, out);
 		return;
 	}
-	struct source *src = n > 1 ? find_source(s, n > 2 ? parts[n - 3] : NULL, parts[n - 2]) : NULL;
+	struct source *src =
+	    n > 1 ? find_source(s, n > 2 ? parts[n - 3] : NULL, parts[n - 2]) : NULL;
 	if (src)
 		append(w, out, src->row);
 	else

@@ -52,8 +52,11 @@ static void add_search_columns(struct walk *w, struct cte *t, struct row *r)
 	CTESearchClause *search = t->node->search_clause;
 	CTECycleClause *cycle = t->node->cycle_clause;
 	if (search)
-		row_push(w, r, (struct field){search->search_seq_column,
-					      T(search->search_breadth_first ? TYPE_RECORD : TYPE_RECORDARRAY), NULL, 0});
+		row_push(
+		    w, r,
+		    (struct field){search->search_seq_column,
+				   T(search->search_breadth_first ? TYPE_RECORD : TYPE_RECORDARRAY),
+				   NULL, 0});
 	if (!cycle)
 		return;
 	struct ty marks[2] = {expr(w, t->scope, cycle->cycle_mark_value),
@@ -156,21 +159,21 @@ static const char *name_of_cast(TypeCast *c)
 static const char *name_of_value(SQLValueFunction *f)
 {
 	static const char *const names[] = {
-		[SVFOP_CURRENT_DATE] = "current_date",
-		[SVFOP_CURRENT_TIME] = "current_time",
-		[SVFOP_CURRENT_TIME_N] = "current_time",
-		[SVFOP_CURRENT_TIMESTAMP] = "current_timestamp",
-		[SVFOP_CURRENT_TIMESTAMP_N] = "current_timestamp",
-		[SVFOP_LOCALTIME] = "localtime",
-		[SVFOP_LOCALTIME_N] = "localtime",
-		[SVFOP_LOCALTIMESTAMP] = "localtimestamp",
-		[SVFOP_LOCALTIMESTAMP_N] = "localtimestamp",
-		[SVFOP_CURRENT_ROLE] = "current_role",
-		[SVFOP_CURRENT_USER] = "current_user",
-		[SVFOP_USER] = "user",
-		[SVFOP_SESSION_USER] = "session_user",
-		[SVFOP_CURRENT_CATALOG] = "current_catalog",
-		[SVFOP_CURRENT_SCHEMA] = "current_schema",
+	    [SVFOP_CURRENT_DATE] = "current_date",
+	    [SVFOP_CURRENT_TIME] = "current_time",
+	    [SVFOP_CURRENT_TIME_N] = "current_time",
+	    [SVFOP_CURRENT_TIMESTAMP] = "current_timestamp",
+	    [SVFOP_CURRENT_TIMESTAMP_N] = "current_timestamp",
+	    [SVFOP_LOCALTIME] = "localtime",
+	    [SVFOP_LOCALTIME_N] = "localtime",
+	    [SVFOP_LOCALTIMESTAMP] = "localtimestamp",
+	    [SVFOP_LOCALTIMESTAMP_N] = "localtimestamp",
+	    [SVFOP_CURRENT_ROLE] = "current_role",
+	    [SVFOP_CURRENT_USER] = "current_user",
+	    [SVFOP_USER] = "user",
+	    [SVFOP_SESSION_USER] = "session_user",
+	    [SVFOP_CURRENT_CATALOG] = "current_catalog",
+	    [SVFOP_CURRENT_SCHEMA] = "current_schema",
 	};
 	return (unsigned)f->op < ARRAY_LEN(names) ? names[f->op] : NULL;
 }
@@ -247,7 +250,8 @@ static void add_target(struct walk *w, struct scope *s, ResTarget *t, struct row
 		star_fields(w, s, (ColumnRef *)t->val, out);
 		return;
 	}
-	if (IsA(t->val, A_Indirection) && IsA(llast(((A_Indirection *)t->val)->indirection), A_Star)) {
+	if (IsA(t->val, A_Indirection) &&
+	    IsA(llast(((A_Indirection *)t->val)->indirection), A_Star)) {
 		expand_star(w, s, (A_Indirection *)t->val, out);
 		return;
 	}
@@ -298,7 +302,8 @@ static const struct field *output_named(const struct row *out, Node *n)
 	return IsA(name, String) ? row_find(out, strVal(name)) : NULL;
 }
 
-/* An expression of ORDER BY, GROUP BY, DISTINCT ON: a column of the result by number or name, or any. */
+/* An expression of ORDER BY, GROUP BY, DISTINCT ON: a column of the result by number or name, or
+ * any. */
 static struct ty sort_key(struct walk *w, struct scope *s, Node *n, const struct row *out)
 {
 	const struct field *f = output_named(out, n);
@@ -329,7 +334,8 @@ static void sort_clause(struct walk *w, struct scope *s, const List *sorts, cons
 	}
 }
 
-static void distinct_clause(struct walk *w, struct scope *s, const List *distinct, const struct row *out)
+static void distinct_clause(struct walk *w, struct scope *s, const List *distinct,
+			    const struct row *out)
 {
 	ListCell *cell;
 	if (distinct == NIL)
@@ -370,10 +376,12 @@ static void lock_relation(struct walk *w, struct scope *s, RangeVar *v)
 {
 	bool is_temp;
 	if (v->schemaname || !find_cte(s, v->relname))
-		need_relation(w, v, (struct need){.verb = VERB_LOCK, .class = CLASS_WRITE}, &is_temp);
+		need_relation(w, v, (struct need){.verb = VERB_LOCK, .class = CLASS_WRITE},
+			      &is_temp);
 }
 
-/* FOR UPDATE locks the relations of FROM, those of its subqueries too; only: those of OF, or NIL. */
+/* FOR UPDATE locks the relations of FROM, those of its subqueries too; only: those of OF, or NIL.
+ */
 static void lock_item(struct walk *w, struct scope *s, Node *n, const List *only)
 {
 	bool is_meant = only == NIL;
@@ -389,7 +397,8 @@ static void lock_item(struct walk *w, struct scope *s, Node *n, const List *only
 		lock_item(w, s, ((RangeTableSample *)n)->relation, only);
 	} else if (is_meant && IsA(n, RangeVar)) {
 		lock_relation(w, s, (RangeVar *)n);
-	} else if (is_meant && IsA(n, RangeSubselect) && IsA(((RangeSubselect *)n)->subquery, SelectStmt)) {
+	} else if (is_meant && IsA(n, RangeSubselect) &&
+		   IsA(((RangeSubselect *)n)->subquery, SelectStmt)) {
 		SelectStmt *inner = (SelectStmt *)((RangeSubselect *)n)->subquery;
 		foreach (cell, inner->fromClause)
 			lock_item(w, s, lfirst(cell), NIL);
@@ -403,7 +412,8 @@ static void locking(struct walk *w, struct scope *s, const SelectStmt *n)
 	foreach (clause, n->lockingClause) {
 		w->needs->is_write = true;
 		foreach (cell, n->fromClause)
-			lock_item(w, s, lfirst(cell), ((LockingClause *)lfirst(clause))->lockedRels);
+			lock_item(w, s, lfirst(cell),
+				  ((LockingClause *)lfirst(clause))->lockedRels);
 	}
 }
 
@@ -412,7 +422,7 @@ void need_into(struct walk *w, const IntoClause *into, bool is_matview)
 	bool is_temp;
 	RangeVar name = *into->rel;
 	if (name.relpersistence == PERSISTENCE_TEMP)
-		name.schemaname = (char *)(uintptr_t)"pg_temp";
+		name.schemaname = (char *)(uintptr_t) "pg_temp";
 	need_relation(w, &name, (struct need){.verb = VERB_CREATE, .class = CLASS_DDL}, &is_temp);
 	w->stmt->class = CLASS_DDL;
 	w->stmt->tag = is_matview ? "CREATE MATERIALIZED VIEW" : "CREATE TABLE AS";
@@ -451,8 +461,9 @@ static const struct row *values_query(struct walk *w, struct scope *s, const Lis
 /* Nothing but the target list: set_config there runs once, and only then. */
 static bool is_bare(const SelectStmt *n)
 {
-	return !n->fromClause && !n->whereClause && !n->groupClause && !n->havingClause && !n->limitCount &&
-	       !n->limitOffset && !n->withClause && !n->intoClause && !n->distinctClause;
+	return !n->fromClause && !n->whereClause && !n->groupClause && !n->havingClause &&
+	       !n->limitCount && !n->limitOffset && !n->withClause && !n->intoClause &&
+	       !n->distinctClause;
 }
 
 static const struct row *plain_select(struct walk *w, struct scope *s, SelectStmt *n)
@@ -481,7 +492,8 @@ static struct row *combine(struct walk *w, SelectStmt *n, const struct row *l, c
 	bool is_untyped_end = l->is_open || r->is_open || l->n != r->n;
 	for (int i = 0; i < l->n && !w->is_too_big; i++) {
 		struct ty both[2] = {l->at[i].ty, i < r->n ? r->at[i].ty : UNSURE};
-		struct field f = {l->at[i].name, is_untyped_end ? UNSURE : need_common(w, both, 2), NULL, 0};
+		struct field f = {l->at[i].name, is_untyped_end ? UNSURE : need_common(w, both, 2),
+				  NULL, 0};
 		row_push(w, out, f);
 		if (!n->all)
 			need_order(w, f.ty);
@@ -493,11 +505,12 @@ static struct row *combine(struct walk *w, SelectStmt *n, const struct row *l, c
 /* An arm with clauses of its own is a query of its own. */
 static bool is_link(const SelectStmt *n)
 {
-	return n->op != SETOP_NONE && !n->sortClause && !n->limitCount && !n->limitOffset && !n->withClause &&
-	       !n->lockingClause;
+	return n->op != SETOP_NONE && !n->sortClause && !n->limitCount && !n->limitOffset &&
+	       !n->withClause && !n->lockingClause;
 }
 
-/* a UNION b UNION c ...: as deep on the left as the text is long, so it is gone through in a loop. */
+/* a UNION b UNION c ...: as deep on the left as the text is long, so it is gone through in a loop.
+ */
 static const struct row *set_operation(struct walk *w, struct scope *s, SelectStmt *top)
 {
 	struct cte *own = w->filling;

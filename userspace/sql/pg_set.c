@@ -1,5 +1,5 @@
-/* SET, RESET, SHOW's siblings, set_config and transaction control: what they change of the session, and
- * which of it is harmless. */
+/* SET, RESET, SHOW's siblings, set_config and transaction control: what they change of the session,
+ * and which of it is harmless. */
 #include "sql/pg_walk.h"
 
 #include <strings.h>
@@ -45,15 +45,20 @@ static void need_setting(struct walk *w, const char *name, const char *value, bo
 	case SETTING_ENCODING:
 		is_implied = is_known && (!value || is_followed_encoding(value));
 		if (!is_implied)
-			needs_opaque(w->needs, "a client encoding that the gateway's parser does not follow");
+			needs_opaque(w->needs,
+				     "a client encoding that the gateway's parser does not follow");
 		break;
 	case SETTING_STRINGS:
 		is_implied = is_known && (!value || is_true(value));
 		if (!is_implied)
-			needs_opaque(w->needs, "string literals that the gateway's parser would read otherwise");
+			needs_opaque(
+			    w->needs,
+			    "string literals that the gateway's parser would read otherwise");
 		break;
 	case SETTING_IDENTITY:
-		needs_opaque(w->needs, "another user: rights and names would no longer be those that were looked up");
+		needs_opaque(
+		    w->needs,
+		    "another user: rights and names would no longer be those that were looked up");
 		break;
 	default:
 		break;
@@ -153,7 +158,8 @@ static void transaction_options(struct walk *w, const List *options)
 			is_wide |= strcmp(d->defname, "transaction_isolation") != 0 &&
 				   strcmp(d->defname, "transaction_deferrable") != 0;
 	}
-	needs_plain(w->needs, VERB_TRANSACTION, is_wide ? CLASS_WRITE : CLASS_TRANSACTION, !is_wide);
+	needs_plain(w->needs, VERB_TRANSACTION, is_wide ? CLASS_WRITE : CLASS_TRANSACTION,
+		    !is_wide);
 }
 
 /* SET TRANSACTION, SET SESSION CHARACTERISTICS, SET TRANSACTION SNAPSHOT. */
@@ -179,7 +185,9 @@ void on_set(struct walk *w, Node *n)
 	}
 	if (v->kind == VAR_RESET_ALL) {
 		remember(w, NULL, NULL, false);
-		needs_add(w->needs, &(struct need){.kind = NEED_SETTING, .verb = VERB_SET, .class = CLASS_SESSION,
+		needs_add(w->needs, &(struct need){.kind = NEED_SETTING,
+						   .verb = VERB_SET,
+						   .class = CLASS_SESSION,
 						   .is_implied = true});
 		return;
 	}
@@ -226,7 +234,8 @@ void set_config_call(struct walk *w, FuncCall *f)
 	if (is_path && (!w->allows_set_config || w->stmt->kind == SQL_SET))
 		is_known = false;
 	if (!args[0])
-		needs_execute(w->needs, "pg_catalog", "set_config", "sets a parameter whose name is computed");
+		needs_execute(w->needs, "pg_catalog", "set_config",
+			      "sets a parameter whose name is computed");
 	else
 		need_setting(w, name, args[1], is_known);
 	if (is_path || w->stmt->kind != SQL_SET)
@@ -238,16 +247,16 @@ static const struct {
 	const char *tag;
 	bool is_implied;
 } transactions[] = {
-	[TRANS_STMT_BEGIN] = {SQL_BEGIN, "BEGIN", true},
-	[TRANS_STMT_START] = {SQL_BEGIN, "START TRANSACTION", true},
-	[TRANS_STMT_COMMIT] = {SQL_COMMIT, "COMMIT", true},
-	[TRANS_STMT_ROLLBACK] = {SQL_ROLLBACK, "ROLLBACK", true},
-	[TRANS_STMT_SAVEPOINT] = {SQL_SAVEPOINT, "SAVEPOINT", true},
-	[TRANS_STMT_RELEASE] = {SQL_SAVEPOINT, "RELEASE", true},
-	[TRANS_STMT_ROLLBACK_TO] = {SQL_SAVEPOINT, "ROLLBACK", true},
-	[TRANS_STMT_PREPARE] = {SQL_PREPARE_XACT, "PREPARE TRANSACTION", false},
-	[TRANS_STMT_COMMIT_PREPARED] = {SQL_PREPARE_XACT, "COMMIT PREPARED", false},
-	[TRANS_STMT_ROLLBACK_PREPARED] = {SQL_PREPARE_XACT, "ROLLBACK PREPARED", false},
+    [TRANS_STMT_BEGIN] = {SQL_BEGIN, "BEGIN", true},
+    [TRANS_STMT_START] = {SQL_BEGIN, "START TRANSACTION", true},
+    [TRANS_STMT_COMMIT] = {SQL_COMMIT, "COMMIT", true},
+    [TRANS_STMT_ROLLBACK] = {SQL_ROLLBACK, "ROLLBACK", true},
+    [TRANS_STMT_SAVEPOINT] = {SQL_SAVEPOINT, "SAVEPOINT", true},
+    [TRANS_STMT_RELEASE] = {SQL_SAVEPOINT, "RELEASE", true},
+    [TRANS_STMT_ROLLBACK_TO] = {SQL_SAVEPOINT, "ROLLBACK", true},
+    [TRANS_STMT_PREPARE] = {SQL_PREPARE_XACT, "PREPARE TRANSACTION", false},
+    [TRANS_STMT_COMMIT_PREPARED] = {SQL_PREPARE_XACT, "COMMIT PREPARED", false},
+    [TRANS_STMT_ROLLBACK_PREPARED] = {SQL_PREPARE_XACT, "ROLLBACK PREPARED", false},
 };
 
 void on_transaction(struct walk *w, Node *n)

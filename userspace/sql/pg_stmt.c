@@ -7,7 +7,9 @@ static void on_query(struct walk *w, Node *n)
 	query(w, NULL, n);
 	w->allows_set_config = false;
 	if (!w->stmt->tag)
-		w->stmt->tag = IsA(n, SelectStmt) ? "SELECT" : IsA(n, MergeStmt) ? "MERGE" : "INSERT";
+		w->stmt->tag = IsA(n, SelectStmt)  ? "SELECT"
+			       : IsA(n, MergeStmt) ? "MERGE"
+						   : "INSERT";
 	if (w->needs->n == 0)
 		needs_plain(w->needs, VERB_SELECT, CLASS_READ, true);
 }
@@ -20,7 +22,8 @@ static bool is_option_true(DefElem *d)
 		return intVal(d->arg) != 0;
 	if (IsA(d->arg, Boolean))
 		return boolVal(d->arg);
-	return !IsA(d->arg, String) || (strcasecmp(strVal(d->arg), "off") && strcasecmp(strVal(d->arg), "false"));
+	return !IsA(d->arg, String) ||
+	       (strcasecmp(strVal(d->arg), "off") && strcasecmp(strVal(d->arg), "false"));
 }
 
 /* The statement inside is planned, and so its immutable functions run: its needs in any case. */
@@ -37,7 +40,8 @@ static void on_explain(struct walk *w, Node *n)
 	if (enter(w, 4))
 		statement(w, e->query);
 	leave(w, 4);
-	/* A write that is only planned is none; a function of its own may run at planning all the same. */
+	/* A write that is only planned is none; a function of its own may run at planning all the
+	 * same. */
 	if (!is_run && !w->needs->is_untransactional)
 		w->needs->is_write = false;
 	if (w->stmt->kind != SQL_EXECUTE) {
@@ -57,7 +61,8 @@ static void on_copy(struct walk *w, Node *n)
 	if (c->query) {
 		query(w, NULL, c->query);
 	} else {
-		const char **names = arena_array(w->a, (size_t)list_length(c->attlist), sizeof(*names));
+		const char **names =
+		    arena_array(w->a, (size_t)list_length(c->attlist), sizeof(*names));
 		struct need need = {.verb = c->is_from ? VERB_INSERT : VERB_SELECT,
 				    .class = CLASS_COPY,
 				    .columns = names};
@@ -72,11 +77,12 @@ static void on_copy(struct walk *w, Node *n)
 	if (c->is_from)
 		w->needs->is_write = true;
 	if (c->filename || c->is_program) {
-		needs_add(w->needs, &(struct need){.kind = NEED_PLAIN,
-						   .verb = VERB_COPY_FILE,
-						   .class = CLASS_ADMIN,
-						   .why = c->is_program ? "runs a program on the server"
-									: "a file of the server"});
+		needs_add(w->needs,
+			  &(struct need){.kind = NEED_PLAIN,
+					 .verb = VERB_COPY_FILE,
+					 .class = CLASS_ADMIN,
+					 .why = c->is_program ? "runs a program on the server"
+							      : "a file of the server"});
 		w->needs->is_write = w->needs->is_untransactional = true;
 	} else {
 		w->stmt->kind = c->is_from ? SQL_COPY_IN : SQL_COPY_OUT;
@@ -171,7 +177,8 @@ static void on_call(struct walk *w, Node *n)
 	int found = 0;
 	const struct cat_function *const *all = cat_functions(w->c, name, &found);
 	expr_list(w, &s, f->args);
-	struct need need = {.kind = NEED_FUNCTION, .verb = VERB_CALL, .class = CLASS_PROCEDURAL, .name = name};
+	struct need need = {
+	    .kind = NEED_FUNCTION, .verb = VERB_CALL, .class = CLASS_PROCEDURAL, .name = name};
 	for (int i = 0; i < found; i++) {
 		bool is_reachable = schema && !strcmp(all[i]->schema->name, schema);
 		for (int k = 0; !schema && k < w->path->n; k++)
@@ -237,7 +244,8 @@ static void on_relations(struct walk *w, const List *relations, enum verb v, con
 	bool is_temp;
 	ListCell *cell;
 	foreach (cell, relations)
-		need_relation(w, lfirst(cell), (struct need){.verb = v, .class = CLASS_WRITE}, &is_temp);
+		need_relation(w, lfirst(cell), (struct need){.verb = v, .class = CLASS_WRITE},
+			      &is_temp);
 	w->stmt->tag = tag;
 	w->stmt->class = CLASS_WRITE;
 	w->needs->is_write = true;
@@ -254,30 +262,30 @@ static void on_lock(struct walk *w, Node *n)
 }
 
 static void (*const handlers[])(struct walk *, Node *) = {
-	[T_SelectStmt] = on_query,
-	[T_InsertStmt] = on_query,
-	[T_UpdateStmt] = on_query,
-	[T_DeleteStmt] = on_query,
-	[T_MergeStmt] = on_query,
-	[T_ExplainStmt] = on_explain,
-	[T_CopyStmt] = on_copy,
-	[T_PrepareStmt] = on_prepare,
-	[T_ExecuteStmt] = on_execute,
-	[T_DeallocateStmt] = on_deallocate,
-	[T_DiscardStmt] = on_discard,
-	[T_DeclareCursorStmt] = on_declare,
-	[T_FetchStmt] = on_fetch,
-	[T_ClosePortalStmt] = on_close,
-	[T_CallStmt] = on_call,
-	[T_DoStmt] = on_do,
-	[T_VariableSetStmt] = on_set,
-	[T_VariableShowStmt] = on_show,
-	[T_TransactionStmt] = on_transaction,
-	[T_ListenStmt] = on_listen,
-	[T_UnlistenStmt] = on_listen,
-	[T_NotifyStmt] = on_notify,
-	[T_TruncateStmt] = on_truncate,
-	[T_LockStmt] = on_lock,
+    [T_SelectStmt] = on_query,
+    [T_InsertStmt] = on_query,
+    [T_UpdateStmt] = on_query,
+    [T_DeleteStmt] = on_query,
+    [T_MergeStmt] = on_query,
+    [T_ExplainStmt] = on_explain,
+    [T_CopyStmt] = on_copy,
+    [T_PrepareStmt] = on_prepare,
+    [T_ExecuteStmt] = on_execute,
+    [T_DeallocateStmt] = on_deallocate,
+    [T_DiscardStmt] = on_discard,
+    [T_DeclareCursorStmt] = on_declare,
+    [T_FetchStmt] = on_fetch,
+    [T_ClosePortalStmt] = on_close,
+    [T_CallStmt] = on_call,
+    [T_DoStmt] = on_do,
+    [T_VariableSetStmt] = on_set,
+    [T_VariableShowStmt] = on_show,
+    [T_TransactionStmt] = on_transaction,
+    [T_ListenStmt] = on_listen,
+    [T_UnlistenStmt] = on_listen,
+    [T_NotifyStmt] = on_notify,
+    [T_TruncateStmt] = on_truncate,
+    [T_LockStmt] = on_lock,
 };
 
 void statement(struct walk *w, Node *n)

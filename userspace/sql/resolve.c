@@ -18,7 +18,7 @@ static bool is_risky(const struct target *t)
 
 static const struct cat_schema *schema_of(const struct target *t)
 {
-	return t->operator ? t->operator->schema : t->function->schema;
+	return t->operator? t->operator->schema : t->function->schema;
 }
 
 static bool is_same_args(const struct target *a, const struct target *b, int n)
@@ -31,8 +31,11 @@ static const uint32_t *args_for(struct pool *p, const struct cat_function *f)
 {
 	int n = p->call->n;
 	if (p->call->has_names) /* any order, any left out: as if of unknown types */
-		return n <= f->n_args || f->variadic ? arena_array(p->a, (size_t)n, sizeof(uint32_t)) : NULL;
-	if (n <= f->n_args && n >= f->n_args - f->n_defaults && (!f->variadic || p->call->is_variadic))
+		return n <= f->n_args || f->variadic
+			   ? arena_array(p->a, (size_t)n, sizeof(uint32_t))
+			   : NULL;
+	if (n <= f->n_args && n >= f->n_args - f->n_defaults &&
+	    (!f->variadic || p->call->is_variadic))
 		return f->args;
 	if (!f->variadic || p->call->is_variadic || n < f->n_args - 1 - f->n_defaults)
 		return NULL;
@@ -43,8 +46,8 @@ static const uint32_t *args_for(struct pool *p, const struct cat_function *f)
 }
 
 /* The schemas to look in, in order. */
-static int places(const struct pool *p, const struct path *path, const struct cat_schema *const **ret,
-		  const struct cat_schema **one)
+static int places(const struct pool *p, const struct path *path,
+		  const struct cat_schema *const **ret, const struct cat_schema **one)
 {
 	*one = p->call->schema ? cat_schema(p->c, p->call->schema) : NULL;
 	*ret = p->call->schema ? one : path->at;
@@ -55,11 +58,12 @@ static int places(const struct pool *p, const struct path *path, const struct ca
 static bool is_hidden(const struct pool *p, int i)
 {
 	const struct target *t = &p->at[i];
-	if (p->call->has_names || (!t->operator && t->function->variadic))
+	if (p->call->has_names || (!t->operator&& t->function->variadic))
 		return false;
 	for (int k = 0; k < i && schema_of(&p->at[k]) != schema_of(t); k++) {
 		const struct target *o = &p->at[k];
-		bool is_plain = o->operator || (!o->function->variadic && o->function->n_args == p->call->n);
+		bool is_plain =
+		    o->operator||(!o->function->variadic && o->function->n_args == p->call->n);
 		if (is_plain && schema_of(o)->is_usable && is_same_args(o, t, p->call->n))
 			return true;
 	}
@@ -93,7 +97,7 @@ static const struct target *exact(const struct pool *p, const uint32_t *types)
 		if (!schema_of(t)->is_usable)
 			return NULL;
 		/* A variadic form gives way to a plain one. */
-		if (t->operator || !t->function->variadic)
+		if (t->operator|| !t->function->variadic)
 			return t;
 		if (!found)
 			found = t;
@@ -106,9 +110,8 @@ static void keep_matching(struct pool *p)
 	int n = 0;
 	for (int i = 0; i < p->n; i++) {
 		struct target t = p->at[i];
-		t.fit = p->call->has_names
-				? FIT_MAYBE
-				: types_fit(p->c, p->call->types, t.args, p->call->n);
+		t.fit = p->call->has_names ? FIT_MAYBE
+					   : types_fit(p->c, p->call->types, t.args, p->call->n);
 		if (!schema_of(&t)->is_usable)
 			t.fit = MIN(t.fit, FIT_MAYBE);
 		if (t.fit != FIT_NO)
@@ -129,7 +132,8 @@ static void keep_best(struct pool *p, const int *score)
 	p->n = n;
 }
 
-static void keep_exact_or_preferred(struct pool *p, const uint32_t *base, int *score, bool takes_preferred)
+static void keep_exact_or_preferred(struct pool *p, const uint32_t *base, int *score,
+				    bool takes_preferred)
 {
 	for (int i = 0; i < p->n; i++) {
 		score[i] = 0;
@@ -240,8 +244,8 @@ static const struct target *select_one(struct pool *p)
 	return p->n == 1 ? &p->at[0] : NULL;
 }
 
-/* An operator with an untyped literal beside a known type: taken as that type, or its base, if there is
- * one such. binary_oper_exact of parser/parse_oper.c. */
+/* An operator with an untyped literal beside a known type: taken as that type, or its base, if
+ * there is one such. binary_oper_exact of parser/parse_oper.c. */
 static const struct target *exact_operator(const struct pool *p)
 {
 	uint32_t t[2] = {p->call->types[0], p->call->n > 1 ? p->call->types[1] : 0};
@@ -274,7 +278,7 @@ static void report_risky(struct resolved *ret, const struct target *t)
 
 static uint32_t result_of(const struct pool *p, const struct target *t)
 {
-	uint32_t declared = t->operator ? t->operator->result : t->function->result;
+	uint32_t declared = t->operator? t->operator->result : t->function->result;
 	if (p->call->has_names)
 		return type_is_polymorphic(declared) ? 0 : declared;
 	return type_result(p->c, declared, p->call->types, t->args, p->call->n);
@@ -303,7 +307,7 @@ static int choose(struct pool *p, struct resolved *ret)
 	bool is_known = knows_types(p->call);
 	const struct target *one = NULL;
 	if (is_known && p->n)
-		one = p->at[0].operator ? exact_operator(p) : exact(p, p->call->types);
+		one = p->at[0].operator? exact_operator(p) : exact(p, p->call->types);
 	ret->is_exact = one != NULL;
 	if (!one) {
 		keep_matching(p);
@@ -363,11 +367,13 @@ int resolve_operator(const struct catalog *c, const struct path *path, const str
 	for (int s = 0; p.at && s < n_places; s++) {
 		for (int i = 0; i < n; i++) {
 			const struct cat_operator *o = all[i];
-			if (o->schema != where[s] || (o->args[0] == 0) != call->is_prefix || o->args[1] == 0)
+			if (o->schema != where[s] || (o->args[0] == 0) != call->is_prefix ||
+			    o->args[1] == 0)
 				continue;
 			ret->n_named++;
 			ret->has_risky_named |= !o->function || !o->function->is_read;
-			p.at[p.n++] = (struct target){o->function, o, o->args + call->is_prefix, FIT_YES};
+			p.at[p.n++] =
+			    (struct target){o->function, o, o->args + call->is_prefix, FIT_YES};
 		}
 	}
 	return arena_failed(a) ? ERR_LIMIT : choose(&p, ret);

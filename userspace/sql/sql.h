@@ -1,6 +1,6 @@
 /* SQL by effect: text in, what each statement needs out. PostgreSQL's own parser (libpg_query, raw
- * parse) and a bounded walk; names resolved through the catalogue. Pure: no I/O, no clock, no rules.
- * What cannot be read is never guessed: it yields NEED_OPAQUE with the reason. */
+ * parse) and a bounded walk; names resolved through the catalogue. Pure: no I/O, no clock, no
+ * rules. What cannot be read is never guessed: it yields NEED_OPAQUE with the reason. */
 #pragma once
 
 #include "base/arena.h"
@@ -10,14 +10,15 @@
 #define SQL_TEXT_MAX (256 * 1024) /* a longer text is ERR_LIMIT */
 #define SQL_PATHS    4
 
-/* The parse-relevant state of a session, kept by the wire module. A session whose search_path is not
- * known for sure has several candidates, and a statement must be in order under all of them. */
+/* The parse-relevant state of a session, kept by the wire module. A session whose search_path is
+ * not known for sure has several candidates, and a statement must be in order under all of them. */
 struct sql_session {
 	const char *paths[SQL_PATHS]; /* search_path as text; n_paths >= 1 */
 	int n_paths;
 	bool has_temp; /* the session may own temporary tables: unqualified names may mean them */
-	/* The types that a Parse message declares for $1 ... (0: left open): they decide which operator or
-	 * function is meant, and reading a value of some types runs code. NULL where there are none. */
+	/* The types that a Parse message declares for $1 ... (0: left open): they decide which
+	 * operator or function is meant, and reading a value of some types runs code. NULL where
+	 * there are none. */
 	const uint32_t *param_types;
 	int n_param_types;
 };
@@ -26,43 +27,47 @@ struct sql_session {
 enum sql_kind {
 	SQL_OTHER,
 	SQL_BEGIN,
-	SQL_COMMIT,         /* also END, ROLLBACK's opposite; is_chain for AND CHAIN */
+	SQL_COMMIT, /* also END, ROLLBACK's opposite; is_chain for AND CHAIN */
 	SQL_ROLLBACK,
-	SQL_SAVEPOINT,      /* SAVEPOINT, RELEASE, ROLLBACK TO */
-	SQL_PREPARE_XACT,   /* PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED */
-	SQL_SET,            /* SET, RESET, set_config: name and value below */
-	SQL_PREPARE,        /* PREPARE name AS body */
-	SQL_EXECUTE,        /* EXECUTE name, also inside EXPLAIN (the tag tells) */
-	SQL_DEALLOCATE,     /* name, or NULL for ALL */
+	SQL_SAVEPOINT,	  /* SAVEPOINT, RELEASE, ROLLBACK TO */
+	SQL_PREPARE_XACT, /* PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED */
+	SQL_SET,	  /* SET, RESET, set_config: name and value below */
+	SQL_PREPARE,	  /* PREPARE name AS body */
+	SQL_EXECUTE,	  /* EXECUTE name, also inside EXPLAIN (the tag tells) */
+	SQL_DEALLOCATE,	  /* name, or NULL for ALL */
 	SQL_DISCARD,
 	SQL_DECLARE_CURSOR, /* name */
-	SQL_FETCH,          /* FETCH, MOVE, CLOSE: name, or NULL for CLOSE ALL */
-	SQL_COPY_IN,        /* COPY ... FROM STDIN */
-	SQL_COPY_OUT,       /* COPY ... TO STDOUT */
+	SQL_FETCH,	    /* FETCH, MOVE, CLOSE: name, or NULL for CLOSE ALL */
+	SQL_COPY_IN,	    /* COPY ... FROM STDIN */
+	SQL_COPY_OUT,	    /* COPY ... TO STDOUT */
 };
 
 struct sql_stmt {
 	enum sql_kind kind;
 	enum op_class class;
-	const char *tag;       /* "SELECT", "CREATE TABLE", ... */
-	int location, len;     /* bytes in the text */
+	const char *tag;   /* "SELECT", "CREATE TABLE", ... */
+	int location, len; /* bytes in the text */
 	const struct need *needs;
 	int n_needs;
-	const char *name;      /* of the prepared statement, cursor or setting; lower case for settings */
-	const char *value;     /* SQL_SET: the new value as text; NULL: RESET / DEFAULT / not a literal */
-	bool is_local;         /* SET LOCAL */
+	const char
+	    *name; /* of the prepared statement, cursor or setting; lower case for settings */
+	const char
+	    *value;    /* SQL_SET: the new value as text; NULL: RESET / DEFAULT / not a literal */
+	bool is_local; /* SET LOCAL */
 	bool is_chain;
-	bool is_write;         /* anything but a plain read, session or transaction statement */
-	/* Its effect is permanent or visible outside even if the transaction rolls back: a function that
-	 * is not a built-in read, CALL, DO, a command that cannot run in a transaction block. */
+	bool is_write; /* anything but a plain read, session or transaction statement */
+	/* Its effect is permanent or visible outside even if the transaction rolls back: a function
+	 * that is not a built-in read, CALL, DO, a command that cannot run in a transaction block.
+	 */
 	bool is_untransactional;
-	int n_params;          /* SQL_PREPARE: highest $n of the body */
+	int n_params; /* SQL_PREPARE: highest $n of the body */
 };
 
 enum sql_status {
 	SQL_OK,
-	SQL_SYNTAX,  /* our parser cannot parse it: message and position (characters from 1) */
-	SQL_FACTS,   /* a name is not in the catalogue: reload it and try again, then take the result as it is */
+	SQL_SYNTAX, /* our parser cannot parse it: message and position (characters from 1) */
+	SQL_FACTS,  /* a name is not in the catalogue: reload it and try again, then take the result
+		       as it is */
 	SQL_TOO_BIG, /* text, node or depth limit */
 };
 
@@ -92,6 +97,6 @@ must_check int sql_cache_get(struct sql_cache *c, struct span text, const struct
 const struct sql_result *sql_entry_result(const struct sql_entry *e);
 struct sql_entry *sql_entry_ref(struct sql_entry *e);
 void sql_entry_unref(struct sql_entry *e);
-/* The calling thread's cache, made on first use and freed with the thread; for modules, which own no
- * thread. NULL: out of memory. */
+/* The calling thread's cache, made on first use and freed with the thread; for modules, which own
+ * no thread. NULL: out of memory. */
 struct sql_cache *sql_cache_here(void);

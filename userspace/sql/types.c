@@ -52,10 +52,12 @@ static bool allows(char cast, char asked)
 }
 
 /* No pg_cast row: arrays by their elements, then by way of text. */
-static struct coercion without_cast(const struct catalog *c, uint32_t from, uint32_t to, char context)
+static struct coercion without_cast(const struct catalog *c, uint32_t from, uint32_t to,
+				    char context)
 {
 	uint32_t from_element = type_element(c, from), to_element = type_element(c, to);
-	bool is_vector = to == TYPE_INT2VECTOR || to == TYPE_OIDVECTOR; /* nothing is made one of these */
+	bool is_vector =
+	    to == TYPE_INT2VECTOR || to == TYPE_OIDVECTOR; /* nothing is made one of these */
 	if (from_element && to_element && !is_vector) {
 		struct coercion e = type_coercion(c, from_element, to_element, context);
 		if (e.kind != COERCION_NONE)
@@ -91,8 +93,8 @@ struct coercion type_coercion(const struct catalog *c, uint32_t from, uint32_t t
 
 bool type_is_polymorphic(uint32_t t)
 {
-	return t == TYPE_ANYELEMENT || t == TYPE_ANYARRAY || t == TYPE_ANYNONARRAY || t == TYPE_ANYENUM ||
-	       t == TYPE_ANYRANGE || t == TYPE_ANYMULTIRANGE ||
+	return t == TYPE_ANYELEMENT || t == TYPE_ANYARRAY || t == TYPE_ANYNONARRAY ||
+	       t == TYPE_ANYENUM || t == TYPE_ANYRANGE || t == TYPE_ANYMULTIRANGE ||
 	       (t >= TYPE_ANYCOMPATIBLE && t <= TYPE_ANYCOMPATIBLERANGE) ||
 	       t == TYPE_ANYCOMPATIBLEMULTIRANGE;
 }
@@ -112,7 +114,8 @@ enum fit type_fits(const struct catalog *c, uint32_t from, uint32_t to)
 		return FIT_YES;
 	if (type_coercion(c, from, to, 'i').kind != COERCION_NONE)
 		return FIT_YES;
-	if ((from == TYPE_RECORD && type_relation(c, to)) || (to == TYPE_RECORD && is_complex(c, from)))
+	if ((from == TYPE_RECORD && type_relation(c, to)) ||
+	    (to == TYPE_RECORD && is_complex(c, from)))
 		return FIT_YES;
 	if (to == TYPE_RECORDARRAY && is_complex(c, type_element(c, from)))
 		return FIT_YES;
@@ -231,7 +234,8 @@ static void conclude(const struct catalog *c, struct generic *g)
 		g->fit = MIN(g->fit, FIT_MAYBE);
 }
 
-static struct generic generics(const struct catalog *c, const uint32_t *from, const uint32_t *params, int n)
+static struct generic generics(const struct catalog *c, const uint32_t *from,
+			       const uint32_t *params, int n)
 {
 	struct generic g = {.fit = FIT_YES};
 	for (int i = 0; i < n; i++)
@@ -324,7 +328,8 @@ const struct cat_type *type_checked_domain(const struct catalog *c, uint32_t typ
 }
 
 /* Walks a type's parts: is_input asks about reading from text, else about comparing. */
-static const struct cat_type *risky(const struct catalog *c, uint32_t type, bool is_input, int depth)
+static const struct cat_type *risky(const struct catalog *c, uint32_t type, bool is_input,
+				    int depth)
 {
 	const struct cat_type *t = cat_type(c, type);
 	if (!t || t->is_system || depth == MAX_NESTING)
@@ -340,7 +345,7 @@ static const struct cat_type *risky(const struct catalog *c, uint32_t type, bool
 	case 'c':
 		for (int i = 0; t->relation && i < t->relation->n_columns; i++) {
 			const struct cat_type *r =
-				risky(c, t->relation->columns[i].type, is_input, depth + 1);
+			    risky(c, t->relation->columns[i].type, is_input, depth + 1);
 			if (r)
 				return r;
 		}

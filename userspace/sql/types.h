@@ -1,6 +1,6 @@
-/* PostgreSQL's type rules over a catalogue: what coerces to what and by which function, common types,
- * polymorphic results, and whether using a type runs code that is no built-in. A type is its number;
- * 0 is a type that we cannot tell. PostgreSQL documentation, chapter "Type Conversion";
+/* PostgreSQL's type rules over a catalogue: what coerces to what and by which function, common
+ * types, polymorphic results, and whether using a type runs code that is no built-in. A type is its
+ * number; 0 is a type that we cannot tell. PostgreSQL documentation, chapter "Type Conversion";
  * parser/parse_coerce.c. */
 #pragma once
 

@@ -1,0 +1,94 @@
+/* What the files of the walk do for each other. Included by pg_walk.h, never by itself. */
+#pragma once
+
+/* False when too deep or too big: then return at once. Pairs with leave. */
+bool enter(struct walk *w, int cost);
+void leave(struct walk *w, int cost);
+
+/* pg_expr.c: types of expressions. */
+struct ty expr(struct walk *w, struct scope *s, Node *n);
+void expr_list(struct walk *w, struct scope *s, const List *l);
+/* Types of the members, as an array in w->a. */
+struct ty *expr_types(struct walk *w, struct scope *s, const List *l);
+
+/* pg_scope.c: columns. */
+struct source *scope_add(struct walk *w, struct scope *s, const char *name, const struct row *row);
+struct row *row_new(struct walk *w, int n);
+struct row *row_of_relation(struct walk *w, const struct cat_relation *r);
+/* The fields of a type: of a composite, of a record that is known; NULL otherwise. */
+const struct row *row_of_type(struct walk *w, struct ty t);
+const struct field *row_find(const struct row *r, const char *name);
+/* A column, whole row, or f(row): with its needs. ret_field: the column itself, or NULL. */
+struct ty column_ref(struct walk *w, struct scope *s, ColumnRef *c, const struct field **ret_field);
+/* What a.* or * stands for, appended to out (grown in w->a). */
+void star_fields(struct walk *w, struct scope *s, ColumnRef *c, struct row *out);
+void row_push(struct walk *w, struct row *r, struct field f);
+/* (expr).name: a field, or a function of the row. */
+struct ty field_or_call(struct walk *w, struct ty of, const char *name);
+
+/* pg_call.c: functions and operators. */
+struct ty func_call(struct walk *w, struct scope *s, FuncCall *f);
+/* name of this type or of this row, when it is written as a column. */
+struct ty call_by_types(struct walk *w, const char *schema, const char *name,
+			const struct ty *types, int n);
+struct ty operate(struct walk *w, const List *name, struct ty left, struct ty right,
+		  bool is_prefix);
+struct ty operate_named(struct walk *w, const char *name, struct ty left, struct ty right);
+/* Sorting, grouping and comparing by the type's default operators. */
+void need_order(struct walk *w, struct ty t);
+
+/* pg_cast.c: type names and conversions. */
+const char *name_parts(const List *names, const char **ret_schema);
+struct ty type_named(struct walk *w, const TypeName *t);
+void need_type_input(struct walk *w, uint32_t type);
+void need_cast(struct walk *w, struct ty from, uint32_t to, char context);
+/* Into the common type of a CASE, a UNION and the like: returns it. */
+struct ty need_common(struct walk *w, const struct ty *types, int n);
+
+/* pg_from.c: FROM. */
+void from_clause(struct walk *w, struct scope *s, const List *from);
+/* Adds what the item stands for; returns the source that shows its columns. */
+struct source *from_item(struct walk *w, struct scope *s, Node *n);
+struct cte *find_cte(struct scope *s, const char *name);
+/* A relation by name, with a need of verb on it: for reading (ctes count) or as a target. */
+struct source *from_relation(struct walk *w, struct scope *s, const RangeVar *v);
+/* columns: written ones as ResTargets, or NIL. */
+struct source *target_relation(struct walk *w, struct scope *s, const RangeVar *v, enum verb verb,
+			       const List *columns);
+/* The target of MERGE as its conditions see it; is_select: they are all that becomes of it. */
+void read_target(struct walk *w, struct scope *s, const RangeVar *v, bool is_select);
+/* pg_names.c: need, completed with the names that v may mean. Returns the relation as far as it is
+ * known; ret_temp: it may be a temporary one, which the catalogue does not hold. */
+const struct cat_relation *need_relation(struct walk *w, const RangeVar *v, struct need need,
+					 bool *ret_temp);
+
+/* pg_select.c: queries. */
+/* Any query, also one that writes and returns. */
+const struct row *query(struct walk *w, struct scope *up, Node *n);
+/* The same for SELECT and VALUES alone; untyped literals stay untyped. */
+const struct row *select_query(struct walk *w, struct scope *up, SelectStmt *n);
+void with_clause(struct walk *w, struct scope *s, WithClause *c);
+const struct row *cte_row(struct walk *w, struct cte *t);
+struct row *target_list(struct walk *w, struct scope *s, const List *targets);
+/* The name that a column gets by itself: FigureColname of parser/parse_target.c. */
+const char *column_name(Node *n);
+/* SELECT INTO and CREATE TABLE AS. */
+void need_into(struct walk *w, const IntoClause *into, bool is_matview);
+
+/* pg_dml.c */
+const struct row *insert_query(struct walk *w, struct scope *up, InsertStmt *n);
+const struct row *update_query(struct walk *w, struct scope *up, UpdateStmt *n);
+const struct row *delete_query(struct walk *w, struct scope *up, DeleteStmt *n);
+const struct row *merge_query(struct walk *w, struct scope *up, MergeStmt *n);
+
+/* pg_stmt.c: fills in w->stmt and w->needs. */
+void statement(struct walk *w, Node *n);
+/* pg_set.c */
+void on_set(struct walk *w, Node *n);
+void on_transaction(struct walk *w, Node *n);
+/* A call of set_config. */
+void set_config_call(struct walk *w, FuncCall *f);
+/* pg_ddl.c */
+void on_ddl(struct walk *w, Node *n);
+/* A need on an object that is no relation. name: list of strings, a String or NULL. */
+void need_object(struct walk *w, enum verb v, enum op_class class, Node *name);
