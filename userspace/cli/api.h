@@ -11,6 +11,7 @@
  *                            refused: [{proto, host, name?, port, count}]}
  * GET  /v1/status            {node, version, policy, workloads: [{session, subject, owner, role, expires,
  *                            cgroup, processes, flows, ops, ops_per_second, denied}]}
+ * POST /v1/policy/reload     {ok, changed, path, hash, errors: [{line, column, text}], warnings}; 422 if refused
  * GET  /v1/doctor            {features: [{feature, have, need, cost, remedy}]}
  * POST /v1/tokens            {sub, groups: [..], owner?, ttl (seconds), aud?} -> 201 {token} */
 #pragma once

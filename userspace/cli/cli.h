@@ -23,6 +23,7 @@ int cmd_doctor(int argc, char **argv);
 int cmd_token(int argc, char **argv);
 int cmd_init(int argc, char **argv);
 int cmd_policy(int argc, char **argv);   /* check, test, explain */
+int cmd_reload(int argc, char **argv);
 int cmd_sessions(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_export(int argc, char **argv);

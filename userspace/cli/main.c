@@ -58,6 +58,7 @@ static const struct command commands[] = {
 	 "  --search-path P      instead of the login's own\n"
 	 "  --owner O            the person behind the agent, as the answer would name it\n"
 	 "  -q, --quiet          test: failures only\n"},
+	{"reload", cmd_reload, "have the daemon read its policy again (root only)", "\n"},
 	{"sessions", cmd_sessions, "list sessions: who, for whom, how much, how it ended",
 	 "[options]\n"
 	 "  --identity S, --owner O, --role R\n"
