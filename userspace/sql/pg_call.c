@@ -23,8 +23,8 @@ static void need_risky(struct walk *w, const struct target *t)
 
 static bool is_set_config(const struct resolved *r)
 {
-	return r->one && r->one->function && r->one->function->oid < CAT_FIRST_USER_OID &&
-	       !strcmp(r->one->function->name, "set_config");
+	const struct target *t = r->one ? r->one : r->n_matching == 1 ? r->first : NULL;
+	return t && t->function->oid < CAT_FIRST_USER_OID && !strcmp(t->function->name, "set_config");
 }
 
 static const char *first_place(const struct walk *w, const struct call *call)
@@ -162,8 +162,8 @@ static void need_json_of(struct walk *w, struct ty t)
 	if (!enter(w, 2))
 		return;
 	if (t.oid == 0 || base >= CAT_FIRST_USER_OID) {
-		need_cast(w, t.oid ? T(base) : UNSURE, TYPE_JSON, 'a');
-		need_cast(w, t.oid ? T(base) : UNSURE, TYPE_JSONB, 'a');
+		need_cast(w, t.oid ? T(base) : UNSURE, TYPE_JSON, 'e');
+		need_cast(w, t.oid ? T(base) : UNSURE, TYPE_JSONB, 'e');
 	}
 	if (element)
 		need_json_of(w, T(element));

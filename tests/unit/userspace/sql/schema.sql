@@ -1,0 +1,42 @@
+-- A shop with traps: what looks like a read, and is not. For the tests of userspace/sql.
+CREATE EXTENSION hstore SCHEMA public;
+CREATE TABLE customers (id int PRIMARY KEY, name text, email text, ssn text);
+CREATE TABLE orders (id int PRIMARY KEY, customer_id int, total numeric, made date);
+CREATE TABLE secrets (k text, v text);
+CREATE TABLE audit_log (id serial PRIMARY KEY, what text);
+CREATE SEQUENCE orders_seq;
+CREATE TYPE mood AS ENUM ('good', 'bad');
+CREATE TABLE moods (m mood, props hstore, tags text[]);
+
+CREATE FUNCTION f_audit(what text) RETURNS int LANGUAGE plpgsql AS
+$$ BEGIN INSERT INTO public.audit_log(what) VALUES (what); RETURN 1; END $$;
+CREATE FUNCTION f_rows() RETURNS SETOF customers LANGUAGE sql STABLE AS $$ SELECT * FROM public.customers $$;
+CREATE FUNCTION loyalty(customers) RETURNS int LANGUAGE sql AS $$ SELECT public.f_audit('loyalty') $$;
+CREATE FUNCTION length(customers) RETURNS int LANGUAGE sql AS $$ SELECT public.f_audit('length') $$;
+CREATE FUNCTION customers() RETURNS SETOF secrets LANGUAGE sql STABLE AS $$ SELECT * FROM public.secrets $$;
+CREATE FUNCTION op_plus(text, text) RETURNS text LANGUAGE sql AS $$ SELECT public.f_audit('+')::text $$;
+CREATE OPERATOR + (LEFTARG = text, RIGHTARG = text, FUNCTION = op_plus);
+CREATE FUNCTION op_eq(text, int) RETURNS bool LANGUAGE sql AS $$ SELECT public.f_audit('=') > 0 $$;
+CREATE OPERATOR = (LEFTARG = text, RIGHTARG = int, FUNCTION = op_eq);
+CREATE OPERATOR === (LEFTARG = text, RIGHTARG = text, FUNCTION = texteq);
+CREATE DOMAIN positive_text AS text CHECK (public.f_audit('domain') > 0);
+CREATE DOMAIN plain_text AS text;
+CREATE TYPE tag AS (x text);
+CREATE TYPE tagged AS (a int, b positive_text);
+CREATE FUNCTION to_tag(text) RETURNS tag LANGUAGE sql AS $$ SELECT ROW(public.f_audit('cast')::text)::public.tag $$;
+CREATE CAST (text AS tag) WITH FUNCTION to_tag(text);
+CREATE TABLE labels (t tag);
+CREATE FUNCTION customer_json(tag) RETURNS json LANGUAGE sql AS $$ SELECT to_json(public.f_audit('json')) $$;
+CREATE CAST (tag AS json) WITH FUNCTION customer_json(tag);
+CREATE FUNCTION agg_step(int, text) RETURNS int LANGUAGE sql AS $$ SELECT public.f_audit('agg') $$;
+CREATE AGGREGATE tally(text) (SFUNC = agg_step, STYPE = int, INITCOND = '0');
+CREATE PROCEDURE p_write() LANGUAGE sql AS $$ SELECT public.f_audit('call') $$;
+CREATE VIEW v_customers AS SELECT id, name FROM customers;
+CREATE VIEW "customers " AS SELECT * FROM secrets;
+CREATE VIEW "Customers" AS SELECT * FROM secrets;
+CREATE VIEW "public.customers" AS SELECT * FROM secrets;
+CREATE SCHEMA evil;
+CREATE VIEW evil.customers AS SELECT k AS name FROM public.secrets;
+CREATE VIEW evil.orders AS SELECT id, ssn AS total FROM public.customers;
+CREATE FUNCTION evil.upper(text) RETURNS text LANGUAGE sql AS $$ SELECT public.f_audit('upper')::text $$;
+CREATE FUNCTION two_outs(OUT a int, OUT b text) LANGUAGE sql AS $$ SELECT 1, 'x'::text $$;
