@@ -111,13 +111,15 @@ def runs(c, s):
     c.check(drop.returncode != 0 and s.pg.psql("SELECT count(*) FROM t", "shop").strip() == "2", "and drops nothing", drop.stdout)
 
 
-EMPTY = {"version": 1, "issuers": [{"issuer": "https://sluice.local", "audience": "sluice"}],
-         "roles": {"viewer": ["viewer"]}, "resources": [], "rules": []}
+BEFORE = {"version": 1, "issuers": [{"issuer": "https://sluice.local", "audience": "sluice"}],
+          "roles": {"viewer": ["viewer"]},
+          "resources": [{"name": "other", "protocol": "tcp", "match": ["192.0.2.1:1"]}],
+          "rules": [{"id": "other", "resource": "other", "roles": ["viewer"], "effect": "allow"}]}
 
 
 def main():
     c = stack.Checks()
-    with stack.Stack(EMPTY, database="shop") as s:
+    with stack.Stack(BEFORE, database="shop") as s:
         s.pg.psql(SETUP, "shop")
         writes(c, s.pg, s.folder)
         asks_only_what_it_may(c, s.pg, s.folder)
