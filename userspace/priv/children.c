@@ -30,7 +30,7 @@ void child_answer(struct child *c, int err, struct answer *a)
 	json_decref(body);
 	closep(&a->fd);
 	a->fd = -1;
-	if (r < 0 && c->call_fd >= 0)
+	if (r < 0 && r != -EPIPE && c->call_fd >= 0)
 		child_end(c, "does not take its answers");
 	else if (c->call.is_added && loop_mod(c->m->loop, &c->call, EPOLLIN) < 0)
 		child_end(c, "cannot be listened to");
@@ -41,7 +41,8 @@ void child_notify(struct child *c, json_t *msg, const int *fds, int n_fds)
 	int r = c->notify_fd < 0 ? 0 : msg_send(c->notify_fd, msg, fds, n_fds);
 	bool may_drop = !strcmp(json_string_value(json_object_get(msg, "t")), "refused");
 	json_decref(msg);
-	if (r < 0 && !may_drop)
+	/* One that is ending already takes nothing more: it is reaped soon. */
+	if (r < 0 && r != -EPIPE && !may_drop)
 		child_end(c, "does not take its notices");
 }
 

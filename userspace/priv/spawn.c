@@ -189,6 +189,15 @@ static int take_config(const json_t *j, struct config **ret_cfg)
 			    why, sizeof(why));
 }
 
+/* Those that a terminal or a service manager sends to all processes at once: the monitor tells each when
+ * it is its turn to stop. */
+static void ignore_signals(void)
+{
+	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
+	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+}
+
 /* As many descriptors as the hard limit gives. */
 static void raise_files(void)
 {
@@ -220,6 +229,7 @@ int child_main(const char *name)
 	if (r == 0) {
 		log_init(kinds[kind].name, (enum log_level)cfg->log_level);
 		prctl(PR_SET_NAME, kinds[kind].name);
+		ignore_signals();
 		raise_files();
 		close(number(j, "config"));
 		close(number(j, "health"));

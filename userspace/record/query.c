@@ -92,12 +92,13 @@ static bool event_matches(const struct query *q, const struct scan_fields *f)
 
 static int on_event(void *ctx, struct span key, struct span value)
 {
-	static _Thread_local uint8_t room[512 * 1024];
 	struct query *q = ctx;
 	struct scan_fields f;
 	if (key_number(key) > q->to || !q->left)
 		return ENOUGH;
-	if (value.len > sizeof(room) || scan_event(without_head(value, room), &f) < 0 || !event_matches(q, &f))
+	/* Not thread-local: that would be taken from every thread's stack, in every process. */
+	_cleanup_(freep) uint8_t *room = value.len ? malloc(value.len) : NULL;
+	if (!room || scan_event(without_head(value, room), &f) < 0 || !event_matches(q, &f))
 		return 0;
 	q->left--;
 	return say(q, value);
