@@ -3,11 +3,13 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "base/clock.h"
 #include "base/macro.h"
@@ -36,6 +38,7 @@ static int say_nothing(enum libbpf_print_level level, const char *fmt, va_list a
 
 static int open_root(struct kernel *k, const char *cgroup_root, struct why *why)
 {
+	struct statfs fs;
 	int err = 0;
 	if (cgroup_root)
 		k->cgroup_mount = strdup(cgroup_root);
@@ -44,6 +47,8 @@ static int open_root(struct kernel *k, const char *cgroup_root, struct why *why)
 	if (err || !k->cgroup_mount)
 		return why_say(why, err ? err : -ENOMEM,
 			       "no cgroup2 mount found: mount -t cgroup2 none /sys/fs/cgroup");
+	if (statfs(k->cgroup_mount, &fs) < 0 || (uint32_t)fs.f_type != CGROUP2_SUPER_MAGIC)
+		return why_say(why, ERR_CONFIG, "%s is no cgroup2 mount: check cgroup_root", k->cgroup_mount);
 	if (asprintf(&k->root, "%s/%s", k->cgroup_mount, k->instance) < 0)
 		return -ENOMEM;
 	if (mkdir(k->root, 0755) < 0 && errno != EEXIST) {
@@ -52,7 +57,7 @@ static int open_root(struct kernel *k, const char *cgroup_root, struct why *why)
 			       "container's read-only cgroup mount", k->root, strerror(-err));
 	}
 	err = kernel_cgroup_id(k->root, &k->root_id);
-	return err ? why_say(why, err, "%s is no cgroup: check cgroup_root", k->root) : 0;
+	return err ? why_say(why, err, "cannot tell the id of the cgroup %s", k->root) : 0;
 }
 
 static int load(struct kernel *k, struct why *why)

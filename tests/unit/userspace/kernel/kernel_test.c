@@ -218,9 +218,12 @@ static void test_errors(void)
 	CHECK(kernel_open(&o, &k, why, sizeof(why)) < 0);
 	CHECK(strlen(why) > 10);
 	CHECK(k == (void *)&o); /* untouched */
+	CHECK(strstr(why, "cgroup_root") != NULL);
 	char made[64];
 	snprintf(made, sizeof(made), "/tmp/%s", instance);
-	rmdir(made);
+	CHECK(access(made, F_OK) < 0); /* and nothing is left behind */
+	snprintf(made, sizeof(made), "/sys/fs/bpf/%s", instance);
+	CHECK(access(made, F_OK) < 0);
 }
 
 /* A kernel that lets us choose no errno and read no task: the other branch of each. */
