@@ -142,7 +142,7 @@ int cmd_export(int argc, char **argv)
 {
 	struct filters f = {0};
 	struct record_source source = {0};
-	const char *format = "jsonl", *path = NULL;
+	const char *format = NULL, *path = NULL;
 	const struct cli_option options[] = {
 		{"format", &format, NULL, NULL}, {"o", &path, NULL, NULL},         {"session", &f.session, NULL, NULL},
 		{"identity", &f.identity, NULL, NULL}, {"owner", &f.owner, NULL, NULL}, {"role", &f.role, NULL, NULL},
@@ -151,7 +151,7 @@ int cmd_export(int argc, char **argv)
 	argc = cli_take_options(argc, argv, options);
 	if (argc < 0)
 		return CLI_USAGE;
-	if (argc > 1 || strcmp(format, "jsonl"))
+	if (argc > 1 || (format && strcmp(format, "jsonl")))
 		return cli_usage("export", argc > 1 ? "no argument is expected" : "%s: expected jsonl", format);
 	json_t *filters = filters_json(&f, "export");
 	if (!filters)
