@@ -1,6 +1,7 @@
 #include "base/loop.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -22,6 +23,11 @@ struct loop {
 	struct deferred *deferred;
 	struct epoll_event ready[EVENTS_PER_ROUND];
 	int n_ready;
+	/* Polling before sleeping. */
+	uint64_t spin_ns, spin_again_ns;
+	int spin_credit;
+	void *hot[2];	  /* the last two descriptors that had events */
+	int quiet_rounds; /* since another one had */
 };
 
 static void on_wake_fd(struct source *s, uint32_t events)
@@ -40,7 +46,8 @@ int loop_new(struct loop **ret_loop)
 		return -ENOMEM;
 	l->now_ns = clock_mono_ns();
 	l->epfd = epoll_create1(EPOLL_CLOEXEC);
-	l->wake = (struct source){eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), EPOLLIN, on_wake_fd, false};
+	l->wake =
+	    (struct source){eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), EPOLLIN, on_wake_fd, false};
 	if (l->epfd < 0 || l->wake.fd < 0 || loop_add(l, &l->wake) < 0) {
 		int err = -errno;
 		loop_free(l);
@@ -232,14 +239,80 @@ static void run_deferred(struct loop *l)
 	}
 }
 
+#define SPIN_QUIET    64    /* rounds of one flow alone, before polling is tried */
+#define SPIN_CREDIT   16    /* unanswered polls that are paid for by answered ones */
+#define SPIN_CROWDED  20000 /* ns: a yield that took longer ran somebody else */
+#define SPIN_PAUSE_NS (50 * NS_PER_MS)
+
+void loop_spin(struct loop *l, uint64_t ns)
+{
+	l->spin_ns = ns;
+}
+
+/* Is it one flow alone that keeps this loop busy? With more, sleeping is better: what comes
+ * meanwhile is taken in one go. */
+static void note_sources(struct loop *l)
+{
+	for (int i = 0; i < l->n_ready; i++) {
+		void *s = l->ready[i].data.ptr;
+		if (s == l->hot[0] || s == l->hot[1])
+			continue;
+		l->hot[1] = l->hot[0];
+		l->hot[0] = s;
+		l->quiet_rounds = 0;
+		return;
+	}
+	if (l->n_ready && l->quiet_rounds < SPIN_QUIET)
+		l->quiet_rounds++;
+}
+
+static bool may_spin(struct loop *l)
+{
+	if (!l->spin_ns || l->quiet_rounds < SPIN_QUIET)
+		return false;
+	if (l->spin_credit <= 0 && l->now_ns >= l->spin_again_ns)
+		l->spin_credit = 2;
+	return l->spin_credit > 0;
+}
+
+static int spin(struct loop *l)
+{
+	uint64_t from = clock_mono_ns(), now = from;
+	while (now - from < l->spin_ns) {
+		int n = epoll_wait(l->epfd, l->ready, EVENTS_PER_ROUND, 0);
+		if (n) {
+			l->spin_credit += l->spin_credit < SPIN_CREDIT;
+			return n;
+		}
+		uint64_t before = clock_mono_ns();
+		sched_yield();
+		now = clock_mono_ns();
+		if (now - before > SPIN_CROWDED) {
+			l->spin_credit = 0; /* others want the processor */
+			break;
+		}
+	}
+	if (--l->spin_credit <= 0)
+		l->spin_again_ns = now + SPIN_PAUSE_NS;
+	return 0;
+}
+
+static int wait_events(struct loop *l)
+{
+	int ms = wait_ms(l);
+	int n = ms && may_spin(l) ? spin(l) : 0;
+	return n ? n : epoll_wait(l->epfd, l->ready, EVENTS_PER_ROUND, ms ? wait_ms(l) : 0);
+}
+
 int loop_run(struct loop *l)
 {
 	while (!l->is_stopped) {
-		int n = epoll_wait(l->epfd, l->ready, EVENTS_PER_ROUND, wait_ms(l));
+		int n = wait_events(l);
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		l->now_ns = clock_mono_ns();
 		l->n_ready = MAX(n, 0);
+		note_sources(l);
 		for (int i = 0; i < l->n_ready; i++) {
 			struct source *s = l->ready[i].data.ptr;
 			if (s)

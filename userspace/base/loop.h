@@ -38,6 +38,10 @@ void loop_free(struct loop *l);
 /* Runs until loop_stop. Returns 0 or a negative errno. */
 must_check int loop_run(struct loop *l);
 void loop_stop(struct loop *l);
+/* Lets the loop poll for up to ns before it sleeps, while that pays: while all its events come from at most
+ * two descriptors (one busy flow), the polls are mostly answered, and nobody else wants the processor.
+ * 0: never. */
+void loop_spin(struct loop *l, uint64_t ns);
 /* Monotonic time taken at the start of this round. */
 uint64_t loop_now(const struct loop *l);
 

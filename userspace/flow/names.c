@@ -223,6 +223,8 @@ static void store(struct names *n, const char *name, const struct names_answer *
 	e = e ? e : add_entry(n, name);
 	if (!e)
 		return;
+	if (a->err && (!e->at_ns || !e->answer.err))
+		log_warn("the declared name %s does not resolve", name);
 	e->answer = *a;
 	e->at_ns = now;
 	for (int i = 0; i < a->n; i++)
@@ -258,8 +260,6 @@ static void refresh_work(struct job *job)
 	struct refresh *r = container_of(job, struct refresh, job);
 	struct names_answer a;
 	names_resolve(r->names, r->name, &a);
-	if (a.err)
-		log_warn("declared name %s does not resolve", r->name);
 	free(r);
 }
 

@@ -168,9 +168,11 @@ static void on_session(struct mail *m, struct lane *l)
 			flow_fail(f, n->sqlstate, n->reason);
 			continue;
 		}
+		bool has_role = !strcmp(f->session->who.role, n->session->who.role);
 		session_unref(f->session);
 		f->session = session_ref(n->session);
-		flow_replan(f); /* another role may have come with it */
+		if (!has_role) /* it is logged in as the former one */
+			flow_fail(f, "57P01", "the role of this workload has changed");
 	}
 	news_free(n);
 }

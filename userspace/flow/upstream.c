@@ -124,6 +124,18 @@ static void dial_arrived(struct mail *m, struct lane *lane)
 	dial_free(j);
 }
 
+/* A name is what it looks like: with a blank in it, it would be an option more. */
+static bool is_setting_name(const char *name)
+{
+	for (const char *c = name; *c; c++) {
+		bool is_word = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+			       (*c >= '0' && *c <= '9') || *c == '_' || *c == '.';
+		if (!is_word)
+			return false;
+	}
+	return *name != 0;
+}
+
 /* Startup parameters as "-c name=value"; a blank or backslash in a value is escaped (PostgreSQL
  * documentation, 55.7, options). */
 static const char *join_options(struct arena *a, const struct dial *d, const char **ret_application)
@@ -135,6 +147,8 @@ static const char *join_options(struct arena *a, const struct dial *d, const cha
 			*ret_application = arena_str(a, o[1]);
 			continue;
 		}
+		if (!is_setting_name(o[0]))
+			b.err = ERR_MALFORMED;
 		buf_printf(&b, "%s-c %s=", buf_len(&b) ? " " : "", o[0]);
 		for (const char *c = o[1]; *c; c++) {
 			if (strchr(" \t\r\n\v\f\\", *c))
@@ -142,7 +156,7 @@ static const char *join_options(struct arena *a, const struct dial *d, const cha
 			buf_add_u8(&b, (uint8_t)*c);
 		}
 	}
-	/* Over the limit: an arena that has failed fails the dial. */
+	/* Too long, or no names: an arena that has failed fails the dial. */
 	const char *text = buf_err(&b) ? arena_alloc(a, TARGET_BYTES + 1)
 				       : arena_strn(a, buf_span(&b).p, buf_len(&b));
 	buf_done(&b);
@@ -179,7 +193,7 @@ static void start_dial(struct flow *f, struct dial_job *j, const struct dial *d)
 	const char *role = f->session->who.role;
 	int err = fill_target(f, d, &j->target);
 	if (err) {
-		refuse_dial(j, err, "53400", "the startup parameters are too long");
+		refuse_dial(j, err, "53400", "the startup parameters are too long, or malformed");
 	} else if (!plan_role_uses(f->lane->plan, f->resource, role)) {
 		snprintf(why, sizeof(why), "role %.60s may not use resource %.60s", role,
 			 f->resource->name);
