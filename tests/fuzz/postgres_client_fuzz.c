@@ -1,6 +1,6 @@
-/* A client's bytes, from the first one on; the dial succeeds at once, the server is silent. Whole and in
- * pieces they have one outcome, bar what stands behind an SSLRequest in the same piece. */
-#include "tests/unit/userspace/proto/postgres/rig.h"
+/* A client's bytes, from the first one on; the dial succeeds at once, the server is silent. Whole
+ * and in pieces they have one outcome, bar what stands behind an SSLRequest in the same piece. */
+#include "tests/unit/userspace/proto/postgres/rig.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -35,7 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run(bytes, 1 + size % 7, size % 2, &pieces);
 	if (!asks_for_encryption(bytes) &&
 	    (whole.err != pieces.err || !is_same(&whole.to[TO_SERVER], &pieces.to[TO_SERVER]) ||
-	     !is_same(&whole.to[TO_CLIENT], &pieces.to[TO_CLIENT]) || !is_same(&whole.log, &pieces.log)))
+	     !is_same(&whole.to[TO_CLIENT], &pieces.to[TO_CLIENT]) ||
+	     !is_same(&whole.log, &pieces.log)))
 		abort();
 	rig_done(&whole);
 	rig_done(&pieces);

@@ -1,7 +1,7 @@
-/* Both sides of a session. Input: a byte of options, then pieces: a byte with the side (highest bit) and
- * the length (the rest), and the bytes. What is refused or unread never reaches the other side whole;
- * the sanitizers watch the rest. */
-#include "tests/unit/userspace/proto/postgres/rig.h"
+/* Both sides of a session. Input: a byte of options, then pieces: a byte with the side (highest
+ * bit) and the length (the rest), and the bytes. What is refused or unread never reaches the other
+ * side whole; the sanitizers watch the rest. */
+#include "tests/unit/userspace/proto/postgres/rig.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

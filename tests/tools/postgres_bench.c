@@ -1,8 +1,8 @@
-/* What the PostgreSQL module alone costs: ns for a statement and its answer, both directions, with a
- * sink that allows all. usage: postgres_bench [ROUNDS] */
+/* What the PostgreSQL module alone costs: ns for a statement and its answer, both directions, with
+ * a sink that allows all. usage: postgres_bench [ROUNDS] */
 #include <time.h>
 
-#include "tests/unit/userspace/proto/postgres/rig.h"
+#include "tests/unit/userspace/proto/postgres/rig.c"
 
 static int allow(struct sink *s, const struct op *op, struct decision *d)
 {
@@ -34,8 +34,8 @@ static void feed(struct rig *r, enum dir d, const struct buf *b)
 		abort();
 }
 
-static void measure(const char *name, const char *before, const char *before_answer, const char *ask,
-		    const char *answer, int rounds)
+static void measure(const char *name, const char *before, const char *before_answer,
+		    const char *ask, const char *answer, int rounds)
 {
 	static struct sink_ops ops;
 	struct timespec from, to;
@@ -73,8 +73,7 @@ int main(int argc, char **argv)
 {
 	int rounds = argc > 1 ? atoi(argv[1]) : 1000000;
 	rig_catalog = rig_small_catalog();
-	measure("select-simple", "", "", "Q SELECT 1",
-		"T abalance\nD 42\nC SELECT 1\nZ I", rounds);
+	measure("select-simple", "", "", "Q SELECT 1", "T abalance\nD 42\nC SELECT 1\nZ I", rounds);
 	measure("select-extended", "", "", "P ~SELECT 1\nB ~\nD P~\nE \nS",
 		"1\n2\nT abalance\nD 42\nC SELECT 1\nZ I", rounds);
 	measure("select-prepared", "P s~SELECT 1\nS", "1\nZ I", "B ~s~4711\nD P~\nE \nS",

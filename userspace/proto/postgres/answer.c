@@ -1,21 +1,21 @@
-/* The server's messages: which of the sent ones each answers, and what follows from it. What answers
- * nothing that was sent ends the flow. PostgreSQL documentation, "Message Flow". */
+/* The server's messages: which of the sent ones each answers, and what follows from it. What
+ * answers nothing that was sent ends the flow. PostgreSQL documentation, "Message Flow". */
 #include "proto/postgres/answer.h"
 
 #include <errno.h>
 
 #include "base/macro.h"
 
-#define HEAD_SMALL  (64 * 1024)
-#define HEAD_TEXT   (16 * 1024)
-#define HEAD_ROWS   (64 * 1024)
+#define HEAD_SMALL   (64 * 1024)
+#define HEAD_TEXT    (16 * 1024)
+#define HEAD_ROWS    (64 * 1024)
 #define HEAD_COLUMNS (256 * 1024)
 
-#define K(kind) (1u << TRACK_##kind)
-#define RUNS    (K(QUERY) | K(EXECUTE))
-#define ENDS    (K(QUERY) | K(SYNC) | K(CALL))
+#define K(kind)	  (1u << TRACK_##kind)
+#define RUNS	  (K(QUERY) | K(EXECUTE))
+#define ENDS	  (K(QUERY) | K(SYNC) | K(CALL))
 #define DESCRIBES (K(DESCRIBE_STMT) | K(DESCRIBE_PORTAL))
-#define ANY     0xffffu
+#define ANY	  0xffffu
 
 struct answer {
 	struct pg *pg;
@@ -26,10 +26,10 @@ struct answer {
 };
 
 struct answer_msg {
-	uint32_t kinds;     /* what it may answer; 0: it comes at any time */
-	int head;           /* bytes that are looked at */
-	bool is_whole;      /* and there may be no more */
-	bool is_for_rows;   /* looked at only where rows are wanted */
+	uint32_t kinds;	  /* what it may answer; 0: it comes at any time */
+	int head;	  /* bytes that are looked at */
+	bool is_whole;	  /* and there may be no more */
+	bool is_for_rows; /* looked at only where rows are wanted */
 	int (*on)(struct answer *a);
 };
 
@@ -124,8 +124,8 @@ static int on_copy_out_end(struct answer *a)
 	return was_out ? 0 : ERR_STATE;
 }
 
-/* The server reads CopyData now. What the client has sent on behind it, up to the end of the data, the
- * server ignores: Syncs, that is. */
+/* The server reads CopyData now. What the client has sent on behind it, up to the end of the data,
+ * the server ignores: Syncs, that is. */
 static int on_copy_in(struct answer *a)
 {
 	struct tracks *q = &a->pg->tracks;
@@ -142,8 +142,8 @@ static int on_copy_in(struct answer *a)
 	return 0;
 }
 
-/* COPY has ended, one way or the other. A Sync that came in the midst of its data was kept back: the
- * server would have ignored it, but not if the COPY failed before. */
+/* COPY has ended, one way or the other. A Sync that came in the midst of its data was kept back:
+ * the server would have ignored it, but not if the COPY failed before. */
 static int end_copy(struct answer *a, bool has_failed)
 {
 	struct copy_in was = a->pg->copy;
@@ -207,11 +207,12 @@ static int on_suspended(struct answer *a)
 
 /* ---- ErrorResponse ---- */
 
-/* What a message that will never be answered leaves behind. cause: the error, NULL if it was skipped. */
+/* What a message that will never be answered leaves behind. cause: the error, NULL if it was
+ * skipped. */
 static void abandon(struct answer *a, struct track *t, const struct op_result *cause)
 {
 	static const struct op_result skipped = {
-		.error = "skipped: something before it in the pipeline failed"};
+	    .error = "skipped: something before it in the pipeline failed"};
 	struct pg *pg = a->pg;
 	struct op_result r = cause ? *cause : skipped;
 	bool is_portal = t->kind == TRACK_BIND || t->kind == TRACK_EXECUTE;
@@ -230,7 +231,8 @@ static void abandon(struct answer *a, struct track *t, const struct op_result *c
 		names_remove(table, t->name);
 	}
 	if ((t->kind == TRACK_CLOSE_STMT || t->kind == TRACK_CLOSE_PORTAL) && t->name)
-		names_unmark(t->kind == TRACK_CLOSE_STMT ? &pg->stmts : &pg->portals, name_key(t->name), t->seq);
+		names_unmark(t->kind == TRACK_CLOSE_STMT ? &pg->stmts : &pg->portals,
+			     name_key(t->name), t->seq);
 }
 
 /* The server ignores what follows, to the next Sync: if that is not sent yet, we do. */
@@ -264,9 +266,11 @@ static int on_error(struct answer *a)
 	struct pg *pg = a->pg;
 	struct msg_error_read e;
 	msg_read_error(a->head, &e);
-	struct op_result r = {.sqlstate = e.sqlstate, .error = e.message, .rows = a->t ? a->t->rows : 0};
+	struct op_result r = {
+	    .sqlstate = e.sqlstate, .error = e.message, .rows = a->t ? a->t->rows : 0};
 	pg->session.had_error = true;
-	if (strcmp(e.severity, "ERROR")) { /* FATAL, PANIC: the session is over, whatever was asked */
+	if (strcmp(e.severity,
+		   "ERROR")) { /* FATAL, PANIC: the session is over, whatever was asked */
 		if (a->t && a->t->op_id && !a->t->has_failed)
 			a->out->ops->result(a->out, a->t->op_id, &r);
 		pg->is_fatal = true;
@@ -340,26 +344,26 @@ static int on_passed(struct answer *a)
 
 /* An empty slot is a message that the server may not send: CopyBothResponse, authentication, ... */
 static const struct answer_msg messages[256] = {
-	['1'] = {K(PARSE), HEAD_SMALL, .is_whole = true, .on = on_parsed},
-	['2'] = {K(BIND), HEAD_SMALL, .is_whole = true, .on = on_bound},
-	['3'] = {K(CLOSE_STMT) | K(CLOSE_PORTAL), HEAD_SMALL, .is_whole = true, .on = on_closed},
-	['t'] = {K(DESCRIBE_STMT), 0, .on = on_parameters},
-	['T'] = {DESCRIBES | K(QUERY), HEAD_COLUMNS, .is_for_rows = true, .on = on_described},
-	['n'] = {DESCRIBES, HEAD_SMALL, .is_whole = true, .on = on_described},
-	['D'] = {RUNS, HEAD_ROWS, .is_for_rows = true, .on = on_row},
-	['C'] = {RUNS, HEAD_SMALL, .is_whole = true, .on = on_complete},
-	['I'] = {RUNS, HEAD_SMALL, .is_whole = true, .on = on_empty},
-	['s'] = {K(EXECUTE), HEAD_SMALL, .is_whole = true, .on = on_suspended},
-	['G'] = {RUNS, HEAD_SMALL, .is_whole = true, .on = on_copy_in},
-	['H'] = {RUNS, HEAD_SMALL, .is_whole = true, .on = on_copy_out},
-	['d'] = {RUNS, HEAD_ROWS, .is_for_rows = true, .on = on_copy_data},
-	['c'] = {RUNS, HEAD_SMALL, .is_whole = true, .on = on_copy_out_end},
-	['V'] = {K(CALL), 0, .on = on_passed},
-	['Z'] = {ENDS, HEAD_SMALL, .is_whole = true, .on = on_ready},
-	['E'] = {ANY, HEAD_TEXT, .on = on_error},
-	['N'] = {0, 0, .on = on_passed},
-	['A'] = {0, 0, .on = on_passed},
-	['S'] = {0, HEAD_SMALL, .is_whole = true, .on = on_parameter},
+    ['1'] = {K(PARSE), HEAD_SMALL, .is_whole = true, .on = on_parsed},
+    ['2'] = {K(BIND), HEAD_SMALL, .is_whole = true, .on = on_bound},
+    ['3'] = {K(CLOSE_STMT) | K(CLOSE_PORTAL), HEAD_SMALL, .is_whole = true, .on = on_closed},
+    ['t'] = {K(DESCRIBE_STMT), 0, .on = on_parameters},
+    ['T'] = {DESCRIBES | K(QUERY), HEAD_COLUMNS, .is_for_rows = true, .on = on_described},
+    ['n'] = {DESCRIBES, HEAD_SMALL, .is_whole = true, .on = on_described},
+    ['D'] = {RUNS, HEAD_ROWS, .is_for_rows = true, .on = on_row},
+    ['C'] = {RUNS, HEAD_SMALL, .is_whole = true, .on = on_complete},
+    ['I'] = {RUNS, HEAD_SMALL, .is_whole = true, .on = on_empty},
+    ['s'] = {K(EXECUTE), HEAD_SMALL, .is_whole = true, .on = on_suspended},
+    ['G'] = {RUNS, HEAD_SMALL, .is_whole = true, .on = on_copy_in},
+    ['H'] = {RUNS, HEAD_SMALL, .is_whole = true, .on = on_copy_out},
+    ['d'] = {RUNS, HEAD_ROWS, .is_for_rows = true, .on = on_copy_data},
+    ['c'] = {RUNS, HEAD_SMALL, .is_whole = true, .on = on_copy_out_end},
+    ['V'] = {K(CALL), 0, .on = on_passed},
+    ['Z'] = {ENDS, HEAD_SMALL, .is_whole = true, .on = on_ready},
+    ['E'] = {ANY, HEAD_TEXT, .on = on_error},
+    ['N'] = {0, 0, .on = on_passed},
+    ['A'] = {0, 0, .on = on_passed},
+    ['S'] = {0, HEAD_SMALL, .is_whole = true, .on = on_parameter},
 };
 
 int answer_head(const struct pg *pg, uint8_t type, bool *ret_whole)
@@ -371,7 +375,8 @@ int answer_head(const struct pg *pg, uint8_t type, bool *ret_whole)
 	return m->is_for_rows && !pg->env.wants_rows ? 0 : m->head;
 }
 
-int answer_take(struct pg *pg, uint8_t type, struct span head, struct sink *out, enum verdict *ret_v)
+int answer_take(struct pg *pg, uint8_t type, struct span head, struct sink *out,
+		enum verdict *ret_v)
 {
 	const struct answer_msg *m = &messages[type];
 	struct answer a = {.pg = pg, .head = head, .out = out, .t = answered(&pg->tracks)};

@@ -3,7 +3,8 @@
 
 #include "proto/postgres/work.h"
 
-/* rows.c: result columns and rows for the record; malformed ones are left to the client to judge. */
+/* rows.c: result columns and rows for the record; malformed ones are left to the client to judge.
+ */
 void rows_described(struct pg *pg, struct track *t, struct span head, struct sink *out);
 void rows_data(struct pg *pg, struct track *t, struct span head, struct sink *out);
 void rows_copy(struct track *t, struct span head, struct sink *out);
@@ -15,4 +16,5 @@ must_check int effects_of_execute(struct pg *pg, struct track *t, const char *ta
 
 /* The operation of a portal ends, once: by its tag, by an error (whole), or, both NULL, because the
  * portal is gone. */
-void portal_end(struct name *portal, const char *tag, const struct op_result *error, struct sink *out);
+void portal_end(struct name *portal, const char *tag, const struct op_result *error,
+		struct sink *out);

@@ -7,9 +7,9 @@
 
 struct client_msg {
 	int (*on)(struct pg *pg, struct span body, struct sink *out);
-	uint32_t max;          /* of the length field */
-	bool is_fenced;        /* waits for what may change its meaning */
-	bool is_passed;        /* CopyData: goes on as it comes */
+	uint32_t max;	       /* of the length field */
+	bool is_fenced;	       /* waits for what may change its meaning */
+	bool is_passed;	       /* CopyData: goes on as it comes */
 	bool survives_discard; /* is acted on in a pipeline that has failed */
 };
 
@@ -23,19 +23,19 @@ static int on_terminate(struct pg *pg, struct span body, struct sink *out)
 
 /* An empty slot is a message that no client may send here. */
 static const struct client_msg messages[256] = {
-	['Q'] = {on_query, MSG_LARGE_MAX, .is_fenced = true},
-	['F'] = {on_call, MSG_LARGE_MAX, .is_fenced = true},
-	['P'] = {on_parse, MSG_LARGE_MAX, .is_fenced = true},
-	['B'] = {on_bind, MSG_LARGE_MAX, .is_fenced = true},
-	['D'] = {on_describe, MSG_SMALL_MAX, .is_fenced = true},
-	['E'] = {on_execute, MSG_SMALL_MAX, .is_fenced = true},
-	['C'] = {on_close, MSG_SMALL_MAX, .is_fenced = true},
-	['S'] = {on_sync, 4, .survives_discard = true},
-	['H'] = {on_flush, 4},
-	['d'] = {NULL, MSG_LARGE_MAX, .is_passed = true},
-	['c'] = {on_copy_end, 4},
-	['f'] = {on_copy_end, MSG_SMALL_MAX},
-	['X'] = {on_terminate, 4, .survives_discard = true},
+    ['Q'] = {on_query, MSG_LARGE_MAX, .is_fenced = true},
+    ['F'] = {on_call, MSG_LARGE_MAX, .is_fenced = true},
+    ['P'] = {on_parse, MSG_LARGE_MAX, .is_fenced = true},
+    ['B'] = {on_bind, MSG_LARGE_MAX, .is_fenced = true},
+    ['D'] = {on_describe, MSG_SMALL_MAX, .is_fenced = true},
+    ['E'] = {on_execute, MSG_SMALL_MAX, .is_fenced = true},
+    ['C'] = {on_close, MSG_SMALL_MAX, .is_fenced = true},
+    ['S'] = {on_sync, 4, .survives_discard = true},
+    ['H'] = {on_flush, 4},
+    ['d'] = {NULL, MSG_LARGE_MAX, .is_passed = true},
+    ['c'] = {on_copy_end, 4},
+    ['f'] = {on_copy_end, MSG_SMALL_MAX},
+    ['X'] = {on_terminate, 4, .survives_discard = true},
 };
 
 /* Makes the server answer what it was sent, so that a wait ends. */
@@ -67,9 +67,10 @@ static int act(struct pg *pg, const struct client_msg *m, struct span body, stru
 static int refuse_too_big(struct pg *pg, struct sink *out)
 {
 	struct msg_error e = {
-		.severity = "ERROR", .sqlstate = "54000",
-		.message = "message is too long to be decided on: the gateway reads up to 16 MiB",
-		.hint = "Use COPY, or send the data in several statements.",
+	    .severity = "ERROR",
+	    .sqlstate = "54000",
+	    .message = "message is too long to be decided on: the gateway reads up to 16 MiB",
+	    .hint = "Use COPY, or send the data in several statements.",
 	};
 	int err = extended_settle(pg, out);
 	if (err || pg->discards)
@@ -117,7 +118,8 @@ int client_decided(struct pg *pg, const struct decision *d, struct sink *out)
 /* CopyData that no COPY waits for is ignored by the server: it need not see it. */
 static bool is_copy_expected(const struct pg *pg)
 {
-	return !pg->discards && (pg->copy.is_open ? !pg->copy.is_done_sent : pg->tracks.n_copies > 0);
+	return !pg->discards &&
+	       (pg->copy.is_open ? !pg->copy.is_done_sent : pg->tracks.n_copies > 0);
 }
 
 static void begin_passed(struct pg *pg, struct span header, struct sink *out)
@@ -131,7 +133,8 @@ static void begin_passed(struct pg *pg, struct span header, struct sink *out)
 }
 
 /* A message that is there whole: it stays in the input until it need not wait. */
-static int whole(struct pg *pg, struct cur *in, struct cur behind, struct span body, struct sink *out)
+static int whole(struct pg *pg, struct cur *in, struct cur behind, struct span body,
+		 struct sink *out)
 {
 	struct client_in *c = &pg->client;
 	buf_add_span(&c->body, body);
@@ -217,8 +220,10 @@ static int pass(struct pg *pg, struct cur *in, struct sink *out)
 int client_feed(struct pg *pg, struct cur *in, struct sink *out)
 {
 	static int (*const steps[])(struct pg *, struct cur *, struct sink *) = {
-		[CLIENT_HEADER] = header, [CLIENT_GATHER] = gather,
-		[CLIENT_PASS] = pass, [CLIENT_DROP] = pass,
+	    [CLIENT_HEADER] = header,
+	    [CLIENT_GATHER] = gather,
+	    [CLIENT_PASS] = pass,
+	    [CLIENT_DROP] = pass,
 	};
 	int err = pg->client.is_pending ? client_dispatch(pg, out) : 0;
 	while (!err && (pg->client.step != CLIENT_HEADER || cur_left(in)))

@@ -5,7 +5,8 @@
 
 #include "base/macro.h"
 
-void portal_end(struct name *portal, const char *tag, const struct op_result *error, struct sink *out)
+void portal_end(struct name *portal, const char *tag, const struct op_result *error,
+		struct sink *out)
 {
 	struct op_result r = {.tag = tag};
 	if (portal->is_ended || !portal->op_id)
@@ -30,7 +31,8 @@ static int add_name(struct pg *pg, struct names *t, struct prepared *from, int i
 		    const struct sql_stmt *st)
 {
 	struct name *n;
-	struct prepared *p = prepared_new(text_of(span_of(from->text, from->len), st), from->entry, index);
+	struct prepared *p =
+	    prepared_new(text_of(span_of(from->text, from->len), st), from->entry, index);
 	if (!p)
 		return -ENOMEM;
 	/* Stamped with no state: it is read again, by itself, when it is used. */
@@ -54,7 +56,8 @@ static void remove_names(struct names *t, const char *name)
 
 static void end_portals(struct pg *pg, const struct track *t, const char *tag)
 {
-	if (!strcmp(tag, "COMMIT") || !strcmp(tag, "ROLLBACK") || !strcmp(tag, "PREPARE TRANSACTION"))
+	if (!strcmp(tag, "COMMIT") || !strcmp(tag, "ROLLBACK") ||
+	    !strcmp(tag, "PREPARE TRANSACTION"))
 		names_clear(&pg->portals, t->seq, false);
 }
 
@@ -91,9 +94,9 @@ static int names_changed(struct pg *pg, struct track *t, struct prepared *from, 
 static bool changes_names(const struct sql_stmt *st)
 {
 	static const bool kinds[SQL_COPY_OUT + 1] = {
-		[SQL_PREPARE] = true, [SQL_DECLARE_CURSOR] = true, [SQL_DEALLOCATE] = true,
-		[SQL_FETCH] = true, [SQL_DISCARD] = true, [SQL_COMMIT] = true, [SQL_ROLLBACK] = true,
-		[SQL_PREPARE_XACT] = true,
+	    [SQL_PREPARE] = true,  [SQL_DECLARE_CURSOR] = true, [SQL_DEALLOCATE] = true,
+	    [SQL_FETCH] = true,	   [SQL_DISCARD] = true,	[SQL_COMMIT] = true,
+	    [SQL_ROLLBACK] = true, [SQL_PREPARE_XACT] = true,
 	};
 	return kinds[st->kind];
 }

@@ -1,6 +1,7 @@
-/* Parse, Bind, Describe, Execute, Close, Flush, Sync. Parse is decided before the server sees it, with
- * its Bind where that follows at once; Bind is decided each time, with its values: a function that is
- * declared immutable runs when the plan is made. PostgreSQL documentation, "Extended Query". */
+/* Parse, Bind, Describe, Execute, Close, Flush, Sync. Parse is decided before the server sees it,
+ * with its Bind where that follows at once; Bind is decided each time, with its values: a function
+ * that is declared immutable runs when the plan is made. PostgreSQL documentation, "Extended
+ * Query". */
 #include "proto/postgres/work.h"
 
 #include <errno.h>
@@ -10,12 +11,14 @@
 #include "base/macro.h"
 
 static const struct msg_error too_many = {
-	.severity = "ERROR", .sqlstate = "54000",
-	.message = "too many prepared statements or portals, or too much text in them",
-	.hint = "Close what is not used any more (DEALLOCATE).",
+    .severity = "ERROR",
+    .sqlstate = "54000",
+    .message = "too many prepared statements or portals, or too much text in them",
+    .hint = "Close what is not used any more (DEALLOCATE).",
 };
 
-static int send_extended(struct pg *pg, uint8_t type, struct span body, struct track t, struct sink *out)
+static int send_extended(struct pg *pg, uint8_t type, struct span body, struct track t,
+			 struct sink *out)
 {
 	msg_add(out->to[TO_SERVER], type, body);
 	pg->in_segment = pg->is_unflushed = true;
@@ -39,7 +42,8 @@ static int send_deferred(struct pg *pg, uint64_t op_id, struct sink *out)
 	struct deferred *d = &pg->deferred;
 	if (!d->name)
 		return 0;
-	struct track t = {.kind = TRACK_PARSE, .seq = d->name->seq, .op_id = op_id, .name = TAKE(d->name)};
+	struct track t = {
+	    .kind = TRACK_PARSE, .seq = d->name->seq, .op_id = op_id, .name = TAKE(d->name)};
 	int err = send_extended(pg, 'P', buf_span(&d->body), t, out);
 	buf_done(&d->body);
 	return err;
@@ -50,7 +54,8 @@ bool extended_is_bind_of_deferred(const struct pg *pg, struct span body)
 	struct cur c = cur_of(body);
 	(void)cur_cstr(&c);
 	struct span statement = cur_cstr(&c);
-	return pg->deferred.name && !cur_err(&c) && names_find(&pg->stmts, statement) == pg->deferred.name;
+	return pg->deferred.name && !cur_err(&c) &&
+	       names_find(&pg->stmts, statement) == pg->deferred.name;
 }
 
 static int parse_decided(struct pg *pg, const struct decision *d, struct sink *out)
@@ -75,8 +80,8 @@ int extended_settle(struct pg *pg, struct sink *out)
 	op_begin(pg);
 	struct prepared *p = pg->deciding.stmt = prepared_ref(pg->deferred.name->stmt);
 	pg->deciding.is_settling = true;
-	int err = op_build(pg, span_of(p->text, p->len), p->entry ? sql_entry_result(p->entry) : NULL,
-			   p->index, p->why, out);
+	int err = op_build(pg, span_of(p->text, p->len),
+			   p->entry ? sql_entry_result(p->entry) : NULL, p->index, p->why, out);
 	if (err)
 		return err;
 	pg->deciding.op.tag = "PREPARE";
@@ -116,8 +121,9 @@ static int defer(struct pg *pg, const struct parse *m, const struct reading *r, 
 static int take_parse(struct pg *pg, const struct parse *m, struct reading *r, struct sink *out)
 {
 	static const struct msg_error several = {
-		.severity = "ERROR", .sqlstate = "42601",
-		.message = "cannot insert multiple commands into a prepared statement",
+	    .severity = "ERROR",
+	    .sqlstate = "42601",
+	    .message = "cannot insert multiple commands into a prepared statement",
 	};
 	if (reading_is_refused(pg, r)) {
 		struct msg_error e = refuse_syntax(sql_entry_result(r->entry));
@@ -220,7 +226,8 @@ static int bind_decided(struct pg *pg, const struct decision *d, struct sink *ou
 }
 
 /* The statement of a Bind; one that nobody saw being prepared only where a rule lets that pass. */
-static int find_statement(struct pg *pg, struct span name, struct sink *out, struct prepared **ret_p)
+static int find_statement(struct pg *pg, struct span name, struct sink *out,
+			  struct prepared **ret_p)
 {
 	struct name *n = names_find(&pg->stmts, name);
 	if (n && name_is_open(pg, n))
@@ -248,8 +255,8 @@ int on_bind(struct pg *pg, struct span body, struct sink *out)
 	struct prepared *p = d->stmt;
 	if (!p)
 		return refuse_unknown_statement(pg, d->bind.statement, out);
-	err = op_build(pg, span_of(p->text, p->len), p->entry ? sql_entry_result(p->entry) : NULL, p->index,
-		       p->why, out);
+	err = op_build(pg, span_of(p->text, p->len), p->entry ? sql_entry_result(p->entry) : NULL,
+		       p->index, p->why, out);
 	if (err)
 		return err;
 	d->op.params = d->bind.params;
@@ -263,8 +270,8 @@ int on_bind(struct pg *pg, struct span body, struct sink *out)
 static int refuse_unknown_portal(struct pg *pg, struct span name, struct sink *out)
 {
 	char text[NAME_KEY + 40];
-	snprintf(text, sizeof(text), "portal \"%.*s\" does not exist", (int)MIN(name.len, (size_t)NAME_KEY - 1),
-		 (const char *)name.p);
+	snprintf(text, sizeof(text), "portal \"%.*s\" does not exist",
+		 (int)MIN(name.len, (size_t)NAME_KEY - 1), (const char *)name.p);
 	struct msg_error e = {.severity = "ERROR", .sqlstate = "34000", .message = text};
 	return refuse_extended(pg, &e, out);
 }
@@ -361,9 +368,11 @@ int pg_barrier(struct pg *pg, struct sink *out)
 int on_execute(struct pg *pg, struct span body, struct sink *out)
 {
 	static const struct msg_error stale = {
-		.severity = "ERROR", .sqlstate = "55000",
-		.message = "what this portal runs by name was prepared or closed again after it was bound",
-		.hint = "Bind it again.",
+	    .severity = "ERROR",
+	    .sqlstate = "55000",
+	    .message =
+		"what this portal runs by name was prepared or closed again after it was bound",
+	    .hint = "Bind it again.",
 	};
 	struct cur c = cur_of(body);
 	struct span name = cur_cstr(&c);
@@ -391,7 +400,8 @@ int on_close(struct pg *pg, struct span body, struct sink *out)
 		return ERR_MALFORMED;
 	struct names *table = kind == 'S' ? &pg->stmts : &pg->portals;
 	struct name *n = names_find(table, name);
-	struct track t = {.kind = kind == 'S' ? TRACK_CLOSE_STMT : TRACK_CLOSE_PORTAL, .seq = ++pg->last_seq,
+	struct track t = {.kind = kind == 'S' ? TRACK_CLOSE_STMT : TRACK_CLOSE_PORTAL,
+			  .seq = ++pg->last_seq,
 			  .name = n ? name_ref(n) : NULL};
 	names_mark(table, name, t.seq);
 	return send_extended(pg, 'C', body, t, out);

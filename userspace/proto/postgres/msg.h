@@ -1,14 +1,16 @@
-/* Messages of the frontend/backend protocol 3.0: building them and reading the ones that we look into.
- * PostgreSQL documentation, chapter "Frontend/Backend Protocol", "Message Formats". */
+/* Messages of the frontend/backend protocol 3.0: building them and reading the ones that we look
+ * into. PostgreSQL documentation, chapter "Frontend/Backend Protocol", "Message Formats". */
 #pragma once
 
 #include "base/buf.h"
 
-#define MSG_HEADER    5                /* type, length */
-#define MSG_SMALL_MAX 10000            /* PostgreSQL's limit for messages without text (PQ_SMALL_MESSAGE_LIMIT) */
-#define MSG_LARGE_MAX 0x3ffffffe       /* and for the others (PQ_LARGE_MESSAGE_LIMIT) */
-#define MSG_WHOLE_MAX (16 * 1024 * 1024) /* what we gather to decide on; longer ones are refused, 54000 */
-#define MSG_COLUMNS   1664             /* MaxTupleAttributeNumber */
+#define MSG_HEADER 5 /* type, length */
+#define MSG_SMALL_MAX                                                                              \
+	10000 /* PostgreSQL's limit for messages without text (PQ_SMALL_MESSAGE_LIMIT) */
+#define MSG_LARGE_MAX 0x3ffffffe /* and for the others (PQ_LARGE_MESSAGE_LIMIT) */
+#define MSG_WHOLE_MAX                                                                              \
+	(16 * 1024 * 1024) /* what we gather to decide on; longer ones are refused, 54000 */
+#define MSG_COLUMNS 1664   /* MaxTupleAttributeNumber */
 
 /* An error or notice to be sent. All but the first three may be NULL or 0. */
 struct msg_error {
@@ -38,8 +40,8 @@ struct arena;
 void msg_add(struct buf *b, uint8_t type, struct span body);
 void msg_add_error(struct buf *b, const struct msg_error *e);
 void msg_add_ready(struct buf *b, uint8_t status);
-/* A Query and a Bind that always fail, in every state of the server, without any effect: text that no
- * grammar takes, and a Bind with two format codes for one parameter. */
+/* A Query and a Bind that always fail, in every state of the server, without any effect: text that
+ * no grammar takes, and a Bind with two format codes for one parameter. */
 void msg_add_poison_query(struct buf *b);
 void msg_add_poison_bind(struct buf *b, struct span statement);
 

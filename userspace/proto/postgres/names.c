@@ -88,7 +88,8 @@ static bool is_named(const struct name *n, struct span key)
 	return span_eq(name_key(n), key);
 }
 
-int names_add(struct names *t, struct span name, struct prepared *stmt, uint64_t seq, struct name **ret_n)
+int names_add(struct names *t, struct span name, struct prepared *stmt, uint64_t seq,
+	      struct name **ret_n)
 {
 	struct span key = cut(name);
 	if (t->n >= NAMES_MAX || stmt->len > NAMES_BYTES - t->bytes)
@@ -99,7 +100,8 @@ int names_add(struct names *t, struct span name, struct prepared *stmt, uint64_t
 	if (!n)
 		return -ENOMEM;
 	struct name **bucket = &t->buckets[hash(key)];
-	*n = (struct name){.refs = 1, .is_listed = true, .seq = seq, .next = *bucket, .key_len = key.len};
+	*n = (struct name){
+	    .refs = 1, .is_listed = true, .seq = seq, .next = *bucket, .key_len = key.len};
 	if (key.len)
 		memcpy(n->key, key.p, key.len);
 	n->stmt = prepared_ref(stmt);

@@ -1,6 +1,7 @@
 /* Prepared statements and portals of a session, by name, with versions: a message names the newest
- * one that it can see, and what an unanswered message does to a name shows only once it is answered.
- * SQL's PREPARE and DECLARE and the protocol's Parse and Bind share the tables, as in the server. */
+ * one that it can see, and what an unanswered message does to a name shows only once it is
+ * answered. SQL's PREPARE and DECLARE and the protocol's Parse and Bind share the tables, as in the
+ * server. */
 #pragma once
 
 #include "base/span.h"
@@ -14,13 +15,13 @@
 struct prepared {
 	int refs;
 	struct sql_entry *entry; /* NULL: unclassified */
-	const char *why;         /* then: why */
-	int index;               /* which statement of the entry; -1: an empty query */
-	uint64_t generation;     /* catalogue and session that it was analysed under */
+	const char *why;	 /* then: why */
+	int index;		 /* which statement of the entry; -1: an empty query */
+	uint64_t generation;	 /* catalogue and session that it was analysed under */
 	uint32_t session_version;
-	uint32_t *types;         /* that a Parse declared for its parameters, or NULL */
+	uint32_t *types; /* that a Parse declared for its parameters, or NULL */
 	int n_types;
-	char *columns;           /* names of the result, each with its NUL, or NULL */
+	char *columns; /* names of the result, each with its NUL, or NULL */
 	int n_columns;
 	size_t len;
 	uint8_t text[];
@@ -28,20 +29,20 @@ struct prepared {
 
 /* One version of a name. */
 struct name {
-	struct name *next;  /* in its bucket, newest first */
-	int refs;           /* the table's own, and one a message that waits for its answer */
+	struct name *next; /* in its bucket, newest first */
+	int refs;	   /* the table's own, and one a message that waits for its answer */
 	bool is_listed;
-	bool is_live;       /* the server has said so */
-	bool is_cursor;     /* DECLAREd: outlives what ends a portal, until it is closed */
-	bool is_ended;      /* portals: the result of op_id was reported */
-	bool has_columns;   /* portals: columns of op_id were reported */
-	uint32_t segment;   /* of the message that makes it: the stretch between two Syncs */
-	uint64_t seq;       /* number of that message */
-	uint64_t closing;   /* number of an unanswered message that ends it, or 0 */
-	uint64_t op_id;     /* portals: the Bind's operation */
+	bool is_live;	  /* the server has said so */
+	bool is_cursor;	  /* DECLAREd: outlives what ends a portal, until it is closed */
+	bool is_ended;	  /* portals: the result of op_id was reported */
+	bool has_columns; /* portals: columns of op_id were reported */
+	uint32_t segment; /* of the message that makes it: the stretch between two Syncs */
+	uint64_t seq;	  /* number of that message */
+	uint64_t closing; /* number of an unanswered message that ends it, or 0 */
+	uint64_t op_id;	  /* portals: the Bind's operation */
 	uint64_t rows;
 	uint32_t names_version; /* portals: of the tables when it was bound */
-	uint16_t *formats;  /* portals: result formats, kept only where rows are recorded */
+	uint16_t *formats;	/* portals: result formats, kept only where rows are recorded */
 	int n_formats;
 	struct prepared *stmt;
 	size_t key_len;
@@ -49,7 +50,7 @@ struct name {
 };
 
 struct names {
-	struct name **buckets; /* NULL until first used */
+	struct name **buckets;			 /* NULL until first used */
 	void (*gone)(void *ctx, struct name *n); /* one leaves the table; may be NULL */
 	void *ctx;
 	int n;
@@ -76,7 +77,8 @@ void names_remove(struct names *t, struct name *n);
 void names_remove_older(struct names *t, struct span name, uint64_t seq);
 /* Removes all live ones that are older than seq; cursors too, if asked. */
 void names_clear(struct names *t, uint64_t seq, bool with_cursors);
-/* Marks the newest version as ended by message seq, once that is answered; and takes the mark back. */
+/* Marks the newest version as ended by message seq, once that is answered; and takes the mark back.
+ */
 void names_mark(struct names *t, struct span name, uint64_t seq);
 void names_unmark(struct names *t, struct span name, uint64_t seq);
 struct name *name_ref(struct name *n);

@@ -1,5 +1,5 @@
-/* From a text to an operation: reading it under the session's state, names of prepared statements and
- * cursors resolved, needs put together, what must be on disk first. */
+/* From a text to an operation: reading it under the session's state, names of prepared statements
+ * and cursors resolved, needs put together, what must be on disk first. */
 #include "proto/postgres/work.h"
 
 #include <errno.h>
@@ -21,7 +21,8 @@ static int ask_facts(struct pg *pg, struct sink *out)
 	return err;
 }
 
-static int read_once(struct pg *pg, struct span text, const struct sql_session *view, struct reading *ret)
+static int read_once(struct pg *pg, struct span text, const struct sql_session *view,
+		     struct reading *ret)
 {
 	const struct catalog *c = pg->env.catalog(pg->env.ctx);
 	*ret = (struct reading){.why = session_unreadable(&pg->session)};
@@ -31,8 +32,8 @@ static int read_once(struct pg *pg, struct span text, const struct sql_session *
 		return 0;
 	struct sql_cache *cache = sql_cache_here();
 	int err = cache ? sql_cache_get(cache, text, c, view, &ret->entry) : -ENOMEM;
-	bool is_big = err == ERR_LIMIT ||
-		      (!err && sql_entry_result(ret->entry)->status == SQL_TOO_BIG);
+	bool is_big =
+	    err == ERR_LIMIT || (!err && sql_entry_result(ret->entry)->status == SQL_TOO_BIG);
 	if (!is_big)
 		return err;
 	if (!err)
@@ -49,7 +50,8 @@ int op_read(struct pg *pg, struct span text, const struct sql_session *view, str
 		err = ask_facts(pg, out);
 	if (!err)
 		err = read_once(pg, text, view, ret);
-	if (err || !ret->entry || sql_entry_result(ret->entry)->status != SQL_FACTS || pg->is_facts_asked)
+	if (err || !ret->entry || sql_entry_result(ret->entry)->status != SQL_FACTS ||
+	    pg->is_facts_asked)
 		return err;
 	sql_entry_unref(ret->entry);
 	err = ask_facts(pg, out);
@@ -62,8 +64,8 @@ int op_refresh(struct pg *pg, struct prepared *p, struct sink *out)
 	uint64_t generation = c ? catalog_generation(c) : 0;
 	struct sql_session view;
 	struct reading r;
-	bool is_fresh = p->entry && p->generation == generation &&
-			p->session_version == pg->session.version;
+	bool is_fresh =
+	    p->entry && p->generation == generation && p->session_version == pg->session.version;
 	if (is_fresh && !pg->session.wants_facts && !session_unreadable(&pg->session))
 		return 0;
 	session_view(&pg->session, &view);
@@ -92,7 +94,7 @@ void op_stamp(struct pg *pg, struct prepared *p, const char *why)
 struct target {
 	const struct sql_stmt *stmt;
 	struct prepared *prepared; /* it borrows from this one; NULL: from the text itself */
-	const char *why;           /* it is not known */
+	const char *why;	   /* it is not known */
 };
 
 static int find_target(struct pg *pg, struct names *t, const char *name, struct sink *out,
@@ -112,11 +114,12 @@ static int find_target(struct pg *pg, struct names *t, const char *name, struct 
 }
 
 /* An earlier statement of the same text that makes the name; NULL if none does. */
-static const struct sql_stmt *find_within(const struct sql_result *r, int before, enum sql_kind maker,
-					  const char *name)
+static const struct sql_stmt *find_within(const struct sql_result *r, int before,
+					  enum sql_kind maker, const char *name)
 {
 	for (int i = before - 1; i >= 0; i--)
-		if (r->stmts[i].kind == maker && r->stmts[i].name && !strcmp(r->stmts[i].name, name))
+		if (r->stmts[i].kind == maker && r->stmts[i].name &&
+		    !strcmp(r->stmts[i].name, name))
 			return &r->stmts[i];
 	return NULL;
 }
@@ -127,7 +130,8 @@ static bool uses_name(const struct sql_stmt *st)
 }
 
 /* EXECUTE and FETCH run what was prepared or declared before: its needs are theirs. */
-static int resolve(struct pg *pg, const struct sql_result *r, int i, struct sink *out, struct target *ret)
+static int resolve(struct pg *pg, const struct sql_result *r, int i, struct sink *out,
+		   struct target *ret)
 {
 	const struct sql_stmt *st = &r->stmts[i];
 	if (!uses_name(st))
@@ -141,17 +145,18 @@ static int resolve(struct pg *pg, const struct sql_result *r, int i, struct sink
 	if (ret->stmt && (ret->stmt->kind == SQL_EXECUTE || ret->stmt->kind == SQL_FETCH))
 		ret->stmt = NULL;
 	if (!ret->stmt)
-		ret->why = is_execute ? "EXECUTE of a statement that was not prepared in this session"
-				      : "FETCH from a cursor that was not declared in this session";
+		ret->why = is_execute
+			       ? "EXECUTE of a statement that was not prepared in this session"
+			       : "FETCH from a cursor that was not declared in this session";
 	return err;
 }
 
 static int weight(enum op_class c)
 {
 	static const int weights[CLASS_COUNT] = {
-		[CLASS_TRANSACTION] = 0, [CLASS_SESSION] = 1, [CLASS_READ] = 2, [CLASS_COPY] = 3,
-		[CLASS_WRITE] = 4, [CLASS_PROCEDURAL] = 5, [CLASS_DDL] = 6, [CLASS_DCL] = 7,
-		[CLASS_ADMIN] = 8, [CLASS_OPAQUE] = 9,
+	    [CLASS_TRANSACTION] = 0, [CLASS_SESSION] = 1,    [CLASS_READ] = 2, [CLASS_COPY] = 3,
+	    [CLASS_WRITE] = 4,	     [CLASS_PROCEDURAL] = 5, [CLASS_DDL] = 6,  [CLASS_DCL] = 7,
+	    [CLASS_ADMIN] = 8,	     [CLASS_OPAQUE] = 9,
 	};
 	return weights[c];
 }
@@ -212,7 +217,8 @@ static const char *join_tags(struct arena *a, const struct sql_result *r, int fr
 }
 
 /* The needs of n statements and their targets, one list. */
-static int join_needs(struct pg *pg, const struct sql_result *r, int from, int n, const struct target *targets)
+static int join_needs(struct pg *pg, const struct sql_result *r, int from, int n,
+		      const struct target *targets)
 {
 	size_t total = 0;
 	for (int i = 0; i < n; i++)
@@ -227,7 +233,8 @@ static int join_needs(struct pg *pg, const struct sql_result *r, int from, int n
 		for (int k = 0; k < 2 && parts[k]; k++)
 			for (int j = 0; j < parts[k]->n_needs; j++)
 				needs[at++] = parts[k]->needs[j];
-		const char *why = targets[i].why ? targets[i].why : hidden_setting(&r->stmts[from + i]);
+		const char *why =
+		    targets[i].why ? targets[i].why : hidden_setting(&r->stmts[from + i]);
 		if (why)
 			needs[at++] = op_opaque(why);
 	}
@@ -238,7 +245,8 @@ static int join_needs(struct pg *pg, const struct sql_result *r, int from, int n
 
 struct need op_opaque(const char *why)
 {
-	return (struct need){.kind = NEED_OPAQUE, .verb = VERB_ADMIN, .class = CLASS_OPAQUE, .why = why};
+	return (struct need){
+	    .kind = NEED_OPAQUE, .verb = VERB_ADMIN, .class = CLASS_OPAQUE, .why = why};
 }
 
 static int build_unclassified(struct pg *pg, const char *why)
@@ -258,8 +266,10 @@ static int build_unclassified(struct pg *pg, const char *why)
 
 static int build_empty(struct op *op)
 {
-	static const struct need nothing = {.kind = NEED_PLAIN, .verb = VERB_TRANSACTION,
-					    .class = CLASS_TRANSACTION, .is_implied = true};
+	static const struct need nothing = {.kind = NEED_PLAIN,
+					    .verb = VERB_TRANSACTION,
+					    .class = CLASS_TRANSACTION,
+					    .is_implied = true};
 	op->needs = &nothing;
 	op->n_needs = 1;
 	op->tag = "empty";
@@ -274,10 +284,12 @@ static void keep(struct pg *pg, struct prepared *p)
 		d->targets[d->n_targets++] = prepared_ref(p);
 }
 
-static int build_several(struct pg *pg, const struct sql_result *r, int from, int n, struct sink *out)
+static int build_several(struct pg *pg, const struct sql_result *r, int from, int n,
+			 struct sink *out)
 {
 	struct op *op = &pg->deciding.op;
-	struct effects e = {.in_block = op_in_block(pg), .wrote = pg->is_dirty || pg->wrote_in_tx, .op = op};
+	struct effects e = {
+	    .in_block = op_in_block(pg), .wrote = pg->is_dirty || pg->wrote_in_tx, .op = op};
 	struct target *targets = arena_array(&pg->arena, (size_t)n, sizeof(*targets));
 	pg->deciding.targets = arena_array(&pg->arena, (size_t)n, sizeof(*pg->deciding.targets));
 	if (!targets || !pg->deciding.targets)
@@ -297,7 +309,8 @@ static int build_several(struct pg *pg, const struct sql_result *r, int from, in
 			op->is_write = op->is_permanent = true;
 		}
 	}
-	op->is_permanent |= pg->deciding.is_simple && !e.in_block && e.wrote && (op->is_write || pg->is_dirty);
+	op->is_permanent |=
+	    pg->deciding.is_simple && !e.in_block && e.wrote && (op->is_write || pg->is_dirty);
 	op->tag = join_tags(&pg->arena, r, from, n);
 	return op->tag ? join_needs(pg, r, from, n, targets) : ERR_LIMIT;
 }
@@ -305,7 +318,8 @@ static int build_several(struct pg *pg, const struct sql_result *r, int from, in
 static int build_one(struct pg *pg, const struct sql_stmt *st)
 {
 	struct op *op = &pg->deciding.op;
-	struct effects e = {.in_block = op_in_block(pg), .wrote = pg->is_dirty || pg->wrote_in_tx, .op = op};
+	struct effects e = {
+	    .in_block = op_in_block(pg), .wrote = pg->is_dirty || pg->wrote_in_tx, .op = op};
 	add_effects(&e, st, NULL);
 	op->is_permanent |= pg->deciding.is_simple && !e.in_block && (op->is_write || pg->is_dirty);
 	op->class = st->class;
@@ -325,8 +339,8 @@ void op_begin(struct pg *pg)
 	arena_reset(&pg->arena);
 }
 
-int op_build(struct pg *pg, struct span text, const struct sql_result *r, int index, const char *why,
-	     struct sink *out)
+int op_build(struct pg *pg, struct span text, const struct sql_result *r, int index,
+	     const char *why, struct sink *out)
 {
 	struct op *op = &pg->deciding.op;
 	op->protocol = "postgres";
@@ -365,7 +379,7 @@ void op_accepted(struct pg *pg)
 void op_skipped(uint64_t op_id, struct sink *out)
 {
 	static const struct op_result skipped = {
-		.error = "skipped: something before it in the pipeline failed"};
+	    .error = "skipped: something before it in the pipeline failed"};
 	if (op_id)
 		out->ops->result(out, op_id, &skipped);
 }

@@ -1,7 +1,8 @@
 /* The state of one PostgreSQL flow and what the files of this folder share. The way of a client's
  * message: client.c frames it, waits where its meaning is not known yet, and hands it to query.c or
  * extended.c; op.c says what it needs; refuse.c answers what was refused. The server's side:
- * server.c frames, answer.c matches each answer with what was sent (track.h) and moves the state on. */
+ * server.c frames, answer.c matches each answer with what was sent (track.h) and moves the state
+ * on. */
 #pragma once
 
 #include "proto/postgres/msg.h"
@@ -10,7 +11,8 @@
 #include "proto/postgres/track.h"
 #include "proto/proto.h"
 
-/* Internal to this folder: nothing to do before the server has answered, or more bytes have come. */
+/* Internal to this folder: nothing to do before the server has answered, or more bytes have come.
+ */
 #define PG_WAIT 1
 
 struct pg;
@@ -22,9 +24,9 @@ enum client_step { CLIENT_HEADER, CLIENT_GATHER, CLIENT_PASS, CLIENT_DROP };
 struct client_in {
 	enum client_step step;
 	uint8_t type;
-	uint32_t left;       /* bytes of the body to come */
-	bool is_pending;     /* body holds a message that was not acted on yet */
-	bool is_too_big;     /* its body is dropped, then it is refused */
+	uint32_t left;	 /* bytes of the body to come */
+	bool is_pending; /* body holds a message that was not acted on yet */
+	bool is_too_big; /* its body is dropped, then it is refused */
 	struct buf body;
 };
 
@@ -32,26 +34,28 @@ enum server_step { SERVER_HEADER, SERVER_GATHER, SERVER_PASS };
 struct server_in {
 	enum server_step step;
 	uint8_t type;
-	uint32_t left;       /* bytes of the body that are not gathered or passed yet */
+	uint32_t left; /* bytes of the body that are not gathered or passed yet */
 	uint32_t body_len;
-	bool is_dropped;     /* what is left of this message is not for the client */
+	bool is_dropped; /* what is left of this message is not for the client */
 	struct buf head;
-	struct span run;     /* whole messages in the input that go through as they are */
+	struct span run; /* whole messages in the input that go through as they are */
 };
 
 struct copy_in {
-	bool is_open;        /* the server reads CopyData */
-	bool is_done_sent;   /* CopyDone or CopyFail went behind it */
-	bool is_out;         /* the server writes CopyData */
+	bool is_open;	   /* the server reads CopyData */
+	bool is_done_sent; /* CopyDone or CopyFail went behind it */
+	bool is_out;	   /* the server writes CopyData */
 	bool has_data;
-	bool is_sync_late;   /* a Sync came behind data: the server ignores it, unless the COPY fails first */
+	bool is_sync_late; /* a Sync came behind data: the server ignores it, unless the COPY fails
+			      first */
 };
 
 /* What the decision that is waited for is about. */
 struct deciding {
 	struct op op;
-	bool is_settling;         /* a deferred Parse: the message that came behind it is still to be acted on */
-	bool is_simple;           /* a Query: an implicit transaction ends with it */
+	bool is_settling; /* a deferred Parse: the message that came behind it is still to be acted
+			     on */
+	bool is_simple;	  /* a Query: an implicit transaction ends with it */
 	struct prepared **targets; /* references that op borrows from */
 	int n_targets;
 	struct prepared *stmt;
@@ -69,13 +73,13 @@ struct pg {
 	struct proto_env env;
 	enum phase phase;
 	enum hold hold;
-	bool is_held_here;   /* while the server's bytes were fed */
+	bool is_held_here; /* while the server's bytes were fed */
 	bool is_ssl_asked, is_gss_asked;
-	bool is_fatal;       /* the server has ended the session */
-	bool in_segment;     /* extended messages went to the server since the last Sync */
-	bool is_unflushed;   /* and none that makes it answer */
-	bool discards;       /* the pipeline has failed: the client's messages are dropped to its Sync */
-	bool is_dirty;       /* an accepted write may not be on disk yet */
+	bool is_fatal;	   /* the server has ended the session */
+	bool in_segment;   /* extended messages went to the server since the last Sync */
+	bool is_unflushed; /* and none that makes it answer */
+	bool discards; /* the pipeline has failed: the client's messages are dropped to its Sync */
+	bool is_dirty; /* an accepted write may not be on disk yet */
 	bool wrote_in_tx;
 	bool is_barrier_done, is_facts_asked; /* for the pending message */
 	uint32_t segment, names_version;

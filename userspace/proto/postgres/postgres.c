@@ -5,8 +5,8 @@
 
 #include "proto/postgres/answer.h"
 
-#define ARENA_MAX  (8 * 1024 * 1024)
-#define HEAD_MAX   (256 * 1024)
+#define ARENA_MAX (8 * 1024 * 1024)
+#define HEAD_MAX  (256 * 1024)
 
 /* A portal that leaves its table takes its operation along. */
 static void portal_gone(void *ctx, struct name *n)
@@ -32,10 +32,11 @@ static int pg_open(void *state, const struct proto_env *env)
 
 static void say(struct pg *pg, const char *sqlstate, const char *reason, struct sink *out)
 {
-	struct msg_error e = {.severity = "FATAL", .sqlstate = sqlstate ? sqlstate : "57P01",
-			      .message = reason};
+	struct msg_error e = {
+	    .severity = "FATAL", .sqlstate = sqlstate ? sqlstate : "57P01", .message = reason};
 	if (pg->server.step == SERVER_PASS && !pg->server.is_dropped)
-		return; /* in the midst of a message: anything written would be taken for its data */
+		return; /* in the midst of a message: anything written would be taken for its data
+			 */
 	if (pg->phase != PG_OVER)
 		msg_add_error(out->to[TO_CLIENT], &e);
 	pg->phase = PG_OVER;
@@ -53,7 +54,8 @@ static int finish(struct pg *pg, int err, struct sink *out)
 {
 	pg->sink = NULL;
 	if (!err && (buf_err(out->to[TO_CLIENT]) || buf_err(out->to[TO_SERVER])))
-		err = buf_err(out->to[TO_CLIENT]) ? buf_err(out->to[TO_CLIENT]) : buf_err(out->to[TO_SERVER]);
+		err = buf_err(out->to[TO_CLIENT]) ? buf_err(out->to[TO_CLIENT])
+						  : buf_err(out->to[TO_SERVER]);
 	if (!err || err == ERR_HELD || err == ERR_CLOSED)
 		return err;
 	if (pg->phase == PG_READY)
@@ -62,8 +64,8 @@ static int finish(struct pg *pg, int err, struct sink *out)
 	return err;
 }
 
-/* A message that was held once and then had to wait has no unread bytes left to be offered again: it goes
- * on as soon as the server has said something. */
+/* A message that was held once and then had to wait has no unread bytes left to be offered again:
+ * it goes on as soon as the server has said something. */
 static int feed_server(struct pg *pg, struct cur *in, struct sink *out)
 {
 	if (pg->phase != PG_READY)
@@ -88,14 +90,15 @@ static int pg_feed(void *state, enum dir d, struct cur *in, struct sink *out)
 	else if (pg->hold)
 		err = pg->is_held_here ? 0 : ERR_HELD; /* resume comes for the side that was told */
 	else
-		err = pg->phase == PG_STARTUP ? startup_feed(pg, in, out) : client_feed(pg, in, out);
+		err =
+		    pg->phase == PG_STARTUP ? startup_feed(pg, in, out) : client_feed(pg, in, out);
 	return finish(pg, err, out);
 }
 
 static const enum hold waits_for[] = {
-	[RESUME_DECISION] = HOLD_DECISION, [RESUME_BARRIER] = HOLD_BARRIER,
-	[RESUME_DIALLED] = HOLD_DIAL, [RESUME_FACTS] = HOLD_FACTS,
-	[RESUME_RESOLVED] = HOLD_NONE, /* of DNS: never asked for here */
+    [RESUME_DECISION] = HOLD_DECISION, [RESUME_BARRIER] = HOLD_BARRIER,
+    [RESUME_DIALLED] = HOLD_DIAL,      [RESUME_FACTS] = HOLD_FACTS,
+    [RESUME_RESOLVED] = HOLD_NONE, /* of DNS: never asked for here */
 };
 
 /* What was waited for came: on with the message. */
@@ -153,11 +156,11 @@ static void pg_done(void *state)
 }
 
 const struct proto proto_postgres = {
-	.name = "postgres",
-	.state_size = sizeof(struct pg),
-	.open = pg_open,
-	.feed = pg_feed,
-	.resume = pg_resume,
-	.farewell = pg_farewell,
-	.done = pg_done,
+    .name = "postgres",
+    .state_size = sizeof(struct pg),
+    .open = pg_open,
+    .feed = pg_feed,
+    .resume = pg_resume,
+    .farewell = pg_farewell,
+    .done = pg_done,
 };

@@ -13,14 +13,18 @@ static void track_changes(const struct pg *pg, struct track *t, const struct sql
 void track_add_changes(const struct pg *pg, struct track *t, const struct sql_stmt *st)
 {
 	static const bool names[SQL_COPY_OUT + 1] = {
-		[SQL_PREPARE] = true, [SQL_DEALLOCATE] = true, [SQL_DISCARD] = true,
-		[SQL_DECLARE_CURSOR] = true, [SQL_FETCH] = true,
+	    [SQL_PREPARE] = true,	 [SQL_DEALLOCATE] = true, [SQL_DISCARD] = true,
+	    [SQL_DECLARE_CURSOR] = true, [SQL_FETCH] = true,
 	};
 	static const bool transactions[SQL_COPY_OUT + 1] = {
-		[SQL_BEGIN] = true, [SQL_COMMIT] = true, [SQL_ROLLBACK] = true, [SQL_PREPARE_XACT] = true,
+	    [SQL_BEGIN] = true,
+	    [SQL_COMMIT] = true,
+	    [SQL_ROLLBACK] = true,
+	    [SQL_PREPARE_XACT] = true,
 	};
 	t->is_fence |= names[st->kind] || session_is_changed_by(&pg->session, st);
-	t->touches_tx |= transactions[st->kind] || st->class == CLASS_PROCEDURAL || st->class == CLASS_OPAQUE;
+	t->touches_tx |=
+	    transactions[st->kind] || st->class == CLASS_PROCEDURAL || st->class == CLASS_OPAQUE;
 	t->may_copy_in |= st->kind == SQL_COPY_IN;
 }
 
@@ -73,11 +77,14 @@ static int read_within(struct pg *pg, struct span text, struct sink *out, struct
 
 struct msg_error refuse_syntax(const struct sql_result *r)
 {
-	return (struct msg_error){.severity = "ERROR", .sqlstate = "42601", .position = r->position,
+	return (struct msg_error){.severity = "ERROR",
+				  .sqlstate = "42601",
+				  .position = r->position,
 				  .message = r->message ? r->message : "syntax error"};
 }
 
-/* What our parser cannot parse is the client's error, or unclassified where a rule lets that pass. */
+/* What our parser cannot parse is the client's error, or unclassified where a rule lets that pass.
+ */
 bool reading_is_refused(const struct pg *pg, struct reading *r)
 {
 	if (!r->entry || sql_entry_result(r->entry)->status != SQL_SYNTAX)
@@ -94,7 +101,8 @@ static bool is_text_needed(const struct reading *r)
 {
 	const struct sql_result *result = r->entry ? sql_entry_result(r->entry) : NULL;
 	for (int i = 0; result && i < result->n_stmts; i++)
-		if (result->stmts[i].kind == SQL_PREPARE || result->stmts[i].kind == SQL_DECLARE_CURSOR)
+		if (result->stmts[i].kind == SQL_PREPARE ||
+		    result->stmts[i].kind == SQL_DECLARE_CURSOR)
 			return true;
 	return false;
 }
@@ -138,7 +146,8 @@ static int call_decided(struct pg *pg, const struct decision *d, struct sink *ou
 		op_skipped(pg->deciding.op.id, out);
 		return 0;
 	}
-	struct track t = {.kind = TRACK_CALL, .op_id = pg->deciding.op.id, .is_fence = true, .touches_tx = true};
+	struct track t = {
+	    .kind = TRACK_CALL, .op_id = pg->deciding.op.id, .is_fence = true, .touches_tx = true};
 	op_accepted(pg);
 	msg_add(out->to[TO_SERVER], 'F', buf_span(&pg->client.body));
 	pg->in_segment = pg->is_unflushed = false;
@@ -157,6 +166,7 @@ int on_call(struct pg *pg, struct span body, struct sink *out)
 	if (!text)
 		return -ENOMEM;
 	pg->deciding.is_simple = true;
-	int err = op_build(pg, span_str(text), NULL, 0, "a FunctionCall message names a function by number only", out);
+	int err = op_build(pg, span_str(text), NULL, 0,
+			   "a FunctionCall message names a function by number only", out);
 	return err ? err : op_decide(pg, out, call_decided);
 }

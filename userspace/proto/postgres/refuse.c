@@ -10,8 +10,11 @@ struct msg_error refuse_words(const struct decision *d, char *ret_detail)
 {
 	snprintf(ret_detail, 80, "rule: %s", d->rule);
 	return (struct msg_error){
-		.severity = "ERROR", .sqlstate = "42501", .message = d->reason,
-		.detail = ret_detail, .hint = d->hint,
+	    .severity = "ERROR",
+	    .sqlstate = "42501",
+	    .message = d->reason,
+	    .detail = ret_detail,
+	    .hint = d->hint,
 	};
 }
 

@@ -1,5 +1,5 @@
-/* Result columns and rows, for the record. PostgreSQL documentation, "Message Formats": RowDescription,
- * DataRow, CopyData. A message may be cut at what was gathered of it. */
+/* Result columns and rows, for the record. PostgreSQL documentation, "Message Formats":
+ * RowDescription, DataRow, CopyData. A message may be cut at what was gathered of it. */
 #include "proto/postgres/answer.h"
 
 #include <stdlib.h>
@@ -60,7 +60,9 @@ static void say_columns(struct name *portal, int n, struct sink *out)
 		names[i] = span_str(at ? at : "");
 		at = at ? at + names[i].len + 1 : NULL;
 		formats[i] = !portal->n_formats ? 0
-						: portal->formats[portal->n_formats == 1 ? 0 : i < portal->n_formats ? i : 0];
+						: portal->formats[portal->n_formats == 1  ? 0
+								  : i < portal->n_formats ? i
+											  : 0];
 	}
 	portal->has_columns = true;
 	out->ops->columns(out, portal->op_id, names, formats, n);
@@ -75,7 +77,8 @@ static int read_fields(struct span head, struct span *fields)
 	for (int i = 0; i < n; i++) {
 		uint32_t len = cur_u32(&c);
 		bool is_cut = len != UINT32_MAX && len > cur_left(&c);
-		fields[i] = len == UINT32_MAX ? (struct span){0} : cur_bytes(&c, is_cut ? cur_left(&c) : len);
+		fields[i] = len == UINT32_MAX ? (struct span){0}
+					      : cur_bytes(&c, is_cut ? cur_left(&c) : len);
 		if (len != UINT32_MAX && !fields[i].p)
 			fields[i].p = (const uint8_t *)"";
 	}

@@ -1,5 +1,5 @@
-/* The server's messages: framing. What goes through goes in runs, without a copy of its own; of what is
- * looked at, only the head is gathered; the rest passes as it comes. */
+/* The server's messages: framing. What goes through goes in runs, without a copy of its own; of
+ * what is looked at, only the head is gathered; the rest passes as it comes. */
 #include "proto/postgres/work.h"
 
 #include "base/macro.h"
@@ -116,7 +116,9 @@ static int stream(struct pg *pg, struct cur *in, struct sink *out)
 int server_feed(struct pg *pg, struct cur *in, struct sink *out)
 {
 	static int (*const steps[])(struct pg *, struct cur *, struct sink *) = {
-		[SERVER_HEADER] = header, [SERVER_GATHER] = gather, [SERVER_PASS] = stream,
+	    [SERVER_HEADER] = header,
+	    [SERVER_GATHER] = gather,
+	    [SERVER_PASS] = stream,
 	};
 	int err = 0;
 	while (!err)

@@ -74,15 +74,16 @@ static bool is_path_computed(const struct sql_stmt *st)
 {
 	for (int i = 0; i < st->n_needs; i++) {
 		const struct need *n = &st->needs[i];
-		bool is_path = n->kind == NEED_SETTING && n->name && !strcmp(n->name, "search_path");
+		bool is_path =
+		    n->kind == NEED_SETTING && n->name && !strcmp(n->name, "search_path");
 		if (n->kind == NEED_OPAQUE || (is_path && !n->is_implied))
 			return true;
 	}
 	return false;
 }
 
-/* RESET ALL comes as a SET without a name. A rule that lets unclassified text pass may let it be set
- * elsewhere. */
+/* RESET ALL comes as a SET without a name. A rule that lets unclassified text pass may let it be
+ * set elsewhere. */
 static bool sets_path(const struct sql_stmt *st)
 {
 	return st->kind == SQL_SET && (!st->name || !strcmp(st->name, "search_path"));
@@ -120,8 +121,9 @@ bool session_is_changed_by(const struct session *s, const struct sql_stmt *st)
 	if (!st || is_ddl(st) || sets_path(st) || makes_temp(st) || st->kind == SQL_DISCARD)
 		return true;
 	if (st->kind == SQL_SET)
-		return st->name && (!strcmp(st->name, "client_encoding") || !strcmp(st->name, "names") ||
-				    !strcmp(st->name, "standard_conforming_strings"));
+		return st->name &&
+		       (!strcmp(st->name, "client_encoding") || !strcmp(st->name, "names") ||
+			!strcmp(st->name, "standard_conforming_strings"));
 	return ends_transaction(st) && is_moved(s);
 }
 

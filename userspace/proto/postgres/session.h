@@ -1,6 +1,6 @@
 /* What a session's state means for how its text is read: search_path (kept as sets of candidates
- * where a transaction's end is not known yet), temporary tables, lexer settings, transaction status.
- * PostgreSQL documentation, "Schemas: The Schema Search Path", "SET". */
+ * where a transaction's end is not known yet), temporary tables, lexer settings, transaction
+ * status. PostgreSQL documentation, "Schemas: The Schema Search Path", "SET". */
 #pragma once
 
 #include "sql/sql.h"
@@ -9,18 +9,18 @@
 
 struct session {
 	char *paths[SESSION_PATHS]; /* every text in use below, NULL: free */
-	/* Sets, one bit a path: now in force; in force if the transaction commits; if it rolls back; all
-	 * that were in force since it began; and what RESET brings. */
+	/* Sets, one bit a path: now in force; in force if the transaction commits; if it rolls
+	 * back; all that were in force since it began; and what RESET brings. */
 	uint32_t now, commit, base, seen, reset;
 	bool is_path_unknown; /* only a session with opaque: allow comes here */
 	bool has_temp;
-	bool has_escapes;     /* standard_conforming_strings is off */
-	bool is_encoding_bad; /* client_encoding is one that the parser cannot follow */
-	bool had_error;       /* since the last ReadyForQuery */
-	bool wants_facts;     /* the catalogue has changed by what this session did */
+	bool has_escapes;	/* standard_conforming_strings is off */
+	bool is_encoding_bad;	/* client_encoding is one that the parser cannot follow */
+	bool had_error;		/* since the last ReadyForQuery */
+	bool wants_facts;	/* the catalogue has changed by what this session did */
 	bool wants_facts_later; /* and shows once the transaction has ended */
-	char tx_status;       /* of the last ReadyForQuery: 'I', 'T', 'E' */
-	uint32_t version;     /* changes whenever the view does */
+	char tx_status;		/* of the last ReadyForQuery: 'I', 'T', 'E' */
+	uint32_t version;	/* changes whenever the view does */
 };
 
 /* path: search_path as SHOW gives it; NULL is the server's default. -ENOMEM. */

@@ -10,19 +10,19 @@
 
 #include "base/macro.h"
 
-#define STARTUP_MAX  10000 /* MAX_STARTUP_PACKET_LENGTH */
-#define OPTIONS_MAX  64
-#define CODE_CANCEL  80877102u
-#define CODE_SSL     80877103u
-#define CODE_GSS     80877104u
-#define PROTOCOL     0x00030000u
+#define STARTUP_MAX 10000 /* MAX_STARTUP_PACKET_LENGTH */
+#define OPTIONS_MAX 64
+#define CODE_CANCEL 80877102u
+#define CODE_SSL    80877103u
+#define CODE_GSS    80877104u
+#define PROTOCOL    0x00030000u
 
 struct startup {
 	struct pg *pg;
 	const char *user, *database;
 	const char *options[2 * OPTIONS_MAX + 1]; /* name, value, ..., NULL */
-	int n_options; /* strings */
-	const char *extensions[OPTIONS_MAX]; /* _pq_. names */
+	int n_options;				  /* strings */
+	const char *extensions[OPTIONS_MAX];	  /* _pq_. names */
 	int n_extensions;
 };
 
@@ -45,17 +45,48 @@ static int fatal_about(struct pg *pg, struct sink *out, const char *sqlstate, co
 /* Settings that change neither how text is read nor who acts, sorted. Others are for the policy to
  * decide, which a startup packet cannot ask: SET does. */
 static const char *const harmless[] = {
-	"application_name", "bytea_output", "client_encoding", "client_min_messages", "datestyle",
-	"default_transaction_deferrable", "default_transaction_isolation",
-	"default_transaction_read_only", "enable_bitmapscan", "enable_hashagg", "enable_hashjoin",
-	"enable_indexscan", "enable_material", "enable_mergejoin", "enable_nestloop",
-	"enable_seqscan", "enable_sort", "extra_float_digits", "geqo",
-	"idle_in_transaction_session_timeout", "idle_session_timeout", "intervalstyle", "jit",
-	"lc_messages", "lc_monetary", "lc_numeric", "lc_time", "lock_timeout",
-	"max_parallel_workers_per_gather", "plan_cache_mode", "search_path",
-	"standard_conforming_strings", "statement_timeout", "tcp_keepalives_count",
-	"tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_user_timeout", "timezone",
-	"transform_null_equals", "work_mem", "xmlbinary", "xmloption",
+    "application_name",
+    "bytea_output",
+    "client_encoding",
+    "client_min_messages",
+    "datestyle",
+    "default_transaction_deferrable",
+    "default_transaction_isolation",
+    "default_transaction_read_only",
+    "enable_bitmapscan",
+    "enable_hashagg",
+    "enable_hashjoin",
+    "enable_indexscan",
+    "enable_material",
+    "enable_mergejoin",
+    "enable_nestloop",
+    "enable_seqscan",
+    "enable_sort",
+    "extra_float_digits",
+    "geqo",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+    "intervalstyle",
+    "jit",
+    "lc_messages",
+    "lc_monetary",
+    "lc_numeric",
+    "lc_time",
+    "lock_timeout",
+    "max_parallel_workers_per_gather",
+    "plan_cache_mode",
+    "search_path",
+    "standard_conforming_strings",
+    "statement_timeout",
+    "tcp_keepalives_count",
+    "tcp_keepalives_idle",
+    "tcp_keepalives_interval",
+    "tcp_user_timeout",
+    "timezone",
+    "transform_null_equals",
+    "work_mem",
+    "xmlbinary",
+    "xmloption",
 };
 
 static bool is_harmless(const char *name)
@@ -86,7 +117,8 @@ static int add_setting(struct startup *s, const char *name, const char *value, s
 				   strstr(fault, "packet") ? name : value);
 	for (int i = 0; i < s->n_options; i += 2)
 		if (!strcasecmp(s->options[i], name))
-			return fatal_about(s->pg, out, "08P01", "startup parameter given twice:", name);
+			return fatal_about(s->pg, out, "08P01",
+					   "startup parameter given twice:", name);
 	if (s->n_options >= 2 * OPTIONS_MAX)
 		return fatal(s->pg, out, "54000", "too many startup parameters");
 	s->options[s->n_options++] = name;
@@ -118,7 +150,8 @@ static int add_long_option(struct startup *s, char *text, struct sink *out)
 {
 	char *equals = text ? strchr(text, '=') : NULL;
 	if (!equals || equals == text)
-		return fatal(s->pg, out, "08P01", "options: expected -c name=value or --name=value");
+		return fatal(s->pg, out, "08P01",
+			     "options: expected -c name=value or --name=value");
 	*equals = 0;
 	for (char *p = text; *p; p++)
 		*p = *p == '-' ? '_' : *p;
@@ -150,18 +183,22 @@ static bool is_false(const char *v)
 
 static int add_parameter(struct startup *s, char *name, char *value, struct sink *out)
 {
-	const char **who = !strcmp(name, "user") ? &s->user :
-			   !strcmp(name, "database") ? &s->database : NULL;
+	const char **who = !strcmp(name, "user")       ? &s->user
+			   : !strcmp(name, "database") ? &s->database
+						       : NULL;
 	if (who) {
 		if (*who)
-			return fatal_about(s->pg, out, "08P01", "startup parameter given twice:", name);
+			return fatal_about(s->pg, out, "08P01",
+					   "startup parameter given twice:", name);
 		*who = value;
 		return 0;
 	}
 	if (!strcmp(name, "options"))
 		return add_options(s, value, out);
 	if (!strcmp(name, "replication"))
-		return is_false(value) ? 0 : fatal(s->pg, out, "28000", "replication connections are not allowed here");
+		return is_false(value) ? 0
+				       : fatal(s->pg, out, "28000",
+					       "replication connections are not allowed here");
 	if (!strncmp(name, "_pq_.", 5)) {
 		if (s->n_extensions == OPTIONS_MAX)
 			return fatal(s->pg, out, "54000", "too many startup parameters");
@@ -191,7 +228,8 @@ static int read_parameters(struct startup *s, struct span body, struct sink *out
 		return fatal(s->pg, out, "08P01",
 			     "invalid startup packet layout: expected terminator as last byte");
 	if (!s->user || !*s->user)
-		return fatal(s->pg, out, "28000", "no PostgreSQL user name specified in startup packet");
+		return fatal(s->pg, out, "28000",
+			     "no PostgreSQL user name specified in startup packet");
 	return 0;
 }
 
@@ -222,7 +260,8 @@ static int dial(struct pg *pg, uint32_t protocol, struct span body, struct sink 
 	struct startup s = {.pg = pg};
 	char text[80];
 	if (protocol >> 16 != 3) {
-		snprintf(text, sizeof(text), "unsupported frontend protocol %u.%u: server supports 3.0 to 3.0",
+		snprintf(text, sizeof(text),
+			 "unsupported frontend protocol %u.%u: server supports 3.0 to 3.0",
 			 protocol >> 16, protocol & 0xffff);
 		return fatal(pg, out, "0A000", text);
 	}
@@ -246,8 +285,8 @@ static int dial(struct pg *pg, uint32_t protocol, struct span body, struct sink 
 	return err ? err : ERR_STATE;
 }
 
-/* SSLRequest, GSSENCRequest: once each, and nothing may stand behind them before our answer: it would
- * be taken for text that came through the encryption (CVE-2021-23222). */
+/* SSLRequest, GSSENCRequest: once each, and nothing may stand behind them before our answer: it
+ * would be taken for text that came through the encryption (CVE-2021-23222). */
 static int encryption(struct pg *pg, bool *asked, struct cur *in, struct sink *out)
 {
 	if (*asked)
@@ -279,7 +318,8 @@ static int packet(struct pg *pg, struct span body, struct cur *in, struct sink *
 	if (is_request && rest.len)
 		return ERR_MALFORMED;
 	if (is_request)
-		return encryption(pg, code == CODE_SSL ? &pg->is_ssl_asked : &pg->is_gss_asked, in, out);
+		return encryption(pg, code == CODE_SSL ? &pg->is_ssl_asked : &pg->is_gss_asked, in,
+				  out);
 	if (code == CODE_CANCEL)
 		return cancel(pg, rest, out);
 	return dial(pg, code, rest, out);

@@ -1,11 +1,11 @@
-/* What was sent to the server and is not answered yet, in order: so that each answer is known by what
- * it answers. Bounded: when it is full the client is not read. */
+/* What was sent to the server and is not answered yet, in order: so that each answer is known by
+ * what it answers. Bounded: when it is full the client is not read. */
 #pragma once
 
 #include "proto/postgres/names.h"
 
 #define TRACK_MAX   1024 /* the client is read below this */
-#define TRACK_SLACK 16   /* what one client message may add beyond */
+#define TRACK_SLACK 16	 /* what one client message may add beyond */
 
 enum track_kind {
 	TRACK_QUERY,
@@ -17,24 +17,24 @@ enum track_kind {
 	TRACK_CLOSE_STMT,
 	TRACK_CLOSE_PORTAL,
 	TRACK_SYNC,
-	TRACK_CALL,     /* FunctionCall */
+	TRACK_CALL,	/* FunctionCall */
 	TRACK_COPY_END, /* CopyDone or CopyFail behind what may turn out to be a COPY: no answer */
-	TRACK_GONE,     /* a Sync that the server ignored during COPY: no answer */
+	TRACK_GONE,	/* a Sync that the server ignored during COPY: no answer */
 	TRACK_KINDS
 };
 
 struct track {
 	uint8_t kind;
-	uint8_t step;       /* TRACK_DESCRIBE_STMT: parameters were described */
-	bool is_poison;     /* ours, made to fail; only an error may answer it */
-	bool is_fence;      /* changes what later messages mean: they wait for its answer */
-	bool touches_tx;    /* may begin or end a transaction block */
+	uint8_t step;	 /* TRACK_DESCRIBE_STMT: parameters were described */
+	bool is_poison;	 /* ours, made to fail; only an error may answer it */
+	bool is_fence;	 /* changes what later messages mean: they wait for its answer */
+	bool touches_tx; /* may begin or end a transaction block */
 	bool may_copy_in;
 	bool has_failed;
-	bool was_answered;  /* an error of it was reported: the operation has ended */
-	int n_done;         /* statements of a Query that have completed */
+	bool was_answered; /* an error of it was reported: the operation has ended */
+	int n_done;	   /* statements of a Query that have completed */
 	uint64_t seq;
-	uint64_t op_id;     /* 0: none */
+	uint64_t op_id; /* 0: none */
 	uint64_t rows;
 	struct prepared *stmt; /* a Query's text and analysis (index 0), or an Execute's */
 	struct name *name;     /* the version that it makes, uses or ends */

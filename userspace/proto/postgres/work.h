@@ -27,9 +27,10 @@ bool extended_is_bind_of_deferred(const struct pg *pg, struct span body);
 /* op.c: what a text needs. */
 struct reading {
 	struct sql_entry *entry; /* with a reference; NULL: it cannot be read */
-	const char *why;         /* then, for people */
+	const char *why;	 /* then, for people */
 };
-/* Reads a text under a view of the session, with the catalogue as fresh as it needs. 0, ERR_HELD, ... */
+/* Reads a text under a view of the session, with the catalogue as fresh as it needs. 0, ERR_HELD,
+ * ... */
 must_check int op_read(struct pg *pg, struct span text, const struct sql_session *view,
 		       struct sink *out, struct reading *ret);
 /* Brings the analysis of a prepared statement up to date. 0, ERR_HELD, ... */
@@ -45,8 +46,8 @@ static inline bool name_is_open(const struct pg *pg, const struct name *n)
 }
 /* Notes under which state of the session p was analysed; why: that it could not be. */
 void op_stamp(struct pg *pg, struct prepared *p, const char *why);
-/* Fills deciding.op for all statements of r (index -1) or one. r NULL: unclassified, because of why.
- * 0, PG_WAIT (a name is not known yet), ERR_HELD, -ENOMEM, ... */
+/* Fills deciding.op for all statements of r (index -1) or one. r NULL: unclassified, because of
+ * why. 0, PG_WAIT (a name is not known yet), ERR_HELD, -ENOMEM, ... */
 must_check int op_build(struct pg *pg, struct span text, const struct sql_result *r, int index,
 			const char *why, struct sink *out);
 /* Asks for the decision on deciding.op, then calls after, at once or in resume. */

@@ -1,15 +1,15 @@
 /* The module between libpq and a real PostgreSQL. */
 #include "tests/unit/tap.h"
 
-#include "real.h"
+#include "real.c"
 
 static const char setup[] =
-	"CREATE TABLE customers (id int PRIMARY KEY, name text);"
-	"INSERT INTO customers SELECT g, 'name ' || g FROM generate_series(1, 20) g;"
-	"CREATE TABLE secrets (v text); INSERT INTO secrets VALUES ('SECRET-1');"
-	"CREATE TABLE orders (id int, total int);"
-	"CREATE SCHEMA evil; CREATE VIEW evil.customers AS SELECT 1 AS id, v AS name FROM secrets;"
-	"CREATE TABLE evil.secrets (v text);";
+    "CREATE TABLE customers (id int PRIMARY KEY, name text);"
+    "INSERT INTO customers SELECT g, 'name ' || g FROM generate_series(1, 20) g;"
+    "CREATE TABLE secrets (v text); INSERT INTO secrets VALUES ('SECRET-1');"
+    "CREATE TABLE orders (id int, total int);"
+    "CREATE SCHEMA evil; CREATE VIEW evil.customers AS SELECT 1 AS id, v AS name FROM secrets;"
+    "CREATE TABLE evil.secrets (v text);";
 
 static PGconn *conn;
 
@@ -25,8 +25,8 @@ static const char *simple(const char *sql)
 	static char out[16];
 	PGresult *r = PQexec(conn, sql);
 	const char *routine = PQresultErrorField(r, PG_DIAG_SOURCE_FUNCTION);
-	bool is_ok = PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK ||
-		     PQresultStatus(r) == PGRES_EMPTY_QUERY;
+	bool is_ok = PQresultStatus(r) == PGRES_COMMAND_OK ||
+		     PQresultStatus(r) == PGRES_TUPLES_OK || PQresultStatus(r) == PGRES_EMPTY_QUERY;
 	snprintf(out, sizeof(out), "%s%s", routine && !strcmp(routine, "sluice") ? "+" : "",
 		 is_ok ? "ok" : state_of(r));
 	PQclear(r);
@@ -41,7 +41,8 @@ static const char *params(const char *sql, const char *value)
 	if (PQresultStatus(r) == PGRES_TUPLES_OK)
 		snprintf(out, sizeof(out), "%s", PQntuples(r) ? PQgetvalue(r, 0, 0) : "none");
 	else
-		snprintf(out, sizeof(out), "%s", PQresultStatus(r) == PGRES_COMMAND_OK ? "ok" : state_of(r));
+		snprintf(out, sizeof(out), "%s",
+			 PQresultStatus(r) == PGRES_COMMAND_OK ? "ok" : state_of(r));
 	PQclear(r);
 	return out;
 }
@@ -124,8 +125,10 @@ static const char *pipeline_results(void)
 		PGresult *r = PQgetResult(conn);
 		ExecStatusType s = r ? PQresultStatus(r) : PGRES_COMMAND_OK;
 		if (r && n + 1 < sizeof(out))
-			out[n++] = s == PGRES_TUPLES_OK || s == PGRES_COMMAND_OK ? '.' :
-				   s == PGRES_PIPELINE_ABORTED ? 'a' : s == PGRES_PIPELINE_SYNC ? 'S' : 'E';
+			out[n++] = s == PGRES_TUPLES_OK || s == PGRES_COMMAND_OK ? '.'
+				   : s == PGRES_PIPELINE_ABORTED		 ? 'a'
+				   : s == PGRES_PIPELINE_SYNC			 ? 'S'
+										 : 'E';
 		PQclear(r);
 		if (s == PGRES_PIPELINE_SYNC || PQstatus(conn) != CONNECTION_OK)
 			break;
@@ -180,7 +183,8 @@ static void try_search_path(void)
 	CHECK_STR(simple("ROLLBACK"), "ok");
 	CHECK_STR(simple("SELECT * FROM customers"), "ok");
 	CHECK_STR(simple("BEGIN; SAVEPOINT s; SET search_path = evil; ROLLBACK TO s"), "ok");
-	CHECK_STR(simple("SELECT * FROM customers"), "+42501"); /* either is possible: both must be in order */
+	CHECK_STR(simple("SELECT * FROM customers"),
+		  "+42501"); /* either is possible: both must be in order */
 	CHECK_STR(simple("ROLLBACK"), "ok");
 	CHECK_STR(simple("SELECT * FROM customers"), "ok");
 	CHECK_STR(simple("BEGIN; SET search_path = evil; ROLLBACK"), "ok");
@@ -195,14 +199,16 @@ static void try_search_path(void)
 static const char *copy_in(const char *sql, bool is_extended, const char *data)
 {
 	static char out[64];
-	PGresult *r = is_extended ? PQexecParams(conn, sql, 0, NULL, NULL, NULL, NULL, 0) : PQexec(conn, sql);
+	PGresult *r =
+	    is_extended ? PQexecParams(conn, sql, 0, NULL, NULL, NULL, NULL, 0) : PQexec(conn, sql);
 	if (PQresultStatus(r) == PGRES_COPY_IN) {
 		PQclear(r);
 		PQputCopyData(conn, data, (int)strlen(data));
 		PQputCopyEnd(conn, NULL);
 		r = PQgetResult(conn);
 	}
-	snprintf(out, sizeof(out), "%s", PQresultStatus(r) == PGRES_COMMAND_OK ? PQcmdStatus(r) : state_of(r));
+	snprintf(out, sizeof(out), "%s",
+		 PQresultStatus(r) == PGRES_COMMAND_OK ? PQcmdStatus(r) : state_of(r));
 	while (r) {
 		PQclear(r);
 		r = PQgetResult(conn);
@@ -308,7 +314,8 @@ static void try_function_call(void)
 
 static void try_startup(void)
 {
-	PGconn *c = real_connect(RELAY_PORT, "options='-c statement_timeout=5s -c search_path=evil'");
+	PGconn *c =
+	    real_connect(RELAY_PORT, "options='-c statement_timeout=5s -c search_path=evil'");
 	CHECK_INT(PQstatus(c), CONNECTION_OK);
 	PGresult *r = PQexec(c, "SELECT * FROM customers");
 	CHECK_STR(state_of(r), "42501");

@@ -1,43 +1,47 @@
 #include "tests/unit/tap.h"
 
-#include "rig.h"
+#include "rig.c"
 
 /* What a startup packet's parameters lead to: the log of the dial, or what the client reads. */
 static const struct {
 	const char *params[12];
 	const char *log, *client;
 } cases[] = {
-	{{"user", "u", "database", "d"}, "dial u d\n", ""},
-	{{"user", "u"}, "dial u u\n", ""},
-	{{"user", "u", "database", ""}, "dial u u\n", ""},
-	{{"database", "d"}, "", "E FATAL 28000 sluice"},
-	{{"user", "u", "application_name", "psql", "client_encoding", "utf-8"},
-	 "dial u u application_name=psql client_encoding=utf-8\n", ""},
-	{{"user", "u", "client_encoding", "'SJIS'"}, "", "E FATAL 42501 sluice"},
-	{{"user", "u", "client_encoding", "LATIN1"}, "", "E FATAL 42501 sluice"},
-	{{"user", "u", "client_encoding", "SQL_ASCII"}, "dial u u client_encoding=SQL_ASCII\n", ""},
-	{{"user", "u", "user", "v"}, "", "E FATAL 08P01 sluice"},
-	{{"user", "u", "DateStyle", "ISO", "datestyle", "ISO"}, "", "E FATAL 08P01 sluice"},
-	{{"user", "u", "role", "postgres"}, "", "E FATAL 42501 sluice"},
-	{{"user", "u", "session_authorization", "x"}, "", "E FATAL 42501 sluice"},
-	{{"user", "u", "session_replication_role", "replica"}, "", "E FATAL 42501 sluice"},
-	{{"user", "u", "standard_conforming_strings", "off"}, "", "E FATAL 42501 sluice"},
-	{{"user", "u", "Standard_Conforming_Strings", "0"}, "", "E FATAL 42501 sluice"},
-	{{"user", "u", "standard_conforming_strings", "on"}, "dial u u standard_conforming_strings=on\n", ""},
-	{{"user", "u", "options", "-c statement_timeout=5s --search-path=a\\ b -cgeqo=off"},
-	 "dial u u statement_timeout=5s search_path=a b geqo=off\n", ""},
-	{{"user", "u", "options", "-c standard_conforming_strings=off"}, "", "E FATAL 42501 sluice"},
-	{{"user", "u", "options", "--standard-conforming-strings=off"}, "", "E FATAL 42501 sluice"},
-	{{"user", "u", "options", "-c role=x"}, "", "E FATAL 42501 sluice"},
-	{{"user", "u", "options", "-c"}, "", "E FATAL 08P01 sluice"},
-	{{"user", "u", "options", "-c =x"}, "", "E FATAL 08P01 sluice"},
-	{{"user", "u", "options", "-c geqo"}, "", "E FATAL 08P01 sluice"},
-	{{"user", "u", "options", "-d 5"}, "", "E FATAL 42501 sluice"},
-	{{"user", "u", "options", ""}, "dial u u\n", ""},
-	{{"user", "u", "replication", "true"}, "", "E FATAL 28000 sluice"},
-	{{"user", "u", "replication", "database"}, "", "E FATAL 28000 sluice"},
-	{{"user", "u", "replication", "off"}, "dial u u\n", ""},
-	{{"user", "u", "_pq_.x", "1"}, "dial u u\n", "v"},
+    {{"user", "u", "database", "d"}, "dial u d\n", ""},
+    {{"user", "u"}, "dial u u\n", ""},
+    {{"user", "u", "database", ""}, "dial u u\n", ""},
+    {{"database", "d"}, "", "E FATAL 28000 sluice"},
+    {{"user", "u", "application_name", "psql", "client_encoding", "utf-8"},
+     "dial u u application_name=psql client_encoding=utf-8\n",
+     ""},
+    {{"user", "u", "client_encoding", "'SJIS'"}, "", "E FATAL 42501 sluice"},
+    {{"user", "u", "client_encoding", "LATIN1"}, "", "E FATAL 42501 sluice"},
+    {{"user", "u", "client_encoding", "SQL_ASCII"}, "dial u u client_encoding=SQL_ASCII\n", ""},
+    {{"user", "u", "user", "v"}, "", "E FATAL 08P01 sluice"},
+    {{"user", "u", "DateStyle", "ISO", "datestyle", "ISO"}, "", "E FATAL 08P01 sluice"},
+    {{"user", "u", "role", "postgres"}, "", "E FATAL 42501 sluice"},
+    {{"user", "u", "session_authorization", "x"}, "", "E FATAL 42501 sluice"},
+    {{"user", "u", "session_replication_role", "replica"}, "", "E FATAL 42501 sluice"},
+    {{"user", "u", "standard_conforming_strings", "off"}, "", "E FATAL 42501 sluice"},
+    {{"user", "u", "Standard_Conforming_Strings", "0"}, "", "E FATAL 42501 sluice"},
+    {{"user", "u", "standard_conforming_strings", "on"},
+     "dial u u standard_conforming_strings=on\n",
+     ""},
+    {{"user", "u", "options", "-c statement_timeout=5s --search-path=a\\ b -cgeqo=off"},
+     "dial u u statement_timeout=5s search_path=a b geqo=off\n",
+     ""},
+    {{"user", "u", "options", "-c standard_conforming_strings=off"}, "", "E FATAL 42501 sluice"},
+    {{"user", "u", "options", "--standard-conforming-strings=off"}, "", "E FATAL 42501 sluice"},
+    {{"user", "u", "options", "-c role=x"}, "", "E FATAL 42501 sluice"},
+    {{"user", "u", "options", "-c"}, "", "E FATAL 08P01 sluice"},
+    {{"user", "u", "options", "-c =x"}, "", "E FATAL 08P01 sluice"},
+    {{"user", "u", "options", "-c geqo"}, "", "E FATAL 08P01 sluice"},
+    {{"user", "u", "options", "-d 5"}, "", "E FATAL 42501 sluice"},
+    {{"user", "u", "options", ""}, "dial u u\n", ""},
+    {{"user", "u", "replication", "true"}, "", "E FATAL 28000 sluice"},
+    {{"user", "u", "replication", "database"}, "", "E FATAL 28000 sluice"},
+    {{"user", "u", "replication", "off"}, "dial u u\n", ""},
+    {{"user", "u", "_pq_.x", "1"}, "dial u u\n", "v"},
 };
 
 static void put_u32s(struct rig *r, const uint32_t *v, int n)
@@ -121,13 +125,17 @@ static void refuse_malformed(size_t chunk)
 		uint32_t words[4];
 		int n, err;
 	} bad[] = {
-		{{0}, 1, ERR_MALFORMED}, {{3}, 1, ERR_MALFORMED}, {{7}, 1, ERR_MALFORMED},
-		{{UINT32_MAX}, 1, ERR_LIMIT}, {{0x80000000u}, 1, ERR_LIMIT}, {{10001}, 1, ERR_LIMIT},
-		{{0x16030100}, 1, ERR_LIMIT},                 /* a TLS ClientHello */
-		{{8, 0x20000}, 2, ERR_CLOSED},                /* protocol 2 */
-		{{8, 0x30000}, 2, ERR_CLOSED},                /* no terminator */
-		{{12, 80877103, 0}, 3, ERR_MALFORMED},
-		{{12, 80877102, 7}, 3, ERR_MALFORMED},
+	    {{0}, 1, ERR_MALFORMED},
+	    {{3}, 1, ERR_MALFORMED},
+	    {{7}, 1, ERR_MALFORMED},
+	    {{UINT32_MAX}, 1, ERR_LIMIT},
+	    {{0x80000000u}, 1, ERR_LIMIT},
+	    {{10001}, 1, ERR_LIMIT},
+	    {{0x16030100}, 1, ERR_LIMIT},  /* a TLS ClientHello */
+	    {{8, 0x20000}, 2, ERR_CLOSED}, /* protocol 2 */
+	    {{8, 0x30000}, 2, ERR_CLOSED}, /* no terminator */
+	    {{12, 80877103, 0}, 3, ERR_MALFORMED},
+	    {{12, 80877102, 7}, 3, ERR_MALFORMED},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct rig r;
@@ -154,7 +162,8 @@ static void wait_for_the_rest(void)
 static void dialled(void)
 {
 	static const char *const params[] = {"user", "u", NULL};
-	struct dialled bad = {.err = ERR_UPSTREAM, .reason = "the password is wrong", .sqlstate = "28P01"};
+	struct dialled bad = {
+	    .err = ERR_UPSTREAM, .reason = "the password is wrong", .sqlstate = "28P01"};
 	struct rig r;
 	struct buf b;
 	rig_init(&r, 0);
@@ -185,7 +194,8 @@ static void dialled(void)
 
 static void let_opaque_through(void)
 {
-	static const char *const params[] = {"user", "u", "standard_conforming_strings", "off", NULL};
+	static const char *const params[] = {"user", "u", "standard_conforming_strings", "off",
+					     NULL};
 	struct rig r;
 	struct buf b;
 	rig_init(&r, 0);

@@ -1,8 +1,8 @@
-/* Conversations: what each side says, what reaches the other, what is recorded. Each is run whole, in
- * pieces, byte by byte, and with every question held: the outcome is the same. */
+/* Conversations: what each side says, what reaches the other, what is recorded. Each is run whole,
+ * in pieces, byte by byte, and with every question held: the outcome is the same. */
 #include "tests/unit/tap.h"
 
-#include "rig.h"
+#include "rig.c"
 
 struct talk {
 	const char *name, *text, *server, *client, *log;
@@ -11,7 +11,7 @@ struct talk {
 };
 
 static const struct talk talks[] = {
-#include "talks.h"
+#include "talk_table.h"
 };
 
 static void show(const char *name, const char *what, const char *is, const char *expected)

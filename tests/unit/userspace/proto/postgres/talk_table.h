@@ -138,28 +138,36 @@
 },
 {
 	"writes: autocommit waits for the disk, a block's end does, the inside does not",
-	"> Q INSERT INTO t VALUES (1)\n< C INSERT 0 1\n< Z I\n> Q BEGIN\n< C BEGIN\n< Z T\n> Q INSERT INTO t VALUES (2)\n< C INSERT 0 2\n< Z T\n"
+	"> Q INSERT INTO t VALUES (1)\n< C INSERT 0 1\n< Z I\n> Q BEGIN\n< C BEGIN\n< Z T\n"
+	"> Q INSERT INTO t VALUES (2)\n< C INSERT 0 2\n< Z T\n"
 	"> Q COMMIT\n< C COMMIT\n< Z I\n> Q BEGIN\n< C BEGIN\n< Z T\n> Q SELECT 1\n< C SELECT 1\n< Z T\n"
 	"> Q COMMIT\n< C COMMIT\n< Z I\n",
-	"Q INSERT INTO t VALUES (1); Q BEGIN; Q INSERT INTO t VALUES (2); Q COMMIT; Q BEGIN; Q SELECT 1; Q COMMIT",
-	"C INSERT 0 1; Z I; C BEGIN; Z T; C INSERT 0 2; Z T; C COMMIT; Z I; C BEGIN; Z T; C SELECT 1; Z T; C COMMIT; Z I",
+	"Q INSERT INTO t VALUES (1); Q BEGIN; Q INSERT INTO t VALUES (2); Q COMMIT; Q BEGIN; "
+	"Q SELECT 1; Q COMMIT",
+	"C INSERT 0 1; Z I; C BEGIN; Z T; C INSERT 0 2; Z T; C COMMIT; Z I; C BEGIN; Z T; "
+	"C SELECT 1; Z T; C COMMIT; Z I",
 	"op 1 INSERT permanent INSERT INTO t VALUES (1)\nend 1 INSERT 0 1 1\nop 2 BEGIN BEGIN\nend 2 BEGIN 0\n"
-	"op 3 INSERT INSERT INTO t VALUES (2)\nend 3 INSERT 0 2 2\nop 4 COMMIT permanent COMMIT\nend 4 COMMIT 0\n"
-	"op 5 BEGIN BEGIN\nend 5 BEGIN 0\nop 6 SELECT SELECT 1\nend 6 SELECT 1 1\nop 7 COMMIT COMMIT\nend 7 COMMIT 0\n",
+	"op 3 INSERT INSERT INTO t VALUES (2)\nend 3 INSERT 0 2 2\nop 4 COMMIT permanent COMMIT\n"
+	"end 4 COMMIT 0\n"
+	"op 5 BEGIN BEGIN\nend 5 BEGIN 0\nop 6 SELECT SELECT 1\nend 6 SELECT 1 1\n"
+	"op 7 COMMIT COMMIT\nend 7 COMMIT 0\n",
 	.err = 0,
 },
 {
 	"the Sync that ends an implicit transaction with writes waits for the disk",
-	"> P ~INSERT INTO t VALUES (1)\n> B ~\n> E \n> S\n< 1\n< 2\n< C INSERT 0 1\n< Z I\n> P ~SELECT 1\n> B ~\n> E \n> S\n"
+	"> P ~INSERT INTO t VALUES (1)\n> B ~\n> E \n> S\n< 1\n< 2\n< C INSERT 0 1\n< Z I\n"
+	"> P ~SELECT 1\n> B ~\n> E \n> S\n"
 	"< 1\n< 2\n< C SELECT 1\n< Z I\n",
 	"P ~INSERT INTO t VALUES (1); B ~; E ; S; P ~SELECT 1; B ~; E ; S",
 	"1; 2; C INSERT 0 1; Z I; 1; 2; C SELECT 1; Z I",
-	"op 1 INSERT INSERT INTO t VALUES (1)\nbarrier\nend 1 INSERT 0 1 1\nop 2 SELECT SELECT 1\nend 2 SELECT 1 1\n",
+	"op 1 INSERT INSERT INTO t VALUES (1)\nbarrier\nend 1 INSERT 0 1 1\nop 2 SELECT SELECT 1\n"
+	"end 2 SELECT 1 1\n",
 	.err = 0,
 },
 {
 	"a COMMIT that was bound before the write",
-	"> Q BEGIN\n< C BEGIN\n< Z T\n> P c~COMMIT\n> B c~c\n> P ~INSERT INTO t VALUES (1)\n> B ~\n> E \n> E c\n> S\n"
+	"> Q BEGIN\n< C BEGIN\n< Z T\n> P c~COMMIT\n> B c~c\n> P ~INSERT INTO t VALUES (1)\n"
+	"> B ~\n> E \n> E c\n> S\n"
 	"< 1\n< 2\n< 1\n< 2\n< C INSERT 0 1\n< C COMMIT\n< Z I\n",
 	"Q BEGIN; P c~COMMIT; B c~c; P ~INSERT INTO t VALUES (1); B ~; E ; E c; S",
 	"C BEGIN; Z T; 1; 2; 1; 2; C INSERT 0 1; C COMMIT; Z I",
@@ -204,26 +212,33 @@
 },
 {
 	"PREPARE and EXECUTE in SQL, in one text and in several",
-	"> Q PREPARE r AS SELECT 1; EXECUTE r\n< C PREPARE\n< C SELECT 1\n< Z I\n> Q EXECUTE r\n< C SELECT 1\n< Z I\n"
+	"> Q PREPARE r AS SELECT 1; EXECUTE r\n< C PREPARE\n< C SELECT 1\n< Z I\n> Q EXECUTE r\n"
+	"< C SELECT 1\n< Z I\n"
 	"> B ~r\n> E \n> S\n< 2\n< C SELECT 1\n< Z I\n> Q DEALLOCATE r\n< C DEALLOCATE\n< Z I\n> Q EXECUTE r\n",
 	"Q PREPARE r AS SELECT 1; EXECUTE r; Q EXECUTE r; B ~r; E ; S; Q DEALLOCATE r",
-	"C PREPARE; C SELECT 1; Z I; C SELECT 1; Z I; 2; C SELECT 1; Z I; C DEALLOCATE; Z I; E ERROR 42501 sluice; Z I",
-	"op 1 PREPARE; EXECUTE PREPARE r AS SELECT 1; EXECUTE r\nend 1 SELECT 1 1\nop 2 EXECUTE EXECUTE r\nend 2 SELECT 1 1\n"
-	"op 3 PREPARE PREPARE r AS SELECT 1\nend 3 SELECT 1 1\nop 4 DEALLOCATE DEALLOCATE r\nend 4 DEALLOCATE 0\n"
+	"C PREPARE; C SELECT 1; Z I; C SELECT 1; Z I; 2; C SELECT 1; Z I; C DEALLOCATE; Z I; "
+	"E ERROR 42501 sluice; Z I",
+	"op 1 PREPARE; EXECUTE PREPARE r AS SELECT 1; EXECUTE r\nend 1 SELECT 1 1\n"
+	"op 2 EXECUTE EXECUTE r\nend 2 SELECT 1 1\n"
+	"op 3 PREPARE PREPARE r AS SELECT 1\nend 3 SELECT 1 1\nop 4 DEALLOCATE DEALLOCATE r\n"
+	"end 4 DEALLOCATE 0\n"
 	"op 5 EXECUTE denied permanent EXECUTE r\n",
 	.err = 0,
 },
 {
 	"SQL uses what the protocol prepared",
-	"> P s~SELECT 1\n> S\n< 1\n< Z I\n> Q EXECUTE s\n< C SELECT 1\n< Z I\n> C S~s\n> S\n< 3\n< Z I\n> Q EXECUTE s\n",
+	"> P s~SELECT 1\n> S\n< 1\n< Z I\n> Q EXECUTE s\n< C SELECT 1\n< Z I\n> C S~s\n> S\n< 3\n"
+	"< Z I\n> Q EXECUTE s\n",
 	"P s~SELECT 1; S; Q EXECUTE s; C Ss; S",
 	"1; Z I; C SELECT 1; Z I; 3; Z I; E ERROR 42501 sluice; Z I",
-	"op 1 PREPARE SELECT 1\nend 1 - 0\nop 2 EXECUTE EXECUTE s\nend 2 SELECT 1 1\nop 3 EXECUTE denied permanent EXECUTE s\n",
+	"op 1 PREPARE SELECT 1\nend 1 - 0\nop 2 EXECUTE EXECUTE s\nend 2 SELECT 1 1\n"
+	"op 3 EXECUTE denied permanent EXECUTE s\n",
 	.err = 0,
 },
 {
 	"a Query drops the unnamed statement",
-	"> P ~SELECT 1\n> S\n< 1\n< Z I\n> Q SELECT 2\n< C SELECT 1\n< Z I\n> B ~\n> E \n> S\n< E ERROR~26000~no\n< Z I\n",
+	"> P ~SELECT 1\n> S\n< 1\n< Z I\n> Q SELECT 2\n< C SELECT 1\n< Z I\n> B ~\n> E \n> S\n"
+	"< E ERROR~26000~no\n< Z I\n",
 	"P ~SELECT 1; S; Q SELECT 2; B ~~NULL; S",
 	"1; Z I; C SELECT 1; Z I; E ERROR 26000; Z I",
 	"op 1 PREPARE SELECT 1\nend 1 - 0\nop 2 SELECT SELECT 2\nend 2 SELECT 1 1\n",
@@ -243,7 +258,8 @@
 	"> B ~s\n> E \n> S\n< 2\n< C SELECT 1\n< Z I\n",
 	"P s~SELECT 1; S; P s~DELETE FROM t; S; B ~s; E ; S",
 	"1; Z I; E ERROR 42P05; Z I; 2; C SELECT 1; Z I",
-	"op 1 PREPARE SELECT 1\nend 1 - 0\nop 2 PREPARE DELETE FROM t\nend 2 - 0 42P05\nop 3 SELECT SELECT 1\nend 3 SELECT 1 1\n",
+	"op 1 PREPARE SELECT 1\nend 1 - 0\nop 2 PREPARE DELETE FROM t\nend 2 - 0 42P05\n"
+	"op 3 SELECT SELECT 1\nend 3 SELECT 1 1\n",
 	.err = 0,
 },
 {
@@ -265,7 +281,8 @@
 },
 {
 	"COPY in, failed by the client",
-	"> Q COPY t FROM STDIN\n< G\n> d 1\n> f enough\n< E ERROR~57014~enough\n< Z I\n> d stray\n> c\n> Q SELECT 1\n",
+	"> Q COPY t FROM STDIN\n< G\n> d 1\n> f enough\n< E ERROR~57014~enough\n< Z I\n> d stray\n"
+	"> c\n> Q SELECT 1\n",
 	"Q COPY t FROM STDIN; d; f enough; Q SELECT 1",
 	"G; E ERROR 57014; Z I",
 	"op 1 COPY permanent COPY t FROM STDIN\nend 1 - 0 57014\nop 2 SELECT SELECT 1\n",
@@ -281,7 +298,8 @@
 },
 {
 	"COPY in, all sent at once",
-	"> P ~COPY t FROM STDIN\n> B ~\n> E \n> S\n> d 1\n> c\n> S\n< 1\n< 2\n< G\n< C COPY 1\n< Z I\n> Q SELECT 1\n",
+	"> P ~COPY t FROM STDIN\n> B ~\n> E \n> S\n> d 1\n> c\n> S\n< 1\n< 2\n< G\n< C COPY 1\n"
+	"< Z I\n> Q SELECT 1\n",
 	"P ~COPY t FROM STDIN; B ~; E ; S; d; c; S; Q SELECT 1",
 	"1; 2; G; C COPY 1; Z I",
 	"op 1 COPY COPY t FROM STDIN\nbarrier\nend 1 COPY 1 1\nop 2 SELECT SELECT 1\n",
@@ -289,7 +307,8 @@
 },
 {
 	"COPY in, extended, fails before data is read: both Syncs are answered",
-	"> P ~COPY t FROM STDIN\n> B ~\n> E \n> S\n> d 1\n> c\n> S\n< 1\n< 2\n< E ERROR~42P01~no\n< Z I\n< Z I\n",
+	"> P ~COPY t FROM STDIN\n> B ~\n> E \n> S\n> d 1\n> c\n> S\n< 1\n< 2\n< E ERROR~42P01~no\n"
+	"< Z I\n< Z I\n",
 	"P ~COPY t FROM STDIN; B ~; E ; S; d; c; S",
 	"1; 2; E ERROR 42P01; Z I; Z I",
 	"op 1 COPY COPY t FROM STDIN\nbarrier\nend 1 - 0 42P01\n",
@@ -321,7 +340,8 @@
 },
 {
 	"messages at any time",
-	"< N NOTICE~00000~x\n< A\n< S TimeZone~UTC\n> Q SELECT 1\n< N NOTICE~00000~x\n< T a\n< A\n< D 1\n< S x~y\n< C SELECT 1\n"
+	"< N NOTICE~00000~x\n< A\n< S TimeZone~UTC\n> Q SELECT 1\n< N NOTICE~00000~x\n< T a\n< A\n"
+	"< D 1\n< S x~y\n< C SELECT 1\n"
 	"< A\n< Z I\n",
 	"Q SELECT 1",
 	"N; A; S TimeZone~UTC; N; T; A; D; S x~y; C SELECT 1; A; Z I",
@@ -358,12 +378,14 @@
 	"> Q BEGIN\n< C BEGIN\n< Z T\n> F 1598\n< E ERROR~42601~syntax error\n< Z E\n",
 	"Q BEGIN; Q sluice: refused by policy",
 	"C BEGIN; Z T; E ERROR 42501 sluice; Z E",
-	"op 1 BEGIN BEGIN\nend 1 BEGIN 0\nop 2 unclassified denied permanent FunctionCall of the function with OID 1598\n",
+	"op 1 BEGIN BEGIN\nend 1 BEGIN 0\n"
+	"op 2 unclassified denied permanent FunctionCall of the function with OID 1598\n",
 	.err = 0,
 },
 {
 	"where a rule lets unclassified text through",
-	"> F 1598\n< V\n< Z I\n> Q SYNTAX\n< C WHO KNOWS\n< C CARES 3\n< Z I\n> B ~nosuch\n> E \n> S\n< 2\n< C SELECT 1\n< Z I\n",
+	"> F 1598\n< V\n< Z I\n> Q SYNTAX\n< C WHO KNOWS\n< C CARES 3\n< Z I\n> B ~nosuch\n> E \n"
+	"> S\n< 2\n< C SELECT 1\n< Z I\n",
 	"F; Q SYNTAX; B ~nosuch; E ; S",
 	"V; Z I; C WHO KNOWS; C CARES 3; Z I; 2; C SELECT 1; Z I",
 	"op 1 unclassified permanent FunctionCall of the function with OID 1598\nend 1 - 0\n"
@@ -373,10 +395,12 @@
 {
 	"cursors: declared, fetched by either protocol, closed",
 	"> Q DECLARE c CURSOR FOR SELECT 1\n< C DECLARE CURSOR\n< Z T\n> Q FETCH c\n< C FETCH 1\n< Z T\n"
-	"> E c~1\n> S\n< D 1\n< s\n< Z T\n> Q CLOSE c\n< C CLOSE CURSOR\n< Z T\n> Q FETCH c\n< E ERROR~42601~x\n< Z E\n",
+	"> E c~1\n> S\n< D 1\n< s\n< Z T\n> Q CLOSE c\n< C CLOSE CURSOR\n< Z T\n> Q FETCH c\n"
+	"< E ERROR~42601~x\n< Z E\n",
 	"Q DECLARE c CURSOR FOR SELECT 1; Q FETCH c; E c; S; Q CLOSE c; Q sluice: refused by policy",
 	"C DECLARE CURSOR; Z T; C FETCH 1; Z T; D; s; Z T; C CLOSE CURSOR; Z T; E ERROR 42501 sluice; Z E",
-	"op 1 DECLARE CURSOR DECLARE c CURSOR FOR SELECT 1\nend 1 DECLARE CURSOR 0\nop 2 FETCH FETCH c\nend 2 FETCH 1 1\n"
+	"op 1 DECLARE CURSOR DECLARE c CURSOR FOR SELECT 1\nend 1 DECLARE CURSOR 0\n"
+	"op 2 FETCH FETCH c\nend 2 FETCH 1 1\n"
 	"op 3 CLOSE CLOSE c\nend 3 CLOSE CURSOR 0\nop 4 FETCH denied permanent FETCH c\n",
 	.err = 0,
 },
@@ -387,7 +411,8 @@
 	"> Q COPY t TO STDOUT\n< H\n< d line\n< c\n< C COPY 1\n< Z I\n",
 	"Q SELECT 1; P ~SELECT 2; B ~; D P; E ; S; Q COPY t TO STDOUT",
 	"T; D; C SELECT 1; Z I; 1; 2; T; D; D; C SELECT 2; Z I; H; d; c; C COPY 1; Z I",
-	"op 1 SELECT SELECT 1\ncolumns 1 a/0 b/0\nrow 1 1 NULL\nend 1 SELECT 1 1\nop 2 SELECT SELECT 2\ncolumns 2 c/0\n"
+	"op 1 SELECT SELECT 1\ncolumns 1 a/0 b/0\nrow 1 1 NULL\nend 1 SELECT 1 1\n"
+	"op 2 SELECT SELECT 2\ncolumns 2 c/0\n"
 	"row 2 2\nrow 2 3\nend 2 SELECT 2 2\nop 3 COPY COPY t TO STDOUT\nrow 3 line\nend 3 COPY 1 1\n",
 	.wants_rows = true,
 },

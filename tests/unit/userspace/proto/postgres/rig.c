@@ -1,7 +1,6 @@
-/* A PostgreSQL flow without sockets: conversations as text, a decider, holds on demand. Messages are
- * written "Q SELECT 1", "B portal~statement~value", "C SELECT 1", one a line; '>' in front: the client
- * sends it, '<': the server. What comes out is written the same way. */
-#pragma once
+/* A PostgreSQL flow without sockets: conversations as text, a decider, holds on demand. Messages
+ * are written "Q SELECT 1", "B portal~statement~value", "C SELECT 1", one a line; '>' in front: the
+ * client sends it, '<': the server. What comes out is written the same way. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,16 +14,16 @@ struct rig {
 	struct buf to[2], in[2];
 	void *state;
 	struct catalog *catalog;
-	struct buf log;        /* operations and results */
-	size_t chunk;          /* bytes a feed; 0: all that there is */
-	bool holds;            /* every question is answered by resume */
+	struct buf log; /* operations and results */
+	size_t chunk;	/* bytes a feed; 0: all that there is */
+	bool holds;	/* every question is answered by resume */
 	bool is_opaque_allowed, wants_rows;
 	int n_facts, n_barriers, n_dials;
 	/* What is held. */
 	enum resume_kind kind;
 	const struct op *op;
 	bool is_held, is_dialling;
-	int err;               /* what ended the flow */
+	int err; /* what ended the flow */
 	bool (*denies)(const struct op *op);
 };
 
@@ -41,7 +40,8 @@ static struct catalog *rig_small_catalog(void)
 	struct catalog_builder *b;
 	struct catalog *c;
 	if (catalog_builder_new(&b) || catalog_add_row(b, 0, settings, 3) ||
-	    catalog_add_row(b, 2, schemas[0], 3) || catalog_add_row(b, 2, schemas[1], 3) || catalog_build(b, &c))
+	    catalog_add_row(b, 2, schemas[0], 3) || catalog_add_row(b, 2, schemas[1], 3) ||
+	    catalog_build(b, &c))
 		abort();
 	catalog_builder_free(b);
 	return c;
@@ -60,8 +60,8 @@ static void rig_decide(struct rig *r, const struct op *op, struct decision *d)
 	if (is_denied)
 		snprintf(d->reason, sizeof(d->reason), "no");
 	buf_printf(&r->log, "op %llu %s %s%s%.*s", (unsigned long long)op->id, op->tag,
-		   is_denied ? "denied " : "", op->is_permanent ? "permanent " : "", (int)op->text.len,
-		   (const char *)op->text.p);
+		   is_denied ? "denied " : "", op->is_permanent ? "permanent " : "",
+		   (int)op->text.len, (const char *)op->text.p);
 	for (int i = 0; i < op->n_params; i++)
 		buf_printf(&r->log, "~%.*s", (int)op->params[i].len, (const char *)op->params[i].p);
 	buf_add_str(&r->log, "\n");
@@ -111,13 +111,14 @@ static int rig_facts(struct sink *s)
 	return r->holds ? rig_hold(r, RESUME_FACTS, NULL) : 0;
 }
 
-static void rig_columns(struct sink *s, uint64_t op_id, const struct span *names, const uint16_t *formats,
-			int n)
+static void rig_columns(struct sink *s, uint64_t op_id, const struct span *names,
+			const uint16_t *formats, int n)
 {
 	struct rig *r = rig_of(s);
 	buf_printf(&r->log, "columns %llu", (unsigned long long)op_id);
 	for (int i = 0; i < n; i++)
-		buf_printf(&r->log, " %.*s/%d", (int)names[i].len, (const char *)names[i].p, formats[i]);
+		buf_printf(&r->log, " %.*s/%d", (int)names[i].len, (const char *)names[i].p,
+			   formats[i]);
 	buf_add_str(&r->log, "\n");
 }
 
@@ -134,9 +135,12 @@ static void rig_row(struct sink *s, uint64_t op_id, const struct span *fields, i
 static void rig_result(struct sink *s, uint64_t op_id, const struct op_result *res)
 {
 	struct rig *r = rig_of(s);
-	buf_printf(&r->log, "end %llu %s %llu%s%s\n", (unsigned long long)op_id, res->tag ? res->tag : "-",
-		   (unsigned long long)res->rows, res->sqlstate || res->error ? " " : "",
-		   res->sqlstate ? res->sqlstate : res->error ? "skipped" : "");
+	buf_printf(&r->log, "end %llu %s %llu%s%s\n", (unsigned long long)op_id,
+		   res->tag ? res->tag : "-", (unsigned long long)res->rows,
+		   res->sqlstate || res->error ? " " : "",
+		   res->sqlstate ? res->sqlstate
+		   : res->error	 ? "skipped"
+				 : "");
 }
 
 static void rig_cancel(struct sink *s, uint32_t pid, uint32_t key)
@@ -145,8 +149,14 @@ static void rig_cancel(struct sink *s, uint32_t pid, uint32_t key)
 }
 
 static const struct sink_ops rig_ops = {
-	.op = rig_op, .barrier = rig_barrier, .dial = rig_dial, .facts = rig_facts,
-	.columns = rig_columns, .row = rig_row, .result = rig_result, .cancel = rig_cancel,
+    .op = rig_op,
+    .barrier = rig_barrier,
+    .dial = rig_dial,
+    .facts = rig_facts,
+    .columns = rig_columns,
+    .row = rig_row,
+    .result = rig_result,
+    .cancel = rig_cancel,
 };
 
 static const struct catalog *rig_get_catalog(void *ctx)
@@ -177,8 +187,9 @@ static inline bool rig_allows_all(const struct op *op)
 
 static void rig_init(struct rig *r, size_t chunk)
 {
-	*r = (struct rig){.sink = {.ops = &rig_ops}, .chunk = chunk,
-			    .denies = rig_decider ? rig_decider : rig_denies};
+	*r = (struct rig){.sink = {.ops = &rig_ops},
+			  .chunk = chunk,
+			  .denies = rig_decider ? rig_decider : rig_denies};
 	for (int i = 0; i < 2; i++) {
 		buf_init(&r->to[i], PROTO_BURST_MAX * 2);
 		buf_init(&r->in[i], PROTO_BURST_MAX * 2);
@@ -190,8 +201,10 @@ static void rig_init(struct rig *r, size_t chunk)
 
 static void rig_open(struct rig *r)
 {
-	struct proto_env env = {.catalog = rig_get_catalog, .ctx = r,
-				.is_opaque_allowed = r->is_opaque_allowed, .wants_rows = r->wants_rows};
+	struct proto_env env = {.catalog = rig_get_catalog,
+				.ctx = r,
+				.is_opaque_allowed = r->is_opaque_allowed,
+				.wants_rows = r->wants_rows};
 	r->state = calloc(1, proto_postgres.state_size);
 	if (!r->state || proto_postgres.open(r->state, &env))
 		abort();
@@ -390,7 +403,8 @@ static void rig_server_body(struct buf *b, char type, char *args)
 	case 'N':
 	case 'E': {
 		char *severity = rig_arg(&args), *code = rig_arg(&args);
-		buf_printf(b, "S%s%cV%s%cC%s%cM%s%c", severity, 0, severity, 0, code, 0, args ? args : "", 0);
+		buf_printf(b, "S%s%cV%s%cC%s%cM%s%c", severity, 0, severity, 0, code, 0,
+			   args ? args : "", 0);
 		buf_add_u8(b, 0);
 		return;
 	}
@@ -416,8 +430,8 @@ static void rig_encode(struct buf *out, enum dir d, const char *text)
 	buf_put_u32_at(out, at + 1, (uint32_t)(buf_len(out) - at - 1));
 }
 
-/* A conversation; lines of one direction that follow each other go in one piece, unless a line "|" is
- * between them. */
+/* A conversation; lines of one direction that follow each other go in one piece, unless a line "|"
+ * is between them. */
 static inline void rig_talk(struct rig *r, const char *text)
 {
 	struct buf piece;
@@ -523,7 +537,8 @@ static inline char *rig_text(struct rig *r, enum end e)
 		}
 		rig_show(&out, e, type, body);
 	}
-	snprintf(text[e], sizeof(text[e]), "%.*s", (int)buf_len(&out), (const char *)buf_span(&out).p);
+	snprintf(text[e], sizeof(text[e]), "%.*s", (int)buf_len(&out),
+		 (const char *)buf_span(&out).p);
 	buf_done(&out);
 	return text[e];
 }
@@ -567,7 +582,9 @@ static inline void rig_begin(struct rig *r)
 	rig_put(r, FROM_CLIENT, buf_span(&b));
 	rig_encode(&greeting, FROM_SERVER, "S client_encoding~UTF8");
 	rig_encode(&greeting, FROM_SERVER, "S standard_conforming_strings~on");
-	struct dialled d = {.greeting = buf_span(&greeting), .cancel_pid = 7, .cancel_key = 8,
+	struct dialled d = {.greeting = buf_span(&greeting),
+			    .cancel_pid = 7,
+			    .cancel_key = 8,
 			    .search_path = "\"$user\", public"};
 	rig_dialled(r, &d);
 	buf_done(&b);

@@ -1,6 +1,5 @@
-/* A real PostgreSQL in a temporary directory, and a blocking relay around the module in front of it:
- * one thread a client. Only unix sockets. */
-#pragma once
+/* A real PostgreSQL in a temporary directory, and a blocking relay around the module in front of
+ * it: one thread a client. Only unix sockets. */
 
 #include <errno.h>
 #include <glob.h>
@@ -17,7 +16,7 @@
 
 #include <libpq-fe.h>
 
-#include "rig.h"
+#include "rig.c"
 
 #define REAL_PORT  54329 /* of unix sockets: the server's */
 #define RELAY_PORT 54330
@@ -77,12 +76,20 @@ static bool real_find(void)
 	return is_there;
 }
 
+static void real_ignore(void *ctx, const char *text)
+{
+	(void)ctx, (void)text;
+}
+
 static PGconn *real_connect(int port, const char *more)
 {
 	char info[400];
-	snprintf(info, sizeof(info), "host=%s port=%d user=agent dbname=postgres sslmode=disable %s", real.dir,
-		 port, more);
-	return PQconnectdb(info);
+	snprintf(info, sizeof(info),
+		 "host=%s port=%d user=agent dbname=postgres sslmode=disable %s", real.dir, port,
+		 more);
+	PGconn *c = PQconnectdb(info);
+	PQsetNoticeProcessor(c, real_ignore, NULL);
+	return c;
 }
 
 static bool real_exec(PGconn *c, const char *sql)
@@ -107,12 +114,34 @@ static bool real_up(const char *setup)
 	snprintf(initdb, sizeof(initdb), "%s/initdb", real.bin);
 	snprintf(server, sizeof(server), "%s/postgres", real.bin);
 	snprintf(port, sizeof(port), "%d", REAL_PORT);
-	char *make[] = {initdb, "-D", data, "-A", "trust", "-U", "agent", "--no-sync", "-E", "UTF8",
-			"--locale=C.UTF-8", NULL};
+	char *make[] = {initdb,
+			"-D",
+			data,
+			"-A",
+			"trust",
+			"-U",
+			"agent",
+			"--no-sync",
+			"-E",
+			"UTF8",
+			"--locale=C.UTF-8",
+			NULL};
 	if (real_wait(real_spawn(make)))
 		return false;
-	char *run[] = {server, "-D", data, "-p", port, "-k", real.dir, "-c", "listen_addresses=", "-c",
-		       "fsync=off", "-c", "max_prepared_transactions=5", NULL};
+	char *run[] = {server,
+		       "-D",
+		       data,
+		       "-p",
+		       port,
+		       "-k",
+		       real.dir,
+		       "-c",
+		       "listen_addresses=",
+		       "-c",
+		       "fsync=off",
+		       "-c",
+		       "max_prepared_transactions=5",
+		       NULL};
 	real.pid = real_spawn(run);
 	for (int i = 0; i < 100; i++) {
 		PGconn *c = real_connect(REAL_PORT, "");
@@ -175,7 +204,7 @@ static struct catalog *real_catalog(void)
 
 struct relay {
 	struct rig rig; /* first: the sink */
-	int fds[2];     /* by enum dir */
+	int fds[2];	/* by enum dir */
 	uint32_t pid, key;
 };
 
@@ -185,7 +214,8 @@ static int relay_socket(int port)
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s/.s.PGSQL.%d", real.dir, port);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (port == RELAY_PORT) {
-		if (bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, 16) || chmod(a.sun_path, 0777))
+		if (bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, 16) ||
+		    chmod(a.sun_path, 0777))
 			abort();
 	} else if (connect(fd, (struct sockaddr *)&a, sizeof(a))) {
 		abort();
@@ -307,7 +337,9 @@ static int relay_facts(struct sink *s)
 static void relay_finish_dial(struct relay *r)
 {
 	/* Our keys are the server's, so that a cancel can come by any thread. */
-	struct dialled d = {.greeting = buf_span(&r->rig.log), .cancel_pid = r->pid, .cancel_key = r->key,
+	struct dialled d = {.greeting = buf_span(&r->rig.log),
+			    .cancel_pid = r->pid,
+			    .cancel_key = r->key,
 			    .search_path = "\"$user\", public"};
 	rig_dialled(&r->rig, &d);
 	buf_reset(&r->rig.log);
