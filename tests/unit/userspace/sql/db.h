@@ -16,7 +16,7 @@
 static char db_folder[64];
 static PGconn *db_conn;
 
-static void db_down(void)
+static inline void db_down(void)
 {
 	char command[256];
 	PQfinish(db_conn);
@@ -36,7 +36,7 @@ static int db_free_port(void)
 	return ntohs(a.sin_port);
 }
 
-static void db_do(const char *sql)
+static inline void db_do(const char *sql)
 {
 	PGresult *r = PQexec(db_conn, sql);
 	ExecStatusType s = PQresultStatus(r);
@@ -92,7 +92,7 @@ static void db_up(void)
 	free(schema);
 }
 
-static struct catalog *db_catalog(void)
+static inline struct catalog *db_catalog(void)
 {
 	struct catalog_builder *b = NULL;
 	struct catalog *c = NULL;
