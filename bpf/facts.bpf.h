@@ -54,8 +54,8 @@ static __always_inline void ask_v6(struct bpf_sock_addr *ctx, struct ask *a)
 	a->has_dst = true;
 }
 
-/* The caller and its socket, checked against each other: a socket is used by the workload that made it.
- * NULL: refused, *ret is what the hook returns. */
+/* The caller and its socket, checked against each other: a socket is used by the workload that made
+ * it. NULL: refused, *ret is what the hook returns. */
 static __always_inline struct stamp *ask_who(struct bpf_sock_addr *ctx, struct ask *a, int *ret)
 {
 	struct bpf_sock *sk = ctx->sk;
@@ -78,7 +78,8 @@ static __always_inline struct stamp *ask_who(struct bpf_sock_addr *ctx, struct a
 	return st;
 }
 
-static __always_inline void ask_facts(struct bpf_sock_addr *ctx, const struct ask *a, struct facts *f)
+static __always_inline void ask_facts(struct bpf_sock_addr *ctx, const struct ask *a,
+				      struct facts *f)
 {
 	f->is_udp = a->protocol == IPPROTO_UDP;
 	f->is_fresh = is_heart_fresh();

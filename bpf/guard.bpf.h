@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* Which sockets may exist at all, what may leave by which interface, and the publication of who is behind
- * a connection. */
+/* Which sockets may exist at all, what may leave by which interface, and the publication of who is
+ * behind a connection. */
 #pragma once
 
 #include "redirect.bpf.h"
@@ -20,8 +20,8 @@ static __always_inline void to_mapped(bool is_v6, const __u32 *v6, __u32 v4, __u
 	__builtin_memcpy(ret, ip, 16);
 }
 
-/* Publishes st->flow under st->key, and counts the socket once. A full map shows as a closed connection:
- * the daemon believes nothing that it does not find. */
+/* Publishes st->flow under st->key, and counts the socket once. A full map shows as a closed
+ * connection: the daemon believes nothing that it does not find. */
 static __always_inline void publish(struct stamp *st)
 {
 	struct workload *w;
@@ -48,8 +48,8 @@ struct ports_head {
 	__be16 src, dst;
 };
 
-/* The addresses of a UDP packet, at its IP header. false: not plain UDP (a fragment, an extension header,
- * another protocol). */
+/* The addresses of a UDP packet, at its IP header. false: not plain UDP (a fragment, an extension
+ * header, another protocol). */
 static __always_inline bool udp_tuple(struct __sk_buff *skb, struct flow_key *k)
 {
 	__u8 head[40];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* connect, sendmsg, and their mirror images: what is declared goes to the daemon's listener on loopback,
- * everything else is refused at once. The agent keeps seeing the address that it asked for. */
+/* connect, sendmsg, and their mirror images: what is declared goes to the daemon's listener on
+ * loopback, everything else is refused at once. The agent keeps seeing the address that it asked
+ * for. */
 #pragma once
 
 #include "facts.bpf.h"
@@ -52,7 +53,8 @@ static __always_inline bool has_own_listener(struct bpf_sock_addr *ctx, const st
 	return is_own;
 }
 
-/* A socket bound to a device would look for loopback there. Kernels before 6.1 let only connect undo it. */
+/* A socket bound to a device would look for loopback there. Kernels before 6.1 let only connect
+ * undo it. */
 static __always_inline bool unbind_device(struct bpf_sock_addr *ctx, bool is_send)
 {
 	struct bpf_sock *sk = ctx->sk;
@@ -108,7 +110,8 @@ static __always_inline void to_loopback_v4(struct bpf_sock_addr *ctx, __u16 port
 }
 
 /* A v4-mapped destination stays one: a socket that asked for IPv4 may have no IPv6 address. */
-static __always_inline void to_loopback_v6(struct bpf_sock_addr *ctx, const struct ask *a, __u16 port)
+static __always_inline void to_loopback_v6(struct bpf_sock_addr *ctx, const struct ask *a,
+					   __u16 port)
 {
 	bool is_v4 = rules_is_v4(a->ip);
 

@@ -14,8 +14,8 @@ struct ask {
 	bool has_dst;
 };
 
-/* At most EVENTS_PER_SEC a workload: one that floods must not push others off the record. The count of
- * what was left out travels with the next one. */
+/* At most EVENTS_PER_SEC a workload: one that floods must not push others off the record. The count
+ * of what was left out travels with the next one. */
 static __always_inline bool may_tell(struct workload *w, __u32 *ret_suppressed)
 {
 	__u64 now = bpf_ktime_get_ns();
@@ -62,7 +62,8 @@ static __noinline void tell(struct ask *a, __u32 reason, __u32 suppressed)
 	bpf_ringbuf_submit(e, 0);
 }
 
-/* Returns 0, which refuses. error: what the caller sees where the kernel lets us choose, else EPERM. */
+/* Returns 0, which refuses. error: what the caller sees where the kernel lets us choose, else
+ * EPERM. */
 static __always_inline int refuse_quietly(int error)
 {
 	if (has_set_retval)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* The decisions of the kernel side as pure functions over plain facts; compiled natively for the unit
- * tests. No helper, no map, no kernel type here. */
+/* The decisions of the kernel side as pure functions over plain facts; compiled natively for the
+ * unit tests. No helper, no map, no kernel type here. */
 #pragma once
 
 #include <linux/types.h>
@@ -11,10 +11,17 @@
 
 #define RULES_INLINE static inline __attribute__((always_inline, unused))
 
-enum { RULES_INET = 2, RULES_INET6 = 10, RULES_STREAM = 1, RULES_DGRAM = 2, RULES_TCP = 6, RULES_UDP = 17 };
+enum {
+	RULES_INET = 2,
+	RULES_INET6 = 10,
+	RULES_STREAM = 1,
+	RULES_DGRAM = 2,
+	RULES_TCP = 6,
+	RULES_UDP = 17
+};
 
-/* What a managed process may create. Everything else (raw, ping, MPTCP, SCTP, UDP-Lite, ...) is refused:
- * an allowlist, because the list of protocols grows with the kernel. */
+/* What a managed process may create. Everything else (raw, ping, MPTCP, SCTP, UDP-Lite, ...) is
+ * refused: an allowlist, because the list of protocols grows with the kernel. */
 RULES_INLINE bool rules_socket_allowed(__u32 family, __u32 type, __u32 protocol)
 {
 	if (family != RULES_INET && family != RULES_INET6)
@@ -78,16 +85,15 @@ enum verdict {
 
 struct facts {
 	bool is_udp, is_send, is_fresh, is_loopback, is_declared;
-	bool was_sent; /* this very socket's connect was sent to the gate before */
+	bool was_sent;	       /* this very socket's connect was sent to the gate before */
 	__u16 port, gate_port; /* gate_port 0: none in this network namespace */
 };
 
-/* Resolvers connect UDP sockets only to learn a source address (glibc: port 0 or the service's, musl:
- * 65535). No packet follows and nothing was asked for, so a refusal of it is not news. */
+/* Resolvers connect UDP sockets only to learn a source address (glibc: port 0 or the service's,
+ * musl: 65535). No packet follows and nothing was asked for, so a refusal of it is not news. */
 RULES_INLINE bool rules_is_address_probe(const struct facts *f)
 {
-	return f->is_udp && !f->is_send &&
-	       (f->is_declared || f->port == 0 || f->port == 65535);
+	return f->is_udp && !f->is_send && (f->is_declared || f->port == 0 || f->port == 65535);
 }
 
 /* What becomes of a connect. ret_reason is set with VERDICT_REFUSE and VERDICT_QUIET. */
@@ -102,8 +108,8 @@ RULES_INLINE enum verdict rules_connect(const struct facts *f, enum reason *ret_
 		return VERDICT_REFUSE;
 	}
 	if (f->is_loopback && f->port == f->gate_port) {
-		/* send() on an IPv6 socket that is connected to a v4-mapped address: the kernel asks
-		 * about the address that we put there. */
+		/* send() on an IPv6 socket that is connected to a v4-mapped address: the kernel
+		 * asks about the address that we put there. */
 		*ret_reason = REASON_GATE;
 		return f->is_send && f->was_sent ? VERDICT_PASS : VERDICT_REFUSE;
 	}
@@ -119,15 +125,15 @@ RULES_INLINE enum verdict rules_connect(const struct facts *f, enum reason *ret_
 	return f->is_loopback ? VERDICT_LOCAL : VERDICT_REFUSE;
 }
 
-/* May this packet of a managed socket leave (or reach it)? Loopback is interface 1 in every namespace;
- * after NAT and routing this is the last word. */
+/* May this packet of a managed socket leave (or reach it)? Loopback is interface 1 in every
+ * namespace; after NAT and routing this is the last word. */
 RULES_INLINE bool rules_may_pass_device(__u32 ifindex)
 {
 	return ifindex == 1;
 }
 
-/* The socket still has something to say to the daemon although its owner closed it: TCP states other
- * than "never connected" and "reset". */
+/* The socket still has something to say to the daemon although its owner closed it: TCP states
+ * other than "never connected" and "reset". */
 RULES_INLINE bool rules_outlives_close(__u32 tcp_state)
 {
 	enum { SYN_SENT = 2, SYN_RECV = 3, CLOSED = 7, LISTENING = 10 };

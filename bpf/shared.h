@@ -1,35 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* The only header that both worlds include: keys, values and events of the maps. Fixed widths, explicit
- * padding, sizes asserted. An address is 16 bytes, IPv4 in its v4-mapped form (::ffff:a.b.c.d); ports are
- * in host order unless the name ends in _be. Raise SHARED_ABI with every change of a layout: maps are
- * pinned under it, and a new daemon takes over only maps of its own ABI. */
+/* The only header that both worlds include: keys, values and events of the maps. Fixed widths,
+ * explicit padding, sizes asserted. An address is 16 bytes, IPv4 in its v4-mapped form
+ * (::ffff:a.b.c.d); ports are in host order unless the name ends in _be. Raise SHARED_ABI with
+ * every change of a layout: maps are pinned under it, and a new daemon takes over only maps of its
+ * own ABI. */
 #pragma once
 
 #include <linux/types.h>
 
-#define SHARED_ABI	1
-#define COMM_LEN	16
-#define EXE_LEN		128
-#define CGROUP_DEPTH	32		   /* how many levels of cgroups are searched for a workload */
-#define HEART_STALE_NS	3000000000ull	   /* connects are refused when the last beat is older */
-#define FLOW_STALE_NS	60000000000ull	   /* an unclaimed flow is swept, and not believed, after this */
-#define LIVE_MAX	8192		   /* redirected sockets of one workload at a time */
-#define EVENTS_PER_SEC	200		   /* refusals of one workload that are told one by one */
-#define EVENTS_BYTES	(1024 * 1024)
-#define DNS_PORT	53
+#define SHARED_ABI     1
+#define COMM_LEN       16
+#define EXE_LEN	       128
+#define CGROUP_DEPTH   32	      /* how many levels of cgroups are searched for a workload */
+#define HEART_STALE_NS 3000000000ull  /* connects are refused when the last beat is older */
+#define FLOW_STALE_NS  60000000000ull /* an unclaimed flow is swept, and not believed, after this  \
+				       */
+#define LIVE_MAX       8192	      /* redirected sockets of one workload at a time */
+#define EVENTS_PER_SEC 200	      /* refusals of one workload that are told one by one */
+#define EVENTS_BYTES   (1024 * 1024)
+#define DNS_PORT       53
 
-/* workloads[cgroup id]: the managed cgroups. What is inside the managed root without one is refused. */
+/* workloads[cgroup id]: the managed cgroups. What is inside the managed root without one is
+ * refused. */
 struct workload {
 	__u32 generation;
 	__u32 suppressed; /* refusals not told since the last one that was */
 	__u64 connects, refused;
-	__s64 live;	  /* sockets that published a flow and are still open */
-	__u64 window_ns;  /* start of the current second of EVENTS_PER_SEC */
+	__s64 live;	 /* sockets that published a flow and are still open */
+	__u64 window_ns; /* start of the current second of EVENTS_PER_SEC */
 	__u64 window_n;
 };
 _Static_assert(sizeof(struct workload) == 48, "layout");
 
-/* gates[netns cookie]: where the daemon listens inside that network namespace. None: all is refused. */
+/* gates[netns cookie]: where the daemon listens inside that network namespace. None: all is
+ * refused. */
 struct gate {
 	__u16 port;
 	__u16 pad[3];
@@ -67,7 +71,8 @@ struct flow_value {
 };
 _Static_assert(sizeof(struct flow_value) == 200, "layout");
 
-/* What a managed socket carries from its creation on (socket storage, cloned to accepted children). */
+/* What a managed socket carries from its creation on (socket storage, cloned to accepted children).
+ */
 enum stamp_mode { STAMP_NEW, STAMP_GATE, STAMP_LOCAL };
 struct stamp {
 	__u64 cgroup_id, netns; /* of its creator */
@@ -99,7 +104,7 @@ enum reason {
 #define X(name, text) REASON_##name,
 	REASON_LIST(X)
 #undef X
-		REASON_COUNT
+	    REASON_COUNT
 };
 
 /* events (ring buffer): one refusal. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* The programs that a kernel must have (5.10 and later), in one object. They are attached to the managed
- * cgroups only: whatever socket meets them is managed, so every doubt refuses, and the rest of the host
- * never runs them. reference: kernel.h for what the daemon does with them. */
+/* The programs that a kernel must have (5.10 and later), in one object. They are attached to the
+ * managed cgroups only: whatever socket meets them is managed, so every doubt refuses, and the rest
+ * of the host never runs them. reference: kernel.h for what the daemon does with them. */
 #include "guard.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -178,8 +178,8 @@ int gate_bind6(struct bpf_sock_addr *ctx)
 	return on_bind(ctx, &a);
 }
 
-/* A connection that its owner closed before the daemon took it over keeps its entry: what was sent is
- * waiting in the daemon's queue. The daemon takes it, or the sweep does. */
+/* A connection that its owner closed before the daemon took it over keeps its entry: what was sent
+ * is waiting in the daemon's queue. The daemon takes it, or the sweep does. */
 SEC("cgroup/sock_release")
 int gate_sock_release(struct bpf_sock *ctx)
 {
@@ -250,7 +250,8 @@ int gate_egress(struct __sk_buff *skb)
 	return sk->protocol == IPPROTO_UDP ? udp_egress(skb, sk) : 1;
 }
 
-/* Nothing reaches a managed socket from outside: a listener that never asked bind() is no way in. */
+/* Nothing reaches a managed socket from outside: a listener that never asked bind() is no way in.
+ */
 SEC("cgroup_skb/ingress")
 int gate_ingress(struct __sk_buff *skb)
 {

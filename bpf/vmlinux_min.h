@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* The few kernel structures that are read, with the few members that are read: offsets come from the
- * running kernel's BTF at load (CO-RE). What the UAPI headers have is taken from them. */
+/* The few kernel structures that are read, with the few members that are read: offsets come from
+ * the running kernel's BTF at load (CO-RE). What the UAPI headers have is taken from them. */
 #pragma once
 
 #include <linux/types.h>
@@ -11,15 +11,15 @@
 #include <linux/bpf.h>
 #include <linux/in.h>
 
-#define AF_INET	    2
-#define AF_INET6    10
-#define SOCK_STREAM 1
-#define SOCK_DGRAM  2
-#define SOL_SOCKET  1
+#define AF_INET		2
+#define AF_INET6	10
+#define SOCK_STREAM	1
+#define SOCK_DGRAM	2
+#define SOL_SOCKET	1
 #define SO_BINDTODEVICE 25
-#define EPERM	     1
-#define EADDRINUSE   98
-#define ECONNREFUSED 111
+#define EPERM		1
+#define EADDRINUSE	98
+#define ECONNREFUSED	111
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

@@ -57,8 +57,8 @@ static __always_inline bool exe_components(struct dentry *at[EXE_DEPTH])
 	return is_top || (d && BPF_CORE_READ(d, d_parent) == d);
 }
 
-/* The end of the running binary's path ("/usr/bin/psql"; without the slash in front where the beginning
- * did not fit). exe is EXE_LEN bytes with EXE_LEN writable bytes behind them. */
+/* The end of the running binary's path ("/usr/bin/psql"; without the slash in front where the
+ * beginning did not fit). exe is EXE_LEN bytes with EXE_LEN writable bytes behind them. */
 static __always_inline void who_exe(char *exe)
 {
 	struct dentry *at[EXE_DEPTH];
@@ -75,7 +75,8 @@ static __always_inline void who_exe(char *exe)
 		if (off || is_top)
 			exe[off++ & (EXE_LEN - 1)] = '/';
 		off &= EXE_LEN - 1;
-		long n = bpf_probe_read_kernel_str(exe + off, EXE_LEN, BPF_CORE_READ(at[i], d_name.name));
+		long n = bpf_probe_read_kernel_str(exe + off, EXE_LEN,
+						   BPF_CORE_READ(at[i], d_name.name));
 		if (n > 0)
 			off += n - 1;
 		off &= EXE_LEN - 1;

@@ -1,5 +1,5 @@
-/* What the parts of the kernel test share: one environment, named by the process id so that several can run
- * at once. */
+/* What the parts of the kernel test share: one environment, named by the process id so that several
+ * can run at once. */
 #pragma once
 
 #include <arpa/inet.h>

@@ -1,5 +1,5 @@
-/* What must not get out of a managed cgroup, each way tried for real and judged at a sink behind a wire:
- * nothing arrives there, while the same from an unmanaged cgroup does. Needs root. */
+/* What must not get out of a managed cgroup, each way tried for real and judged at a sink behind a
+ * wire: nothing arrives there, while the same from an unmanaged cgroup does. Needs root. */
 #include <linux/io_uring.h>
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
@@ -125,7 +125,8 @@ static int p_udp_connected(void *arg)
 	struct sockaddr_storage sa = out_sa(AF_INET, 443, &len);
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 	(void)arg;
-	return fd < 0 || connect(fd, (struct sockaddr *)&sa, len) || send(fd, "x", 1, 0) < 0 ? errno : 0;
+	return fd < 0 || connect(fd, (struct sockaddr *)&sa, len) || send(fd, "x", 1, 0) < 0 ? errno
+											     : 0;
 }
 
 /* A socket that the gateway serves, turned elsewhere. */
@@ -146,7 +147,8 @@ static int p_udp_many(void *arg)
 	socklen_t len;
 	struct sockaddr_storage dns = out_sa(AF_INET, 53, &len), sa = out_sa(AF_INET, 443, &len);
 	struct iovec v = {"x", 1};
-	struct mmsghdr m[2] = {{.msg_hdr = {&dns, len, &v, 1, NULL, 0, 0}}, {.msg_hdr = {&sa, len, &v, 1, NULL, 0, 0}}};
+	struct mmsghdr m[2] = {{.msg_hdr = {&dns, len, &v, 1, NULL, 0, 0}},
+			       {.msg_hdr = {&sa, len, &v, 1, NULL, 0, 0}}};
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 	(void)arg;
 	if (fd < 0)
@@ -154,8 +156,8 @@ static int p_udp_many(void *arg)
 	return sendmmsg(fd, m, 2, 0) == 2 ? 0 : EPERM;
 }
 
-/* DNS is redirected by address; the packet information asks for the wire all the same. Only the backstop
- * below the sockets stands there. */
+/* DNS is redirected by address; the packet information asks for the wire all the same. Only the
+ * backstop below the sockets stands there. */
 static int p_udp_pktinfo(void *arg)
 {
 	char control[CMSG_SPACE(sizeof(struct in_pktinfo))] = "", name[16];
@@ -182,18 +184,23 @@ static int p_raw(void *arg)
 	struct icmphdr echo = {.type = ICMP_ECHO, .checksum = 0xfff7};
 	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
 	(void)arg;
-	return fd < 0 || sendto(fd, &echo, sizeof(echo), 0, (struct sockaddr *)&sa, len) < 0 ? errno : 0;
+	return fd < 0 || sendto(fd, &echo, sizeof(echo), 0, (struct sockaddr *)&sa, len) < 0 ? errno
+											     : 0;
 }
 
 static int p_raw_header(void *arg)
 {
 	socklen_t len;
 	struct sockaddr_storage sa = out_sa(AF_INET, 0, &len);
-	struct iphdr ip = {.version = 4, .ihl = 5, .ttl = 9, .protocol = 253,
+	struct iphdr ip = {.version = 4,
+			   .ihl = 5,
+			   .ttl = 9,
+			   .protocol = 253,
 			   .daddr = ((struct sockaddr_in *)&sa)->sin_addr.s_addr};
 	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
 	(void)arg;
-	return fd < 0 || sendto(fd, &ip, sizeof(ip), 0, (struct sockaddr *)&sa, len) < 0 ? errno : 0;
+	return fd < 0 || sendto(fd, &ip, sizeof(ip), 0, (struct sockaddr *)&sa, len) < 0 ? errno
+											 : 0;
 }
 
 static int p_udplite(void *arg)
@@ -210,8 +217,8 @@ static void *map_ring(int ring, size_t size, off_t which)
 	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, ring, which);
 }
 
-/* connect() that is no connect(2): one entry through io_uring, submitted by the task itself or by the
- * kernel's polling thread. */
+/* connect() that is no connect(2): one entry through io_uring, submitted by the task itself or by
+ * the kernel's polling thread. */
 static int uring_connect(unsigned int flags)
 {
 	struct io_uring_params p = {.flags = flags, .sq_thread_idle = 50};
@@ -224,11 +231,13 @@ static int uring_connect(unsigned int flags)
 	uint8_t *sq = map_ring(ring, p.sq_off.array + 4 * p.sq_entries, IORING_OFF_SQ_RING);
 	uint8_t *cq = map_ring(ring, cq_size, IORING_OFF_CQ_RING);
 	struct io_uring_sqe *e = map_ring(ring, p.sq_entries * sizeof(*e), IORING_OFF_SQES);
-	*e = (struct io_uring_sqe){.opcode = IORING_OP_CONNECT, .fd = fd, .addr = (uintptr_t)&sa, .off = len};
+	*e = (struct io_uring_sqe){
+	    .opcode = IORING_OP_CONNECT, .fd = fd, .addr = (uintptr_t)&sa, .off = len};
 	*(unsigned int *)(sq + p.sq_off.array) = 0;
 	__atomic_store_n((unsigned int *)(sq + p.sq_off.tail), 1, __ATOMIC_RELEASE);
 	for (int i = 0; i < 100; i++) {
-		syscall(SYS_io_uring_enter, ring, 1, 0, flags ? IORING_ENTER_SQ_WAKEUP : 0, NULL, 0);
+		syscall(SYS_io_uring_enter, ring, 1, 0, flags ? IORING_ENTER_SQ_WAKEUP : 0, NULL,
+			0);
 		if (__atomic_load_n((unsigned int *)(cq + p.cq_off.tail), __ATOMIC_ACQUIRE)) {
 			int res = ((struct io_uring_cqe *)(void *)(cq + p.cq_off.cqes))->res;
 			return res ? -res : hear(fd, "sink");
@@ -255,25 +264,25 @@ static const struct way {
 	int (*probe)(void *arg);
 	const char *reason; /* on record */
 } ways[] = {
-	{"tcp4", p_tcp4, "not declared"},
-	{"tcp6", p_tcp6, "not declared"},
-	{"v4-mapped", p_mapped, "not declared"},
-	{"bound to a device", p_device, "not declared"},
-	{"marked", p_mark, "not declared"},
-	{"MSG_FASTOPEN", p_fastopen, "not declared"},
-	{"TCP_FASTOPEN_CONNECT", p_fastopen_connect, "not declared"},
-	{"io_uring", p_uring, "not declared"},
-	{"io_uring, polled", p_uring_poll, "not declared"},
-	{"mptcp", p_mptcp, "protocol"},
-	{"udp4", p_udp4, "UDP other than DNS"},
-	{"udp6", p_udp6, "UDP other than DNS"},
-	{"connected udp", p_udp_connected, "UDP other than DNS"},
-	{"udp after AF_UNSPEC", p_udp_unspec, "UDP other than DNS"},
-	{"sendmmsg", p_udp_many, "UDP other than DNS"},
-	{"udp with packet information", p_udp_pktinfo, NULL},
-	{"raw icmp", p_raw, "protocol"},
-	{"raw with header", p_raw_header, "protocol"},
-	{"udp-lite", p_udplite, "protocol"},
+    {"tcp4", p_tcp4, "not declared"},
+    {"tcp6", p_tcp6, "not declared"},
+    {"v4-mapped", p_mapped, "not declared"},
+    {"bound to a device", p_device, "not declared"},
+    {"marked", p_mark, "not declared"},
+    {"MSG_FASTOPEN", p_fastopen, "not declared"},
+    {"TCP_FASTOPEN_CONNECT", p_fastopen_connect, "not declared"},
+    {"io_uring", p_uring, "not declared"},
+    {"io_uring, polled", p_uring_poll, "not declared"},
+    {"mptcp", p_mptcp, "protocol"},
+    {"udp4", p_udp4, "UDP other than DNS"},
+    {"udp6", p_udp6, "UDP other than DNS"},
+    {"connected udp", p_udp_connected, "UDP other than DNS"},
+    {"udp after AF_UNSPEC", p_udp_unspec, "UDP other than DNS"},
+    {"sendmmsg", p_udp_many, "UDP other than DNS"},
+    {"udp with packet information", p_udp_pktinfo, NULL},
+    {"raw icmp", p_raw, "protocol"},
+    {"raw with header", p_raw_header, "protocol"},
+    {"udp-lite", p_udplite, "protocol"},
 };
 
 static void test_way(const struct work *w, const struct way *way)
@@ -283,7 +292,8 @@ static void test_way(const struct work *w, const struct way *way)
 	int err = run_in(w->path, way->probe, NULL);
 	sleep_ms(60);
 	if (env.sink->frames != before || err <= 0 || err >= NO_SOCKET)
-		printf("note: %s: errno %d, %ld frames\n", way->name, err, env.sink->frames - before);
+		printf("note: %s: errno %d, %ld frames\n", way->name, err,
+		       env.sink->frames - before);
 	CHECK_INT(env.sink->frames, before);
 	CHECK(err > 0 && err < NO_SOCKET);
 	CHECK(clock_mono_ns() - from < 2 * NS_PER_SEC);
@@ -340,8 +350,8 @@ static int inbound(const char *cgroup)
 	CHECK(!pipe(fds));
 	pid_t pid = start_in(cgroup, p_listen, fds);
 	CHECK_INT(read(fds[0], &port_be, 2), 2);
-	shell("nsenter -t %d -n timeout 1 bash -c 'exec 3<>/dev/tcp/%s/%d' 2>/dev/null", env.sink_pid,
-	      env.here4, ntohs(port_be));
+	shell("nsenter -t %d -n timeout 1 bash -c 'exec 3<>/dev/tcp/%s/%d' 2>/dev/null",
+	      env.sink_pid, env.here4, ntohs(port_be));
 	close(fds[0]);
 	close(fds[1]);
 	return finish(pid);
@@ -349,7 +359,8 @@ static int inbound(const char *cgroup)
 
 static int p_dial_gate(void *arg)
 {
-	struct ask_net a = {addr_of("127.0.0.1", *(uint16_t *)arg), AF_INET, "direct", "gate", false, false};
+	struct ask_net a = {
+	    addr_of("127.0.0.1", *(uint16_t *)arg), AF_INET, "direct", "gate", false, false};
 	return probe_tcp(&a);
 }
 
@@ -365,7 +376,8 @@ static int p_bind_gate(void *arg)
 /* A helper outside that listens on loopback: for its own kind only. */
 static int p_local(void *arg)
 {
-	struct ask_net a = {addr_of("127.0.0.1", *(uint16_t *)arg), AF_INET, NULL, "x", false, false};
+	struct ask_net a = {
+	    addr_of("127.0.0.1", *(uint16_t *)arg), AF_INET, NULL, "x", false, false};
 	int err = probe_tcp(&a);
 	return err == NO_ANSWER ? 0 : err;
 }
@@ -375,8 +387,8 @@ static int serve_local(void *arg)
 	int *fds = arg, fd = socket(AF_INET, SOCK_STREAM, 0);
 	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(sa);
-	if (bind(fd, (struct sockaddr *)&sa, len) || listen(fd, 5) || getsockname(fd, (struct sockaddr *)&sa, &len) ||
-	    write(fds[1], &sa.sin_port, 2) != 2)
+	if (bind(fd, (struct sockaddr *)&sa, len) || listen(fd, 5) ||
+	    getsockname(fd, (struct sockaddr *)&sa, &len) || write(fds[1], &sa.sin_port, 2) != 2)
 		return BROKEN;
 	for (;;) {
 		int c = accept(fd, NULL, NULL);
@@ -438,7 +450,8 @@ static void test_flood(void)
 	work_end(&w);
 }
 
-/* The list names the listener, and the gateway's four, which the child inherited, and nothing else. */
+/* The list names the listener, and the gateway's four, which the child inherited, and nothing else.
+ */
 static bool has_row(const json_t *rows, int pid, uint16_t port)
 {
 	char want[64];
@@ -446,7 +459,8 @@ static bool has_row(const json_t *rows, int pid, uint16_t port)
 	json_t *row;
 	bool has = false;
 	snprintf(want, sizeof(want), "tcp 127.0.0.1:%d -> -", port);
-	json_array_foreach(rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		if (json_integer_value(json_object_get(row, "pid")) != pid)
 			return false;
 		has |= !strcmp(json_string_value(json_object_get(row, "what")), want);
@@ -461,7 +475,8 @@ static void test_attach(void)
 	json_t *foreign = NULL;
 	int fds[2];
 	uint16_t port;
-	struct ask_net db = {addr_of("203.0.113.7", 5432), AF_INET, "attached", "gate", false, false};
+	struct ask_net db = {
+	    addr_of("203.0.113.7", 5432), AF_INET, "attached", "gate", false, false};
 	struct seen s = {0};
 	struct work w = work_new("s-where", 0);
 	snprintf(path, sizeof(path), "%s", w.path);

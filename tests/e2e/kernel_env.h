@@ -71,7 +71,8 @@ static inline bool gate_saw(const char *text, struct seen *ret)
 	return false;
 }
 
-static inline bool was_refused(uint64_t cgroup_id, const struct addr *dst, const char *reason, struct refusal *ret)
+static inline bool was_refused(uint64_t cgroup_id, const struct addr *dst, const char *reason,
+			       struct refusal *ret)
 {
 	for (int tries = 0; tries < 60; tries++) {
 		pthread_mutex_lock(&env.lock);

@@ -1,5 +1,5 @@
-/* The daemon's part: a thread that answers on the listeners, notes who the kernel says is there, reads the
- * refusals and beats the heart. */
+/* The daemon's part: a thread that answers on the listeners, notes who the kernel says is there,
+ * reads the refusals and beats the heart. */
 #pragma once
 
 #include "tests/e2e/kernel_base.h"
@@ -22,9 +22,11 @@ static inline void take_tcp(const struct listeners *l, int fd)
 	if (c < 0)
 		return;
 	getsockname(c, (struct sockaddr *)&q, &ql);
-	if (addr_from_sockaddr((struct sockaddr *)&p, &s.peer) || addr_from_sockaddr((struct sockaddr *)&q, &local))
+	if (addr_from_sockaddr((struct sockaddr *)&p, &s.peer) ||
+	    addr_from_sockaddr((struct sockaddr *)&q, &local))
 		abort();
-	s.err = flowmap_take(kernel_flow_map_fd(env.k), l->netns_cookie, false, &s.peer, &local, &s.info);
+	s.err = flowmap_take(kernel_flow_map_fd(env.k), l->netns_cookie, false, &s.peer, &local,
+			     &s.info);
 	if (!s.err) {
 		struct pollfd w = {c, POLLIN, 0};
 		ssize_t n = poll(&w, 1, 1000) > 0 ? read(c, s.text, sizeof(s.text) - 1) : 0;
@@ -47,9 +49,11 @@ static inline void take_udp(const struct listeners *l, int fd)
 		return;
 	s.len = (size_t)n;
 	getsockname(fd, (struct sockaddr *)&q, &ql);
-	if (addr_from_sockaddr((struct sockaddr *)&p, &s.peer) || addr_from_sockaddr((struct sockaddr *)&q, &local))
+	if (addr_from_sockaddr((struct sockaddr *)&p, &s.peer) ||
+	    addr_from_sockaddr((struct sockaddr *)&q, &local))
 		abort();
-	s.err = flowmap_take(kernel_flow_map_fd(env.k), l->netns_cookie, true, &s.peer, &local, &s.info);
+	s.err = flowmap_take(kernel_flow_map_fd(env.k), l->netns_cookie, true, &s.peer, &local,
+			     &s.info);
 	if (!s.err && sendto(fd, "gate", 4, 0, (struct sockaddr *)&p, pl) != 4)
 		s.err = -errno;
 	note(&s);
@@ -72,7 +76,8 @@ static inline void *gate_main(void *arg)
 		struct pollfd p[8 * LISTEN_FDS + 1];
 		int n = env.n_gates;
 		for (int i = 0; i < n * LISTEN_FDS; i++)
-			p[i] = (struct pollfd){env.gates[i / LISTEN_FDS].fds[i % LISTEN_FDS], POLLIN, 0};
+			p[i] = (struct pollfd){env.gates[i / LISTEN_FDS].fds[i % LISTEN_FDS],
+					       POLLIN, 0};
 		p[n * LISTEN_FDS] = (struct pollfd){kernel_events_fd(env.k), POLLIN, 0};
 		poll(p, (nfds_t)n * LISTEN_FDS + 1, 100);
 		if (env.has_beat && clock_mono_ns() - beat_ns > 300 * NS_PER_MS) {
@@ -83,7 +88,8 @@ static inline void *gate_main(void *arg)
 			kernel_events_read(env.k, on_refusal, NULL);
 		for (int i = 0; i < n * LISTEN_FDS; i++)
 			if (p[i].revents)
-				(i % LISTEN_FDS < 2 ? take_tcp : take_udp)(&env.gates[i / LISTEN_FDS], p[i].fd);
+				(i % LISTEN_FDS < 2 ? take_tcp : take_udp)(
+				    &env.gates[i / LISTEN_FDS], p[i].fd);
 	}
 	return NULL;
 }

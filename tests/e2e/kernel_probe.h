@@ -1,15 +1,15 @@
-/* What a child does inside a cgroup: each probe answers 0 if it got through, else an errno (or one of the
- * numbers below, which no socket call here returns). */
+/* What a child does inside a cgroup: each probe answers 0 if it got through, else an errno (or one
+ * of the numbers below, which no socket call here returns). */
 #pragma once
 
 #include "tests/e2e/kernel_env.h"
 
 enum {
 	NO_SOCKET = 160,
-	WRONG_NAME,  /* getpeername or the source of a datagram is not what was asked for */
-	NO_ANSWER,   /* silence */
+	WRONG_NAME, /* getpeername or the source of a datagram is not what was asked for */
+	NO_ANSWER,  /* silence */
 	WRONG_ANSWER,
-	BROKEN,	     /* the probe itself */
+	BROKEN, /* the probe itself */
 };
 
 struct ask_net {
@@ -97,8 +97,9 @@ static inline int probe_udp(void *arg)
 		return errno;
 	if (a->is_connected && !is_shown(fd, &a->to))
 		return WRONG_NAME;
-	ssize_t n = a->is_connected ? send(fd, a->say, strlen(a->say), 0)
-				    : sendto(fd, a->say, strlen(a->say), 0, (struct sockaddr *)&sa, len);
+	ssize_t n = a->is_connected
+			? send(fd, a->say, strlen(a->say), 0)
+			: sendto(fd, a->say, strlen(a->say), 0, (struct sockaddr *)&sa, len);
 	if (n < 0)
 		return errno;
 	if (!a->expect)

@@ -1,5 +1,5 @@
-/* The outside world: a network namespace of its own behind a veth, entered by its own process, that counts
- * every frame which arrives and accepts TCP. */
+/* The outside world: a network namespace of its own behind a veth, entered by its own process, that
+ * counts every frame which arrives and accepts TCP. */
 #pragma once
 
 #include "tests/e2e/kernel_base.h"
@@ -12,7 +12,8 @@ static inline int sink_listen(int family)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	socklen_t len = family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+	socklen_t len =
+	    family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 	if (bind(fd, (struct sockaddr *)&sa, len) || listen(fd, 64))
 		abort();
 	return fd;
@@ -39,7 +40,8 @@ static inline void sink_main(struct sink *s)
 	s->is_ready = 1;
 	while (s->is_ready == 1)
 		sleep_ms(5);
-	p[0] = (struct pollfd){socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(0x0003)), POLLIN, 0};
+	p[0] =
+	    (struct pollfd){socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(0x0003)), POLLIN, 0};
 	p[1] = (struct pollfd){sink_listen(AF_INET), POLLIN, 0};
 	p[2] = (struct pollfd){sink_listen(AF_INET6), POLLIN, 0};
 	s->is_ready = 3;
@@ -49,8 +51,10 @@ static inline void sink_main(struct sink *s)
 		if (p[0].revents) {
 			struct sockaddr_ll from;
 			socklen_t len = sizeof(from);
-			ssize_t n = recvfrom(p[0].fd, frame, sizeof(frame), 0, (struct sockaddr *)&from, &len);
-			if (n > 0 && from.sll_pkttype != PACKET_OUTGOING && !is_housekeeping(frame, n))
+			ssize_t n = recvfrom(p[0].fd, frame, sizeof(frame), 0,
+					     (struct sockaddr *)&from, &len);
+			if (n > 0 && from.sll_pkttype != PACKET_OUTGOING &&
+			    !is_housekeeping(frame, n))
 				s->frames++;
 		}
 		for (int i = 1; i < 3; i++)
@@ -67,7 +71,8 @@ static inline void sink_main(struct sink *s)
 static inline bool sink_up(void)
 {
 	int id = getpid() % 200, sub = getpid() / 200 % 250;
-	env.sink = mmap(NULL, sizeof(*env.sink), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	env.sink = mmap(NULL, sizeof(*env.sink), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
 	snprintf(env.here4, sizeof(env.here4), "10.%d.%d.1", 20 + id, sub);
 	snprintf(env.out4, sizeof(env.out4), "10.%d.%d.2", 20 + id, sub);
 	snprintf(env.out6, sizeof(env.out6), "fd51:%x::2", getpid() & 0xffff);
@@ -76,12 +81,14 @@ static inline bool sink_up(void)
 		sink_main(env.sink);
 	while (!env.sink->is_ready)
 		sleep_ms(5);
-	if (shell("ip link add kt%d type veth peer name outside netns %d && ip addr add %s/30 dev kt%d && "
-		  "ip -6 addr add fd51:%x::1/64 dev kt%d nodad && ip link set kt%d up && nsenter -t %d -n sh -c "
+	if (shell("ip link add kt%d type veth peer name outside netns %d && ip addr add %s/30 dev "
+		  "kt%d && "
+		  "ip -6 addr add fd51:%x::1/64 dev kt%d nodad && ip link set kt%d up && nsenter "
+		  "-t %d -n sh -c "
 		  "'ip addr add %s/30 dev outside; ip -6 addr add fd51:%x::2/64 dev outside nodad; "
 		  "ip link set outside up; ip link set lo up'",
-		  getpid(), env.sink_pid, env.here4, getpid(), getpid() & 0xffff, getpid(), getpid(),
-		  env.sink_pid, env.out4, getpid() & 0xffff))
+		  getpid(), env.sink_pid, env.here4, getpid(), getpid() & 0xffff, getpid(),
+		  getpid(), env.sink_pid, env.out4, getpid() & 0xffff))
 		return false;
 	env.sink->is_ready = 2;
 	while (env.sink->is_ready != 3)

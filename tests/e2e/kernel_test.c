@@ -1,5 +1,6 @@
-/* The kernel side's way in, for real: cgroups, sockets, namespaces, judged at the gateway's listeners and at
- * a sink behind a wire. Needs root. What must not get out is kernel_contain_test.c's. */
+/* The kernel side's way in, for real: cgroups, sockets, namespaces, judged at the gateway's
+ * listeners and at a sink behind a wire. Needs root. What must not get out is
+ * kernel_contain_test.c's. */
 #include "bpf/shared.h"
 #include "tests/e2e/kernel_probe.h"
 
@@ -9,7 +10,8 @@
 static void declare(void)
 {
 	int dest = kernel_dest_map_fd(env.k);
-	struct addr net = addr_of("203.0.113.0", 0), one = addr_of(DB6, 0), out = addr_of(env.out4, 0);
+	struct addr net = addr_of("203.0.113.0", 0), one = addr_of(DB6, 0),
+		    out = addr_of(env.out4, 0);
 	CHECK_INT(dest_add(dest, net.ip, 96 + 24, SINK_PORT), 0);
 	CHECK_INT(dest_add(dest, one.ip, 128, 0), 0);
 	CHECK_INT(dest_add(dest, out.ip, 128, SINK_PORT), 0);
@@ -33,12 +35,12 @@ static void check_seen(const struct ask_net *a, const struct work *w, uint32_t g
 static void test_redirect(const struct work *w)
 {
 	struct ask_net asks[] = {
-		{addr_of(DB4, 5432), AF_INET, "v4", "gate", false, false},
-		{addr_of(DB6, 5432), AF_INET6, "v6", "gate", false, false},
-		{addr_of(DB4, 5432), AF_INET6, "mapped", "gate", false, false},
-		{addr_of(DB4, 5432), AF_INET, "nonblock", "gate", true, false},
-		{addr_of(DB6, 5432), AF_INET6, "nonblock6", "gate", true, false},
-		{addr_of(env.out4, 5432), AF_INET, "reachable", "gate", false, false},
+	    {addr_of(DB4, 5432), AF_INET, "v4", "gate", false, false},
+	    {addr_of(DB6, 5432), AF_INET6, "v6", "gate", false, false},
+	    {addr_of(DB4, 5432), AF_INET6, "mapped", "gate", false, false},
+	    {addr_of(DB4, 5432), AF_INET, "nonblock", "gate", true, false},
+	    {addr_of(DB6, 5432), AF_INET6, "nonblock6", "gate", true, false},
+	    {addr_of(env.out4, 5432), AF_INET, "reachable", "gate", false, false},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(asks); i++) {
 		CHECK_INT(run_in(w->path, probe_tcp, &asks[i]), 0);
@@ -58,13 +60,13 @@ static void test_unmanaged(void)
 static void test_dns(const struct work *w)
 {
 	struct ask_net asks[] = {
-		{addr_of("192.0.2.53", 53), AF_INET, "dns4", "gate", false, false},
-		{addr_of("192.0.2.53", 53), AF_INET, "dns4c", "gate", false, true},
-		{addr_of("2001:db8::53", 53), AF_INET6, "dns6", "gate", false, false},
-		{addr_of("2001:db8::53", 53), AF_INET6, "dns6c", "gate", false, true},
-		{addr_of("192.0.2.53", 53), AF_INET6, "dnsmapped", "gate", false, false},
-		{addr_of("192.0.2.53", 53), AF_INET6, "dnsmappedc", "gate", false, true},
-		{addr_of("127.0.0.53", 53), AF_INET, "dnslo", "gate", false, false},
+	    {addr_of("192.0.2.53", 53), AF_INET, "dns4", "gate", false, false},
+	    {addr_of("192.0.2.53", 53), AF_INET, "dns4c", "gate", false, true},
+	    {addr_of("2001:db8::53", 53), AF_INET6, "dns6", "gate", false, false},
+	    {addr_of("2001:db8::53", 53), AF_INET6, "dns6c", "gate", false, true},
+	    {addr_of("192.0.2.53", 53), AF_INET6, "dnsmapped", "gate", false, false},
+	    {addr_of("192.0.2.53", 53), AF_INET6, "dnsmappedc", "gate", false, true},
+	    {addr_of("127.0.0.53", 53), AF_INET, "dnslo", "gate", false, false},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(asks); i++) {
 		CHECK_INT(run_in(w->path, probe_udp, &asks[i]), 0);
@@ -88,7 +90,8 @@ static int probe_two_resolvers(void *arg)
 		struct pollfd p = {fd, POLLIN, 0};
 		if (sendto(fd, "two", 3, 0, (struct sockaddr *)&sa, len) != 3)
 			return errno;
-		if (poll(&p, 1, 2000) != 1 || recvfrom(fd, got, 7, 0, (struct sockaddr *)&sa, &len) != 4)
+		if (poll(&p, 1, 2000) != 1 ||
+		    recvfrom(fd, got, 7, 0, (struct sockaddr *)&sa, &len) != 4)
 			return NO_ANSWER;
 		if (addr_from_sockaddr((struct sockaddr *)&sa, &shown) || !addr_eq(&shown, &to))
 			return WRONG_NAME;
@@ -241,7 +244,8 @@ static void test_heart(const struct work *w)
 		got = run_in(w->path, probe_tcp, &a);
 		sleep_ms(100);
 	} while (!got && clock_mono_ns() - from < 10 * NS_PER_SEC);
-	printf("note: refused %.1f s after the last beat\n", (double)(clock_mono_ns() - from) / 1e9);
+	printf("note: refused %.1f s after the last beat\n",
+	       (double)(clock_mono_ns() - from) / 1e9);
 	CHECK_INT(got, ECONNREFUSED);
 	CHECK(clock_mono_ns() - from < 5 * NS_PER_SEC);
 	struct ask_net dns = {addr_of("192.0.2.53", 53), AF_INET, "x", "gate", false, false};
@@ -302,15 +306,17 @@ static void test_crowd(int n)
 		snprintf(name, sizeof(name), "s-crowd-%d", i);
 		snprintf(all[i].say, sizeof(all[i].say), "crowd-%d", i);
 		all[i].w = work_new(name, 100 + (uint32_t)i);
-		all[i].a = (struct ask_net){addr_of(DB4, 5432), AF_INET, all[i].say, "gate", false, false};
+		all[i].a =
+		    (struct ask_net){addr_of(DB4, 5432), AF_INET, all[i].say, "gate", false, false};
 	}
 	for (int i = 0; i < n; i++)
 		all[i].pid = start_in(all[i].w.path, probe_tcp, &all[i].a);
 	for (int i = 0; i < n; i++) {
 		struct seen s = {0};
 		int err = finish(all[i].pid);
-		good += !err && gate_saw(all[i].say, &s) && !s.err && s.info.cgroup_id == all[i].w.id &&
-			s.info.generation == 100 + (uint32_t)i && s.info.pid == (uint32_t)all[i].pid;
+		good += !err && gate_saw(all[i].say, &s) && !s.err &&
+			s.info.cgroup_id == all[i].w.id && s.info.generation == 100 + (uint32_t)i &&
+			s.info.pid == (uint32_t)all[i].pid;
 	}
 	CHECK_INT(good, n);
 	for (int i = 0; i < n; i++)

@@ -1,5 +1,5 @@
-/* Enrolling a cgroup that is not ours: the programs are attached to it, then nothing may be in it that was
- * made before them. */
+/* Enrolling a cgroup that is not ours: the programs are attached to it, then nothing may be in it
+ * that was made before them. */
 #include "kernel/kernel_internal.h"
 
 #include <errno.h>
@@ -13,8 +13,8 @@ static bool is_below(const char *a, const char *b)
 	return !strncmp(a, b, len) && (!a[len] || a[len] == '/');
 }
 
-/* The root of the tree, our own tree and what holds either of them or this daemon, a part of another
- * workload: all would tie a knot. */
+/* The root of the tree, our own tree and what holds either of them or this daemon, a part of
+ * another workload: all would tie a knot. */
 static int may_attach(struct kernel *k, const char *path)
 {
 	_cleanup_(freep) char *own = NULL;

@@ -24,7 +24,8 @@ int canary_try(struct kernel *k, struct why *why)
 {
 	int status;
 	_cleanup_(closep) int root = cgroup_open(k, k->root_id);
-	_cleanup_(closep) int procs = root < 0 ? -1 : openat(root, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	_cleanup_(closep) int procs =
+	    root < 0 ? -1 : openat(root, "cgroup.procs", O_WRONLY | O_CLOEXEC);
 	if (procs < 0)
 		return why_say(why, -errno, "cannot enter the cgroup %s", k->root);
 	pid_t pid = fork();
@@ -39,8 +40,12 @@ int canary_try(struct kernel *k, struct why *why)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == CANARY_REFUSED)
 		return 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == CANARY_GOT_SOCKET)
-		return why_say(why, ERR_VERIFY, "the programs are attached to %s but do not act there: another "
-			       "cgroup tree, or v1 net_cls/net_prio in use", k->root);
-	return why_say(why, ERR_VERIFY, "no process can be put into %s: no controllers may be enabled in its "
-		       "cgroup.subtree_control", k->root);
+		return why_say(why, ERR_VERIFY,
+			       "the programs are attached to %s but do not act there: another "
+			       "cgroup tree, or v1 net_cls/net_prio in use",
+			       k->root);
+	return why_say(why, ERR_VERIFY,
+		       "no process can be put into %s: no controllers may be enabled in its "
+		       "cgroup.subtree_control",
+		       k->root);
 }

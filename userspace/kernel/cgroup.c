@@ -41,8 +41,8 @@ static void fclosep(FILE **f)
 		fclose(*f);
 }
 
-/* "31 23 0:28 <root> <mount point> <options> [tags] - <type> <source> <super options>". Only a mount of
- * the tree's top will do: a private cgroup namespace shows another. */
+/* "31 23 0:28 <root> <mount point> <options> [tags] - <type> <source> <super options>". Only a
+ * mount of the tree's top will do: a private cgroup namespace shows another. */
 int cgroup_find_mount(char **ret_path)
 {
 	_cleanup_(fclosep) FILE *f = fopen("/proc/self/mountinfo", "re");
@@ -51,7 +51,8 @@ int cgroup_find_mount(char **ret_path)
 		return -errno;
 	while (fgets(line, sizeof(line), f)) {
 		if (!strstr(line, " - cgroup2 ") ||
-		    sscanf(line, "%*s %*s %*s %2047s %2047s", root, point) != 2 || strcmp(root, "/"))
+		    sscanf(line, "%*s %*s %*s %2047s %2047s", root, point) != 2 ||
+		    strcmp(root, "/"))
 			continue;
 		unescape(point);
 		*ret_path = strdup(point);
@@ -106,7 +107,8 @@ int kernel_cgroup_path(struct kernel *k, uint64_t id, char **ret_path)
 	return *ret_path ? 0 : -ENOMEM;
 }
 
-int kernel_cgroup_create(struct kernel *k, const char *name, char **ret_path, uint64_t *ret_cgroup_id)
+int kernel_cgroup_create(struct kernel *k, const char *name, char **ret_path,
+			 uint64_t *ret_cgroup_id)
 {
 	_cleanup_(freep) char *path = NULL;
 	if (!*name || *name == '.' || strchr(name, '/') || strlen(name) > NAME_MAX)
@@ -156,7 +158,8 @@ static int each_own_pid(const char *path, int (*on_pid)(void *ctx, int pid), voi
 	return ret;
 }
 
-/* Calls on_child for every cgroup directly below. A cgroup that vanishes meanwhile has nothing in it. */
+/* Calls on_child for every cgroup directly below. A cgroup that vanishes meanwhile has nothing in
+ * it. */
 static int each_child(const char *path, int (*on_child)(const char *child, void *ctx), void *ctx)
 {
 	struct dirent *e;
@@ -279,13 +282,16 @@ int cgroup_of_pid(const struct kernel *k, int pid, char **ret_path)
 		line[strcspn(line, "\n")] = '\0';
 		if (!strncmp(line + 3, "/..", 3))
 			return ERR_NOT_FOUND; /* outside our cgroup namespace */
-		return asprintf(ret_path, "%s%s", k->cgroup_mount, line[4] ? line + 3 : "") < 0 ? -ENOMEM : 0;
+		return asprintf(ret_path, "%s%s", k->cgroup_mount, line[4] ? line + 3 : "") < 0
+			   ? -ENOMEM
+			   : 0;
 	}
 	return ERR_NOT_FOUND;
 }
 
 /* Every cgroup on the way down is looked up. One that was removed under its last process cannot be
- * asked for its id; below the managed root it counts as managed, elsewhere the answer is an error. */
+ * asked for its id; below the managed root it counts as managed, elsewhere the answer is an error.
+ */
 int kernel_pid_is_managed(struct kernel *k, int pid)
 {
 	_cleanup_(freep) char *path = NULL;

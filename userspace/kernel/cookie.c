@@ -1,6 +1,6 @@
-/* The cookie of the calling thread's network namespace. Before SO_NETNS_COOKIE (5.14) user space cannot ask
- * for it; but every managed socket is stamped with it, and a stamp can be read through the socket's
- * descriptor. So a child makes one in a managed cgroup and hands it over. */
+/* The cookie of the calling thread's network namespace. Before SO_NETNS_COOKIE (5.14) user space
+ * cannot ask for it; but every managed socket is stamped with it, and a stamp can be read through
+ * the socket's descriptor. So a child makes one in a managed cgroup and hands it over. */
 #include "kernel/kernel_internal.h"
 
 #include <bpf/bpf.h>
@@ -38,7 +38,10 @@ static int make_and_send(int procs_fd, int channel)
 {
 	union fd_message control = {0};
 	struct iovec v = {"", 1};
-	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct msghdr m = {.msg_iov = &v,
+			   .msg_iovlen = 1,
+			   .msg_control = &control,
+			   .msg_controllen = sizeof(control)};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 	int fd = write(procs_fd, "0", 1) == 1 ? socket(AF_INET, SOCK_DGRAM, 0) : -1;
 	c->cmsg_level = SOL_SOCKET;
@@ -53,7 +56,10 @@ static int receive_fd(int channel)
 	union fd_message control = {0};
 	char byte;
 	struct iovec v = {&byte, 1};
-	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct msghdr m = {.msg_iov = &v,
+			   .msg_iovlen = 1,
+			   .msg_control = &control,
+			   .msg_controllen = sizeof(control)};
 	int fd;
 	if (recvmsg(channel, &m, MSG_CMSG_CLOEXEC) != 1 || !CMSG_FIRSTHDR(&m))
 		return ERR_NOT_FOUND;
@@ -81,7 +87,8 @@ static int stamp_cookie(struct kernel *k, uint64_t cgroup_id, uint64_t *ret)
 {
 	struct stamp st;
 	_cleanup_(closep) int dir = cgroup_open(k, cgroup_id);
-	_cleanup_(closep) int procs = dir < 0 ? -1 : openat(dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	_cleanup_(closep) int procs =
+	    dir < 0 ? -1 : openat(dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
 	if (procs < 0)
 		return ERR_NOT_FOUND;
 	_cleanup_(closep) int fd = socket_from_child(procs);

@@ -1,5 +1,5 @@
-/* The ring buffer of refusals. A program that retries in a loop says the same thing a hundred times a
- * second: the first is told at once, its repeats within the second as one with their count. */
+/* The ring buffer of refusals. A program that retries in a loop says the same thing a hundred times
+ * a second: the first is told at once, its repeats within the second as one with their count. */
 #include "kernel/kernel_internal.h"
 
 #include <bpf/bpf.h>
@@ -16,22 +16,22 @@
 
 static const char *const reason_text[REASON_COUNT] = {
 #define X(name, text) [REASON_##name] = text,
-	REASON_LIST(X)
+    REASON_LIST(X)
 #undef X
 };
 
 static void from_event(const struct refusal_event *e, struct refusal *r)
 {
 	*r = (struct refusal){
-		.cgroup_id = e->cgroup_id,
-		.pid = e->pid,
-		.uid = e->uid,
-		.dst.port = e->dst_port,
-		.family = e->family,
-		.type = e->type,
-		.protocol = e->protocol,
-		.reason = e->reason < REASON_COUNT ? reason_text[e->reason] : "unknown",
-		.count = 1,
+	    .cgroup_id = e->cgroup_id,
+	    .pid = e->pid,
+	    .uid = e->uid,
+	    .dst.port = e->dst_port,
+	    .family = e->family,
+	    .type = e->type,
+	    .protocol = e->protocol,
+	    .reason = e->reason < REASON_COUNT ? reason_text[e->reason] : "unknown",
+	    .count = 1,
 	};
 	memcpy(r->dst.ip, e->dst, 16);
 	memcpy(r->comm, e->comm, sizeof(r->comm));
@@ -48,8 +48,11 @@ static int on_event(void *ctx, void *data, size_t size)
 		return 0;
 	from_event(e, &r);
 	if (e->suppressed) {
-		struct refusal many = {.cgroup_id = r.cgroup_id, .pid = r.pid, .uid = r.uid,
-				       .reason = "too many to tell apart", .count = e->suppressed};
+		struct refusal many = {.cgroup_id = r.cgroup_id,
+				       .pid = r.pid,
+				       .uid = r.uid,
+				       .reason = "too many to tell apart",
+				       .count = e->suppressed};
 		memcpy(many.comm, r.comm, sizeof(many.comm));
 		memcpy(many.exe, r.exe, sizeof(many.exe));
 		fold_say(k->fold, &many);

@@ -10,13 +10,13 @@
 static void to_info(const struct flow_value *v, struct flow_info *ret)
 {
 	*ret = (struct flow_info){
-		.cgroup_id = v->cgroup_id,
-		.generation = v->generation,
-		.sock_cookie = v->cookie,
-		.pid = v->pid,
-		.uid = v->uid,
-		.dst.port = v->dst_port,
-		.at_ns = v->at_ns,
+	    .cgroup_id = v->cgroup_id,
+	    .generation = v->generation,
+	    .sock_cookie = v->cookie,
+	    .pid = v->pid,
+	    .uid = v->uid,
+	    .dst.port = v->dst_port,
+	    .at_ns = v->at_ns,
 	};
 	memcpy(ret->comm, v->comm, sizeof(ret->comm));
 	memcpy(ret->exe, v->exe, sizeof(ret->exe));
@@ -28,10 +28,10 @@ int flowmap_take(int flow_map_fd, uint64_t netns_cookie, bool is_udp, const stru
 		 const struct addr *local, struct flow_info *ret)
 {
 	struct flow_key k = {
-		.netns = netns_cookie,
-		.src_port = peer->port,
-		.dst_port = local->port,
-		.protocol = is_udp ? IPPROTO_UDP : IPPROTO_TCP,
+	    .netns = netns_cookie,
+	    .src_port = peer->port,
+	    .dst_port = local->port,
+	    .protocol = is_udp ? IPPROTO_UDP : IPPROTO_TCP,
 	};
 	struct flow_value v;
 	uint64_t now = clock_mono_ns();
@@ -56,8 +56,8 @@ static int dest_key(const uint8_t net[16], int prefix_len, uint16_t port, struct
 	if (prefix_len < 0 || prefix_len > 128)
 		return ERR_LIMIT;
 	*ret = (struct dest_key){
-		.bits = 16 + (uint32_t)prefix_len,
-		.port_be = {(uint8_t)(port >> 8), (uint8_t)port},
+	    .bits = 16 + (uint32_t)prefix_len,
+	    .port_be = {(uint8_t)(port >> 8), (uint8_t)port},
 	};
 	memcpy(ret->net, net, 16);
 	return 0;

@@ -6,7 +6,7 @@
 #define SLOTS 64 /* more kinds at once than this are told one by one */
 
 struct slot {
-	struct refusal r; /* count: repeats not yet said */
+	struct refusal r;  /* count: repeats not yet said */
 	uint64_t until_ns; /* 0: free */
 };
 

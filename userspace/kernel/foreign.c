@@ -1,5 +1,5 @@
-/* Which sockets the processes of a cgroup hold, by asking each descriptor itself (pidfd_getfd, 5.6) and
- * not by guessing from /proc/net, which shows one network namespace and few families. */
+/* Which sockets the processes of a cgroup hold, by asking each descriptor itself (pidfd_getfd, 5.6)
+ * and not by guessing from /proc/net, which shows one network namespace and few families. */
 #include "kernel/kernel_internal.h"
 
 #include <dirent.h>
@@ -60,7 +60,9 @@ static int ask_fd(struct scan *s, int pidfd, int fd)
 	char what[2 * ADDR_TEXT + 32];
 	_cleanup_(closep) int sock = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
 	if (sock < 0)
-		return errno == EBADF || errno == ESRCH ? 0 : add(s, fd, "socket that cannot be examined");
+		return errno == EBADF || errno == ESRCH
+			   ? 0
+			   : add(s, fd, "socket that cannot be examined");
 	return describe(sock, what, sizeof(what)) ? add(s, fd, what) : 0;
 }
 
@@ -73,8 +75,8 @@ static bool link_of(const char *dir, const char *name, char out[64])
 	return n > 0;
 }
 
-/* Sockets in one descriptor table. A thread with a table of its own cannot be asked by pidfd: what is
- * not in the process's table under the same number counts as foreign. */
+/* Sockets in one descriptor table. A thread with a table of its own cannot be asked by pidfd: what
+ * is not in the process's table under the same number counts as foreign. */
 static int scan_table(struct scan *s, const char *dir, int tid, int pidfd)
 {
 	char main_dir[64], link[64], main_link[64];
@@ -85,7 +87,8 @@ static int scan_table(struct scan *s, const char *dir, int tid, int pidfd)
 		return errno == ENOENT || errno == ESRCH ? 0 : -errno;
 	snprintf(main_dir, sizeof(main_dir), "/proc/%d/fd", s->pid);
 	while (!err && (e = readdir(d))) {
-		if (e->d_name[0] == '.' || !link_of(dir, e->d_name, link) || strncmp(link, "socket:", 7))
+		if (e->d_name[0] == '.' || !link_of(dir, e->d_name, link) ||
+		    strncmp(link, "socket:", 7))
 			continue;
 		if (tid == s->pid)
 			err = ask_fd(s, pidfd, atoi(e->d_name));

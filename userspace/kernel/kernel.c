@@ -48,13 +48,16 @@ static int open_root(struct kernel *k, const char *cgroup_root, struct why *why)
 		return why_say(why, err ? err : -ENOMEM,
 			       "no cgroup2 mount found: mount -t cgroup2 none /sys/fs/cgroup");
 	if (statfs(k->cgroup_mount, &fs) < 0 || (uint32_t)fs.f_type != CGROUP2_SUPER_MAGIC)
-		return why_say(why, ERR_CONFIG, "%s is no cgroup2 mount: check cgroup_root", k->cgroup_mount);
+		return why_say(why, ERR_CONFIG, "%s is no cgroup2 mount: check cgroup_root",
+			       k->cgroup_mount);
 	if (asprintf(&k->root, "%s/%s", k->cgroup_mount, k->instance) < 0)
 		return -ENOMEM;
 	if (mkdir(k->root, 0755) < 0 && errno != EEXIST) {
 		err = -errno;
-		return why_say(why, err, "cannot create the cgroup %s (%s): run as root, outside a "
-			       "container's read-only cgroup mount", k->root, strerror(-err));
+		return why_say(why, err,
+			       "cannot create the cgroup %s (%s): run as root, outside a "
+			       "container's read-only cgroup mount",
+			       k->root, strerror(-err));
 	}
 	err = kernel_cgroup_id(k->root, &k->root_id);
 	return err ? why_say(why, err, "cannot tell the id of the cgroup %s", k->root) : 0;
@@ -74,9 +77,11 @@ static int load(struct kernel *k, struct why *why)
 	if (!err)
 		return 0;
 	if (err == -EPERM)
-		return why_say(why, err, "the kernel refuses BPF: run as root (CAP_BPF, CAP_NET_ADMIN, "
+		return why_say(why, err,
+			       "the kernel refuses BPF: run as root (CAP_BPF, CAP_NET_ADMIN, "
 			       "CAP_PERFMON, CAP_SYS_ADMIN)");
-	return why_say(why, err, "the BPF programs do not load (%s): `sluice doctor` names what the "
+	return why_say(why, err,
+		       "the BPF programs do not load (%s): `sluice doctor` names what the "
 		       "kernel lacks; maps of another version under %s must be removed",
 		       strerror(-err), k->pins);
 }
@@ -137,7 +142,8 @@ static int open_all(struct kernel *k, const struct kernel_options *o, struct why
 	return err ? err : canary_try(k, why);
 }
 
-int kernel_open(const struct kernel_options *o, struct kernel **ret_k, char *ret_why, size_t why_size)
+int kernel_open(const struct kernel_options *o, struct kernel **ret_k, char *ret_why,
+		size_t why_size)
 {
 	struct why why = {ret_why, why_size};
 	struct kernel *k = calloc(1, sizeof(*k));
@@ -162,7 +168,8 @@ void kernel_close(struct kernel *k, bool keep)
 		return;
 	events_close(k);
 	if (k->heart) {
-		*k->heart = 0; /* connects are refused from now on, not only when the beat is stale */
+		*k->heart =
+		    0; /* connects are refused from now on, not only when the beat is stale */
 		munmap((void *)k->heart, (size_t)sysconf(_SC_PAGESIZE));
 	}
 	if (!keep) {

@@ -1,5 +1,6 @@
-/* The kernel side as the monitor sees it: load, pin, take over, attach; the table of managed cgroups;
- * listeners inside a network namespace; the heartbeat; refusals. reference: bpf/shared.h for layouts. */
+/* The kernel side as the monitor sees it: load, pin, take over, attach; the table of managed
+ * cgroups; listeners inside a network namespace; the heartbeat; refusals. reference: bpf/shared.h
+ * for layouts. */
 #pragma once
 
 #include <jansson.h>
@@ -10,16 +11,18 @@ struct kernel;
 struct loop;
 
 struct kernel_options {
-	const char *instance;   /* names the pin folder and the managed cgroup root; "sluice" by default */
-	const char *bpffs;      /* mount point of a bpffs; mounted there if it is none */
+	const char
+	    *instance; /* names the pin folder and the managed cgroup root; "sluice" by default */
+	const char *bpffs;	 /* mount point of a bpffs; mounted there if it is none */
 	const char *cgroup_root; /* NULL: find the cgroup2 mount */
 };
 
-/* Loads, or takes over what is pinned. 0 or a negative code; then ret_why (a static or owned-by-kernel
- * sentence with the remedy) says what is wrong. */
+/* Loads, or takes over what is pinned. 0 or a negative code; then ret_why (a static or
+ * owned-by-kernel sentence with the remedy) says what is wrong. */
 must_check int kernel_open(const struct kernel_options *o, struct kernel **ret_k, char *ret_why,
 			   size_t why_size);
-/* keep: leave links and maps pinned (enforcement goes on, connects are refused); else remove all. */
+/* keep: leave links and maps pinned (enforcement goes on, connects are refused); else remove all.
+ */
 void kernel_close(struct kernel *k, bool keep);
 
 /* The maps that the proxy uses, as descriptors. Owned by the kernel object. */
@@ -55,27 +58,29 @@ must_check int kernel_unmanage(struct kernel *k, uint64_t cgroup_id);
 /* The managed cgroups that a former daemon left in the maps. */
 int kernel_managed(struct kernel *k, uint64_t *ret_ids, int max);
 
-/* Listeners in a network namespace, all on one port: TCP on 127.0.0.1 and ::1, UDP on both (DNS). */
+/* Listeners in a network namespace, all on one port: TCP on 127.0.0.1 and ::1, UDP on both (DNS).
+ */
 #define LISTEN_FDS 4
 struct listeners {
 	uint64_t netns_cookie;
 	uint16_t port;
-	int fds[LISTEN_FDS]; /* tcp4, tcp6, udp4, udp6; -1 where the family is off. Owned by the caller. */
+	int fds[LISTEN_FDS]; /* tcp4, tcp6, udp4, udp6; -1 where the family is off. Owned by the
+				caller. */
 };
-/* In the namespace of a process (brings its lo up). ERR_EXISTS with the cookie filled in: this namespace
- * has its listeners already. Also tells the kernel side the port. */
+/* In the namespace of a process (brings its lo up). ERR_EXISTS with the cookie filled in: this
+ * namespace has its listeners already. Also tells the kernel side the port. */
 must_check int kernel_listen(struct kernel *k, int pid, struct listeners *ret_l);
 void kernel_unlisten(struct kernel *k, uint64_t netns_cookie);
 
 /* What the kernel refused. Borrowed in the callback. */
 struct refusal {
-	uint64_t cgroup_id;      /* of the workload */
+	uint64_t cgroup_id; /* of the workload */
 	uint32_t pid, uid;
 	char comm[16], exe[128];
 	struct addr dst;
 	int family, type, protocol; /* socket's */
-	const char *reason;      /* static: "not declared", "protocol", "no listener", ... */
-	uint64_t count;          /* folded repeats, >= 1 */
+	const char *reason;	    /* static: "not declared", "protocol", "no listener", ... */
+	uint64_t count;		    /* folded repeats, >= 1 */
 };
 /* A descriptor that becomes readable, and its reader. */
 int kernel_events_fd(struct kernel *k);
@@ -87,8 +92,8 @@ struct workload_stats {
 };
 must_check int kernel_stats(struct kernel *k, uint64_t cgroup_id, struct workload_stats *ret);
 
-/* What this kernel can do, one row a feature: array of {"feature","have","need","cost","remedy"}; "have"
- * by really trying. Usable without a kernel object. */
+/* What this kernel can do, one row a feature: array of {"feature","have","need","cost","remedy"};
+ * "have" by really trying. Usable without a kernel object. */
 json_t *kernel_probe(void);
 /* The names of the gaps: array of strings. */
 json_t *kernel_gaps(const struct kernel *k);

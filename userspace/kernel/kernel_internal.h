@@ -12,8 +12,8 @@ struct kernel {
 	char *cgroup_mount; /* the cgroup2 mount point */
 	char *root;	    /* <cgroup2>/<instance>, the managed root */
 	uint64_t root_id;
-	char *pins;	    /* <bpffs>/<instance> */
-	int lock_fd;	    /* on pins: one daemon an instance */
+	char *pins;  /* <bpffs>/<instance> */
+	int lock_fd; /* on pins: one daemon an instance */
 	struct sluice_bpf *skel;
 	volatile uint64_t *heart;
 	unsigned beats;
@@ -39,8 +39,8 @@ must_check int pins_set_maps(struct kernel *k);
 must_check int pins_attach(struct kernel *k, uint64_t cgroup_id, struct why *why);
 /* The links of one cgroup are taken off. */
 void pins_detach(struct kernel *k, uint64_t cgroup_id);
-/* Brings the links of all attached cgroups up to this program version; removes those of cgroups that
- * are gone. */
+/* Brings the links of all attached cgroups up to this program version; removes those of cgroups
+ * that are gone. */
 must_check int pins_adopt(struct kernel *k, struct why *why);
 void pins_remove_all(struct kernel *k);
 
@@ -48,17 +48,19 @@ void pins_remove_all(struct kernel *k);
 must_check int cgroup_find_mount(char **ret_path);
 /* A descriptor of the cgroup with this id, or a negative code: ERR_NOT_FOUND if it is gone. */
 must_check int cgroup_open(const struct kernel *k, uint64_t id);
-/* The path of the process's cgroup under the mount, malloc'd; ERR_NOT_FOUND if it cannot be seen. */
+/* The path of the process's cgroup under the mount, malloc'd; ERR_NOT_FOUND if it cannot be seen.
+ */
 must_check int cgroup_of_pid(const struct kernel *k, int pid, char **ret_path);
-/* Calls on_pid for every process in the cgroup and below, until one returns non-zero, which is returned. */
+/* Calls on_pid for every process in the cgroup and below, until one returns non-zero, which is
+ * returned. */
 int cgroup_each_pid(const char *path, int (*on_pid)(void *ctx, int pid), void *ctx);
 
-/* canary.c: do the programs really run? A child enters the managed root, where no identity is bound, and
- * must not get a socket. */
+/* canary.c: do the programs really run? A child enters the managed root, where no identity is
+ * bound, and must not get a socket. */
 must_check int canary_try(struct kernel *k, struct why *why);
 
-/* cookie.c: the cookie of the calling thread's network namespace; -ENOPROTOOPT: the kernel cannot be asked,
- * but a stamp can. */
+/* cookie.c: the cookie of the calling thread's network namespace; -ENOPROTOOPT: the kernel cannot
+ * be asked, but a stamp can. */
 must_check int cookie_by_option(uint64_t *ret);
 must_check int cookie_by_stamp(struct kernel *k, uint64_t *ret);
 
@@ -66,8 +68,8 @@ must_check int cookie_by_stamp(struct kernel *k, uint64_t *ret);
 must_check int events_open(struct kernel *k);
 void events_close(struct kernel *k);
 
-/* foreign.c: appends {"pid","fd","what"} for each socket of the processes in the cgroup that would work
- * without having been made under the programs: everything but Unix and netlink sockets. */
+/* foreign.c: appends {"pid","fd","what"} for each socket of the processes in the cgroup that would
+ * work without having been made under the programs: everything but Unix and netlink sockets. */
 must_check int foreign_scan(const char *cgroup, json_t *list);
 
 /* probe.c: what the one object needs to know before it is loaded. */

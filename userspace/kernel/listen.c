@@ -1,5 +1,5 @@
-/* Listeners inside a workload's network namespace. setns() is per thread: a helper thread enters, opens
- * and ends; the descriptors stay, and the daemon's own threads never leave home. */
+/* Listeners inside a workload's network namespace. setns() is per thread: a helper thread enters,
+ * opens and ends; the descriptors stay, and the daemon's own threads never leave home. */
 #include "kernel/kernel_internal.h"
 
 #include <bpf/bpf.h>
@@ -18,8 +18,8 @@
 #include "bpf/shared.h"
 #include "sluice.skel.h"
 
-/* Privileged ports outside every NodePort and ephemeral range: an agent without CAP_NET_BIND_SERVICE
- * cannot even try. */
+/* Privileged ports outside every NodePort and ephemeral range: an agent without
+ * CAP_NET_BIND_SERVICE cannot even try. */
 #define PORT_FIRST 900
 #define PORT_LAST  1023
 #define BACKLOG	   4096
@@ -28,10 +28,10 @@ enum { TCP4, TCP6, UDP4, UDP6 };
 static const struct {
 	int family, type;
 } kinds[LISTEN_FDS] = {
-	[TCP4] = {AF_INET, SOCK_STREAM},
-	[TCP6] = {AF_INET6, SOCK_STREAM},
-	[UDP4] = {AF_INET, SOCK_DGRAM},
-	[UDP6] = {AF_INET6, SOCK_DGRAM},
+    [TCP4] = {AF_INET, SOCK_STREAM},
+    [TCP6] = {AF_INET6, SOCK_STREAM},
+    [UDP4] = {AF_INET, SOCK_DGRAM},
+    [UDP6] = {AF_INET6, SOCK_DGRAM},
 };
 
 static int bring_lo_up(void)
@@ -64,8 +64,8 @@ static int open_one(int kind, uint16_t port)
 	struct sockaddr_storage sa;
 	int on = 1;
 	socklen_t len = loopback(kinds[kind].family, port, &sa);
-	_cleanup_(closep) int fd = socket(kinds[kind].family,
-					  kinds[kind].type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	_cleanup_(closep) int fd =
+	    socket(kinds[kind].family, kinds[kind].type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	if (kinds[kind].family == AF_INET6 &&
@@ -167,7 +167,8 @@ static int remember_gate(struct kernel *k, const struct listeners *l)
 	if (!gates)
 		return -ENOMEM;
 	k->gates = gates;
-	int err = bpf_map_update_elem(bpf_map__fd(k->skel->maps.gates), &l->netns_cookie, &g, BPF_ANY);
+	int err =
+	    bpf_map_update_elem(bpf_map__fd(k->skel->maps.gates), &l->netns_cookie, &g, BPF_ANY);
 	if (!err)
 		k->gates[k->n_gates++] = l->netns_cookie;
 	return err;

@@ -1,6 +1,6 @@
-/* <bpffs>/<instance>/v<ABI>/ holds the maps, links/<cgroup id>_<program> the links: they keep enforcing
- * when no daemon runs. A pinned link can be dead (its cgroup was removed): the kernel says so, and so do
- * we, instead of taking its existence for protection. */
+/* <bpffs>/<instance>/v<ABI>/ holds the maps, links/<cgroup id>_<program> the links: they keep
+ * enforcing when no daemon runs. A pinned link can be dead (its cgroup was removed): the kernel
+ * says so, and so do we, instead of taking its existence for protection. */
 #include "kernel/kernel_internal.h"
 
 #include <bpf/bpf.h>
@@ -25,21 +25,21 @@ static const struct {
 	const char *prog;
 	enum bpf_attach_type type;
 } hooks[] = {
-	{"gate_egress", BPF_CGROUP_INET_EGRESS},
-	{"gate_ingress", BPF_CGROUP_INET_INGRESS},
-	{"gate_sock_create", BPF_CGROUP_INET_SOCK_CREATE},
-	{"gate_sock_release", BPF_CGROUP_INET_SOCK_RELEASE},
-	{"gate_bind4", BPF_CGROUP_INET4_BIND},
-	{"gate_bind6", BPF_CGROUP_INET6_BIND},
-	{"gate_recvmsg4", BPF_CGROUP_UDP4_RECVMSG},
-	{"gate_recvmsg6", BPF_CGROUP_UDP6_RECVMSG},
-	{"gate_peername4", BPF_CGROUP_INET4_GETPEERNAME},
-	{"gate_peername6", BPF_CGROUP_INET6_GETPEERNAME},
-	{"gate_sockops", BPF_CGROUP_SOCK_OPS},
-	{"gate_sendmsg4", BPF_CGROUP_UDP4_SENDMSG},
-	{"gate_sendmsg6", BPF_CGROUP_UDP6_SENDMSG},
-	{"gate_connect4", BPF_CGROUP_INET4_CONNECT},
-	{"gate_connect6", BPF_CGROUP_INET6_CONNECT},
+    {"gate_egress", BPF_CGROUP_INET_EGRESS},
+    {"gate_ingress", BPF_CGROUP_INET_INGRESS},
+    {"gate_sock_create", BPF_CGROUP_INET_SOCK_CREATE},
+    {"gate_sock_release", BPF_CGROUP_INET_SOCK_RELEASE},
+    {"gate_bind4", BPF_CGROUP_INET4_BIND},
+    {"gate_bind6", BPF_CGROUP_INET6_BIND},
+    {"gate_recvmsg4", BPF_CGROUP_UDP4_RECVMSG},
+    {"gate_recvmsg6", BPF_CGROUP_UDP6_RECVMSG},
+    {"gate_peername4", BPF_CGROUP_INET4_GETPEERNAME},
+    {"gate_peername6", BPF_CGROUP_INET6_GETPEERNAME},
+    {"gate_sockops", BPF_CGROUP_SOCK_OPS},
+    {"gate_sendmsg4", BPF_CGROUP_UDP4_SENDMSG},
+    {"gate_sendmsg6", BPF_CGROUP_UDP6_SENDMSG},
+    {"gate_connect4", BPF_CGROUP_INET4_CONNECT},
+    {"gate_connect6", BPF_CGROUP_INET6_CONNECT},
 };
 
 #define PIN_PATH    512
@@ -70,8 +70,8 @@ static int mount_bpffs(const char *path, struct why *why)
 	if (!mount("bpf", path, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
 		return 0;
 	err = -errno;
-	return why_say(why, err, "%s is no bpffs and cannot be mounted (%s): mount -t bpf bpf %s", path,
-		       strerror(-err), path);
+	return why_say(why, err, "%s is no bpffs and cannot be mounted (%s): mount -t bpf bpf %s",
+		       path, strerror(-err), path);
 }
 
 static int make_dirs(const struct kernel *k)
@@ -109,13 +109,16 @@ int pins_open(struct kernel *k, const char *bpffs, struct why *why)
 		return -ENOMEM;
 	err = make_dirs(k);
 	if (err)
-		return why_say(why, err, "cannot create the pin folder %s (%s)", k->pins, err_text(err));
+		return why_say(why, err, "cannot create the pin folder %s (%s)", k->pins,
+			       err_text(err));
 	k->lock_fd = open(k->pins, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (k->lock_fd < 0)
 		return why_say(why, -errno, "cannot open %s", k->pins);
 	if (lock_pins(k->lock_fd))
-		return why_say(why, ERR_EXISTS, "another daemon runs the instance \"%s\": stop it, or "
-			       "choose another instance name", k->instance);
+		return why_say(why, ERR_EXISTS,
+			       "another daemon runs the instance \"%s\": stop it, or "
+			       "choose another instance name",
+			       k->instance);
 	return 0;
 }
 
@@ -124,7 +127,8 @@ int pins_set_maps(struct kernel *k)
 	char dir[PIN_PATH], path[PIN_PATH];
 	struct bpf_map *m;
 	int err = map_dir(k, dir);
-	bpf_object__for_each_map(m, k->skel->obj) {
+	bpf_object__for_each_map(m, k->skel->obj)
+	{
 		if (err)
 			return err;
 		if (bpf_map__is_internal(m))
@@ -181,13 +185,14 @@ int pins_attach(struct kernel *k, uint64_t cgroup_id, struct why *why)
 {
 	_cleanup_(closep) int fd = cgroup_open(k, cgroup_id);
 	if (fd < 0)
-		return why_say(why, fd, "cannot open the cgroup with the id %" PRIu64 " (%s)", cgroup_id,
-			       err_text(fd));
+		return why_say(why, fd, "cannot open the cgroup with the id %" PRIu64 " (%s)",
+			       cgroup_id, err_text(fd));
 	for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
 		int err = attach_hook(k, (int)i, fd, cgroup_id);
 		if (err)
-			return why_say(why, err, "cannot attach %s to the cgroup with the id %" PRIu64
-				       " (%s)", hooks[i].prog, cgroup_id, err_text(err));
+			return why_say(
+			    why, err, "cannot attach %s to the cgroup with the id %" PRIu64 " (%s)",
+			    hooks[i].prog, cgroup_id, err_text(err));
 	}
 	return 0;
 }
@@ -216,9 +221,9 @@ void pins_detach(struct kernel *k, uint64_t cgroup_id)
 			unlink_link(path);
 }
 
-/* The first hook's pin stands for its cgroup: attached first, detached last. All hooks of it are brought up
- * to date, those included that a former daemon did not know or get to. A cgroup that is gone takes its
- * links along. */
+/* The first hook's pin stands for its cgroup: attached first, detached last. All hooks of it are
+ * brought up to date, those included that a former daemon did not know or get to. A cgroup that is
+ * gone takes its links along. */
 static int adopt_link(struct kernel *k, const char *name, struct why *why)
 {
 	char *end;
@@ -257,7 +262,8 @@ static void remove_dir(const char *path, void (*remove)(const char *path))
 	if (!d)
 		return;
 	while ((e = readdir(d)))
-		if (e->d_name[0] != '.' && snprintf(at, sizeof(at), "%s/%s", path, e->d_name) < PIN_PATH)
+		if (e->d_name[0] != '.' &&
+		    snprintf(at, sizeof(at), "%s/%s", path, e->d_name) < PIN_PATH)
 			remove(at);
 	closedir(d);
 	rmdir(path);

@@ -1,5 +1,5 @@
-/* What this kernel can do. Each row really tries: loads a program of that kind, makes a map of that kind,
- * asks that socket option. Versions are never compared: distributions backport. */
+/* What this kernel can do. Each row really tries: loads a program of that kind, makes a map of that
+ * kind, asks that socket option. Versions are never compared: distributions backport. */
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
@@ -20,8 +20,8 @@
 static bool can_load(enum bpf_prog_type type, enum bpf_attach_type attach)
 {
 	struct bpf_insn insns[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1},
-		{.code = BPF_JMP | BPF_EXIT},
+	    {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1},
+	    {.code = BPF_JMP | BPF_EXIT},
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = attach);
 	_cleanup_(closep) int fd = bpf_prog_load(type, NULL, "GPL", insns, ARRAY_LEN(insns), &opts);
@@ -123,7 +123,8 @@ static bool has_host_cgroups(void)
 static bool has_cgroup_kill(void)
 {
 	_cleanup_(freep) char *mount = NULL, *dir = NULL, *file = NULL;
-	if (cgroup_find_mount(&mount) || asprintf(&dir, "%s/sluice-probe-%d", mount, getpid()) < 0 ||
+	if (cgroup_find_mount(&mount) ||
+	    asprintf(&dir, "%s/sluice-probe-%d", mount, getpid()) < 0 ||
 	    asprintf(&file, "%s/cgroup.kill", dir) < 0 || mkdir(dir, 0755) < 0)
 		return false;
 	bool has = !access(file, W_OK);
@@ -158,7 +159,8 @@ static bool has_sock_destroy(void)
 	return has;
 }
 
-/* There is no program for these yet, whatever the kernel could do: the row keeps the gap in sight. */
+/* There is no program for these yet, whatever the kernel could do: the row keeps the gap in sight.
+ */
 static bool is_not_built(void)
 {
 	return false;
@@ -170,45 +172,54 @@ static const struct feature {
 	bool is_required;
 	const char *cost, *remedy;
 } features[] = {
-	{"cgroup2", has_cgroup2, true, "no workload can be managed", "mount -t cgroup2 none /sys/fs/cgroup"},
-	{"cgroup_host_view", has_host_cgroups, false, "cgroups outside this container cannot be managed",
-	 "run with the host's cgroup namespace (cgroupns=host)"},
-	{"btf", has_btf, true, "the programs cannot be fitted to this kernel",
-	 "a kernel with CONFIG_DEBUG_INFO_BTF"},
-	{"connect_hooks", has_connect, true, "nothing can be redirected",
-	 "Linux 5.10 or later with CONFIG_CGROUP_BPF, and root"},
-	{"getpeername_hooks", has_peername, true, "the agent would see the gateway's address", "Linux 5.10 or later"},
-	{"sock_release", has_release, true, "closed flows would stay in the maps", "Linux 5.10 or later"},
-	{"sockops", has_sockops, true, "no connection can be told from another", "Linux 5.10 or later"},
-	{"cgroup_skb", has_skb, true, "no backstop below the sockets", "Linux 5.10 or later"},
-	{"sk_storage", has_storage, true, "sockets cannot carry their identity", "Linux 5.10 or later"},
-	{"ringbuf", has_ringbuf, true, "refusals cannot be recorded", "Linux 5.10 or later"},
-	{"mmap_array", has_mmap, true, "no heartbeat", "Linux 5.10 or later"},
-	{"netns_cookie", has_netns_cookie, true, "network namespaces cannot be told apart", "Linux 5.10 or later"},
-	{"netns_cookie_sockopt", has_netns_sockopt, false,
-	 "a listener's namespace is found by a detour", "Linux 5.14 or later"},
-	{"set_retval", probe_has_set_retval, false, "refused connects see EPERM instead of ECONNREFUSED",
-	 "Linux 5.18 or later"},
-	{"task_read", probe_has_task_read, false, "records do not name the binary that connected",
-	 "run with CAP_PERFMON; Linux 5.10 or later"},
-	{"cgroup_kill", has_cgroup_kill, false, "workloads are ended process by process", "Linux 5.14 or later"},
-	{"pidfd_getfd", has_pidfd_getfd, false, "attach cannot examine open sockets, so it refuses them",
-	 "Linux 5.6 or later with CAP_SYS_PTRACE"},
-	{"socket_keeps_cgroup", has_lasting_cgroup, false,
-	 "with the v1 net_cls or net_prio controllers in use, sockets escape their cgroup's programs",
-	 "Linux 5.15 or later, or do not use net_cls and net_prio"},
-	{"other_families", is_not_built, false, "packet, vsock and other sockets that are not IP are not refused",
-	 "run agents without CAP_NET_RAW and with a seccomp filter on socket()"},
-	{"foreign_sockets", is_not_built, false,
-	 "a socket made outside and handed in (SCM_RIGHTS, pidfd_getfd) is not refused",
-	 "let agents share no Unix socket with programs that hand out sockets"},
-	{"unix_sockets", is_not_built, false,
-	 "a local service behind a Unix socket (docker, D-Bus, resolved) can act outside for an agent",
-	 "hide such sockets from agents: another user, a mount namespace"},
-	{"leaving_cgroup", is_not_built, false, "a process that may write the cgroup tree can leave its workload",
-	 "run agents as an ordinary user, or with the cgroup tree mounted read-only"},
-	{"sock_destroy", has_sock_destroy, false, "stray sockets are dropped packet by packet, not closed",
-	 "Linux 6.5 or later"},
+    {"cgroup2", has_cgroup2, true, "no workload can be managed",
+     "mount -t cgroup2 none /sys/fs/cgroup"},
+    {"cgroup_host_view", has_host_cgroups, false,
+     "cgroups outside this container cannot be managed",
+     "run with the host's cgroup namespace (cgroupns=host)"},
+    {"btf", has_btf, true, "the programs cannot be fitted to this kernel",
+     "a kernel with CONFIG_DEBUG_INFO_BTF"},
+    {"connect_hooks", has_connect, true, "nothing can be redirected",
+     "Linux 5.10 or later with CONFIG_CGROUP_BPF, and root"},
+    {"getpeername_hooks", has_peername, true, "the agent would see the gateway's address",
+     "Linux 5.10 or later"},
+    {"sock_release", has_release, true, "closed flows would stay in the maps",
+     "Linux 5.10 or later"},
+    {"sockops", has_sockops, true, "no connection can be told from another", "Linux 5.10 or later"},
+    {"cgroup_skb", has_skb, true, "no backstop below the sockets", "Linux 5.10 or later"},
+    {"sk_storage", has_storage, true, "sockets cannot carry their identity", "Linux 5.10 or later"},
+    {"ringbuf", has_ringbuf, true, "refusals cannot be recorded", "Linux 5.10 or later"},
+    {"mmap_array", has_mmap, true, "no heartbeat", "Linux 5.10 or later"},
+    {"netns_cookie", has_netns_cookie, true, "network namespaces cannot be told apart",
+     "Linux 5.10 or later"},
+    {"netns_cookie_sockopt", has_netns_sockopt, false,
+     "a listener's namespace is found by a detour", "Linux 5.14 or later"},
+    {"set_retval", probe_has_set_retval, false,
+     "refused connects see EPERM instead of ECONNREFUSED", "Linux 5.18 or later"},
+    {"task_read", probe_has_task_read, false, "records do not name the binary that connected",
+     "run with CAP_PERFMON; Linux 5.10 or later"},
+    {"cgroup_kill", has_cgroup_kill, false, "workloads are ended process by process",
+     "Linux 5.14 or later"},
+    {"pidfd_getfd", has_pidfd_getfd, false,
+     "attach cannot examine open sockets, so it refuses them",
+     "Linux 5.6 or later with CAP_SYS_PTRACE"},
+    {"socket_keeps_cgroup", has_lasting_cgroup, false,
+     "with the v1 net_cls or net_prio controllers in use, sockets escape their cgroup's programs",
+     "Linux 5.15 or later, or do not use net_cls and net_prio"},
+    {"other_families", is_not_built, false,
+     "packet, vsock and other sockets that are not IP are not refused",
+     "run agents without CAP_NET_RAW and with a seccomp filter on socket()"},
+    {"foreign_sockets", is_not_built, false,
+     "a socket made outside and handed in (SCM_RIGHTS, pidfd_getfd) is not refused",
+     "let agents share no Unix socket with programs that hand out sockets"},
+    {"unix_sockets", is_not_built, false,
+     "a local service behind a Unix socket (docker, D-Bus, resolved) can act outside for an agent",
+     "hide such sockets from agents: another user, a mount namespace"},
+    {"leaving_cgroup", is_not_built, false,
+     "a process that may write the cgroup tree can leave its workload",
+     "run agents as an ordinary user, or with the cgroup tree mounted read-only"},
+    {"sock_destroy", has_sock_destroy, false,
+     "stray sockets are dropped packet by packet, not closed", "Linux 6.5 or later"},
 };
 
 json_t *kernel_probe(void)
@@ -216,10 +227,10 @@ json_t *kernel_probe(void)
 	json_t *rows = json_array();
 	for (size_t i = 0; rows && i < ARRAY_LEN(features); i++) {
 		const struct feature *f = &features[i];
-		json_array_append_new(rows, json_pack("{s:s,s:b,s:s,s:s,s:s}", "feature", f->name, "have",
-						      f->has(), "need",
-						      f->is_required ? "required" : "optional", "cost",
-						      f->cost, "remedy", f->remedy));
+		json_array_append_new(rows, json_pack("{s:s,s:b,s:s,s:s,s:s}", "feature", f->name,
+						      "have", f->has(), "need",
+						      f->is_required ? "required" : "optional",
+						      "cost", f->cost, "remedy", f->remedy));
 	}
 	return rows;
 }
@@ -227,7 +238,8 @@ json_t *kernel_probe(void)
 json_t *kernel_gaps(const struct kernel *k)
 {
 	json_t *gaps = json_array();
-	(void)k; /* what is missing is the machine's affair; programs that are loaded apart will add theirs */
+	(void)k; /* what is missing is the machine's affair; programs that are loaded apart will add
+		    theirs */
 	for (size_t i = 0; gaps && i < ARRAY_LEN(features); i++)
 		if (!features[i].has())
 			json_array_append_new(gaps, json_string(features[i].name));

@@ -12,16 +12,18 @@ static void test_sockets(void)
 		unsigned int family, type, protocol;
 		bool is_allowed;
 	} rows[] = {
-		{2, 1, IPPROTO_TCP, true}, {10, 1, IPPROTO_TCP, true}, {2, 2, IPPROTO_UDP, true},
-		{10, 2, IPPROTO_UDP, true}, {2, 2, IPPROTO_ICMP, false}, {10, 2, 58, false},
-		{2, 3, IPPROTO_ICMP, false}, {2, 3, IPPROTO_RAW, false}, {2, 3, IPPROTO_TCP, false},
-		{2, 1, 262, false}, {2, 1, 132, false}, {2, 5, 132, false}, {2, 2, 136, false},
-		{10, 2, 136, false}, {2, 6, 33, false}, {2, 1, 256, false}, {2, 1, IPPROTO_UDP, false},
-		{2, 2, IPPROTO_TCP, false}, {17, 3, 0, false}, {40, 1, 0, false}, {1, 1, 0, false},
-		{0, 1, IPPROTO_TCP, false},
+	    {2, 1, IPPROTO_TCP, true},	 {10, 1, IPPROTO_TCP, true},  {2, 2, IPPROTO_UDP, true},
+	    {10, 2, IPPROTO_UDP, true},	 {2, 2, IPPROTO_ICMP, false}, {10, 2, 58, false},
+	    {2, 3, IPPROTO_ICMP, false}, {2, 3, IPPROTO_RAW, false},  {2, 3, IPPROTO_TCP, false},
+	    {2, 1, 262, false},		 {2, 1, 132, false},	      {2, 5, 132, false},
+	    {2, 2, 136, false},		 {10, 2, 136, false},	      {2, 6, 33, false},
+	    {2, 1, 256, false},		 {2, 1, IPPROTO_UDP, false},  {2, 2, IPPROTO_TCP, false},
+	    {17, 3, 0, false},		 {40, 1, 0, false},	      {1, 1, 0, false},
+	    {0, 1, IPPROTO_TCP, false},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		CHECK_INT(rules_socket_allowed(rows[i].family, rows[i].type, rows[i].protocol), rows[i].is_allowed);
+		CHECK_INT(rules_socket_allowed(rows[i].family, rows[i].type, rows[i].protocol),
+			  rows[i].is_allowed);
 }
 
 static void parse(const char *text, __u32 ip[4])
@@ -40,12 +42,21 @@ static void test_addresses(void)
 		bool is_v4, is_loopback;
 		const char *taken_as;
 	} rows[] = {
-		{"127.0.0.1", true, true, "127.0.0.1"}, {"127.255.0.9", true, true, "127.255.0.9"},
-		{"::ffff:127.0.0.1", true, true, "127.0.0.1"}, {"128.0.0.1", true, false, "128.0.0.1"},
-		{"0.0.0.0", true, false, "127.0.0.1"}, {"::", false, false, "::1"}, {"::1", false, true, "::1"},
-		{"::2", false, false, "::2"}, {"::100", false, false, "::100"}, {"::127.0.0.1", false, false, "::127.0.0.1"},
-		{"2001:db8::1", false, false, "2001:db8::1"}, {"1::", false, false, "1::"}, {"10.0.0.0", true, false, "10.0.0.0"},
-		{"::fffe:127.0.0.1", false, false, "::fffe:127.0.0.1"}, {"0:0:1::ffff:0:0", false, false, "0:0:1::ffff:0:0"},
+	    {"127.0.0.1", true, true, "127.0.0.1"},
+	    {"127.255.0.9", true, true, "127.255.0.9"},
+	    {"::ffff:127.0.0.1", true, true, "127.0.0.1"},
+	    {"128.0.0.1", true, false, "128.0.0.1"},
+	    {"0.0.0.0", true, false, "127.0.0.1"},
+	    {"::", false, false, "::1"},
+	    {"::1", false, true, "::1"},
+	    {"::2", false, false, "::2"},
+	    {"::100", false, false, "::100"},
+	    {"::127.0.0.1", false, false, "::127.0.0.1"},
+	    {"2001:db8::1", false, false, "2001:db8::1"},
+	    {"1::", false, false, "1::"},
+	    {"10.0.0.0", true, false, "10.0.0.0"},
+	    {"::fffe:127.0.0.1", false, false, "::fffe:127.0.0.1"},
+	    {"0:0:1::ffff:0:0", false, false, "0:0:1::ffff:0:0"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		__u32 ip[4], want[4];
@@ -70,74 +81,87 @@ static void test_heart(void)
 }
 
 #define GOOD .is_fresh = true, .gate_port = 900
+static const struct {
+	struct facts f;
+	enum verdict verdict;
+	enum reason reason; /* where it is refused */
+} connects[] = {
+    /* what must be there first */
+    {{.is_declared = true, .port = 5432, .gate_port = 900}, VERDICT_REFUSE, REASON_STALE},
+    {{.is_fresh = true, .is_declared = true, .port = 5432}, VERDICT_REFUSE, REASON_NO_GATE},
+    {{.port = 53, .gate_port = 900}, VERDICT_REFUSE, REASON_STALE},
+    {{.is_fresh = true, .is_udp = true, .port = 53}, VERDICT_REFUSE, REASON_NO_GATE},
+    {{.port = 8000, .is_loopback = true, .gate_port = 900}, VERDICT_REFUSE, REASON_STALE},
+    /* TCP */
+    {{GOOD, .is_declared = true, .port = 5432}, VERDICT_GATE, 0},
+    {{GOOD, .is_declared = true, .is_loopback = true, .port = 5432}, VERDICT_GATE, 0},
+    {{GOOD, .port = 5432}, VERDICT_REFUSE, REASON_NOT_DECLARED},
+    {{GOOD, .port = 8000, .is_loopback = true}, VERDICT_LOCAL, REASON_NOT_DECLARED},
+    {{GOOD, .port = 53}, VERDICT_GATE, 0},
+    {{GOOD, .port = 53, .is_loopback = true}, VERDICT_GATE, 0},
+    {{GOOD, .port = 0}, VERDICT_REFUSE, REASON_NOT_DECLARED},
+    /* the gate itself, declared or not */
+    {{GOOD, .port = 900, .is_loopback = true}, VERDICT_REFUSE, REASON_GATE},
+    {{GOOD, .port = 900, .is_loopback = true, .is_declared = true}, VERDICT_REFUSE, REASON_GATE},
+    {{GOOD, .port = 900, .is_loopback = true, .was_sent = true}, VERDICT_REFUSE, REASON_GATE},
+    {{GOOD, .port = 900, .is_loopback = true, .is_udp = true}, VERDICT_REFUSE, REASON_GATE},
+    {{GOOD, .port = 900, .is_loopback = true, .is_udp = true, .is_send = true},
+     VERDICT_REFUSE,
+     REASON_GATE},
+    {{GOOD, .port = 900, .is_loopback = true, .is_udp = true, .is_send = true, .was_sent = true},
+     VERDICT_PASS,
+     0},
+    {{GOOD, .port = 900, .is_udp = true, .is_send = true, .was_sent = true},
+     VERDICT_REFUSE,
+     REASON_UDP},
+    {{GOOD, .port = 900, .is_declared = true}, VERDICT_GATE, 0},
+    /* UDP */
+    {{GOOD, .is_udp = true, .port = 53}, VERDICT_GATE, 0},
+    {{GOOD, .is_udp = true, .is_send = true, .port = 53}, VERDICT_GATE, 0},
+    {{GOOD, .is_udp = true, .port = 443}, VERDICT_REFUSE, REASON_UDP},
+    {{GOOD, .is_udp = true, .port = 443, .is_loopback = true}, VERDICT_REFUSE, REASON_UDP},
+    {{GOOD, .is_udp = true, .port = 443, .is_declared = true}, VERDICT_QUIET, REASON_UDP},
+    {{GOOD, .is_udp = true, .port = 0}, VERDICT_QUIET, REASON_UDP},
+    {{GOOD, .is_udp = true, .port = 65535}, VERDICT_QUIET, REASON_UDP},
+    {{GOOD, .is_udp = true, .is_send = true, .port = 443, .is_declared = true},
+     VERDICT_REFUSE,
+     REASON_UDP},
+    {{GOOD, .is_udp = true, .is_send = true, .port = 65535}, VERDICT_REFUSE, REASON_UDP},
+};
+
 static void test_connect(void)
 {
-	static const struct {
-		struct facts f;
-		enum verdict verdict;
-		enum reason reason; /* where it is refused */
-	} rows[] = {
-		/* what must be there first */
-		{{.is_declared = true, .port = 5432, .gate_port = 900}, VERDICT_REFUSE, REASON_STALE},
-		{{.is_fresh = true, .is_declared = true, .port = 5432}, VERDICT_REFUSE, REASON_NO_GATE},
-		{{.port = 53, .gate_port = 900}, VERDICT_REFUSE, REASON_STALE},
-		{{.is_fresh = true, .is_udp = true, .port = 53}, VERDICT_REFUSE, REASON_NO_GATE},
-		{{.port = 8000, .is_loopback = true, .gate_port = 900}, VERDICT_REFUSE, REASON_STALE},
-		/* TCP */
-		{{GOOD, .is_declared = true, .port = 5432}, VERDICT_GATE, 0},
-		{{GOOD, .is_declared = true, .is_loopback = true, .port = 5432}, VERDICT_GATE, 0},
-		{{GOOD, .port = 5432}, VERDICT_REFUSE, REASON_NOT_DECLARED},
-		{{GOOD, .port = 8000, .is_loopback = true}, VERDICT_LOCAL, REASON_NOT_DECLARED},
-		{{GOOD, .port = 53}, VERDICT_GATE, 0},
-		{{GOOD, .port = 53, .is_loopback = true}, VERDICT_GATE, 0},
-		{{GOOD, .port = 0}, VERDICT_REFUSE, REASON_NOT_DECLARED},
-		/* the gate itself, declared or not */
-		{{GOOD, .port = 900, .is_loopback = true}, VERDICT_REFUSE, REASON_GATE},
-		{{GOOD, .port = 900, .is_loopback = true, .is_declared = true}, VERDICT_REFUSE, REASON_GATE},
-		{{GOOD, .port = 900, .is_loopback = true, .was_sent = true}, VERDICT_REFUSE, REASON_GATE},
-		{{GOOD, .port = 900, .is_loopback = true, .is_udp = true}, VERDICT_REFUSE, REASON_GATE},
-		{{GOOD, .port = 900, .is_loopback = true, .is_udp = true, .is_send = true}, VERDICT_REFUSE, REASON_GATE},
-		{{GOOD, .port = 900, .is_loopback = true, .is_udp = true, .is_send = true, .was_sent = true}, VERDICT_PASS, 0},
-		{{GOOD, .port = 900, .is_udp = true, .is_send = true, .was_sent = true}, VERDICT_REFUSE, REASON_UDP},
-		{{GOOD, .port = 900, .is_declared = true}, VERDICT_GATE, 0},
-		/* UDP */
-		{{GOOD, .is_udp = true, .port = 53}, VERDICT_GATE, 0},
-		{{GOOD, .is_udp = true, .is_send = true, .port = 53}, VERDICT_GATE, 0},
-		{{GOOD, .is_udp = true, .port = 443}, VERDICT_REFUSE, REASON_UDP},
-		{{GOOD, .is_udp = true, .port = 443, .is_loopback = true}, VERDICT_REFUSE, REASON_UDP},
-		{{GOOD, .is_udp = true, .port = 443, .is_declared = true}, VERDICT_QUIET, REASON_UDP},
-		{{GOOD, .is_udp = true, .port = 0}, VERDICT_QUIET, REASON_UDP},
-		{{GOOD, .is_udp = true, .port = 65535}, VERDICT_QUIET, REASON_UDP},
-		{{GOOD, .is_udp = true, .is_send = true, .port = 443, .is_declared = true}, VERDICT_REFUSE, REASON_UDP},
-		{{GOOD, .is_udp = true, .is_send = true, .port = 65535}, VERDICT_REFUSE, REASON_UDP},
-	};
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(connects); i++) {
 		enum reason reason = REASON_COUNT;
-		enum verdict v = rules_connect(&rows[i].f, &reason);
-		if (v != rows[i].verdict)
+		enum verdict v = rules_connect(&connects[i].f, &reason);
+		if (v != connects[i].verdict)
 			printf("row %zu\n", i);
-		CHECK_INT(v, rows[i].verdict);
+		CHECK_INT(v, connects[i].verdict);
 		if (v == VERDICT_REFUSE || v == VERDICT_QUIET)
-			CHECK_INT(reason, rows[i].reason);
+			CHECK_INT(reason, connects[i].reason);
 	}
 }
 
-/* Whatever the facts: nothing but a verdict of these goes anywhere without a fresh heart and a gate. */
+/* Whatever the facts: nothing but a verdict of these goes anywhere without a fresh heart and a
+ * gate. */
 static void test_all_facts(void)
 {
 	static const __u16 ports[] = {0, 53, 80, 900, 65535};
 	for (unsigned int bits = 0; bits < 64; bits++)
 		for (size_t i = 0; i < ARRAY_LEN(ports); i++)
 			for (int has_gate = 0; has_gate < 2; has_gate++) {
-				struct facts f = {bits & 1, bits & 2, bits & 4, bits & 8, bits & 16, bits & 32, ports[i],
-						  has_gate ? 900 : 0};
+				struct facts f = {bits & 1, bits & 2,	       bits & 4,
+						  bits & 8, bits & 16,	       bits & 32,
+						  ports[i], has_gate ? 900 : 0};
 				enum reason reason = REASON_COUNT;
 				enum verdict v = rules_connect(&f, &reason);
 				bool goes = v != VERDICT_REFUSE && v != VERDICT_QUIET;
 				CHECK(!goes || (f.is_fresh && has_gate));
 				CHECK(goes || reason != REASON_COUNT);
-				CHECK(v != VERDICT_LOCAL || (f.is_loopback && !f.is_udp && f.port != 900));
-				CHECK(v != VERDICT_GATE || f.port == 53 || (f.is_declared && !f.is_udp));
+				CHECK(v != VERDICT_LOCAL ||
+				      (f.is_loopback && !f.is_udp && f.port != 900));
+				CHECK(v != VERDICT_GATE || f.port == 53 ||
+				      (f.is_declared && !f.is_udp));
 			}
 }
 
@@ -147,8 +171,8 @@ static void test_devices_and_states(void)
 	CHECK(!rules_may_pass_device(0));
 	CHECK(!rules_may_pass_device(2));
 	for (unsigned int state = 1; state <= 12; state++)
-		CHECK_INT(rules_outlives_close(state),
-			  state == 1 || (state >= 4 && state <= 6) || state == 8 || state == 9 || state >= 11);
+		CHECK_INT(rules_outlives_close(state), state == 1 || (state >= 4 && state <= 6) ||
+							   state == 8 || state == 9 || state >= 11);
 }
 
 int main(void)

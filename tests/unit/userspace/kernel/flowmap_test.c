@@ -20,8 +20,15 @@ static struct addr at(const char *ip, uint16_t port)
 
 static int put(int fd, uint64_t netns, uint8_t protocol, uint64_t at_ns)
 {
-	struct flow_key k = {.netns = netns, .src_port = 40000, .dst_port = 900, .protocol = protocol};
-	struct flow_value v = {.cgroup_id = 11, .cookie = 12, .at_ns = at_ns, .generation = 13, .pid = 14, .uid = 15, .dst_port = 5432};
+	struct flow_key k = {
+	    .netns = netns, .src_port = 40000, .dst_port = 900, .protocol = protocol};
+	struct flow_value v = {.cgroup_id = 11,
+			       .cookie = 12,
+			       .at_ns = at_ns,
+			       .generation = 13,
+			       .pid = 14,
+			       .uid = 15,
+			       .dst_port = 5432};
 	struct addr lo = at("127.0.0.1", 0), db = at("10.1.2.3", 0);
 	memcpy(k.src, lo.ip, 16);
 	memcpy(k.dst, lo.ip, 16);
@@ -33,12 +40,16 @@ static int put(int fd, uint64_t netns, uint8_t protocol, uint64_t at_ns)
 
 static void test_take(void)
 {
-	int fd = bpf_map_create(BPF_MAP_TYPE_HASH, "flows", sizeof(struct flow_key), sizeof(struct flow_value), 16, NULL);
-	struct addr peer = at("127.0.0.1", 40000), local = at("127.0.0.1", 900), other = at("127.0.0.1", 40001), db = at("10.1.2.3", 5432);
+	int fd = bpf_map_create(BPF_MAP_TYPE_HASH, "flows", sizeof(struct flow_key),
+				sizeof(struct flow_value), 16, NULL);
+	struct addr peer = at("127.0.0.1", 40000), local = at("127.0.0.1", 900),
+		    other = at("127.0.0.1", 40001), db = at("10.1.2.3", 5432);
 	struct flow_info i;
 	CHECK_INT(put(fd, 1, IPPROTO_TCP, clock_mono_ns()), 0);
-	CHECK_INT(flowmap_take(fd, 2, false, &peer, &local, &i), ERR_NOT_FOUND); /* another namespace */
-	CHECK_INT(flowmap_take(fd, 1, true, &peer, &local, &i), ERR_NOT_FOUND);	 /* another protocol */
+	CHECK_INT(flowmap_take(fd, 2, false, &peer, &local, &i),
+		  ERR_NOT_FOUND); /* another namespace */
+	CHECK_INT(flowmap_take(fd, 1, true, &peer, &local, &i),
+		  ERR_NOT_FOUND); /* another protocol */
 	CHECK_INT(flowmap_take(fd, 1, false, &other, &local, &i), ERR_NOT_FOUND);
 	CHECK_INT(flowmap_take(fd, 1, false, &local, &peer, &i), ERR_NOT_FOUND);
 	CHECK_INT(flowmap_take(fd, 1, false, &peer, &local, &i), 0);
@@ -55,7 +66,8 @@ static void test_take(void)
 	CHECK_INT(flowmap_take(fd, 1, true, &peer, &local, &i), 0);
 	CHECK_INT(flowmap_take(fd, 1, true, &peer, &local, &i), 0); /* a datagram socket stays */
 	CHECK_INT(put(fd, 1, IPPROTO_TCP, clock_mono_ns() - FLOW_STALE_NS - NS_PER_SEC), 0);
-	CHECK_INT(flowmap_take(fd, 1, false, &peer, &local, &i), ERR_NOT_FOUND); /* too old to believe */
+	CHECK_INT(flowmap_take(fd, 1, false, &peer, &local, &i),
+		  ERR_NOT_FOUND); /* too old to believe */
 	CHECK_INT(put(fd, 1, IPPROTO_TCP, clock_mono_ns()), 0);
 	close(fd);
 	CHECK_INT(flowmap_take(fd, 1, false, &peer, &local, &i), -EBADF);
@@ -78,7 +90,8 @@ static bool is_declared(int fd, const char *ip, uint16_t port)
 static void test_dest(void)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
-	int fd = bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "dests", sizeof(struct dest_key), sizeof(uint32_t), 64, &opts);
+	int fd = bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "dests", sizeof(struct dest_key),
+				sizeof(uint32_t), 64, &opts);
 	struct addr net = at("10.1.0.0", 0), one = at("2001:db8::5", 0), all = at("0.0.0.0", 0);
 	CHECK_INT(dest_add(fd, net.ip, 96 + 16, 5432), 0);
 	CHECK_INT(dest_add(fd, net.ip, 96 + 16, 5432), 0); /* twice is once */

@@ -14,8 +14,14 @@ static void on_refusal(void *ctx, const struct refusal *r)
 		said[n_said++] = *r;
 }
 
-static const struct refusal base = {.cgroup_id = 7, .pid = 40, .dst.port = 443, .family = AF_INET,
-				    .type = SOCK_STREAM, .protocol = 6, .reason = "not declared", .count = 1};
+static const struct refusal base = {.cgroup_id = 7,
+				    .pid = 40,
+				    .dst.port = 443,
+				    .family = AF_INET,
+				    .type = SOCK_STREAM,
+				    .protocol = 6,
+				    .reason = "not declared",
+				    .count = 1};
 
 static struct fold *fresh(void)
 {

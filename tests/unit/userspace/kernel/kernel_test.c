@@ -1,5 +1,5 @@
-/* The kernel object on the machine at hand: cgroups, listeners, pins, adoption. Its own instance. Needs
- * root. What goes through the programs is tests/e2e/kernel_test.c's. */
+/* The kernel object on the machine at hand: cgroups, listeners, pins, adoption. Its own instance.
+ * Needs root. What goes through the programs is tests/e2e/kernel_test.c's. */
 #include "kernel/kernel_internal.h"
 
 #include <bpf/bpf.h>
@@ -164,7 +164,8 @@ static void test_listen(struct kernel *k)
 static int links_of(const struct kernel *k, uint64_t id)
 {
 	char cmd[300];
-	snprintf(cmd, sizeof(cmd), "ls %s/links | grep -c '^%llu_'", k->pins, (unsigned long long)id);
+	snprintf(cmd, sizeof(cmd), "ls %s/links | grep -c '^%llu_'", k->pins,
+		 (unsigned long long)id);
 	FILE *f = popen(cmd, "r");
 	int n = -1;
 	if (fscanf(f, "%d", &n) != 1)
@@ -173,7 +174,8 @@ static int links_of(const struct kernel *k, uint64_t id)
 	return n;
 }
 
-/* An attached cgroup over a restart; then one that is removed meanwhile: its links and its entry go. */
+/* An attached cgroup over a restart; then one that is removed meanwhile: its links and its entry
+ * go. */
 static void test_adopt(struct kernel **k)
 {
 	char path[512], lost[600];
@@ -185,7 +187,8 @@ static void test_adopt(struct kernel **k)
 	CHECK_INT(kernel_manage(*k, id, 3), 0);
 	CHECK_INT(links_of(*k, id), 15);
 	CHECK_INT(links_of(*k, (*k)->root_id), 15);
-	snprintf(lost, sizeof(lost), "%s/links/%llu_gate_connect4", (*k)->pins, (unsigned long long)id);
+	snprintf(lost, sizeof(lost), "%s/links/%llu_gate_connect4", (*k)->pins,
+		 (unsigned long long)id);
 	CHECK_INT(unlink(lost), 0);
 	kernel_close(*k, true);
 	*k = open_kernel();

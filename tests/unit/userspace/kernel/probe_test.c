@@ -9,9 +9,8 @@ static const json_t *row(const json_t *rows, const char *feature)
 {
 	size_t i;
 	json_t *r;
-	json_array_foreach(rows, i, r)
-		if (!strcmp(json_string_value(json_object_get(r, "feature")), feature))
-			return r;
+	json_array_foreach(rows, i, r) if (!strcmp(json_string_value(json_object_get(r, "feature")),
+						   feature)) return r;
 	return NULL;
 }
 
@@ -20,7 +19,8 @@ static void test_shape(const json_t *rows, const json_t *gaps)
 {
 	size_t i, missing = 0;
 	json_t *r;
-	json_array_foreach(rows, i, r) {
+	json_array_foreach(rows, i, r)
+	{
 		const char *need = json_string_value(json_object_get(r, "need"));
 		CHECK(json_is_boolean(json_object_get(r, "have")));
 		CHECK(need && (!strcmp(need, "required") || !strcmp(need, "optional")));
@@ -36,7 +36,8 @@ int main(void)
 	struct stat s;
 	json_t *rows = kernel_probe(), *gaps = kernel_gaps(NULL);
 	test_shape(rows, gaps);
-	CHECK_INT(json_is_true(json_object_get(row(rows, "btf"), "have")), !stat("/sys/kernel/btf/vmlinux", &s));
+	CHECK_INT(json_is_true(json_object_get(row(rows, "btf"), "have")),
+		  !stat("/sys/kernel/btf/vmlinux", &s));
 	CHECK(json_is_false(json_object_get(row(rows, "other_families"), "have")));
 	if (geteuid())
 		SKIP("needs root");
