@@ -199,16 +199,18 @@ int cmd_replay(int argc, char **argv)
 {
 	struct record_source source = {0};
 	struct replay r = {.speed = 1};
-	const char *speed = "1";
-	char *end;
+	const char *speed = NULL;
+	char *end = "";
 	const struct cli_option options[] = {{"speed", &speed, NULL, NULL}, {"store", &source.store, NULL, NULL}, {0}};
 	argc = cli_take_options(argc, argv, options);
 	if (argc < 0)
 		return CLI_USAGE;
 	if (argc != 2)
 		return cli_usage("replay", "expected one session: sluice sessions lists them");
-	r.speed = strcmp(speed, "max") ? strtod(speed, &end) : 0;
-	if (strcmp(speed, "max") && (*end || r.speed <= 0))
+	bool is_max = speed && !strcmp(speed, "max");
+	if (speed)
+		r.speed = is_max ? 0 : strtod(speed, &end);
+	if (!is_max && (*end || r.speed <= 0))
 		return cli_usage("replay", "--speed %s: expected a number such as 2 or 0.5, or max", speed);
 	json_t *filters = json_pack("{s:s}", "session", argv[1]);
 	int e = record_ask(&source, "events", filters, on_line, &r);

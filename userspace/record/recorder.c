@@ -288,8 +288,12 @@ static void on_peer(struct recorder *r)
 	}
 	const char *t = json_string_value(json_object_get(m.json, "t"));
 	int fd = msg_take_fd(&m, 0);
-	if (t && !strcmp(t, "query") && fd >= 0)
+	if (t && !strcmp(t, "query") && fd >= 0) {
+		/* What was accepted before the question is in the answer. */
+		while (record(r) > 0)
+			;
 		questions_ask(r->questions, m.json, TAKE_FD(fd));
+	}
 	closep(&fd);
 	msg_done(&m);
 }
