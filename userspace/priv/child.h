@@ -57,7 +57,13 @@ struct config;
 
 /* In a shared page: when each part last said that it lives (CLOCK_MONOTONIC ns). The monitor beats the
  * kernel's heart only while all are fresh. */
-enum health_slot { HEALTH_CONTROL, HEALTH_RECORDER, HEALTH_LOOP_0, HEALTH_SLOTS = HEALTH_LOOP_0 + MAX_LOOPS };
+enum health_slot {
+	HEALTH_CONTROL,
+	HEALTH_RECORDER,
+	HEALTH_HEART, /* the monitor, when it last beat the kernel's heart */
+	HEALTH_LOOP_0,
+	HEALTH_SLOTS = HEALTH_LOOP_0 + MAX_LOOPS
+};
 struct health {
 	_Atomic uint64_t beat_ns[HEALTH_SLOTS];
 };

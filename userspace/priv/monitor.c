@@ -16,6 +16,8 @@
 #include "identity/identity.h"
 
 #define BEAT_MS	      250
+#define BEAT_START_MS 20 /* until all parts are up */
+#define BEAT_START_MS 20
 #define HUNG_NS	      (15 * NS_PER_SEC) /* a child that says nothing for so long is killed */
 #define STOP_LIMIT_MS 15000
 
@@ -87,6 +89,15 @@ static bool all_well(struct monitor *m)
 	return is_well;
 }
 
+bool monitor_beat(struct monitor *m)
+{
+	if (m->is_stopping || !all_well(m))
+		return false;
+	kernel_beat(m->kernel);
+	atomic_store(&m->health->beat_ns[HEALTH_HEART], clock_mono_ns());
+	return true;
+}
+
 static void on_beat(struct timer *t)
 {
 	struct monitor *m = (struct monitor *)((char *)t - offsetof(struct monitor, beat));
@@ -94,8 +105,7 @@ static void on_beat(struct timer *t)
 		m->is_start_recorded =
 			record_node(m, "node.start") == 0; /* as soon as the recorder takes it */
 	watch_refusals(m);
-	if (all_well(m) && !m->is_stopping) {
-		kernel_beat(m->kernel);
+	if (monitor_beat(m)) {
 		service_notify("WATCHDOG=1");
 		if (!m->is_ready) {
 			service_notify("READY=1\nSTATUS=all parts are up");
@@ -104,7 +114,7 @@ static void on_beat(struct timer *t)
 		m->is_ready = true;
 	}
 	workloads_sweep(&m->workloads);
-	if (loop_timer_in_ms(m->loop, t, BEAT_MS) < 0)
+	if (loop_timer_in_ms(m->loop, t, m->is_ready ? BEAT_MS : BEAT_START_MS) < 0)
 		monitor_stop(m, 1);
 }
 
@@ -228,7 +238,7 @@ static int make_sources(struct monitor *m)
 	if (m->signals.fd < 0)
 		return -errno;
 	int r = loop_add(m->loop, &m->signals);
-	return r == 0 ? loop_timer_in_ms(m->loop, &m->beat, BEAT_MS) : r;
+	return r == 0 ? loop_timer_in_ms(m->loop, &m->beat, BEAT_START_MS) : r;
 }
 
 static int make_local_issuer(const struct config *cfg)

@@ -106,6 +106,8 @@ void record_refusal(struct monitor *m, const struct refusal *r);
 
 /* monitor.c */
 void monitor_stop(struct monitor *m, int exit_code);
+/* Beats the kernel's heart if all parts are alive; false: they are not, connects are refused soon. */
+bool monitor_beat(struct monitor *m);
 /* Records what the kernel refused up to now. */
 void read_refusals(struct monitor *m);
 

@@ -89,6 +89,10 @@ static int on_enrol(struct child *c, struct msg *in, struct answer *a)
 	int r = check_newcomer(c, in, pid, a);
 	if (r < 0)
 		return r;
+	if (!monitor_beat(c->m)) {
+		a->why = "the gateway is not whole: a part of it is starting or silent; try again in a moment";
+		return ERR_STATE;
+	}
 	r = workload_enrol(&c->m->workloads, session, (int)pid, path, state, &l, &foreign);
 	if (foreign) {
 		a->body = json_pack("{so}", "foreign", foreign);
