@@ -101,11 +101,10 @@ static bool changes_names(const struct sql_stmt *st)
 	return kinds[st->kind];
 }
 
-/* Unclassified text may have done anything: nothing is taken for known any more. */
-static int unclassified_completed(struct pg *pg, struct track *t, const char *tag)
+/* Unclassified text may have done anything: session.doubt says so from now on. */
+static int unclassified_completed(struct pg *pg, const char *tag)
 {
 	session_completed(&pg->session, NULL, tag);
-	names_clear(&pg->stmts, t->seq, true);
 	pg->names_version++;
 	return 0;
 }
@@ -115,7 +114,7 @@ static int apply(struct pg *pg, struct track *t, int index, const char *tag)
 	struct prepared *p = t->stmt;
 	const struct sql_result *r = p && p->entry ? sql_entry_result(p->entry) : NULL;
 	if (!r)
-		return unclassified_completed(pg, t, tag);
+		return unclassified_completed(pg, tag);
 	if (index < 0 || index >= r->n_stmts)
 		return ERR_STATE; /* more completions than statements */
 	const struct sql_stmt *st = &r->stmts[index];

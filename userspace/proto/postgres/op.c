@@ -224,7 +224,7 @@ static int join_needs(struct pg *pg, const struct sql_result *r, int from, int n
 	for (int i = 0; i < n; i++)
 		total += (size_t)r->stmts[from + i].n_needs + 1 +
 			 (targets[i].stmt ? (size_t)targets[i].stmt->n_needs : 0);
-	struct need *needs = arena_array(&pg->arena, total, sizeof(*needs));
+	struct need *needs = arena_array(&pg->arena, total + 1, sizeof(*needs));
 	if (!needs)
 		return ERR_LIMIT;
 	int at = 0;
@@ -238,6 +238,8 @@ static int join_needs(struct pg *pg, const struct sql_result *r, int from, int n
 		if (why)
 			needs[at++] = op_opaque(why);
 	}
+	if (pg->session.doubt)
+		needs[at++] = op_opaque(pg->session.doubt);
 	pg->deciding.op.needs = needs;
 	pg->deciding.op.n_needs = at;
 	return 0;
@@ -339,6 +341,12 @@ void op_begin(struct pg *pg)
 	arena_reset(&pg->arena);
 }
 
+/* Its needs are what was analysed, no more. */
+static bool is_plain(const struct pg *pg, const struct sql_stmt *st)
+{
+	return !uses_name(st) && !hidden_setting(st) && !pg->session.doubt;
+}
+
 int op_build(struct pg *pg, struct span text, const struct sql_result *r, int index,
 	     const char *why, struct sink *out)
 {
@@ -351,7 +359,7 @@ int op_build(struct pg *pg, struct span text, const struct sql_result *r, int in
 	int from = MAX(index, 0), n = index < 0 ? r->n_stmts : 1;
 	if (!r->n_stmts || from >= r->n_stmts)
 		return build_empty(op);
-	if (n == 1 && !uses_name(&r->stmts[from]) && !hidden_setting(&r->stmts[from]))
+	if (n == 1 && is_plain(pg, &r->stmts[from]))
 		return build_one(pg, &r->stmts[from]);
 	return build_several(pg, r, from, n, out);
 }

@@ -77,10 +77,12 @@ static int read_within(struct pg *pg, struct span text, struct sink *out, struct
 
 struct msg_error refuse_syntax(const struct sql_result *r)
 {
+	const char *message = r->message ? r->message : "syntax error";
+	bool is_encoding = !strncmp(message, "invalid byte sequence", 21);
 	return (struct msg_error){.severity = "ERROR",
-				  .sqlstate = "42601",
-				  .position = r->position,
-				  .message = r->message ? r->message : "syntax error"};
+				  .sqlstate = is_encoding ? "22021" : "42601",
+				  .message = message,
+				  .position = r->position};
 }
 
 /* What our parser cannot parse is the client's error, or unclassified where a rule lets that pass.

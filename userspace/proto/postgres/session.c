@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+static const char doubtful[] =
+    "text that could not be classified went before: it may have changed what names mean";
+
 #define DEFAULT_PATH "\"$user\", public"
 
 /* The bit of a text, added if it is new. 0: out of memory, or too many. */
@@ -44,7 +47,7 @@ const char *session_unreadable(const struct session *s)
 		return "standard_conforming_strings is off: the text cannot be read safely";
 	if (s->is_encoding_bad)
 		return "client_encoding is one that the gateway cannot follow: use UTF8";
-	if (s->is_path_unknown || __builtin_popcount(s->now) > SQL_PATHS)
+	if (__builtin_popcount(s->now) > SQL_PATHS)
 		return "search_path is not known for sure: SET search_path to a list of names";
 	return NULL;
 }
@@ -163,7 +166,7 @@ static void set_path(struct session *s, const struct sql_stmt *st)
 {
 	uint32_t bit = path_after(s, st);
 	if (!bit) {
-		s->is_path_unknown = true;
+		s->doubt = doubtful;
 		return;
 	}
 	s->now = bit;
@@ -192,12 +195,20 @@ static void transaction_completed(struct session *s, const struct sql_stmt *st, 
 		end_transaction(s, false);
 }
 
+static void forget_all(struct session *s)
+{
+	s->now = s->commit = s->base = s->seen = s->reset;
+	s->has_temp = false;
+	s->doubt = NULL;
+}
+
 void session_completed(struct session *s, const struct sql_stmt *st, const char *tag)
 {
 	uint32_t now = s->now;
 	bool had_temp = s->has_temp;
 	if (!st) {
-		s->is_path_unknown = s->has_temp = s->wants_facts_later = true;
+		s->doubt = doubtful;
+		s->wants_facts_later = true;
 		s->version++;
 		return;
 	}
@@ -206,7 +217,7 @@ void session_completed(struct session *s, const struct sql_stmt *st, const char 
 	else if (ends_transaction(st))
 		transaction_completed(s, st, tag);
 	else if (st->kind == SQL_DISCARD && !strcmp(tag, "DISCARD ALL"))
-		s->now = s->commit = s->base = s->seen = s->reset;
+		forget_all(s);
 	if (is_ddl(st))
 		s->wants_facts_later = true;
 	s->has_temp |= makes_temp(st);

@@ -12,7 +12,9 @@ struct session {
 	/* Sets, one bit a path: now in force; in force if the transaction commits; if it rolls
 	 * back; all that were in force since it began; and what RESET brings. */
 	uint32_t now, commit, base, seen, reset;
-	bool is_path_unknown; /* only a session with opaque: allow comes here */
+	/* Unclassified text went through (a rule lets it): what names mean is no longer sure. Every
+	 * operation needs that rule from then on, until DISCARD ALL. */
+	const char *doubt;
 	bool has_temp;
 	bool has_escapes;	/* standard_conforming_strings is off */
 	bool is_encoding_bad;	/* client_encoding is one that the parser cannot follow */

@@ -374,7 +374,7 @@ int startup_dialled(struct pg *pg, const struct dialled *d, struct sink *out)
 		err = take_greeting(pg, d->greeting);
 	if (err)
 		return err;
-	arena_reset(&pg->arena);
+	arena_done(&pg->arena);
 	msg_add(b, 'R', span_of(authentication_ok, sizeof(authentication_ok)));
 	buf_add_span(b, d->greeting);
 	buf_add_u8(b, 'K');

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 
 #define RING_FIRST 16 /* a power of two */
+#define RING_KEEP  64
 
 static void drop(struct track *t)
 {
@@ -63,6 +64,11 @@ void tracks_pop(struct tracks *q)
 	drop(t);
 	q->head = (q->head + 1) & (q->cap - 1);
 	q->n--;
+	if (q->n || q->cap <= RING_KEEP)
+		return;
+	free(q->ring); /* a long pipeline is over */
+	q->ring = NULL;
+	q->cap = q->head = 0;
 }
 
 void track_forget(struct tracks *q, struct track *t)

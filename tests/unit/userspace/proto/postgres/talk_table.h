@@ -456,3 +456,21 @@
 	"",
 	.err = ERR_MALFORMED,
 },
+{
+	"behind unclassified text: names are kept, statements are still told apart",
+	"> P s~SELECT 1\n> S\n< 1\n< Z I\n> Q SYNTAX\n< C X\n< Z I\n> B ~s\n> E \n> S\n< 2\n< C SELECT 1\n< Z I\n"
+	"> Q SELECT 2\n< C SELECT 1\n< Z I\n",
+	"P s~SELECT 1; S; Q SYNTAX; B ~s; E ; S; Q SELECT 2",
+	"1; Z I; C X; Z I; 2; C SELECT 1; Z I; C SELECT 1; Z I",
+	"op 1 PREPARE SELECT 1\nend 1 - 0\nop 2 unclassified permanent SYNTAX\nend 2 X 0\nop 3 SELECT SELECT 1\n"
+	"end 3 SELECT 1 1\nop 4 SELECT SELECT 2\nend 4 SELECT 1 1\n",
+	.is_opaque_allowed = true,
+},
+{
+	"text that is no UTF-8",
+	"> Q SELECT '\xff'\n",
+	"",
+	"E ERROR 22021 sluice; Z I",
+	"",
+	.err = 0,
+},
