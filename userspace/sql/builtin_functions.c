@@ -4,7 +4,8 @@
 #include "sql/builtin_tables.h"
 
 /* IMMUTABLE and STABLE functions, and the volatile ones that only look: no effect, nothing read that
- * the statement does not name. */
+ * the statement does not name. pg_advisory_unlock_all gives up what only an allowed call can have taken:
+ * drivers reset a session by it. */
 const char *const builtin_reads[] = {
 	"abbrev", "abs", "aclcontains", "acldefault", "aclexplode", "aclinsert", "aclitemeq", "aclremove",
 	"acos", "acosd", "acosh", "age", "anyarray_send", "anycompatiblearray_send", "anytextcat", "area",
@@ -183,10 +184,10 @@ const char *const builtin_reads[] = {
 	"path_add_pt", "path_contain_pt", "path_distance", "path_div_pt", "path_inter", "path_length",
 	"path_mul_pt", "path_n_eq", "path_n_ge", "path_n_gt", "path_n_le", "path_n_lt", "path_npoints",
 	"path_send", "path_sub_pt", "pclose", "percent_rank", "percentile_cont", "percentile_disc",
-	"pg_available_extension_versions", "pg_available_extensions", "pg_backend_pid",
-	"pg_char_to_encoding", "pg_client_encoding", "pg_collation_actual_version", "pg_collation_for",
-	"pg_collation_is_visible", "pg_column_compression", "pg_column_is_updatable", "pg_column_size",
-	"pg_conf_load_time", "pg_conversion_is_visible", "pg_current_snapshot",
+	"pg_advisory_unlock_all", "pg_available_extension_versions", "pg_available_extensions",
+	"pg_backend_pid", "pg_char_to_encoding", "pg_client_encoding", "pg_collation_actual_version",
+	"pg_collation_for", "pg_collation_is_visible", "pg_column_compression", "pg_column_is_updatable",
+	"pg_column_size", "pg_conf_load_time", "pg_conversion_is_visible", "pg_current_snapshot",
 	"pg_current_xact_id_if_assigned", "pg_cursor", "pg_database_collation_actual_version",
 	"pg_database_size", "pg_ddl_command_send", "pg_dependencies_send", "pg_describe_object",
 	"pg_encoding_max_length", "pg_encoding_to_char", "pg_extension_update_paths",
@@ -334,12 +335,12 @@ static const char *const group_4[] = {
 	"pg_rotate_logfile_old", "pg_show_all_file_settings", "pg_stat_file", "pg_tablespace_databases",
 };
 static const char *const group_5[] = {
-	"pg_advisory_lock", "pg_advisory_lock_shared", "pg_advisory_unlock", "pg_advisory_unlock_all",
-	"pg_advisory_unlock_shared", "pg_advisory_xact_lock", "pg_advisory_xact_lock_shared",
-	"pg_blocking_pids", "pg_cancel_backend", "pg_isolation_test_session_is_blocked",
-	"pg_log_backend_memory_contexts", "pg_notify", "pg_safe_snapshot_blocking_pids", "pg_sleep",
-	"pg_sleep_for", "pg_sleep_until", "pg_terminate_backend", "pg_try_advisory_lock",
-	"pg_try_advisory_lock_shared", "pg_try_advisory_xact_lock", "pg_try_advisory_xact_lock_shared",
+	"pg_advisory_lock", "pg_advisory_lock_shared", "pg_advisory_unlock", "pg_advisory_unlock_shared",
+	"pg_advisory_xact_lock", "pg_advisory_xact_lock_shared", "pg_blocking_pids", "pg_cancel_backend",
+	"pg_isolation_test_session_is_blocked", "pg_log_backend_memory_contexts", "pg_notify",
+	"pg_safe_snapshot_blocking_pids", "pg_sleep", "pg_sleep_for", "pg_sleep_until",
+	"pg_terminate_backend", "pg_try_advisory_lock", "pg_try_advisory_lock_shared",
+	"pg_try_advisory_xact_lock", "pg_try_advisory_xact_lock_shared",
 };
 static const char *const group_6[] = {
 	"set_config",

@@ -125,13 +125,27 @@ static void function_columns(struct walk *w, struct scope *s, const List *item, 
 	row_push(w, out, (struct field){name, t, NULL, 0});
 }
 
-static struct source *on_function(struct walk *w, struct scope *s, RangeFunction *r)
+/* unnest(a, b) in FROM is ROWS FROM (unnest(a), unnest(b)): parser/parse_clause.c. */
+static bool unnest_each(struct walk *w, struct scope *s, Node *call, struct row *out)
 {
-	struct row *row = row_new(w, 0);
-	struct ty whole = UNSURE;
-	bool was = s->is_lateral;
+	FuncCall *f = (FuncCall *)call;
 	ListCell *cell;
-	s->is_lateral = true;
+	if (!IsA(call, FuncCall) || list_length(f->funcname) != 1 || list_length(f->args) < 2 ||
+	    strcmp(strVal(linitial(f->funcname)), "unnest") != 0 || f->agg_order || f->agg_filter || f->over)
+		return false;
+	foreach (cell, f->args) {
+		struct ty t = expr(w, s, lfirst(cell));
+		struct field field = {"unnest", call_by_types(w, "pg_catalog", "unnest", &t, 1), NULL, 0};
+		row_push(w, out, field);
+	}
+	return true;
+}
+
+/* The columns of all functions of the item; returns what its name is as a value. */
+static struct ty functions_row(struct walk *w, struct scope *s, RangeFunction *r, struct row *row)
+{
+	struct ty whole = UNSURE;
+	ListCell *cell;
 	foreach (cell, r->functions) {
 		List *item = lfirst(cell);
 		List own = *item;
@@ -139,8 +153,18 @@ static struct source *on_function(struct walk *w, struct scope *s, RangeFunction
 		own.elements = cells;
 		if (r->coldeflist)
 			cells[1].ptr_value = r->coldeflist;
-		function_columns(w, s, &own, r->is_rowsfrom ? NULL : r->alias, row, &whole);
+		if (!unnest_each(w, s, linitial(item), row))
+			function_columns(w, s, &own, r->is_rowsfrom ? NULL : r->alias, row, &whole);
 	}
+	return whole;
+}
+
+static struct source *on_function(struct walk *w, struct scope *s, RangeFunction *r)
+{
+	struct row *row = row_new(w, 0);
+	bool was = s->is_lateral;
+	s->is_lateral = true;
+	struct ty whole = functions_row(w, s, r, row);
 	s->is_lateral = was;
 	if (r->ordinality)
 		row_push(w, row, (struct field){"ordinality", T(TYPE_INT8), NULL, 0});

@@ -199,11 +199,14 @@ void on_set(struct walk *w, Node *n)
 	bool is_default = v->kind == VAR_SET_DEFAULT || v->kind == VAR_RESET;
 	bool is_harmless_default = is_default && builtin_setting(name) == SETTING_NARROW;
 	need_setting(w, name, value, is_known && !is_harmless_default);
+	if (!is_known && !strcmp(name, "search_path"))
+		needs_opaque(w->needs, "sets search_path to what is not in the text");
 	remember(w, name, value, v->is_local);
 }
 
-/* The three arguments of set_config as literals, in their places or by their names. */
-static bool config_arguments(struct walk *w, FuncCall *f, const char **ret)
+/* The three arguments of set_config, in their places or by their names. ret: literals; ret_bound: the
+ * value is a bound parameter. False: something is computed. */
+static bool config_arguments(struct walk *w, FuncCall *f, const char **ret, bool *ret_bound)
 {
 	static const char *const names[] = {"setting_name", "new_value", "is_local"};
 	int at = 0;
@@ -217,28 +220,36 @@ static bool config_arguments(struct walk *w, FuncCall *f, const char **ret)
 			arg = (Node *)((NamedArgExpr *)arg)->arg;
 		}
 		const A_Const *c = constant(arg);
-		if (i >= 3 || !c || c->isnull)
+		bool is_bound = i == 1 && IsA(arg, ParamRef);
+		*ret_bound |= is_bound;
+		if (i >= 3 || (!is_bound && (!c || c->isnull)))
 			return false;
-		ret[i] = literal(w, c);
+		ret[i] = c ? literal(w, c) : NULL;
 	}
-	return ret[0] && ret[1] && ret[2];
+	return ret[0] && (ret[1] || *ret_bound) && ret[2];
 }
 
 void set_config_call(struct walk *w, FuncCall *f)
 {
 	const char *args[3] = {NULL, NULL, NULL};
-	bool is_known = config_arguments(w, f, args);
-	const char *name = args[0] ? lower(w->needs->a, args[0]) : "";
-	bool is_path = !strcmp(name, "search_path");
-	/* Whether it runs must be certain where names hang on it, and once only. */
-	if (is_path && (!w->allows_set_config || w->stmt->kind == SQL_SET))
+	bool is_bound = false, is_known = config_arguments(w, f, args, &is_bound);
+	if (!args[0]) {
+		needs_opaque(w->needs, "sets a parameter whose name is computed");
+		return;
+	}
+	const char *name = lower(w->needs->a, args[0]);
+	if (is_bound && builtin_setting(name) != SETTING_HARMLESS)
 		is_known = false;
-	if (!args[0])
-		needs_execute(w->needs, "pg_catalog", "set_config",
-			      "sets a parameter whose name is computed");
-	else
-		need_setting(w, name, args[1], is_known);
-	if (is_path || w->stmt->kind != SQL_SET)
+	if (!strcmp(name, "search_path")) {
+		/* Names hang on it: that it runs must be certain, and once only, and to what. */
+		if (!is_known || is_bound || !w->allows_set_config || w->stmt->kind == SQL_SET) {
+			needs_opaque(w->needs, "sets search_path where it cannot be followed");
+			return;
+		}
+		w->stmt->kind = SQL_OTHER; /* it goes before others of the same SELECT */
+	}
+	need_setting(w, name, args[1], is_known);
+	if (w->stmt->kind != SQL_SET)
 		remember(w, name, is_known ? args[1] : NULL, args[2] && is_true(args[2]));
 }
 

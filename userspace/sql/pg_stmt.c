@@ -3,7 +3,7 @@
 
 static void on_query(struct walk *w, Node *n)
 {
-	w->allows_set_config = IsA(n, SelectStmt);
+	w->allows_set_config = IsA(n, SelectStmt) && !w->is_inside;
 	query(w, NULL, n);
 	w->allows_set_config = false;
 	if (!w->stmt->tag)
@@ -37,6 +37,7 @@ static void on_explain(struct walk *w, Node *n)
 		if (!strcmp(d->defname, "analyze"))
 			is_run |= is_option_true(d);
 	}
+	w->is_inside = true;
 	if (enter(w, 4))
 		statement(w, e->query);
 	leave(w, 4);
@@ -104,6 +105,7 @@ static void on_prepare(struct walk *w, Node *n)
 	}
 	w->params = types;
 	w->n_params = count;
+	w->is_inside = true;
 	if (enter(w, 4))
 		statement(w, p->query);
 	leave(w, 4);

@@ -55,7 +55,7 @@ static void every_function_is_in_one_list(void)
 static void volatile_reads_are_few(void)
 {
 	static const char known[] =
-		" clock_timestamp current_query currval gen_random_uuid lastval pg_collation_actual_version "
+		" clock_timestamp current_query currval gen_random_uuid lastval pg_advisory_unlock_all pg_collation_actual_version "
 		"pg_database_collation_actual_version pg_database_size pg_indexes_size pg_is_in_recovery "
 		"pg_jit_available pg_notification_queue_usage pg_partition_ancestors pg_partition_tree "
 		"pg_relation_size pg_table_size pg_tablespace_size pg_total_relation_size pg_xact_commit_timestamp "
