@@ -151,8 +151,8 @@ def tokens(c, s):
     gw.sluice("renew", live, "--token-file", gw.token("viewer", ttl="2h"))
     time.sleep(5)
     c.check(p.poll() is None, "a renewed identity goes on")
-    p.kill()
-    p.communicate()
+    p.terminate()  # a kill would end sluice run alone: the workload lives on, managed
+    p.communicate(timeout=30)
 
 
 def renewal_by_file(c, s):
