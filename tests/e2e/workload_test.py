@@ -42,6 +42,12 @@ def signals(c, gw):
     p.send_signal(signal.SIGTERM)
     out, _ = p.communicate(timeout=20)
     c.equal((out.strip(), p.returncode), ("got", 7), "SIGTERM reaches the command")
+    p = gw.popen("viewer", ["sh", "-c", "echo $$; exec sleep 600"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pid = p.stdout.readline().strip()
+    p.kill()
+    p.wait()
+    time.sleep(0.5)
+    c.check(pid and not pathlib.Path(f"/proc/{pid}").exists(), "sluice run killed hard takes its command along", pid)
 
 
 def terminal(c, gw):

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -107,6 +108,9 @@ static int enrol(const struct child_plan *p)
 
 _Noreturn void child_run(const struct child_plan *p)
 {
+	/* Whoever kills `sluice run` hard means the command: nobody would be left to renew or end it. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != p->parent)
+		_exit(EXIT_SLUICE);
 	/* The monitor looks at this process's namespaces, which one that must not be dumped hides. */
 	prctl(PR_SET_DUMPABLE, 1);
 	if (close_all_but(p->told_fd) < 0 || !check_standard_fds() || enrol(p) < 0)

@@ -1,6 +1,8 @@
 /* The child of `sluice run`, from fork to exec: nothing of the command runs before it is enrolled. */
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/buf.h"
 
 #define EXIT_SLUICE 125 /* sluice itself failed */
@@ -11,6 +13,7 @@ struct child_plan {
 	struct span token;
 	const char *role; /* or NULL */
 	char *const *argv;
+	pid_t parent; /* dies with it */
 	int told_fd; /* pipe to the parent, close-on-exec: one line of JSON (the daemon's answer), then, only
 		      * if exec failed, a line with its errno */
 };

@@ -56,6 +56,7 @@ static int take_signals(struct run *r)
 static int start_child(struct run *r, int *ret_told_fd)
 {
 	int told[2];
+	pid_t parent = getpid();
 	if (pipe2(told, O_CLOEXEC) < 0)
 		return -errno;
 	r->child = fork();
@@ -65,7 +66,11 @@ static int start_child(struct run *r, int *ret_told_fd)
 		return -errno;
 	}
 	if (r->child == 0) {
-		struct child_plan p = {{buf_span(&r->token).p, buf_len(&r->token) - 1}, r->role, r->argv, told[1]};
+		struct child_plan p = {.token = span_of(buf_span(&r->token).p, buf_len(&r->token) - 1),
+				       .role = r->role,
+				       .argv = r->argv,
+				       .parent = parent,
+				       .told_fd = told[1]};
 		sigaction(SIGCHLD, &r->old_chld, NULL);
 		sigprocmask(SIG_SETMASK, &r->old_mask, NULL);
 		child_run(&p);
