@@ -16,7 +16,7 @@
 #include "identity/identity.h"
 
 #define BEAT_MS	      250
-#define BEAT_START_MS 20 /* until all parts are up */
+#define BEAT_START_MS 20		/* until all parts are up */
 #define HUNG_NS	      (15 * NS_PER_SEC) /* a child that says nothing for so long is killed */
 #define STOP_LIMIT_MS 15000
 

@@ -90,7 +90,8 @@ static int on_enrol(struct child *c, struct msg *in, struct answer *a)
 	if (r < 0)
 		return r;
 	if (!monitor_beat(c->m)) {
-		a->why = "the gateway is not whole: a part of it is starting or silent; try again in a moment";
+		a->why =
+			"the gateway is not whole: a part of it is starting or silent; try again in a moment";
 		return ERR_STATE;
 	}
 	r = workload_enrol(&c->m->workloads, session, (int)pid, path, state, &l, &foreign);
@@ -142,8 +143,10 @@ static int on_unenrol(struct child *c, struct msg *in, struct answer *a)
 	struct workload *l;
 	int r = find(c, in, &l);
 	(void)a;
+	if (r < 0)
+		return r;
 	read_refusals(c->m); /* while they still have a session */
-	return r < 0 ? r : workload_unenrol(&c->m->workloads, l);
+	return workload_unenrol(&c->m->workloads, l);
 }
 
 static int on_workloads(struct child *c, struct msg *in, struct answer *a)
