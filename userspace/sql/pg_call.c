@@ -24,7 +24,8 @@ static void need_risky(struct walk *w, const struct target *t)
 static bool is_set_config(const struct resolved *r)
 {
 	const struct target *t = r->one ? r->one : r->n_matching == 1 ? r->first : NULL;
-	return t && t->function->oid < CAT_FIRST_USER_OID && !strcmp(t->function->name, "set_config");
+	return t && t->function->oid < CAT_FIRST_USER_OID &&
+	       !strcmp(t->function->name, "set_config");
 }
 
 static const char *first_place(const struct walk *w, const struct call *call)

@@ -267,18 +267,20 @@ struct ddl {
 	enum name_at at;
 	size_t offset;
 	void (*read)(struct walk *w, Node *n);
-	bool is_untransactional; /* cannot be rolled back, or acts outside */
 };
 
-/* A row: the node, where its object's name stands, verb, class, tag; then flags. */
-#define NAMED(node, how, member, verb_, class_, tag_, ...)                                         \
-	[T_##node] = {VERB_##verb_,	      CLASS_##class_, tag_,	    how,                   \
-		      offsetof(node, member), NULL,	      ##__VA_ARGS__}
-#define READ(node, function, verb_, class_, tag_, ...)                                             \
-	[T_##node] = {VERB_##verb_, CLASS_##class_, tag_, BY_FUNCTION, 0, function, ##__VA_ARGS__}
-#define WHOLE(node, verb_, class_, tag_, ...)                                                      \
-	[T_##node] = {VERB_##verb_, CLASS_##class_, tag_, AT_NONE, 0, NULL, ##__VA_ARGS__}
-#define OUTSIDE true
+/* A row: the node, where its object's name stands, verb, class, tag. */
+#define ROW(node, verb_, class_, tag_, how, offset_, read_)                                        \
+	[T_##node] = {.verb = VERB_##verb_,                                                        \
+		      .class = CLASS_##class_,                                                     \
+		      .tag = tag_,                                                                 \
+		      .at = how,                                                                   \
+		      .offset = offset_,                                                           \
+		      .read = read_}
+#define NAMED(node, how, member, verb, class, tag)                                                 \
+	ROW(node, verb, class, tag, how, offsetof(node, member), NULL)
+#define READ(node, function, verb, class, tag) ROW(node, verb, class, tag, BY_FUNCTION, 0, function)
+#define WHOLE(node, verb, class, tag)	       ROW(node, verb, class, tag, AT_NONE, 0, NULL)
 
 static const struct ddl table[] = {
     READ(CreateStmt, on_create, CREATE, DDL, "CREATE TABLE"),
@@ -305,7 +307,7 @@ static const struct ddl table[] = {
     NAMED(CreateStatsStmt, AT_LIST, defnames, CREATE, DDL, "CREATE STATISTICS"),
     NAMED(AlterStatsStmt, AT_LIST, defnames, ALTER, DDL, "ALTER STATISTICS"),
     NAMED(RefreshMatViewStmt, AT_RELATION, relation, REFRESH, DDL, "REFRESH MATERIALIZED VIEW"),
-    READ(ReindexStmt, on_reindex, REINDEX, DDL, "REINDEX", OUTSIDE),
+    READ(ReindexStmt, on_reindex, REINDEX, DDL, "REINDEX"),
     NAMED(CreateFunctionStmt, AT_LIST, funcname, CREATE, DDL, "CREATE FUNCTION"),
     NAMED(AlterFunctionStmt, AT_NODE, func, ALTER, DDL, "ALTER FUNCTION"),
     NAMED(DefineStmt, AT_LIST, defnames, CREATE, DDL, "CREATE"),
@@ -347,19 +349,18 @@ static const struct ddl table[] = {
     WHOLE(DropOwnedStmt, DROP, DCL, "DROP OWNED"),
     WHOLE(ReassignOwnedStmt, ALTER, DCL, "REASSIGN OWNED"),
 
-    READ(VacuumStmt, on_vacuum, MAINTAIN, ADMIN, "VACUUM", OUTSIDE),
-    READ(ClusterStmt, on_cluster, MAINTAIN, ADMIN, "CLUSTER", OUTSIDE),
-    WHOLE(CheckPointStmt, MAINTAIN, ADMIN, "CHECKPOINT", OUTSIDE),
-    NAMED(LoadStmt, AT_STRING, filename, ADMIN, ADMIN, "LOAD", OUTSIDE),
-    WHOLE(AlterSystemStmt, ADMIN, ADMIN, "ALTER SYSTEM", OUTSIDE),
-    NAMED(CreatedbStmt, AT_STRING, dbname, ADMIN, ADMIN, "CREATE DATABASE", OUTSIDE),
-    NAMED(DropdbStmt, AT_STRING, dbname, ADMIN, ADMIN, "DROP DATABASE", OUTSIDE),
-    NAMED(AlterDatabaseStmt, AT_STRING, dbname, ADMIN, ADMIN, "ALTER DATABASE", OUTSIDE),
+    READ(VacuumStmt, on_vacuum, MAINTAIN, ADMIN, "VACUUM"),
+    READ(ClusterStmt, on_cluster, MAINTAIN, ADMIN, "CLUSTER"),
+    WHOLE(CheckPointStmt, MAINTAIN, ADMIN, "CHECKPOINT"),
+    NAMED(LoadStmt, AT_STRING, filename, ADMIN, ADMIN, "LOAD"),
+    WHOLE(AlterSystemStmt, ADMIN, ADMIN, "ALTER SYSTEM"),
+    NAMED(CreatedbStmt, AT_STRING, dbname, ADMIN, ADMIN, "CREATE DATABASE"),
+    NAMED(DropdbStmt, AT_STRING, dbname, ADMIN, ADMIN, "DROP DATABASE"),
+    NAMED(AlterDatabaseStmt, AT_STRING, dbname, ADMIN, ADMIN, "ALTER DATABASE"),
     NAMED(AlterDatabaseRefreshCollStmt, AT_STRING, dbname, ADMIN, ADMIN, "ALTER DATABASE"),
     NAMED(AlterDatabaseSetStmt, AT_STRING, dbname, ADMIN, ADMIN, "ALTER DATABASE"),
-    NAMED(CreateTableSpaceStmt, AT_STRING, tablespacename, ADMIN, ADMIN, "CREATE TABLESPACE",
-	  OUTSIDE),
-    NAMED(DropTableSpaceStmt, AT_STRING, tablespacename, ADMIN, ADMIN, "DROP TABLESPACE", OUTSIDE),
+    NAMED(CreateTableSpaceStmt, AT_STRING, tablespacename, ADMIN, ADMIN, "CREATE TABLESPACE"),
+    NAMED(DropTableSpaceStmt, AT_STRING, tablespacename, ADMIN, ADMIN, "DROP TABLESPACE"),
     NAMED(AlterTableSpaceOptionsStmt, AT_STRING, tablespacename, ADMIN, ADMIN, "ALTER TABLESPACE"),
     NAMED(AlterTableMoveAllStmt, AT_STRING, orig_tablespacename, ADMIN, ADMIN,
 	  "ALTER TABLE ALL IN TABLESPACE"),
@@ -370,12 +371,38 @@ static const struct ddl table[] = {
     NAMED(CreateUserMappingStmt, AT_STRING, servername, ADMIN, ADMIN, "CREATE USER MAPPING"),
     NAMED(AlterUserMappingStmt, AT_STRING, servername, ADMIN, ADMIN, "ALTER USER MAPPING"),
     NAMED(DropUserMappingStmt, AT_STRING, servername, ADMIN, ADMIN, "DROP USER MAPPING"),
-    NAMED(ImportForeignSchemaStmt, AT_STRING, server_name, ADMIN, ADMIN, "IMPORT FOREIGN SCHEMA",
-	  OUTSIDE),
-    NAMED(CreateSubscriptionStmt, AT_STRING, subname, ADMIN, ADMIN, "CREATE SUBSCRIPTION", OUTSIDE),
-    NAMED(AlterSubscriptionStmt, AT_STRING, subname, ADMIN, ADMIN, "ALTER SUBSCRIPTION", OUTSIDE),
-    NAMED(DropSubscriptionStmt, AT_STRING, subname, ADMIN, ADMIN, "DROP SUBSCRIPTION", OUTSIDE),
+    NAMED(ImportForeignSchemaStmt, AT_STRING, server_name, ADMIN, ADMIN, "IMPORT FOREIGN SCHEMA"),
+    NAMED(CreateSubscriptionStmt, AT_STRING, subname, ADMIN, ADMIN, "CREATE SUBSCRIPTION"),
+    NAMED(AlterSubscriptionStmt, AT_STRING, subname, ADMIN, ADMIN, "ALTER SUBSCRIPTION"),
+    NAMED(DropSubscriptionStmt, AT_STRING, subname, ADMIN, ADMIN, "DROP SUBSCRIPTION"),
 };
+
+/* Cannot be rolled back, or act outside at once. */
+static const NodeTag outside[] = {
+    T_ReindexStmt,
+    T_VacuumStmt,
+    T_ClusterStmt,
+    T_CheckPointStmt,
+    T_LoadStmt,
+    T_AlterSystemStmt,
+    T_CreatedbStmt,
+    T_DropdbStmt,
+    T_AlterDatabaseStmt,
+    T_CreateTableSpaceStmt,
+    T_DropTableSpaceStmt,
+    T_ImportForeignSchemaStmt,
+    T_CreateSubscriptionStmt,
+    T_AlterSubscriptionStmt,
+    T_DropSubscriptionStmt,
+};
+
+static bool acts_outside(NodeTag tag)
+{
+	for (size_t i = 0; i < ARRAY_LEN(outside); i++)
+		if (outside[i] == tag)
+			return true;
+	return false;
+}
 
 static void read_name(struct walk *w, Node *n, const struct ddl *d)
 {
@@ -416,5 +443,5 @@ void on_ddl(struct walk *w, Node *n)
 	read_name(w, n, d);
 	w->stmt->class = d->class;
 	w->needs->is_write |= d->class != CLASS_TRANSACTION;
-	w->needs->is_untransactional |= d->is_untransactional;
+	w->needs->is_untransactional |= acts_outside(nodeTag(n));
 }

@@ -131,11 +131,13 @@ static bool unnest_each(struct walk *w, struct scope *s, Node *call, struct row 
 	FuncCall *f = (FuncCall *)call;
 	ListCell *cell;
 	if (!IsA(call, FuncCall) || list_length(f->funcname) != 1 || list_length(f->args) < 2 ||
-	    strcmp(strVal(linitial(f->funcname)), "unnest") != 0 || f->agg_order || f->agg_filter || f->over)
+	    strcmp(strVal(linitial(f->funcname)), "unnest") != 0 || f->agg_order || f->agg_filter ||
+	    f->over)
 		return false;
 	foreach (cell, f->args) {
 		struct ty t = expr(w, s, lfirst(cell));
-		struct field field = {"unnest", call_by_types(w, "pg_catalog", "unnest", &t, 1), NULL, 0};
+		struct field field = {"unnest", call_by_types(w, "pg_catalog", "unnest", &t, 1),
+				      NULL, 0};
 		row_push(w, out, field);
 	}
 	return true;

@@ -119,6 +119,8 @@ static void one_statement(struct job *j, const RawStmt *raw, size_t text_len, st
 		needs_opaque(&needs, "the search_path that names go by is not known");
 	for (int i = 0; i < j->n_paths; i++)
 		walk_under(j, &j->paths[i], raw->stmt, &needs, stmt);
+	if (needs.n == 0) /* nothing wanted would be nothing refused */
+		needs_opaque(&needs, "a statement in which nothing was recognised");
 	stmt->location = raw->stmt_location;
 	stmt->len = raw->stmt_len ? raw->stmt_len : (int)text_len - raw->stmt_location;
 	stmt->needs = needs.at;

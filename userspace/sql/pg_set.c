@@ -204,8 +204,8 @@ void on_set(struct walk *w, Node *n)
 	remember(w, name, value, v->is_local);
 }
 
-/* The three arguments of set_config, in their places or by their names. ret: literals; ret_bound: the
- * value is a bound parameter. False: something is computed. */
+/* The three arguments of set_config, in their places or by their names. ret: literals; ret_bound:
+ * the value is a bound parameter. False: something is computed. */
 static bool config_arguments(struct walk *w, FuncCall *f, const char **ret, bool *ret_bound)
 {
 	static const char *const names[] = {"setting_name", "new_value", "is_local"};

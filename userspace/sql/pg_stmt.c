@@ -61,6 +61,8 @@ static void on_copy(struct walk *w, Node *n)
 	w->stmt->class = CLASS_COPY;
 	if (c->query) {
 		query(w, NULL, c->query);
+		if (w->needs->n == 0)
+			needs_plain(w->needs, VERB_SELECT, CLASS_COPY, true);
 	} else {
 		const char **names =
 		    arena_array(w->a, (size_t)list_length(c->attlist), sizeof(*names));

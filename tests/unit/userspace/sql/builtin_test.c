@@ -36,8 +36,10 @@ static void lists_are_sorted(void)
 
 static void every_function_is_in_one_list(void)
 {
-	PGresult *r = PQexec(db_conn, "SELECT DISTINCT proname, current_setting('server_version_num')::int FROM pg_proc "
-				      "WHERE pronamespace = 'pg_catalog'::regnamespace AND oid < 16384");
+	PGresult *r = PQexec(
+	    db_conn,
+	    "SELECT DISTINCT proname, current_setting('server_version_num')::int FROM pg_proc "
+	    "WHERE pronamespace = 'pg_catalog'::regnamespace AND oid < 16384");
 	CHECK(PQntuples(r) > 2000);
 	for (int i = 0; i < PQntuples(r); i++) {
 		const char *name = PQgetvalue(r, i, 0);
@@ -55,17 +57,22 @@ static void every_function_is_in_one_list(void)
 static void volatile_reads_are_few(void)
 {
 	static const char known[] =
-		" clock_timestamp current_query currval gen_random_uuid lastval pg_advisory_unlock_all pg_collation_actual_version "
-		"pg_database_collation_actual_version pg_database_size pg_indexes_size pg_is_in_recovery "
-		"pg_jit_available pg_notification_queue_usage pg_partition_ancestors pg_partition_tree "
-		"pg_relation_size pg_table_size pg_tablespace_size pg_total_relation_size pg_xact_commit_timestamp "
-		"pg_xact_commit_timestamp_origin pg_xact_status random timeofday txid_status ";
-	PGresult *r = PQexec(db_conn, "SELECT DISTINCT proname FROM pg_proc WHERE provolatile = 'v' AND oid < 16384 "
-				      "AND pronamespace = 'pg_catalog'::regnamespace");
+	    " clock_timestamp current_query currval gen_random_uuid lastval pg_advisory_unlock_all "
+	    "pg_collation_actual_version "
+	    "pg_database_collation_actual_version pg_database_size pg_indexes_size "
+	    "pg_is_in_recovery "
+	    "pg_jit_available pg_notification_queue_usage pg_partition_ancestors pg_partition_tree "
+	    "pg_relation_size pg_table_size pg_tablespace_size pg_total_relation_size "
+	    "pg_xact_commit_timestamp "
+	    "pg_xact_commit_timestamp_origin pg_xact_status random timeofday txid_status ";
+	PGresult *r = PQexec(
+	    db_conn, "SELECT DISTINCT proname FROM pg_proc WHERE provolatile = 'v' AND oid < 16384 "
+		     "AND pronamespace = 'pg_catalog'::regnamespace");
 	for (int i = 0; i < PQntuples(r); i++) {
 		char word[80];
 		snprintf(word, sizeof(word), " %s ", PQgetvalue(r, i, 0));
-		bool is_known = !builtin_is_read_function("pg_catalog", PQgetvalue(r, i, 0)) || strstr(known, word);
+		bool is_known = !builtin_is_read_function("pg_catalog", PQgetvalue(r, i, 0)) ||
+				strstr(known, word);
 		if (!is_known)
 			printf("volatile: %s\n", word);
 		CHECK(is_known);
@@ -75,10 +82,13 @@ static void volatile_reads_are_few(void)
 
 static void no_read_is_callable_with_raw_text_of_a_type(void)
 {
-	PGresult *r = PQexec(db_conn, "SELECT DISTINCT proname FROM pg_proc WHERE oid < 16384 AND "
-				      "pronamespace = 'pg_catalog'::regnamespace AND "
-				      "('cstring'::regtype = ANY (proargtypes) OR 'internal'::regtype = ANY (proargtypes) "
-				      "OR prorettype IN ('trigger'::regtype, 'event_trigger'::regtype, 'language_handler'::regtype))");
+	PGresult *r = PQexec(
+	    db_conn,
+	    "SELECT DISTINCT proname FROM pg_proc WHERE oid < 16384 AND "
+	    "pronamespace = 'pg_catalog'::regnamespace AND "
+	    "('cstring'::regtype = ANY (proargtypes) OR 'internal'::regtype = ANY (proargtypes) "
+	    "OR prorettype IN ('trigger'::regtype, 'event_trigger'::regtype, "
+	    "'language_handler'::regtype))");
 	for (int i = 0; i < PQntuples(r); i++)
 		CHECK(!builtin_is_read_function("pg_catalog", PQgetvalue(r, i, 0)));
 	PQclear(r);
@@ -87,11 +97,37 @@ static void no_read_is_callable_with_raw_text_of_a_type(void)
 static void dangerous_ones_say_why(void)
 {
 	static const char *const names[] = {
-		"nextval", "setval", "set_config", "pg_read_file", "pg_ls_dir", "lo_import", "loread", "query_to_xml",
-		"table_to_xml", "cursor_to_xml", "ts_stat", "ts_rewrite", "pg_sleep", "pg_advisory_lock", "pg_notify",
-		"pg_reload_conf", "pg_terminate_backend", "pg_logical_emit_message", "pg_stat_reset", "pg_export_snapshot",
-		"domain_in", "array_in", "record_in", "pg_stat_get_activity", "currtid2", "pg_promote", "fmgr_c_validator",
-		"pg_stat_get_backend_activity", "pg_create_physical_replication_slot", "txid_current", "pg_mcv_list_items",
+	    "nextval",
+	    "setval",
+	    "set_config",
+	    "pg_read_file",
+	    "pg_ls_dir",
+	    "lo_import",
+	    "loread",
+	    "query_to_xml",
+	    "table_to_xml",
+	    "cursor_to_xml",
+	    "ts_stat",
+	    "ts_rewrite",
+	    "pg_sleep",
+	    "pg_advisory_lock",
+	    "pg_notify",
+	    "pg_reload_conf",
+	    "pg_terminate_backend",
+	    "pg_logical_emit_message",
+	    "pg_stat_reset",
+	    "pg_export_snapshot",
+	    "domain_in",
+	    "array_in",
+	    "record_in",
+	    "pg_stat_get_activity",
+	    "currtid2",
+	    "pg_promote",
+	    "fmgr_c_validator",
+	    "pg_stat_get_backend_activity",
+	    "pg_create_physical_replication_slot",
+	    "txid_current",
+	    "pg_mcv_list_items",
 	};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		CHECK(!builtin_is_read_function("pg_catalog", names[i]));
@@ -105,13 +141,16 @@ static void dangerous_ones_say_why(void)
 
 static void relations_without_secrets(void)
 {
-	static const char *const secret[] = {"pg_authid", "pg_shadow", "pg_statistic", "pg_statistic_ext_data", "pg_stats",
-					     "pg_stats_ext", "pg_stat_activity", "pg_user_mapping", "pg_user_mappings",
-					     "pg_foreign_server", "pg_file_settings", "pg_hba_file_rules", "pg_largeobject",
-					     "pg_subscription", "pg_db_role_setting", "pg_ident_file_mappings", "pg_config"};
-	static const char *const needed[] = {"pg_class", "pg_namespace", "pg_attribute", "pg_type", "pg_index",
-					     "pg_constraint", "pg_description", "pg_settings", "pg_tables", "pg_views",
-					     "pg_statistic_ext", "pg_publication", "pg_inherits", "pg_policy"};
+	static const char *const secret[] = {
+	    "pg_authid",	"pg_shadow",	     "pg_statistic",	   "pg_statistic_ext_data",
+	    "pg_stats",		"pg_stats_ext",	     "pg_stat_activity",   "pg_user_mapping",
+	    "pg_user_mappings", "pg_foreign_server", "pg_file_settings",   "pg_hba_file_rules",
+	    "pg_largeobject",	"pg_subscription",   "pg_db_role_setting", "pg_ident_file_mappings",
+	    "pg_config"};
+	static const char *const needed[] = {
+	    "pg_class",		"pg_namespace",	  "pg_attribute", "pg_type",   "pg_index",
+	    "pg_constraint",	"pg_description", "pg_settings",  "pg_tables", "pg_views",
+	    "pg_statistic_ext", "pg_publication", "pg_inherits",  "pg_policy"};
 	for (size_t i = 0; i < sizeof(secret) / sizeof(secret[0]); i++)
 		CHECK(!builtin_is_read_relation("pg_catalog", secret[i]));
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)

@@ -19,7 +19,8 @@ static struct sql_entry *get(struct sql_cache *c, const char *sql, const struct 
 static void same_key_same_entry(void)
 {
 	static const uint32_t types[] = {25};
-	struct sql_session other = {.paths = {"evil"}, .n_paths = 1}, temp = session, typed = session;
+	struct sql_session other = {.paths = {"evil"}, .n_paths = 1}, temp = session,
+			   typed = session;
 	struct sql_cache *c = NULL;
 	temp.has_temp = true;
 	typed.param_types = types;
@@ -59,7 +60,8 @@ static void oldest_use_goes_first(void)
 	sql_entry_unref(get(c, "SELECT 3", &session));
 	sql_entry_unref(get(c, "SELECT 1", &session)); /* two is the oldest now */
 	sql_entry_unref(get(c, "SELECT 4", &session));
-	struct sql_entry *again = get(c, "SELECT 1", &session), *other = get(c, "SELECT 2", &session);
+	struct sql_entry *again = get(c, "SELECT 1", &session),
+			 *other = get(c, "SELECT 2", &session);
 	CHECK(again == one);
 	CHECK(other != two);
 	sql_entry_unref(again);
@@ -126,9 +128,11 @@ static double now(void)
 static void shows_speed(void)
 {
 	static const char *const texts[] = {
-		"SELECT 1", "SELECT abalance FROM customers WHERE id = 123456",
-		"SELECT c.name, sum(o.total) FROM customers c JOIN orders o ON o.customer_id = c.id WHERE c.name LIKE 'A%' "
-		"AND o.made > '2020-01-01' GROUP BY c.name HAVING sum(o.total) > 100 ORDER BY 2 DESC LIMIT 10"};
+	    "SELECT 1", "SELECT abalance FROM customers WHERE id = 123456",
+	    "SELECT c.name, sum(o.total) FROM customers c JOIN orders o ON o.customer_id = c.id "
+	    "WHERE c.name LIKE 'A%' "
+	    "AND o.made > '2020-01-01' GROUP BY c.name HAVING sum(o.total) > 100 ORDER BY 2 DESC "
+	    "LIMIT 10"};
 	if (!getenv("SHOW_SPEED"))
 		return;
 	for (size_t i = 0; i < 3; i++) {
@@ -146,7 +150,8 @@ static void shows_speed(void)
 			CHECK_INT(sql_analyze(span_str(texts[i]), catalog, &session, &a, &r), 0);
 			arena_done(&a);
 		}
-		printf("hit %.0f ns, miss %.2f us: %.40s\n", hit * 1e9 / 200000, (now() - start) * 1e6 / 20000, texts[i]);
+		printf("hit %.0f ns, miss %.2f us: %.40s\n", hit * 1e9 / 200000,
+		       (now() - start) * 1e6 / 20000, texts[i]);
 		sql_cache_free(c);
 	}
 }

@@ -6,7 +6,8 @@
 static void holds_the_database(void)
 {
 	struct catalog *c = db_catalog();
-	const struct cat_schema *public = cat_schema(c, "public"), *system = cat_schema(c, "pg_catalog");
+	const struct cat_schema *public = cat_schema(c, "public"),
+				*system = cat_schema(c, "pg_catalog");
 	CHECK_STR(catalog_search_path(c), "\"$user\", public");
 	CHECK_STR(catalog_user(c), "app");
 	CHECK(public && public->is_usable && system);
@@ -33,7 +34,8 @@ static void holds_the_database(void)
 	int n = 0;
 	const struct cat_function *const *f = cat_functions(c, "two_outs", &n);
 	CHECK_INT(n, 1);
-	CHECK(n == 1 && f[0]->n_outs == 2 && !strcmp(f[0]->outs[1].name, "b") && f[0]->outs[1].type == TYPE_TEXT);
+	CHECK(n == 1 && f[0]->n_outs == 2 && !strcmp(f[0]->outs[1].name, "b") &&
+	      f[0]->outs[1].type == TYPE_TEXT);
 	cat_functions(c, "length", &n);
 	CHECK(n >= 8);
 	cat_operators(c, "===", &n);
@@ -70,18 +72,21 @@ static void counts_its_generations(void)
 
 static void refuses_bad_rows(void)
 {
-	static const char *const settings[] = {"public", "app", "UTF8"}, *const schema[] = {"11", "pg_catalog", "t"},
-				 *const bad_number[] = {"1x", "a", "t"}, *const bad_truth[] = {"12", "a", "true"},
-				 *const relation[] = {"20", "11", "r", "r", "0"}, *const lost[] = {"21", "99", "r", "r", "0"},
-				 *const nothing[] = {NULL, NULL, NULL};
+	static const char *const
+	    settings[] = {"public", "app", "UTF8"},
+	    *const schema[] = {"11", "pg_catalog", "t"}, *const bad_number[] = {"1x", "a", "t"},
+	    *const bad_truth[] = {"12", "a", "true"},
+	    *const relation[] = {"20", "11", "r", "r", "0"},
+	    *const lost[] = {"21", "99", "r", "r", "0"}, *const nothing[] = {NULL, NULL, NULL};
 	static const struct {
 		int query;
 		const char *const *fields;
 		int n, err;
 	} rows[] = {
-		{2, bad_number, 3, ERR_MALFORMED}, {2, bad_truth, 3, ERR_MALFORMED}, {2, nothing, 3, ERR_MALFORMED},
-		{2, schema, 2, ERR_MALFORMED},	   {99, schema, 3, ERR_MALFORMED},   {-1, schema, 3, ERR_MALFORMED},
-		{3, lost, 5, ERR_MALFORMED},	   {0, settings, 3, ERR_MALFORMED}, /* out of order */
+	    {2, bad_number, 3, ERR_MALFORMED}, {2, bad_truth, 3, ERR_MALFORMED},
+	    {2, nothing, 3, ERR_MALFORMED},    {2, schema, 2, ERR_MALFORMED},
+	    {99, schema, 3, ERR_MALFORMED},    {-1, schema, 3, ERR_MALFORMED},
+	    {3, lost, 5, ERR_MALFORMED},       {0, settings, 3, ERR_MALFORMED}, /* out of order */
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct catalog_builder *b = NULL;
@@ -89,7 +94,8 @@ static void refuses_bad_rows(void)
 		CHECK_INT(catalog_builder_new(&b), 0);
 		CHECK_INT(catalog_add_row(b, 0, settings, 3), 0);
 		CHECK_INT(catalog_add_row(b, 2, schema, 3), 0);
-		CHECK_INT(catalog_add_row(b, rows[i].query, rows[i].fields, rows[i].n), rows[i].err);
+		CHECK_INT(catalog_add_row(b, rows[i].query, rows[i].fields, rows[i].n),
+			  rows[i].err);
 		if (rows[i].query == 2 && rows[i].n == 3)
 			CHECK_INT(catalog_build(b, &c), ERR_MALFORMED); /* an error sticks */
 		catalog_builder_free(b);

@@ -1,5 +1,5 @@
-/* A PostgreSQL of the test's own with schema.sql in it, and its catalogue. Up at the first use, down
- * when the test ends. */
+/* A PostgreSQL of the test's own with schema.sql in it, and its catalogue. Up at the first use,
+ * down when the test ends. */
 #pragma once
 
 #include <libpq-fe.h>
@@ -20,7 +20,8 @@ static inline void db_down(void)
 {
 	char command[256];
 	PQfinish(db_conn);
-	snprintf(command, sizeof(command), "tests/lib/postgres down %s; rm -rf %s", db_folder, db_folder);
+	snprintf(command, sizeof(command), "tests/lib/postgres down %s; rm -rf %s", db_folder,
+		 db_folder);
 	if (system(command) != 0)
 		printf("could not take down %s\n", db_folder);
 }
@@ -30,7 +31,8 @@ static int db_free_port(void)
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(a);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&a, len) || getsockname(fd, (struct sockaddr *)&a, &len))
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, len) ||
+	    getsockname(fd, (struct sockaddr *)&a, &len))
 		exit(3);
 	close(fd);
 	return ntohs(a.sin_port);
@@ -60,8 +62,8 @@ static char *db_read(const char *path)
 static PGconn *db_connect(const char *password)
 {
 	char dsn[256];
-	snprintf(dsn, sizeof(dsn), "host=%s port=%s user=app dbname=postgres password=%s", db_folder,
-		 getenv("DB_PORT"), password);
+	snprintf(dsn, sizeof(dsn), "host=%s port=%s user=app dbname=postgres password=%s",
+		 db_folder, getenv("DB_PORT"), password);
 	PGconn *conn = PQconnectdb(dsn);
 	if (PQstatus(conn) != CONNECTION_OK) {
 		printf("FAIL connect: %s", PQerrorMessage(conn));

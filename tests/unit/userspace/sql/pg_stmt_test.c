@@ -13,7 +13,8 @@ static bool is_met(const struct need *n)
 	if (n->is_implied)
 		return true;
 	return n->kind == NEED_RELATION && n->verb == VERB_SELECT && n->schema &&
-	       !strcmp(n->schema, "public") && (!strcmp(n->name, "customers") || !strcmp(n->name, "orders"));
+	       !strcmp(n->schema, "public") &&
+	       (!strcmp(n->name, "customers") || !strcmp(n->name, "orders"));
 }
 
 /* Names that the statements before it have made, as the wire module keeps them. */
@@ -30,7 +31,8 @@ static bool is_allowed(const struct sql_result *r)
 {
 	for (int i = 0; i < r->n_stmts; i++) {
 		const struct sql_stmt *s = &r->stmts[i];
-		if ((s->kind == SQL_EXECUTE || (s->kind == SQL_FETCH && s->name)) && !is_made_before(r, i))
+		if ((s->kind == SQL_EXECUTE || (s->kind == SQL_FETCH && s->name)) &&
+		    !is_made_before(r, i))
 			return false;
 		for (int k = 0; k < s->n_needs; k++)
 			if (!is_met(&s->needs[k]))
@@ -81,10 +83,12 @@ static const char *needs_of(const struct sql_result *r, struct arena *a)
 				continue;
 			text = arena_printf(a, "%s%s%s%s%s%s%s", text, *text ? "; " : "",
 					    n->kind == NEED_OPAQUE ? "opaque" : verb_name(n->verb),
-					    n->schema || n->name ? " " : "", n->schema ? n->schema : "",
-					    n->schema ? "." : "", n->name ? n->name : "");
+					    n->schema || n->name ? " " : "",
+					    n->schema ? n->schema : "", n->schema ? "." : "",
+					    n->name ? n->name : "");
 			for (int c = 0; c < n->n_columns; c++)
-				text = arena_printf(a, "%s%s%s", text, c ? "," : "(", n->columns[c]);
+				text =
+				    arena_printf(a, "%s%s%s", text, c ? "," : "(", n->columns[c]);
 			text = arena_printf(a, "%s%s%s", text, n->n_columns ? ")" : "",
 					    n->is_implied ? "" : "!");
 		}
@@ -101,79 +105,118 @@ static void tells_what_it_needs(void)
 		enum sql_kind kind;
 		bool is_write, is_untransactional;
 	} rows[] = {
-		{"SELECT 1", "select", CLASS_READ, "SELECT", SQL_OTHER, false, false},
-		{"SELECT * FROM customers c, orders", "select public.customers!; select public.orders!", CLASS_READ,
-		 "SELECT", SQL_OTHER, false, false},
-		{"SELECT * FROM v_customers", "select public.v_customers!", CLASS_READ, "SELECT", SQL_OTHER, false, true},
-		{"SELECT * FROM customers FOR UPDATE", "select public.customers!; lock public.customers!", CLASS_READ,
-		 "SELECT", SQL_OTHER, true, false},
-		{"SELECT * FROM customers c, orders o FOR UPDATE OF o",
-		 "select public.customers!; select public.orders!; lock public.orders!", CLASS_READ, "SELECT", SQL_OTHER,
-		 true, false},
-		{"SELECT c.loyalty FROM customers c", "select public.customers!; execute public.loyalty!", CLASS_READ,
-		 "SELECT", SQL_OTHER, true, true},
-		{"SELECT name + email FROM customers", "select public.customers!; execute public.op_plus!", CLASS_READ,
-		 "SELECT", SQL_OTHER, true, true},
-		{"SELECT name::tag FROM customers", "select public.customers!; execute public.to_tag!", CLASS_READ,
-		 "SELECT", SQL_OTHER, true, true},
-		{"SELECT relname FROM pg_class", "select pg_catalog.pg_class", CLASS_READ, "SELECT", SQL_OTHER, false, false},
-		{"SELECT * INTO x FROM orders", "create public.x!; select public.orders!", CLASS_DDL, "CREATE TABLE AS",
-		 SQL_OTHER, true, false},
-		{"CREATE TEMP TABLE x AS SELECT 1", "create pg_temp.x!", CLASS_DDL, "CREATE TABLE AS", SQL_OTHER, true, false},
-		{"INSERT INTO customers (id, name) VALUES (1, 'a') RETURNING id",
-		 "insert public.customers(id,name)!; select public.customers!", CLASS_WRITE, "INSERT", SQL_OTHER, true, false},
-		{"INSERT INTO customers VALUES (1) ON CONFLICT (id) DO UPDATE SET name = excluded.name",
-		 "insert public.customers!; update public.customers(name)!", CLASS_WRITE, "INSERT", SQL_OTHER, true, false},
-		{"UPDATE customers SET name = 'x', email = o.id FROM orders o WHERE o.customer_id = customers.id",
-		 "update public.customers(name,email)!; select public.orders!", CLASS_WRITE, "UPDATE", SQL_OTHER, true, false},
-		{"UPDATE customers SET (name, email) = (SELECT k, v FROM secrets) WHERE id = 1",
-		 "update public.customers(name,email)!; select public.secrets!", CLASS_WRITE, "UPDATE", SQL_OTHER, true, false},
-		{"DELETE FROM customers WHERE id = 1", "delete public.customers!", CLASS_WRITE, "DELETE", SQL_OTHER, true, false},
-		{"MERGE INTO orders o USING customers c ON o.id = c.id WHEN MATCHED AND c.name = 'x' THEN DELETE "
-		 "WHEN MATCHED THEN UPDATE SET total = 1 WHEN NOT MATCHED THEN INSERT (id) VALUES (c.id)",
-		 "select public.customers!; delete public.orders!; update public.orders(total)!; insert public.orders(id)!",
-		 CLASS_WRITE, "MERGE", SQL_OTHER, true, false},
-		{"WITH d AS (DELETE FROM orders RETURNING id) SELECT * FROM d", "delete public.orders!; select public.orders!",
-		 CLASS_WRITE, "SELECT", SQL_OTHER, true, false},
-		{"TRUNCATE orders", "truncate public.orders!", CLASS_WRITE, "TRUNCATE TABLE", SQL_OTHER, true, false},
-		{"LOCK orders", "lock public.orders!", CLASS_WRITE, "LOCK TABLE", SQL_OTHER, true, false},
-		{"COPY orders TO STDOUT", "select public.orders!", CLASS_COPY, "COPY", SQL_COPY_OUT, false, false},
-		{"COPY orders (id) FROM STDIN", "insert public.orders(id)!", CLASS_COPY, "COPY", SQL_COPY_IN, true, false},
-		{"COPY orders TO '/tmp/x'", "select public.orders!; copy_file!", CLASS_COPY, "COPY", SQL_OTHER, true, true},
-		{"COPY (DELETE FROM orders RETURNING 1) TO PROGRAM 'x'", "delete public.orders!; select public.orders!; copy_file!",
-		 CLASS_COPY, "COPY", SQL_OTHER, true, true},
-		{"EXPLAIN DELETE FROM orders", "delete public.orders!", CLASS_WRITE, "EXPLAIN", SQL_OTHER, false, false},
-		{"EXPLAIN (ANALYZE) DELETE FROM orders", "delete public.orders!", CLASS_WRITE, "EXPLAIN", SQL_OTHER, true, false},
-		{"EXPLAIN (ANALYZE off) DELETE FROM orders", "delete public.orders!", CLASS_WRITE, "EXPLAIN", SQL_OTHER, false, false},
-		{"EXPLAIN SELECT f_audit('x')", "execute public.f_audit!", CLASS_READ, "EXPLAIN", SQL_OTHER, true, true},
-		{"EXPLAIN EXECUTE p", "prepare", CLASS_SESSION, "EXPLAIN", SQL_EXECUTE, false, false},
-		{"PREPARE p (int) AS SELECT name FROM customers WHERE id = $1", "select public.customers!", CLASS_READ,
-		 "PREPARE", SQL_PREPARE, false, false},
-		{"EXECUTE p (1)", "prepare", CLASS_SESSION, "EXECUTE", SQL_EXECUTE, false, false},
-		{"DEALLOCATE ALL", "prepare", CLASS_SESSION, "DEALLOCATE", SQL_DEALLOCATE, false, false},
-		{"DECLARE c CURSOR FOR SELECT * FROM orders", "select public.orders!", CLASS_READ, "DECLARE CURSOR",
-		 SQL_DECLARE_CURSOR, false, false},
-		{"FETCH 5 FROM c", "prepare", CLASS_SESSION, "FETCH", SQL_FETCH, false, false},
-		{"CALL p_write()", "call public.p_write!", CLASS_PROCEDURAL, "CALL", SQL_OTHER, true, true},
-		{"DO 'x'", "do!", CLASS_PROCEDURAL, "DO", SQL_OTHER, true, true},
-		{"BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY", "transaction", CLASS_TRANSACTION, "BEGIN", SQL_BEGIN, false, false},
-		{"BEGIN READ WRITE", "transaction!", CLASS_TRANSACTION, "BEGIN", SQL_BEGIN, false, false},
-		{"COMMIT", "transaction", CLASS_TRANSACTION, "COMMIT", SQL_COMMIT, false, false},
-		{"ROLLBACK TO a", "transaction", CLASS_TRANSACTION, "ROLLBACK", SQL_SAVEPOINT, false, false},
-		{"PREPARE TRANSACTION 'x'", "transaction!", CLASS_TRANSACTION, "PREPARE TRANSACTION", SQL_PREPARE_XACT, true, true},
-		{"SET ROLE postgres", "opaque!; set role!", CLASS_SESSION, "SET", SQL_SET, true, true},
-		{"SET work_mem = '1GB'", "set work_mem!", CLASS_SESSION, "SET", SQL_SET, false, false},
-		{"LISTEN x", "listen x!", CLASS_SESSION, "LISTEN", SQL_OTHER, false, false},
-		{"CREATE TABLE evil.t (a int)", "create evil.t!", CLASS_DDL, "CREATE TABLE", SQL_OTHER, true, false},
-		{"ALTER TABLE secrets RENAME TO customers", "alter public.secrets!; create public.customers!", CLASS_DDL, "ALTER",
-		 SQL_OTHER, true, false},
-		{"DROP TABLE secrets, evil.x", "drop public.secrets!; drop evil.x!", CLASS_DDL, "DROP", SQL_OTHER, true, false},
-		{"GRANT SELECT ON secrets TO PUBLIC", "grant public.secrets!", CLASS_DCL, "GRANT", SQL_OTHER, true, false},
-		{"CREATE VIEW x AS SELECT * FROM secrets", "create public.x!; select public.secrets!", CLASS_DDL, "CREATE VIEW",
-		 SQL_OTHER, true, false},
-		{"VACUUM orders", "maintain public.orders!", CLASS_ADMIN, "VACUUM", SQL_OTHER, true, true},
-		{"ALTER SYSTEM SET a = 1", "admin!", CLASS_ADMIN, "ALTER SYSTEM", SQL_OTHER, true, true},
-		{"SELECT * FROM nosuch", "select public.nosuch!", CLASS_READ, "SELECT", SQL_OTHER, false, false},
+	    {"SELECT 1", "select", CLASS_READ, "SELECT", SQL_OTHER, false, false},
+	    {"SELECT * FROM customers c, orders", "select public.customers!; select public.orders!",
+	     CLASS_READ, "SELECT", SQL_OTHER, false, false},
+	    {"SELECT * FROM v_customers", "select public.v_customers!", CLASS_READ, "SELECT",
+	     SQL_OTHER, false, true},
+	    {"SELECT * FROM customers FOR UPDATE",
+	     "select public.customers!; lock public.customers!", CLASS_READ, "SELECT", SQL_OTHER,
+	     true, false},
+	    {"SELECT * FROM customers c, orders o FOR UPDATE OF o",
+	     "select public.customers!; select public.orders!; lock public.orders!", CLASS_READ,
+	     "SELECT", SQL_OTHER, true, false},
+	    {"SELECT c.loyalty FROM customers c",
+	     "select public.customers!; execute public.loyalty!", CLASS_READ, "SELECT", SQL_OTHER,
+	     true, true},
+	    {"SELECT name + email FROM customers",
+	     "select public.customers!; execute public.op_plus!", CLASS_READ, "SELECT", SQL_OTHER,
+	     true, true},
+	    {"SELECT name::tag FROM customers", "select public.customers!; execute public.to_tag!",
+	     CLASS_READ, "SELECT", SQL_OTHER, true, true},
+	    {"SELECT relname FROM pg_class", "select pg_catalog.pg_class", CLASS_READ, "SELECT",
+	     SQL_OTHER, false, false},
+	    {"SELECT * INTO x FROM orders", "create public.x!; select public.orders!", CLASS_DDL,
+	     "CREATE TABLE AS", SQL_OTHER, true, false},
+	    {"CREATE TEMP TABLE x AS SELECT 1", "create pg_temp.x!", CLASS_DDL, "CREATE TABLE AS",
+	     SQL_OTHER, true, false},
+	    {"INSERT INTO customers (id, name) VALUES (1, 'a') RETURNING id",
+	     "insert public.customers(id,name)!; select public.customers!", CLASS_WRITE, "INSERT",
+	     SQL_OTHER, true, false},
+	    {"INSERT INTO customers VALUES (1) ON CONFLICT (id) DO UPDATE SET name = excluded.name",
+	     "insert public.customers!; update public.customers(name)!", CLASS_WRITE, "INSERT",
+	     SQL_OTHER, true, false},
+	    {"UPDATE customers SET name = 'x', email = o.id FROM orders o WHERE o.customer_id = "
+	     "customers.id",
+	     "update public.customers(name,email)!; select public.orders!", CLASS_WRITE, "UPDATE",
+	     SQL_OTHER, true, false},
+	    {"UPDATE customers SET (name, email) = (SELECT k, v FROM secrets) WHERE id = 1",
+	     "update public.customers(name,email)!; select public.secrets!", CLASS_WRITE, "UPDATE",
+	     SQL_OTHER, true, false},
+	    {"DELETE FROM customers WHERE id = 1", "delete public.customers!", CLASS_WRITE,
+	     "DELETE", SQL_OTHER, true, false},
+	    {"MERGE INTO orders o USING customers c ON o.id = c.id WHEN MATCHED AND c.name = 'x' "
+	     "THEN DELETE "
+	     "WHEN MATCHED THEN UPDATE SET total = 1 WHEN NOT MATCHED THEN INSERT (id) VALUES "
+	     "(c.id)",
+	     "select public.customers!; delete public.orders!; update public.orders(total)!; "
+	     "insert public.orders(id)!",
+	     CLASS_WRITE, "MERGE", SQL_OTHER, true, false},
+	    {"WITH d AS (DELETE FROM orders RETURNING id) SELECT * FROM d",
+	     "delete public.orders!; select public.orders!", CLASS_WRITE, "SELECT", SQL_OTHER, true,
+	     false},
+	    {"TRUNCATE orders", "truncate public.orders!", CLASS_WRITE, "TRUNCATE TABLE", SQL_OTHER,
+	     true, false},
+	    {"LOCK orders", "lock public.orders!", CLASS_WRITE, "LOCK TABLE", SQL_OTHER, true,
+	     false},
+	    {"COPY orders TO STDOUT", "select public.orders!", CLASS_COPY, "COPY", SQL_COPY_OUT,
+	     false, false},
+	    {"COPY orders (id) FROM STDIN", "insert public.orders(id)!", CLASS_COPY, "COPY",
+	     SQL_COPY_IN, true, false},
+	    {"COPY orders TO '/tmp/x'", "select public.orders!; copy_file!", CLASS_COPY, "COPY",
+	     SQL_OTHER, true, true},
+	    {"COPY (DELETE FROM orders RETURNING 1) TO PROGRAM 'x'",
+	     "delete public.orders!; select public.orders!; copy_file!", CLASS_COPY, "COPY",
+	     SQL_OTHER, true, true},
+	    {"EXPLAIN DELETE FROM orders", "delete public.orders!", CLASS_WRITE, "EXPLAIN",
+	     SQL_OTHER, false, false},
+	    {"EXPLAIN (ANALYZE) DELETE FROM orders", "delete public.orders!", CLASS_WRITE,
+	     "EXPLAIN", SQL_OTHER, true, false},
+	    {"EXPLAIN (ANALYZE off) DELETE FROM orders", "delete public.orders!", CLASS_WRITE,
+	     "EXPLAIN", SQL_OTHER, false, false},
+	    {"EXPLAIN SELECT f_audit('x')", "execute public.f_audit!", CLASS_READ, "EXPLAIN",
+	     SQL_OTHER, true, true},
+	    {"EXPLAIN EXECUTE p", "prepare", CLASS_SESSION, "EXPLAIN", SQL_EXECUTE, false, false},
+	    {"PREPARE p (int) AS SELECT name FROM customers WHERE id = $1",
+	     "select public.customers!", CLASS_READ, "PREPARE", SQL_PREPARE, false, false},
+	    {"EXECUTE p (1)", "prepare", CLASS_SESSION, "EXECUTE", SQL_EXECUTE, false, false},
+	    {"DEALLOCATE ALL", "prepare", CLASS_SESSION, "DEALLOCATE", SQL_DEALLOCATE, false,
+	     false},
+	    {"DECLARE c CURSOR FOR SELECT * FROM orders", "select public.orders!", CLASS_READ,
+	     "DECLARE CURSOR", SQL_DECLARE_CURSOR, false, false},
+	    {"FETCH 5 FROM c", "prepare", CLASS_SESSION, "FETCH", SQL_FETCH, false, false},
+	    {"CALL p_write()", "call public.p_write!", CLASS_PROCEDURAL, "CALL", SQL_OTHER, true,
+	     true},
+	    {"DO 'x'", "do!", CLASS_PROCEDURAL, "DO", SQL_OTHER, true, true},
+	    {"BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY", "transaction", CLASS_TRANSACTION,
+	     "BEGIN", SQL_BEGIN, false, false},
+	    {"BEGIN READ WRITE", "transaction!", CLASS_TRANSACTION, "BEGIN", SQL_BEGIN, false,
+	     false},
+	    {"COMMIT", "transaction", CLASS_TRANSACTION, "COMMIT", SQL_COMMIT, false, false},
+	    {"ROLLBACK TO a", "transaction", CLASS_TRANSACTION, "ROLLBACK", SQL_SAVEPOINT, false,
+	     false},
+	    {"PREPARE TRANSACTION 'x'", "transaction!", CLASS_TRANSACTION, "PREPARE TRANSACTION",
+	     SQL_PREPARE_XACT, true, true},
+	    {"SET ROLE postgres", "opaque!; set role!", CLASS_SESSION, "SET", SQL_SET, true, true},
+	    {"SET work_mem = '1GB'", "set work_mem!", CLASS_SESSION, "SET", SQL_SET, false, false},
+	    {"LISTEN x", "listen x!", CLASS_SESSION, "LISTEN", SQL_OTHER, false, false},
+	    {"CREATE TABLE evil.t (a int)", "create evil.t!", CLASS_DDL, "CREATE TABLE", SQL_OTHER,
+	     true, false},
+	    {"ALTER TABLE secrets RENAME TO customers",
+	     "alter public.secrets!; create public.customers!", CLASS_DDL, "ALTER", SQL_OTHER, true,
+	     false},
+	    {"DROP TABLE secrets, evil.x", "drop public.secrets!; drop evil.x!", CLASS_DDL, "DROP",
+	     SQL_OTHER, true, false},
+	    {"GRANT SELECT ON secrets TO PUBLIC", "grant public.secrets!", CLASS_DCL, "GRANT",
+	     SQL_OTHER, true, false},
+	    {"CREATE VIEW x AS SELECT * FROM secrets", "create public.x!; select public.secrets!",
+	     CLASS_DDL, "CREATE VIEW", SQL_OTHER, true, false},
+	    {"VACUUM orders", "maintain public.orders!", CLASS_ADMIN, "VACUUM", SQL_OTHER, true,
+	     true},
+	    {"ALTER SYSTEM SET a = 1", "admin!", CLASS_ADMIN, "ALTER SYSTEM", SQL_OTHER, true,
+	     true},
+	    {"SELECT * FROM nosuch", "select public.nosuch!", CLASS_READ, "SELECT", SQL_OTHER,
+	     false, false},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct arena a;
@@ -200,16 +243,19 @@ static void keeps_the_settings(void)
 		const char *sql, *name, *value;
 		bool is_local;
 	} rows[] = {
-		{"SET search_path = evil, \"Pub lic\", 'a,b'", "search_path", "evil, \"Pub lic\", \"a,b\"", false},
-		{"SET LOCAL Search_Path TO public", "search_path", "public", true},
-		{"SET search_path TO DEFAULT", "search_path", NULL, false},
-		{"SELECT set_config('Search_Path', 'evil, public', true)", "search_path", "evil, public", true},
-		{"RESET search_path", "search_path", NULL, false},
-		{"SET NAMES 'UTF8'", "client_encoding", "UTF8", false},
-		{"SET TIME ZONE 'UTC'", "timezone", "UTC", false},
-		{"SET statement_timeout = 5", "statement_timeout", "5", false},
-		{"SELECT set_config(new_value => 'x', setting_name => 'application_name', is_local => false)",
-		 "application_name", "x", false},
+	    {"SET search_path = evil, \"Pub lic\", 'a,b'", "search_path",
+	     "evil, \"Pub lic\", \"a,b\"", false},
+	    {"SET LOCAL Search_Path TO public", "search_path", "public", true},
+	    {"SET search_path TO DEFAULT", "search_path", NULL, false},
+	    {"SELECT set_config('Search_Path', 'evil, public', true)", "search_path",
+	     "evil, public", true},
+	    {"RESET search_path", "search_path", NULL, false},
+	    {"SET NAMES 'UTF8'", "client_encoding", "UTF8", false},
+	    {"SET TIME ZONE 'UTC'", "timezone", "UTC", false},
+	    {"SET statement_timeout = 5", "statement_timeout", "5", false},
+	    {"SELECT set_config(new_value => 'x', setting_name => 'application_name', is_local => "
+	     "false)",
+	     "application_name", "x", false},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct arena a;
@@ -237,8 +283,14 @@ static void follows_the_session(void)
 	static const uint32_t text_and_int[] = {25, 23}, domain[] = {0};
 	struct sql_session two = {.paths = {"public", "evil"}, .n_paths = 2},
 			   temp = {.paths = {"public"}, .n_paths = 1, .has_temp = true},
-			   typed = {.paths = {"public"}, .n_paths = 1, .param_types = text_and_int, .n_param_types = 2},
-			   open = {.paths = {"public"}, .n_paths = 1, .param_types = domain, .n_param_types = 1},
+			   typed = {.paths = {"public"},
+				    .n_paths = 1,
+				    .param_types = text_and_int,
+				    .n_param_types = 2},
+			   open = {.paths = {"public"},
+				   .n_paths = 1,
+				   .param_types = domain,
+				   .n_param_types = 1},
 			   broken = {.paths = {"\"public"}, .n_paths = 1};
 	struct arena a;
 	CHECK_STR(needs_in("SELECT name FROM customers", &two, &a),
@@ -247,7 +299,8 @@ static void follows_the_session(void)
 	CHECK_STR(needs_in("SELECT id FROM customers", &temp, &a),
 		  "select pg_temp.customers!; select public.customers!");
 	arena_done(&a);
-	CHECK_STR(needs_in("SELECT id FROM public.customers", &temp, &a), "select public.customers!");
+	CHECK_STR(needs_in("SELECT id FROM public.customers", &temp, &a),
+		  "select public.customers!");
 	arena_done(&a);
 	CHECK_STR(needs_in("SELECT $1 = $2", &typed, &a), "execute public.op_eq!");
 	arena_done(&a);

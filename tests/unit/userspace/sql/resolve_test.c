@@ -1,5 +1,5 @@
-/* Asks the server which operator and which function it takes for every combination of types, by way of
- * the parse tree of a view, and compares. */
+/* Asks the server which operator and which function it takes for every combination of types, by way
+ * of the parse tree of a view, and compares. */
 #include "sql/resolve.h"
 
 #include "../../tap.h"
@@ -10,10 +10,11 @@ static struct path path;
 static int n_same, n_wider, n_asked;
 
 static const char *const types[] = {
-	"NULL",	   "int2",     "int4",	      "int8",	     "numeric", "float4", "float8", "text",   "varchar",
-	"bpchar",  "name",     "\"char\"",    "bool",	     "date",	"time",	  "timetz", "timestamp",
-	"timestamptz", "interval", "oid",      "regclass",   "bytea",	"json",	  "jsonb",  "int4[]", "text[]",
-	"int4range", "inet",   "xml",	      "plain_text",  "mood",	"hstore", "tag",    "customers",
+    "NULL",  "int2",	   "int4",	"int8",	       "numeric",  "float4",	"float8",
+    "text",  "varchar",	   "bpchar",	"name",	       "\"char\"", "bool",	"date",
+    "time",  "timetz",	   "timestamp", "timestamptz", "interval", "oid",	"regclass",
+    "bytea", "json",	   "jsonb",	"int4[]",      "text[]",   "int4range", "inet",
+    "xml",   "plain_text", "mood",	"hstore",      "tag",	   "customers",
 };
 #define N_TYPES ((int)(sizeof(types) / sizeof(types[0])))
 
@@ -51,7 +52,8 @@ static uint32_t server_choice(const char *expression, const char *mark)
 	bool is_made = PQresultStatus(r) == PGRES_COMMAND_OK;
 	PQclear(r);
 	if (is_made) {
-		r = PQexec(db_conn, "SELECT ev_action FROM pg_rewrite WHERE ev_class = 'choice'::regclass");
+		r = PQexec(db_conn,
+			   "SELECT ev_action FROM pg_rewrite WHERE ev_class = 'choice'::regclass");
 		const char *at = PQntuples(r) ? strstr(PQgetvalue(r, 0, 0), mark) : NULL;
 		oid = at ? (uint32_t)strtoul(at + strlen(mark), NULL, 10) : 1;
 		PQclear(r);
@@ -86,7 +88,8 @@ static void compare(const struct resolved *r, uint32_t server, const char *expre
 	n_same += is_same;
 	n_wider += is_wider;
 	if (!is_same && !is_wider)
-		printf("server: %u, we: %u: %s\n", server, r->one ? r->one->function->oid : 0, expression);
+		printf("server: %u, we: %u: %s\n", server, r->one ? r->one->function->oid : 0,
+		       expression);
 	CHECK(is_same || is_wider);
 }
 
@@ -101,14 +104,16 @@ static void ask_operator(const char *name, int left, int right)
 	CHECK_INT(resolve_operator(catalog, &path, &call, &arena, &r), 0);
 	snprintf(expression, sizeof(expression), "%s %s %s", operand(left, a, sizeof(a)), name,
 		 operand(right, b, sizeof(b)));
-	/* x = NULL of two literals is no operator's doing: the tree holds a constant comparison all the same. */
+	/* x = NULL of two literals is no operator's doing: the tree holds a constant comparison all
+	 * the same. */
 	compare(&r, server_choice(expression, ":opfuncid "), expression);
 	arena_done(&arena);
 }
 
 static void operators_are_the_servers(void)
 {
-	static const char *const names[] = {"=", "<", "+", "-", "*", "||", "->", "@>", "~~", "%", "==="};
+	static const char *const names[] = {"=",  "<",	"+",  "-", "*",	 "||",
+					    "->", "@>", "~~", "%", "==="};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		for (int l = 0; l < N_TYPES; l++)
 			for (int r = 0; r < N_TYPES; r++)
@@ -125,8 +130,8 @@ static void ask_function(const char *name, const int *args, int n)
 	int len = snprintf(expression, sizeof(expression), "%s(", name);
 	for (int i = 0; i < n; i++) {
 		given[i] = oids[args[i]];
-		len += snprintf(expression + len, sizeof(expression) - (size_t)len, "%s%s", i ? ", " : "",
-				operand(args[i], room, sizeof(room)));
+		len += snprintf(expression + len, sizeof(expression) - (size_t)len, "%s%s",
+				i ? ", " : "", operand(args[i], room, sizeof(room)));
 	}
 	snprintf(expression + len, sizeof(expression) - (size_t)len, ")");
 	arena_init(&arena, 1 << 20);
@@ -137,18 +142,35 @@ static void ask_function(const char *name, const int *args, int n)
 
 static void functions_are_the_servers(void)
 {
-	static const char *const one[] = {"length", "abs", "upper", "to_json", "date_trunc", "lower", "isempty",
-					  "char_length", "md5", "ceil", "sqrt", "bit_length", "quote_literal"};
-	static const char *const two[] = {"round",  "mod",	"power",   "substr",	   "left",	  "to_char",
-					  "strpos", "date_part", "timezone", "array_append", "array_position", "concat",
-					  "length", "trunc",	"lpad",	   "generate_series", "age", "jsonb_extract_path"};
+	static const char *const one[] = {
+	    "length",	   "abs", "upper", "to_json", "date_trunc", "lower",	    "isempty",
+	    "char_length", "md5", "ceil",  "sqrt",    "bit_length", "quote_literal"};
+	static const char *const two[] = {"round",
+					  "mod",
+					  "power",
+					  "substr",
+					  "left",
+					  "to_char",
+					  "strpos",
+					  "date_part",
+					  "timezone",
+					  "array_append",
+					  "array_position",
+					  "concat",
+					  "length",
+					  "trunc",
+					  "lpad",
+					  "generate_series",
+					  "age",
+					  "jsonb_extract_path"};
 	for (int l = 0; l < N_TYPES; l++) {
 		for (size_t i = 0; i < sizeof(one) / sizeof(one[0]); i++)
 			ask_function(one[i], (int[]){l}, 1);
 		for (int r = 0; r < N_TYPES; r++)
 			for (size_t i = 0; i < sizeof(two) / sizeof(two[0]); i += 3)
-				ask_function(two[(i + (size_t)(l + r)) % (sizeof(two) / sizeof(two[0]))],
-					     (int[]){l, r}, 2);
+				ask_function(
+				    two[(i + (size_t)(l + r)) % (sizeof(two) / sizeof(two[0]))],
+				    (int[]){l, r}, 2);
 	}
 }
 
@@ -157,20 +179,20 @@ static void reads_paths_as_the_server(void)
 	static const struct {
 		const char *text, *schemas; /* NULL: refused */
 	} rows[] = {
-		{"", "pg_catalog"},
-		{"public", "pg_catalog public"},
-		{"  Public ,\tEVIL ", "pg_catalog public evil"},
-		{"\"$user\", public", "pg_catalog public"},
-		{"evil, pg_catalog", "evil pg_catalog"},
-		{"\"Public\", nosuch, evil", "pg_catalog evil"},
-		{"public, public", "pg_catalog public"},
-		{"\"\"", "pg_catalog"},
-		{"public,", NULL},
-		{",public", NULL},
-		{"public evil", NULL},
-		{"\"public", NULL},
-		{"\"public\"\"", NULL},
-		{"pub\"lic", "pg_catalog"},
+	    {"", "pg_catalog"},
+	    {"public", "pg_catalog public"},
+	    {"  Public ,\tEVIL ", "pg_catalog public evil"},
+	    {"\"$user\", public", "pg_catalog public"},
+	    {"evil, pg_catalog", "evil pg_catalog"},
+	    {"\"Public\", nosuch, evil", "pg_catalog evil"},
+	    {"public, public", "pg_catalog public"},
+	    {"\"\"", "pg_catalog"},
+	    {"public,", NULL},
+	    {",public", NULL},
+	    {"public evil", NULL},
+	    {"\"public", NULL},
+	    {"\"public\"\"", NULL},
+	    {"pub\"lic", "pg_catalog"},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char text[256] = "";
