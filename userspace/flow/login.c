@@ -112,17 +112,26 @@ static int on_authentication(struct pump *p, struct span whole, struct span body
 	return 0;
 }
 
-/* The server's own words may name its users and files: they stay here, but for the SQLSTATE. */
+/* What the server says is shown, as it would be without us (there is no such database, too many
+ * clients), but not what it says about who logs in: that is the gateway's affair. */
 static int on_error(struct pump *p, struct span body)
 {
 	struct cur c = cur_of(body);
 	char code[6] = "08006", why[WHY_MAX];
+	struct span said = {0};
 	for (uint8_t field; (field = cur_u8(&c));) {
 		struct span text = cur_cstr(&c);
 		if (field == 'C' && text.len == 5)
 			memcpy(code, text.p, 5);
+		if (field == 'M')
+			said = text;
 	}
-	snprintf(why, sizeof(why), "the upstream refused the gateway's login (SQLSTATE %s)", code);
+	bool is_private = !strncmp(code, "28", 2) || !said.len || cur_err(&c);
+	if (is_private)
+		snprintf(why, sizeof(why), "the upstream refused the gateway's login (SQLSTATE %s)",
+			 code);
+	else
+		snprintf(why, sizeof(why), "%.*s", (int)MIN(said.len, sizeof(why) - 1), said.p);
 	return fail(p->login, ERR_UPSTREAM, code, why);
 }
 
