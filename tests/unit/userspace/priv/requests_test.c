@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "priv/monitor_internal.h"
@@ -114,18 +115,93 @@ static void signs_only_what_rises(void)
 		      "\"ok\":true"));
 }
 
+/* --- command: ------------------------------------------------------------------------------------- */
+
+static void put_script(const char *name, const char *text)
+{
+	int fd = openat(m.keys_dir_fd, name, O_WRONLY | O_CREAT | O_EXCL, 0755);
+	CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fchmod(fd, 0755) == 0);
+	close(fd);
+}
+
+static void stop_loop(struct source *s, uint32_t events)
+{
+	(void)s;
+	(void)events;
+	loop_stop(m.loop);
+}
+
+/* Runs it as the proxy would have it run, until the answer is there; its secret, or "" and why. */
+static void run_command(const char *name, char secret[100], char why[200])
+{
+	int ends[2];
+	char source[200];
+	struct msg answer = {0};
+	snprintf(source, sizeof(source), "command:%s/%s", dir, name);
+	struct msg in = {.json = json_pack("{s:s,s:s}", "t", "credential", "source", source)};
+	CHECK_INT(loop_new(&m.loop), 0);
+	CHECK_INT(msg_pair(ends), 0);
+	static struct child c;
+	c = (struct child){.m = &m, .kind = CHILD_PROXY, .call_fd = ends[0], .notify_fd = -1};
+	struct source done = {ends[1], EPOLLIN, stop_loop, false};
+	CHECK_INT(request_answer(&c, &in), 0);
+	CHECK(c.command.is_active);
+	CHECK_INT(loop_add(m.loop, &done), 0);
+	CHECK_INT(loop_run(m.loop), 0);
+	CHECK_INT(msg_recv(ends[1], &answer), 0);
+	CHECK(!c.command.is_active);
+	memset(secret, 0, 100);
+	const char *text = json_string_value(json_object_get(answer.json, "why"));
+	snprintf(why, 200, "%s", text ? text : "");
+	if (answer.n_fds == 1)
+		CHECK(read(answer.fds[0], secret, 99) >= 0);
+	msg_done(&answer);
+	msg_done(&in);
+	close(ends[0]);
+	close(ends[1]);
+	loop_free(m.loop);
+	m.loop = NULL;
+}
+
+static void runs_credential_commands(void)
+{
+	char secret[100], why[200];
+	if (geteuid() != 0) {
+		SKIP("needs root");
+		return;
+	}
+	CHECK_INT(chmod(dir, 0755), 0);
+	put_script("good", "#!/bin/sh\necho user=app password=s3cret; echo noise >&2\n");
+	put_script("bad", "#!/bin/sh\necho half a secret; exit 3\n");
+	put_script("whoami", "#!/bin/sh\nid -u; ls /proc/self/fd | wc -l\n");
+	run_command("good", secret, why);
+	CHECK_STR(secret, "user=app password=s3cret\n");
+	run_command("bad", secret, why);
+	CHECK_STR(secret, "");
+	CHECK(strstr(why, "failed") != NULL);
+	run_command("whoami", secret, why);
+	CHECK(!strncmp(secret, "65534\n", 6)); /* the unprivileged user, never root */
+	unlinkat(m.keys_dir_fd, "good", 0);
+	unlinkat(m.keys_dir_fd, "bad", 0);
+	unlinkat(m.keys_dir_fd, "whoami", 0);
+}
+
 int main(void)
 {
 	static const char *const files[] = {"node.key", "node.pub", "node.seq"};
 	struct config *cfg = NULL;
-	char why[200];
-	if (!mkdtemp(dir) || config_load(NULL, &cfg, why, sizeof(why)) < 0)
+	char why[200], text[300];
+	if (!mkdtemp(dir))
+		return 1;
+	snprintf(text, sizeof(text), "{\"user\":\"nobody\",\"credential_dirs\":[\"%s\"]}", dir);
+	if (config_parse(span_str(text), "test", &cfg, why, sizeof(why)) < 0)
 		return 1;
 	m = (struct monitor){.cfg = cfg, .keys_dir_fd = open(dir, O_RDONLY | O_DIRECTORY)};
 	CHECK_INT(signer_init(&m.signer, m.keys_dir_fd), 0);
 	ends_whoever_asks_wrongly();
 	refuses_without_ending();
 	signs_only_what_rises();
+	runs_credential_commands();
 	signer_done(&m.signer);
 	for (int i = 0; i < 3; i++)
 		unlinkat(m.keys_dir_fd, files[i], 0);
