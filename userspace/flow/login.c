@@ -128,10 +128,14 @@ static int on_error(struct pump *p, struct span body)
 	}
 	bool is_private = !strncmp(code, "28", 2) || !said.len || cur_err(&c);
 	if (is_private)
-		snprintf(why, sizeof(why), "the upstream refused the gateway's login (SQLSTATE %s)",
+		snprintf(why, sizeof(why),
+			 "the upstream refused the gateway's login: authentication failed (SQLSTATE %s)",
 			 code);
 	else
 		snprintf(why, sizeof(why), "%.*s", (int)MIN(said.len, sizeof(why) - 1), said.p);
+	for (char *at = why; *at; at++) /* in the server's encoding, whichever that is */
+		if (*at < ' ' || *at > '~')
+			*at = '?';
 	return fail(p->login, ERR_UPSTREAM, code, why);
 }
 
