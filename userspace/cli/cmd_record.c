@@ -79,15 +79,26 @@ static const char *text_of(const json_t *j, const char *key)
 	return s && *s ? s : "-";
 }
 
-static void add_session(void *ctx, const char *line, size_t len)
+static void keep_session(void *ctx, const char *line, size_t len)
+{
+	json_t *j = json_loadb(line, len, 0, NULL);
+	if (j)
+		json_array_append_new(ctx, j);
+}
+
+static int by_start(const void *a, const void *b)
+{
+	json_int_t x = json_integer_value(json_object_get(*(json_t *const *)a, "start"));
+	json_int_t y = json_integer_value(json_object_get(*(json_t *const *)b, "start"));
+	return x < y ? -1 : x > y;
+}
+
+static void add_session(json_t *rows, const json_t *j)
 {
 	static const char *const counts[] = {"flows", "ops", "denied", "asked", "masked"};
-	json_t *rows = ctx, *j = json_loadb(line, len, 0, NULL);
 	uint64_t start = (uint64_t)json_integer_value(json_object_get(j, "start"));
 	uint64_t end = (uint64_t)json_integer_value(json_object_get(j, "end"));
 	char when[40], length[32];
-	if (!j)
-		return;
 	clock_rfc3339(start, when, sizeof(when));
 	when[19] = 0;
 	json_t *row = json_pack("[s,s,s,s,s,s]", text_of(j, "session"), when,
@@ -100,7 +111,30 @@ static void add_session(void *ctx, const char *line, size_t len)
 	}
 	json_array_append_new(row, json_string(end ? text_of(j, "reason") : "live"));
 	json_array_append_new(rows, row);
-	json_decref(j);
+}
+
+/* In the order in which they began: a table, or a line each. */
+static int show_sessions(const json_t *sessions, bool is_json)
+{
+	size_t n = json_array_size(sessions);
+	_cleanup_(freep) json_t **sorted = calloc(n + 1, sizeof(*sorted));
+	json_t *rows = json_pack("[[s,s,s,s,s,s,s,s,s,s,s,s]]", "SESSION", "START", "LENGTH", "IDENTITY", "FOR", "ROLE", "FLOWS",
+				 "OPS", "DENIED", "ASKED", "MASKED", "END");
+	if (!sorted || !rows)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = json_array_get(sessions, i);
+	qsort(sorted, n, sizeof(*sorted), by_start);
+	for (size_t i = 0; i < n; i++) {
+		if (!is_json)
+			add_session(rows, sorted[i]);
+		else if (json_dumpf(sorted[i], stdout, JSON_COMPACT | JSON_SORT_KEYS) == 0)
+			putchar('\n');
+	}
+	if (!is_json)
+		table_print(rows);
+	json_decref(rows);
+	return 0;
 }
 
 static void print_line(void *ctx, const char *line, size_t len)
@@ -126,12 +160,11 @@ int cmd_sessions(int argc, char **argv)
 	json_t *filters = filters_json(&f, "sessions");
 	if (!filters)
 		return CLI_USAGE;
-	json_t *rows = json_pack("[[s,s,s,s,s,s,s,s,s,s,s,s]]", "SESSION", "START", "LENGTH", "IDENTITY", "FOR", "ROLE", "FLOWS",
-				 "OPS", "DENIED", "ASKED", "MASKED", "END");
-	int r = record_ask(&source, "sessions", filters, is_json ? print_line : add_session, is_json ? (void *)stdout : rows);
-	if (r == 0 && !is_json)
-		table_print(rows);
-	json_decref(rows);
+	json_t *sessions = json_array();
+	int r = record_ask(&source, "sessions", filters, keep_session, sessions);
+	if (r == 0)
+		r = show_sessions(sessions, is_json);
+	json_decref(sessions);
 	json_decref(filters);
 	return r < 0;
 }

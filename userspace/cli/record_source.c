@@ -2,34 +2,63 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/macro.h"
-#include "base/msg.h"
 #include "cli/api.h"
 #include "cli/cli.h"
+#include "record/checkpoint.h"
 #include "record/query.h"
 
-struct reading {
-	struct store *store;
-	json_t *question;
-	char *public_pem;
-	int fd, result;
+/* Hands the lines on, and keeps back the one that says that the answer is not whole. */
+struct lines {
+	record_line on_line;
+	void *ctx;
+	bool is_cut;
 };
 
-static void *read_store(void *arg)
+static void take_line(void *ctx, const char *line, size_t len)
 {
-	struct reading *r = arg;
-	r->result = query_answer(r->store, r->question, r->public_pem, r->fd);
-	closep(&r->fd);
-	return NULL;
+	static const char mark[] = "{\"error\":";
+	struct lines *l = ctx;
+	if (len < sizeof(mark) - 1 || memcmp(line, mark, sizeof(mark) - 1) != 0) {
+		l->on_line(l->ctx, line, len);
+		return;
+	}
+	json_t *j = json_loadb(line, len, 0, NULL);
+	const char *why = json_string_value(json_object_get(j, "error"));
+	cli_error("the answer is not whole: %s", why ? why : "an error");
+	json_decref(j);
+	l->is_cut = true;
 }
 
-/* Lines of any length up to the API's limit. */
-static int pump_lines(int fd, record_line on_line, void *ctx)
+/* --- a store's folder --------------------------------------------------------------------------- */
+
+static int write_line(void *ctx, struct span line)
+{
+	FILE *f = ctx;
+	return fwrite(line.p, 1, line.len, f) == line.len ? 0 : -EPIPE;
+}
+
+/* LMDB trusts the files that it maps, and a copy may come from anybody: what it does to the process that
+ * reads it stays in that process. */
+static int read_store(const char *store, const char *key, const struct query *q, int fd)
+{
+	FILE *f = fdopen(fd, "w");
+	struct query_source source = {.path = store, .key_file = key};
+	struct query_sink sink = {.line = write_line, .ctx = f};
+	signal(SIGPIPE, SIG_IGN);
+	int r = f ? query_answer(q, &source, &sink) : -errno;
+	return r < 0 || fflush(f) ? 1 : 0;
+}
+
+static int pump_lines(int fd, struct lines *l)
 {
 	struct buf b;
 	int r = 0;
@@ -45,7 +74,7 @@ static int pump_lines(int fd, record_line on_line, void *ctx)
 		const uint8_t *end;
 		while (buf_len(&b) && (end = memchr(buf_span(&b).p, '\n', buf_len(&b)))) {
 			size_t len = (size_t)(end - buf_span(&b).p);
-			on_line(ctx, (const char *)buf_span(&b).p, len);
+			take_line(l, (const char *)buf_span(&b).p, len);
 			buf_consume(&b, len + 1);
 		}
 	}
@@ -53,49 +82,66 @@ static int pump_lines(int fd, record_line on_line, void *ctx)
 	return r;
 }
 
-static char *read_key(const struct record_source *s)
+/* The key to verify with, or NULL: said where that is worth a word. */
+static const char *key_of(const struct record_source *s, char beside[PATH_MAX])
 {
-	char beside[4096];
-	char *pem = NULL;
-	size_t len;
-	snprintf(beside, sizeof(beside), "%s/../keys/node.pub", s->store);
-	const char *path = s->key ? s->key : beside;
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fd_read_all(fd, 4096, &pem, &len) < 0)
-		cli_error("%s: cannot be read, so signatures are not checked; --key names the node's public key", path);
-	return pem;
+	uint8_t key[KEY_LEN];
+	if (s->key)
+		return s->key;
+	snprintf(beside, PATH_MAX, "%s/../keys/node.pub", s->store);
+	return key_read(beside, key) == 0 ? beside : NULL;
 }
 
-static int ask_store(const struct record_source *s, const char *kind, json_t *question, record_line on_line, void *ctx)
+static int fork_reader(const struct record_source *s, const struct query *q, pid_t *ret_pid)
 {
-	struct reading r = {.question = question};
-	char why[512];
-	int fds[2], e = store_open_read(s->store, &r.store, why, sizeof(why));
-	pthread_t thread;
-	if (e < 0) {
-		cli_error("%s", why);
-		return e;
+	char beside[PATH_MAX];
+	int ends[2];
+	const char *key = key_of(s, beside);
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	fflush(NULL);
+	*ret_pid = fork();
+	if (*ret_pid == 0) {
+		close(ends[0]);
+		_exit(read_store(s->store, key, q, ends[1]));
 	}
-	if (!strcmp(kind, "verify"))
-		r.public_pem = read_key(s);
-	e = pipe2(fds, O_CLOEXEC) < 0 ? -errno : 0;
-	r.fd = fds[1];
-	if (e == 0)
-		e = -pthread_create(&thread, NULL, read_store, &r);
-	if (e == 0) {
-		e = pump_lines(fds[0], on_line, ctx);
-		closep(&fds[0]);
-		pthread_join(thread, NULL);
-		e = e < 0 ? e : r.result;
-	}
-	if (e < 0)
-		cli_error("%s: %s", s->store, err_text(e));
-	store_close(r.store);
-	free(r.public_pem);
-	return e;
+	int err = *ret_pid < 0 ? -errno : 0;
+	close(ends[1]);
+	if (err < 0)
+		close(ends[0]);
+	return err < 0 ? err : ends[0];
 }
 
-static int ask_daemon(const char *kind, const json_t *question, record_line on_line, void *ctx)
+static int ask_store(const struct record_source *s, const json_t *question, struct lines *l)
+{
+	uint8_t key[KEY_LEN];
+	struct query *q;
+	pid_t pid;
+	int status = 0, r = query_read(question, &q);
+	if (r == 0 && s->key && (r = key_read(s->key, key)) < 0)
+		cli_error("%s: no Ed25519 public key (PEM, or 64 hex digits): %s", s->key, err_text(r));
+	if (r < 0)
+		return r;
+	int fd = fork_reader(s, q, &pid);
+	query_free(q);
+	if (fd < 0) {
+		cli_error("%s: %s", s->store, err_text(fd));
+		return fd;
+	}
+	r = pump_lines(fd, l);
+	close(fd);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(status)) {
+		cli_error("%s: the file is damaged: reading it ended with signal %d", s->store, WTERMSIG(status));
+		return ERR_VERIFY;
+	}
+	return r;
+}
+
+/* --- the daemon --------------------------------------------------------------------------------- */
+
+static int ask_daemon(const char *kind, const json_t *question, struct lines *l)
 {
 	struct buf path;
 	const char *key;
@@ -108,19 +154,20 @@ static int ask_daemon(const char *kind, const json_t *question, record_line on_l
 	buf_add_u8(&path, 0);
 	int r = buf_err(&path);
 	if (r == 0)
-		r = api_get((const char *)buf_span(&path).p, on_line, ctx);
+		r = api_get((const char *)buf_span(&path).p, take_line, l);
 	buf_done(&path);
 	return r;
 }
 
 int record_ask(const struct record_source *s, const char *kind, const json_t *filters, record_line on_line, void *ctx)
 {
+	struct lines l = {.on_line = on_line, .ctx = ctx};
 	json_t *question = json_pack("{s:s}", "kind", kind), *value;
 	const char *key;
 	json_object_foreach((json_t *)filters, key, value)
 		if (json_is_string(value))
 			json_object_set(question, key, value);
-	int r = s->store ? ask_store(s, kind, question, on_line, ctx) : ask_daemon(kind, question, on_line, ctx);
+	int r = s->store ? ask_store(s, question, &l) : ask_daemon(kind, question, &l);
 	json_decref(question);
-	return r;
+	return r == 0 && l.is_cut ? ERR_VERIFY : r;
 }

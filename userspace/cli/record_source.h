@@ -9,7 +9,8 @@
 
 struct record_source {
 	const char *store; /* NULL: the daemon */
-	const char *key;   /* the node's public key file, for verify of a store; NULL: keys/node.pub beside it */
+	const char *key;   /* verify of a store: the node's public key, as a file (PEM) or in hex; NULL:
+			    * keys/node.pub beside the store, else the key that the store itself names */
 };
 
 typedef void (*record_line)(void *ctx, const char *line, size_t len);

@@ -22,7 +22,7 @@
  *             mint       {claims} -> {token}  (only if the local issuer is configured)
  *   proxy     credential {source} -> fd   (file: beneath credential_dirs; command: run by the monitor as
  *                        the configured user; fd: inherited)
- *   recorder  sign       {seq, hash, time} -> {sig}  (Ed25519, hex; seq must rise; hash: 64 hex digits; over the
+ *   recorder  sign       {seq, hash, time} -> {key, sig}  (Ed25519, hex; seq must rise; hash: 64 hex digits; over the
  *                        bytes "sluice checkpoint\n<node>\n<seq>\n<hash>\n<time>\n", numbers in decimal)
  *
  * notify (monitor -> child, no answer):

@@ -263,18 +263,20 @@ static int on_credential(struct child *c, struct msg *in, struct answer *a)
 static int on_sign(struct child *c, struct msg *in, struct answer *a)
 {
 	const char *hash = text_of(in->json, "hash", 64);
-	char hex[SIGNATURE_HEX];
+	char hex[SIGNATURE_HEX], key[PUBLIC_HEX];
 	int64_t seq, time;
 	if (!hash || !number_of(in->json, "seq", &seq) || seq <= 0 || !number_of(in->json, "time", &time))
 		return ERR_MALFORMED;
 	int r = signer_sign(&c->m->signer, c->m->cfg->node, (uint64_t)seq, hash, time, hex);
 	if (r == ERR_DENIED)
 		a->why = "a checkpoint with this or a later sequence number was signed before";
+	if (r == 0)
+		r = signer_public(&c->m->signer, key);
 	if (r < 0)
 		return r;
 	/* Off the store, so that a cut tail or a re-signed store shows. */
-	log_info("checkpoint seq=%lld hash=%s sig=%s", (long long)seq, hash, hex);
-	a->body = json_pack("{ss}", "sig", hex);
+	log_info("checkpoint seq=%lld hash=%s time=%lld sig=%s", (long long)seq, hash, (long long)time, hex);
+	a->body = json_pack("{ssss}", "key", key, "sig", hex);
 	return 0;
 }
 

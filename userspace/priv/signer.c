@@ -173,3 +173,15 @@ int signer_sign(struct signer *s, const char *node, uint64_t seq, const char *ha
 		snprintf(ret_hex + 2 * i, 3, "%02x", sig[i]);
 	return 0;
 }
+
+int signer_public(const struct signer *s, char ret_hex[PUBLIC_HEX])
+{
+	uint8_t key[32];
+	size_t len = sizeof(key);
+	EVP_PKEY *k = key_of(s);
+	int r = k && EVP_PKEY_get_raw_public_key(k, key, &len) == 1 && len == sizeof(key) ? 0 : -EIO;
+	EVP_PKEY_free(k);
+	for (int i = 0; r == 0 && i < 32; i++)
+		snprintf(ret_hex + 2 * i, 3, "%02x", key[i]);
+	return r;
+}

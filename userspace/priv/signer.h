@@ -7,6 +7,7 @@
 #include "base/err.h"
 
 #define SIGNATURE_HEX 129 /* with NUL */
+#define PUBLIC_HEX    65
 
 struct signer {
 	uint8_t *secret; /* 32 bytes at the start of a page of its own */
@@ -21,3 +22,5 @@ void signer_done(struct signer *s);
  * before the signature leaves. */
 must_check int signer_sign(struct signer *s, const char *node, uint64_t seq, const char *hash, int64_t time,
 			   char ret_hex[SIGNATURE_HEX]);
+/* The public half. */
+must_check int signer_public(const struct signer *s, char ret_hex[PUBLIC_HEX]);

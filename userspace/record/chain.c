@@ -1,103 +1,128 @@
 #include "record/chain.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include <errno.h>
+#include <stdlib.h>
 
 #include "base/ossl.h"
 
-#define PREFIX "{\"_prev\":\""
+struct chain {
+	EVP_MD *md;
+	EVP_MD_CTX *ctx;
+};
 
-void hash_hex(const uint8_t hash[HASH_LEN], char ret_hex[2 * HASH_LEN + 1])
+#define PREV_KEY "{\"_prev\":\""
+#define SEQ_KEY  "\",\"_seq\":"
+#define PREV_LEN (sizeof(PREV_KEY) - 1)
+#define SEQ_LEN  (sizeof(SEQ_KEY) - 1)
+
+int chain_new(struct chain **ret_c)
 {
-	static const char digits[] = "0123456789abcdef";
-	for (size_t i = 0; i < HASH_LEN; i++) {
-		ret_hex[2 * i] = digits[hash[i] >> 4];
-		ret_hex[2 * i + 1] = digits[hash[i] & 15];
+	struct chain *c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	c->md = EVP_MD_fetch(NULL, "SHA256", NULL);
+	c->ctx = EVP_MD_CTX_new();
+	if (!c->md || !c->ctx || EVP_DigestInit_ex2(c->ctx, c->md, NULL) != 1) {
+		chain_free(c);
+		return -ENOMEM;
 	}
-	ret_hex[2 * HASH_LEN] = 0;
+	*ret_c = c;
+	return 0;
 }
 
-static int digit(char ch)
+void chain_free(struct chain *c)
 {
-	return ch >= '0' && ch <= '9' ? ch - '0' : ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
+	if (!c)
+		return;
+	EVP_MD_CTX_free(c->ctx);
+	EVP_MD_free(c->md);
+	free(c);
 }
 
-int hash_unhex(const char *hex, size_t hex_len, uint8_t *ret_bytes, size_t len)
+int chain_hash(struct chain *c, const uint8_t prev[HASH_LEN], struct span stored, uint8_t out[HASH_LEN])
 {
-	if (hex_len != 2 * len)
+	bool ok = EVP_DigestInit_ex2(c->ctx, NULL, NULL) == 1 &&
+		  EVP_DigestUpdate(c->ctx, prev, HASH_LEN) == 1 &&
+		  EVP_DigestUpdate(c->ctx, stored.p, stored.len) == 1 &&
+		  EVP_DigestFinal_ex(c->ctx, out, NULL) == 1;
+	return ok ? 0 : -EIO;
+}
+
+static size_t digits(uint64_t v, char out[20])
+{
+	size_t n = 0;
+	char reversed[20];
+	do {
+		reversed[n++] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v);
+	for (size_t i = 0; i < n; i++)
+		out[i] = reversed[n - 1 - i];
+	return n;
+}
+
+size_t chain_prefix_len(uint64_t seq)
+{
+	char text[20];
+	return PREV_LEN + HASH_HEX + SEQ_LEN + digits(seq, text) + 1;
+}
+
+void chain_prefix(const uint8_t prev[HASH_LEN], uint64_t seq, uint8_t *out)
+{
+	char hex[HASH_HEX + 1], text[20];
+	size_t n = digits(seq, text);
+	hex_encode(prev, HASH_LEN, hex);
+	memcpy(out, PREV_KEY, PREV_LEN);
+	memcpy(out + PREV_LEN, hex, HASH_HEX);
+	memcpy(out + PREV_LEN + HASH_HEX, SEQ_KEY, SEQ_LEN);
+	memcpy(out + PREV_LEN + HASH_HEX + SEQ_LEN, text, n);
+	out[PREV_LEN + HASH_HEX + SEQ_LEN + n] = ',';
+}
+
+int chain_prefix_read(struct span stored, uint8_t ret_prev[HASH_LEN], uint64_t *ret_seq)
+{
+	struct cur c = cur_of(stored);
+	uint64_t seq = 0;
+	bool ok = span_is(cur_bytes(&c, PREV_LEN), PREV_KEY) &&
+		  hex_decode(cur_bytes(&c, HASH_HEX), ret_prev, HASH_LEN) == 0 &&
+		  span_is(cur_bytes(&c, SEQ_LEN), SEQ_KEY);
+	uint8_t d = cur_u8(&c);
+	if (!ok || d < '1' || d > '9')
+		return ERR_MALFORMED;
+	for (int n = 0; d >= '0' && d <= '9' && n < 19; n++, d = cur_u8(&c))
+		seq = seq * 10 + (uint64_t)(d - '0');
+	if (d != ',')
+		return ERR_MALFORMED;
+	*ret_seq = seq;
+	return 0;
+}
+
+void hex_encode(const uint8_t *p, size_t len, char *out)
+{
+	static const char hex[] = "0123456789abcdef";
+	for (size_t i = 0; i < len; i++) {
+		out[2 * i] = hex[p[i] >> 4];
+		out[2 * i + 1] = hex[p[i] & 15];
+	}
+	out[2 * len] = 0;
+}
+
+static int nibble(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int hex_decode(struct span hex, uint8_t *out, size_t len)
+{
+	if (hex.len != 2 * len)
 		return ERR_MALFORMED;
 	for (size_t i = 0; i < len; i++) {
-		int hi = digit(hex[2 * i]), lo = digit(hex[2 * i + 1]);
+		int hi = nibble(hex.p[2 * i]), lo = nibble(hex.p[2 * i + 1]);
 		if (hi < 0 || lo < 0)
 			return ERR_MALFORMED;
-		ret_bytes[i] = (uint8_t)(hi << 4 | lo);
+		out[i] = (uint8_t)(hi << 4 | lo);
 	}
 	return 0;
-}
-
-int chain_prev(struct span stored, uint8_t ret_hash[HASH_LEN])
-{
-	size_t at = strlen(PREFIX);
-	if (stored.len < at + 2 * HASH_LEN || memcmp(stored.p, PREFIX, at) ||
-	    hash_unhex((const char *)stored.p + at, 2 * HASH_LEN, ret_hash, HASH_LEN) < 0)
-		return ERR_VERIFY;
-	return 0;
-}
-
-static void move_on(struct chain *c, struct span stored)
-{
-	SHA256_CTX ctx;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-	/* The direct calls: EVP costs an allocation and a fetch per event. */
-	SHA256_Init(&ctx);
-	SHA256_Update(&ctx, c->hash, HASH_LEN);
-	SHA256_Update(&ctx, stored.p, stored.len);
-	SHA256_Final(c->hash, &ctx);
-#pragma GCC diagnostic pop
-	c->seq++;
-}
-
-/* What the recorder puts in front of event number seq; event's own "{" is dropped. */
-static size_t head_of(const struct chain *c, uint64_t seq, char out[160])
-{
-	char hex[2 * HASH_LEN + 1];
-	hash_hex(c->hash, hex);
-	return (size_t)snprintf(out, 160, PREFIX "%s\",\"_seq\":%" PRIu64 ",", hex, seq);
-}
-
-void chain_append(struct chain *c, struct span event, struct buf *out)
-{
-	char head[160];
-	size_t from = buf_len(out);
-	buf_add(out, head, head_of(c, c->seq + 1, head));
-	buf_add(out, event.p + 1, event.len - 1);
-	if (!buf_err(out))
-		move_on(c, span_of(buf_span(out).p + from, buf_len(out) - from));
-}
-
-int chain_check(struct chain *c, uint64_t key, struct span stored, const char **ret_why)
-{
-	char head[160];
-	if (key != c->seq + 1) {
-		*ret_why = key <= c->seq ? "its number comes twice or out of order" : "events before it are missing";
-		return ERR_VERIFY;
-	}
-	size_t n = head_of(c, key, head), hash_at = strlen(PREFIX), hash_end = hash_at + 2 * HASH_LEN;
-	if (stored.len <= n || memcmp(stored.p, head, hash_at) || memcmp(stored.p + hash_end, head + hash_end, n - hash_end)) {
-		*ret_why = "it does not begin with its own number";
-		return ERR_VERIFY;
-	}
-	if (memcmp(stored.p + hash_at, head + hash_at, 2 * HASH_LEN)) {
-		*ret_why = "the event before it is not the one that it was chained to: one of the two was changed";
-		return ERR_VERIFY;
-	}
-	move_on(c, stored);
-	return 0;
-}
-
-size_t checkpoint_text(const char *node, uint64_t seq, const char *hash, int64_t time, char *out, size_t size)
-{
-	int n = snprintf(out, size, "sluice checkpoint\n%s\n%" PRIu64 "\n%s\n%" PRId64 "\n", node, seq, hash, time);
-	return n > 0 && (size_t)n < size ? (size_t)n : 0;
 }

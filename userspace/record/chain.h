@@ -1,24 +1,26 @@
-/* The chain: every stored event begins {"_prev":"<64 hex>","_seq":N, and its hash is SHA-256 over the
- * previous hash (32 bytes) and the stored bytes. Before the first event the hash is 32 zero bytes. */
+/* The hash chain: hash(n) = SHA-256(hash(n-1) || the stored bytes of n); hash(0) is 32 zero bytes. The
+ * stored bytes begin {"_prev":"<hash(n-1) in hex>","_seq":<n>, and end with the event as it was given. */
 #pragma once
 
-#include "base/buf.h"
+#include "base/span.h"
 
 #define HASH_LEN 32
+#define HASH_HEX 64
 
-struct chain {
-	uint64_t seq; /* of the last event; 0: none yet */
-	uint8_t hash[HASH_LEN];
-};
+struct chain; /* a hasher, for one thread */
 
-/* Appends the stored form of event (scanned before) to out and moves the chain on. */
-void chain_append(struct chain *c, struct span event, struct buf *out);
-/* Checks a stored event against the chain and moves on. 0, or ERR_VERIFY: ret_why says what is wrong. */
-must_check int chain_check(struct chain *c, uint64_t key, struct span stored, const char **ret_why);
-/* The previous hash that a stored event says. 0 or ERR_VERIFY. */
-must_check int chain_prev(struct span stored, uint8_t ret_hash[HASH_LEN]);
-/* 2 * len hex digits. 0 or ERR_MALFORMED. */
-must_check int hash_unhex(const char *hex, size_t hex_len, uint8_t *ret_bytes, size_t len);
-void hash_hex(const uint8_t hash[HASH_LEN], char ret_hex[2 * HASH_LEN + 1]);
-/* The bytes that a checkpoint's signature is over (priv/child.h). Returns the length. */
-size_t checkpoint_text(const char *node, uint64_t seq, const char *hash_hex, int64_t time, char *out, size_t size);
+must_check int chain_new(struct chain **ret_c);
+void chain_free(struct chain *c);
+/* prev and out may be the same. */
+must_check int chain_hash(struct chain *c, const uint8_t prev[HASH_LEN], struct span stored,
+			  uint8_t out[HASH_LEN]);
+
+/* The length of what stands before the event's own fields. */
+size_t chain_prefix_len(uint64_t seq);
+/* Writes it; room for chain_prefix_len(seq) bytes, no NUL. */
+void chain_prefix(const uint8_t prev[HASH_LEN], uint64_t seq, uint8_t *out);
+/* Reads it. ERR_MALFORMED. */
+must_check int chain_prefix_read(struct span stored, uint8_t ret_prev[HASH_LEN], uint64_t *ret_seq);
+
+void hex_encode(const uint8_t *p, size_t len, char *out); /* 2 * len and a NUL */
+must_check int hex_decode(struct span hex, uint8_t *out, size_t len);

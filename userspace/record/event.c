@@ -160,3 +160,16 @@ void event_refused(struct buf *out, const struct event_ctx *c, const char *proto
 		ev_int(&e, "uid", p->uid);
 	ev_end(&e);
 }
+
+void event_record(struct buf *out, const struct event_ctx *c, const char *type, const char *producer,
+		  const char *reason, uint64_t count, uint64_t bytes)
+{
+	struct event_writer e;
+	ev_begin(&e, out, c, type);
+	ev_int(&e, "bytes", bytes);
+	ev_int(&e, "count", count);
+	ev_str(&e, "producer", producer);
+	if (reason)
+		ev_text(&e, "reason", "reason_b64", text_cut(span_str(reason), 1024));
+	ev_end(&e);
+}

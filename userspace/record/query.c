@@ -1,248 +1,232 @@
-#include "record/query.h"
-
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/jw.h"
 #include "base/macro.h"
-#include "record/scan.h"
-#include "record/verify.h"
+#include "record/query_internal.h"
 
-#define OUT_FLUSH (64 * 1024)
+#define LINE_MAX_BYTES (1024 * 1024)
+#define FILTER_MAX     512
 
-struct query {
-	struct store *store;
-	const json_t *q;
-	int fd;
-	struct buf out;
-	uint64_t from, to, since_ns, until_ns, left;
-	json_t *sessions; /* id -> summary: the latest segment's wins */
-};
+static const char *const kinds[] = {
+	[Q_SESSIONS] = "sessions", [Q_EVENTS] = "events", [Q_EXPORT] = "export", [Q_VERIFY] = "verify"};
+static const char *const text_keys[] = {
+	[F_FLOW] = "flow", [F_IDENTITY] = "identity", [F_OWNER] = "owner", [F_RESOURCE] = "resource",
+	[F_ROLE] = "role", [F_SESSION] = "session",   [F_TYPE] = "type"};
 
-static int flush(struct query *q)
+/* --- reading ------------------------------------------------------------------------------------ */
+
+/* The value as it stands in events, to be compared as bytes. */
+static char *as_json(const char *text)
 {
-	struct span s = buf_span(&q->out);
-	while (s.len) {
-		ssize_t n = write(q->fd, s.p, s.len);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		buf_consume(&q->out, n > 0 ? (size_t)n : 0);
-		s = buf_span(&q->out);
+	struct buf b;
+	struct jw w;
+	buf_init(&b, 8 * FILTER_MAX);
+	jw_begin(&w, &b);
+	jw_str(&w, NULL, text);
+	char *copy = buf_err(&b) ? NULL : strndup((const char *)buf_span(&b).p, buf_len(&b));
+	buf_done(&b);
+	return copy;
+}
+
+static bool read_number(const char *text, uint64_t scale, uint64_t *ret)
+{
+	size_t n = strspn(text, "0123456789");
+	if (n == 0 || n > 10 + (scale == 1 ? 8 : 0) || text[n])
+		return false;
+	*ret = strtoull(text, NULL, 10) * scale;
+	return true;
+}
+
+static bool read_flag(const char *text, bool *ret)
+{
+	*ret = !strcmp(text, "1") || !strcmp(text, "true") || !*text;
+	return *ret || !strcmp(text, "0") || !strcmp(text, "false");
+}
+
+static bool read_filter(struct query *q, const char *key, const char *value)
+{
+	struct {
+		const char *key;
+		uint64_t *to, scale;
+	} numbers[] = {{"since", &q->since_ns, NS_PER_SEC}, {"until", &q->until_ns, NS_PER_SEC},
+		       {"from", &q->from, 1}, {"to", &q->to, 1}, {"limit", &q->limit, 1}};
+	struct {
+		const char *key;
+		bool *to;
+	} flags[] = {{"denied", &q->denied}, {"live", &q->live}, {"follow", &q->follow}};
+	for (size_t i = 0; i < F_TEXTS; i++)
+		if (!strcmp(text_keys[i], key))
+			return !q->texts[i] && (q->texts[i] = as_json(value)) != NULL;
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		if (!strcmp(numbers[i].key, key))
+			return read_number(value, numbers[i].scale, numbers[i].to);
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+		if (!strcmp(flags[i].key, key))
+			return read_flag(value, flags[i].to);
+	return !strcmp(key, "format") && !strcmp(value, "jsonl");
+}
+
+static int read_all(const json_t *json, struct query *q)
+{
+	const char *kind = json_string_value(json_object_get(json, "kind")), *key;
+	json_t *value;
+	int i = 0;
+	while (kind && i < (int)ARRAY_LEN(kinds) && strcmp(kinds[i], kind))
+		i++;
+	if (!kind || i == (int)ARRAY_LEN(kinds))
+		return ERR_MALFORMED;
+	q->kind = (enum query_kind)i;
+	json_object_foreach((json_t *)json, key, value) {
+		const char *text = json_string_value(value);
+		if (!strcmp(key, "t") || !strcmp(key, "kind"))
+			continue;
+		if (!text || strlen(text) > FILTER_MAX || !read_filter(q, key, text))
+			return ERR_MALFORMED;
 	}
+	const char *session = json_string_value(json_object_get(json, "session"));
+	q->session = session && strlen(session) <= SESSION_ID_MAX ? strdup(session) : NULL;
 	return 0;
 }
 
-static int say(struct query *q, struct span line)
+int query_read(const json_t *json, struct query **ret_q)
 {
-	buf_add_span(&q->out, line);
-	buf_add_u8(&q->out, '\n');
-	if (buf_err(&q->out))
-		return buf_err(&q->out);
-	return buf_len(&q->out) > OUT_FLUSH ? flush(q) : 0;
-}
-
-static int say_json(struct query *q, const json_t *j)
-{
-	_cleanup_(freep) char *text = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
-	return text ? say(q, span_str(text)) : -ENOMEM;
-}
-
-static const char *filter(const struct query *q, const char *name)
-{
-	return json_string_value(json_object_get(q->q, name));
-}
-
-static uint64_t filter_number(const struct query *q, const char *name, uint64_t fallback)
-{
-	const char *text = filter(q, name);
-	return text ? strtoull(text, NULL, 10) : fallback;
-}
-
-static bool is_wanted(const struct query *q, const char *name, struct span value)
-{
-	const char *want = filter(q, name);
-	return !want || span_is(value, want);
-}
-
-/* A stored event without what the recorder put in front: what scan_event reads. */
-static struct span without_head(struct span stored, uint8_t *room)
-{
-	const uint8_t *at = memchr(stored.p, ',', stored.len);
-	at = at ? memchr(at + 1, ',', stored.len - (size_t)(at + 1 - stored.p)) : NULL;
-	if (!at)
-		return (struct span){0};
-	size_t n = stored.len - (size_t)(at - stored.p);
-	memcpy(room, at, n);
-	room[0] = '{';
-	return span_of(room, n);
-}
-
-static bool event_matches(const struct query *q, const struct scan_fields *f)
-{
-	if (f->time < q->since_ns || f->time > q->until_ns)
-		return false;
-	if (filter(q, "denied") && !span_is(f->decision, "deny") && !span_is(f->type, "connect.refused"))
-		return false;
-	return is_wanted(q, "session", f->session) && is_wanted(q, "identity", f->identity) &&
-	       is_wanted(q, "owner", f->owner) && is_wanted(q, "role", f->role) && is_wanted(q, "type", f->type);
-}
-
-#define ENOUGH 1 /* stops a walk early */
-
-static int on_event(void *ctx, struct span key, struct span value)
-{
-	struct query *q = ctx;
-	struct scan_fields f;
-	if (key_number(key) > q->to || !q->left)
-		return ENOUGH;
-	/* Not thread-local: that would be taken from every thread's stack, in every process. */
-	_cleanup_(freep) uint8_t *room = value.len ? malloc(value.len) : NULL;
-	if (!room || scan_event(without_head(value, room), &f) < 0 || !event_matches(q, &f))
-		return 0;
-	q->left--;
-	return say(q, value);
-}
-
-static int walk_events(struct query *q, uint64_t from, uint64_t to)
-{
-	uint8_t key[8];
-	uint64_t all_to = q->to;
-	key_of(MAX(from, q->from), key);
-	q->to = MIN(to, all_to);
-	int r = store_each(q->store, DB_EVENTS, span_of(key, 8), on_event, q);
-	q->to = all_to;
-	return r;
-}
-
-/* The ranges in which a session's events lie, joined where they touch or overlap. */
-struct ranges {
-	struct query *q;
-	const char *session;
-	uint64_t first, last; /* 0: none yet */
-};
-
-static int on_range(void *ctx, struct span key, struct span value)
-{
-	struct ranges *g = ctx;
-	size_t n = strlen(g->session) + 1;
-	if (key.len != n + 8 || memcmp(key.p, g->session, n))
-		return ENOUGH;
-	uint64_t first = key_number(span_of(key.p + n, 8)), last = key_number(value);
-	int r = 0;
-	if (g->first && first > g->last + 1000) {
-		r = walk_events(g->q, g->first, g->last);
-		g->first = 0;
-	}
-	g->first = g->first ? g->first : first;
-	g->last = MAX(g->last, last);
-	return r < 0 ? r : 0;
-}
-
-static int answer_events(struct query *q)
-{
-	struct ranges g = {.q = q, .session = filter(q, "session")};
-	if (!g.session)
-		return walk_events(q, 1, UINT64_MAX);
-	/* A range may begin before the key that the walk would start from: start at the session's first. */
-	int r = store_each(q->store, DB_BY_SESSION, span_of(g.session, strlen(g.session) + 1), on_range, &g);
-	if (r >= 0 && g.first)
-		r = walk_events(q, g.first, g.last);
-	return r;
-}
-
-static int on_session(void *ctx, struct span key, struct span value)
-{
-	struct query *q = ctx;
-	json_t *j = json_loadb((const char *)value.p, value.len, 0, NULL);
-	(void)key;
-	const char *id = json_string_value(json_object_get(j, "session"));
-	if (!id) {
-		json_decref(j);
-		return 0;
-	}
-	return json_object_set_new(q->sessions, id, j) < 0 ? -ENOMEM : 0;
-}
-
-static bool session_matches(const struct query *q, const json_t *j)
-{
-	static const char *const names[] = {"session", "identity", "owner", "role"};
-	uint64_t start = (uint64_t)json_integer_value(json_object_get(j, "start"));
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		const char *v = json_string_value(json_object_get(j, names[i]));
-		if (!is_wanted(q, names[i], span_str(v ? v : "")))
-			return false;
-	}
-	if (filter(q, "denied") && !json_integer_value(json_object_get(j, "denied")))
-		return false;
-	if (filter(q, "live") && json_object_get(j, "end"))
-		return false;
-	return start >= q->since_ns && start <= q->until_ns;
-}
-
-static int by_start(const void *a, const void *b)
-{
-	json_int_t x = json_integer_value(json_object_get(*(json_t *const *)a, "start"));
-	json_int_t y = json_integer_value(json_object_get(*(json_t *const *)b, "start"));
-	return x < y ? -1 : x > y;
-}
-
-static int answer_sessions(struct query *q)
-{
-	q->sessions = json_object();
-	int r = store_each(q->store, DB_SESSIONS, span_of(NULL, 0), on_session, q);
-	size_t n = json_object_size(q->sessions), i = 0;
-	_cleanup_(freep) json_t **sorted = calloc(n + 1, sizeof(*sorted));
-	const char *id;
-	json_t *j;
-	if (!sorted)
+	struct query *q = calloc(1, sizeof(*q));
+	if (!q)
 		return -ENOMEM;
-	json_object_foreach(q->sessions, id, j)
-		sorted[i++] = j;
-	qsort(sorted, n, sizeof(*sorted), by_start);
-	for (i = 0; i < n && r == 0; i++)
-		if (session_matches(q, sorted[i]))
-			r = say_json(q, sorted[i]);
-	return r;
+	int err = read_all(json, q);
+	if (err < 0) {
+		query_free(q);
+		return err;
+	}
+	*ret_q = q;
+	return 0;
 }
 
-static int answer_verify(struct query *q, const char *public_pem)
+void query_free(struct query *q)
 {
-	struct verdict v;
-	store_verify(q->store, public_pem, &v);
-	json_t *j = verdict_json(&v, store_node(q->store));
-	int r = say_json(q, j);
-	json_decref(j);
-	return r;
+	if (!q)
+		return;
+	for (size_t i = 0; i < F_TEXTS; i++)
+		free(q->texts[i]);
+	free(q->session);
+	free(q);
 }
 
-static uint64_t seconds(const struct query *q, const char *name, uint64_t fallback)
+/* --- filters ------------------------------------------------------------------------------------ */
+
+static bool texts_match(const struct query *q, const struct scan *s, size_t n)
 {
-	uint64_t s = filter_number(q, name, UINT64_MAX);
-	return s == UINT64_MAX ? fallback : s > UINT64_MAX / NS_PER_SEC ? UINT64_MAX : s * NS_PER_SEC;
+	for (size_t i = 0; i < n; i++)
+		if (q->texts[i] && !span_is(scan_get(s, text_keys[i]), q->texts[i]))
+			return false;
+	return true;
 }
 
-int query_answer(struct store *s, const json_t *asked, const char *public_pem, int fd)
+static bool time_matches(const struct query *q, uint64_t at)
 {
-	struct query q = {.store = s, .q = asked, .fd = fd};
-	const char *kind = filter(&q, "kind");
-	int r = store_refresh(s);
-	if (r < 0 || !kind)
-		return r < 0 ? r : ERR_MALFORMED;
-	buf_init(&q.out, 4 * 1024 * 1024);
-	q.from = filter_number(&q, "from", 1);
-	q.to = filter_number(&q, "to", UINT64_MAX);
-	q.left = filter_number(&q, "limit", UINT64_MAX);
-	q.since_ns = seconds(&q, "since", 0);
-	q.until_ns = seconds(&q, "until", UINT64_MAX);
-	if (!strcmp(kind, "events") || !strcmp(kind, "export"))
-		r = answer_events(&q);
-	else if (!strcmp(kind, "sessions"))
-		r = answer_sessions(&q);
-	else
-		r = strcmp(kind, "verify") ? ERR_NOT_FOUND : answer_verify(&q, public_pem);
-	r = r < 0 ? r : flush(&q);
-	json_decref(q.sessions);
-	buf_done(&q.out);
-	return r == -EPIPE ? 0 : r;
+	return at >= q->since_ns && (!q->until_ns || at < q->until_ns);
+}
+
+bool query_match_event(const struct query *q, const struct scan *e)
+{
+	if (!texts_match(q, e, F_TEXTS) || !time_matches(q, scan_u64(e, "time")))
+		return false;
+	return !q->denied || span_is(scan_plain(e, "decision"), "deny") ||
+	       span_is(scan_plain(e, "type"), "connect.refused");
+}
+
+bool query_match_session(const struct query *q, const struct scan *s)
+{
+	static const enum filter_text fields[] = {F_IDENTITY, F_OWNER, F_ROLE, F_SESSION};
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+		if (q->texts[fields[i]] && !span_is(scan_get(s, text_keys[fields[i]]), q->texts[fields[i]]))
+			return false;
+	if (q->denied && !scan_u64(s, "denied"))
+		return false;
+	return time_matches(q, scan_u64(s, "start")) && (!q->live || !scan_u64(s, "end"));
+}
+
+bool query_is_whole(const struct query *q)
+{
+	for (size_t i = 0; i < F_TEXTS; i++)
+		if (q->texts[i])
+			return false;
+	return !q->since_ns && !q->until_ns && !q->denied && !q->limit;
+}
+
+/* --- answering ---------------------------------------------------------------------------------- */
+
+bool answer_is_stopped(const struct answer *a)
+{
+	return a->source->is_stopped && a->source->is_stopped(a->source->ctx);
+}
+
+int answer_line(struct answer *a, struct span line)
+{
+	buf_reset(&a->line);
+	buf_add_span(&a->line, line);
+	buf_add_u8(&a->line, '\n');
+	int r = buf_err(&a->line);
+	if (r == 0)
+		r = a->sink->line(a->sink->ctx, buf_span(&a->line));
+	if (r < 0)
+		return r;
+	return a->q->limit && ++a->n >= a->q->limit;
+}
+
+static bool verify_is_stopped(void *ctx)
+{
+	struct answer *a = ctx;
+	return answer_is_stopped(a) || a->sink->line(a->sink->ctx, (struct span){0}) < 0;
+}
+
+static int answer_verify(struct answer *a)
+{
+	uint8_t key[KEY_LEN];
+	bool has_key = a->source->key_file && key_read(a->source->key_file, key) == 0;
+	struct verify_options o = {.key = has_key ? key : NULL, .is_stopped = verify_is_stopped, .ctx = a};
+	struct verify_result v;
+	struct segment *live = a->source->live ? a->source->live(a->source->ctx) : NULL;
+	int err = verify_store(a->source->path, live, &o, &v);
+	segment_unref(live);
+	if (err == -ECANCELED)
+		return err;
+	buf_reset(&a->line);
+	verify_json(&a->line, &v, err);
+	err = buf_err(&a->line);
+	return err < 0 ? err : a->sink->line(a->sink->ctx, buf_span(&a->line));
+}
+
+int query_answer(const struct query *q, const struct query_source *source, const struct query_sink *sink)
+{
+	static int (*const answers[])(struct answer *a) = {
+		[Q_SESSIONS] = answer_sessions,
+		[Q_EVENTS] = answer_events,
+		[Q_EXPORT] = answer_events,
+		[Q_VERIFY] = answer_verify,
+	};
+	struct answer a = {.q = q, .source = source, .sink = sink, .next = q->from};
+	buf_init(&a.line, LINE_MAX_BYTES);
+	int err = answers[q->kind](&a);
+	buf_done(&a.line);
+	if (err < 0 && err != -EPIPE)
+		query_error(sink, err);
+	return err < 0 ? err : 0;
+}
+
+void query_error(const struct query_sink *sink, int err)
+{
+	struct buf b;
+	struct jw w;
+	buf_init(&b, 4096);
+	jw_begin(&w, &b);
+	jw_object(&w, NULL);
+	jw_text(&w, "error", "error_b64", span_str(err_text(err)));
+	jw_object_end(&w);
+	buf_add_u8(&b, '\n');
+	if (buf_err(&b) == 0 && sink->line(sink->ctx, buf_span(&b)) < 0)
+		err = -EPIPE; /* nobody is there to be told */
+	buf_done(&b);
 }

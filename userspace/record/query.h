@@ -1,12 +1,39 @@
-/* Questions about a store, answered as JSON lines: for the live store by the recorder's reader threads,
- * for a copy by the command line. */
+/* Questions about a record, answered line by line: of the live store by the recorder, of a folder by the
+ * command line. Kinds: "sessions" (summaries), "events" (as stored), "export" (the same, with the
+ * checkpoints in their places where nothing is filtered out), "verify" (one line, record/verify.h).
+ *
+ * Filters, all strings: session, flow, type, identity, role, owner, resource (equal); since, until (Unix
+ * seconds); from, to (event numbers); denied ("1"); live ("1", sessions that are not over); limit (lines);
+ * follow ("1", events: goes on with what is still to come); format (export: "jsonl"). A line {"error": "..."} says that the answer is not whole. */
 #pragma once
 
 #include <jansson.h>
 
-#include "record/store.h"
+#include "record/segment.h"
 
-/* q: {"kind": "sessions"|"events"|"export"|"verify"} and filters as strings: session, identity, owner, role,
- * resource, type, denied ("1"), since and until (Unix seconds), from and to (event numbers), limit. Writes to fd
- * until done or until nobody reads (then 0). public_pem: for verify. 0 or a negative code. */
-must_check int query_answer(struct store *s, const json_t *q, const char *public_pem, int fd);
+struct query;
+
+/* ERR_MALFORMED: an unknown kind or filter, or a value that is none. */
+must_check int query_read(const json_t *json, struct query **ret_q);
+void query_free(struct query *q);
+
+struct query_source {
+	const char *path;
+	const char *key_file; /* verify: the node's public key; NULL or not there: the one that the store names */
+	/* A reference to the segment that this process writes to, or NULL. May be NULL itself. */
+	struct segment *(*live)(void *ctx);
+	bool (*is_stopped)(void *ctx); /* may be NULL */
+	void *ctx;
+};
+
+struct query_sink {
+	/* One line with its newline; an empty span only asks whether anybody is still there. Negative
+	 * ends the answer. */
+	int (*line)(void *ctx, struct span line);
+	void *ctx;
+};
+
+must_check int query_answer(const struct query *q, const struct query_source *source,
+			    const struct query_sink *sink);
+/* The line that tells an error, to a sink. */
+void query_error(const struct query_sink *sink, int err);

@@ -14,6 +14,7 @@ struct ring_consumer {
 	uint64_t size;
 	uint64_t pos;  /* read up to here */
 	uint64_t tail; /* committed up to here */
+	uint64_t mark; /* read no further in this round */
 	uint8_t id[16];
 	uint32_t state;
 	struct ring_desc desc; /* borrowed descriptors */
@@ -48,6 +49,7 @@ int ring_consumer_open(const struct ring_desc *d, struct ring_consumer **ret_c)
 	c->desc = *d;
 	memcpy(c->id, c->h->id, sizeof(c->id));
 	c->pos = c->tail = atomic_load(&c->h->tail);
+	c->mark = UINT64_MAX;
 	*ret_c = c;
 	return 0;
 }
@@ -84,6 +86,11 @@ int ring_consumer_seek(struct ring_consumer *c, uint64_t pos)
 	return 0;
 }
 
+void ring_consumer_mark(struct ring_consumer *c)
+{
+	c->mark = atomic_load(&c->h->head);
+}
+
 static void copy_out(const struct ring_consumer *c, uint64_t at, void *to, size_t len)
 {
 	uint64_t off = at & (c->size - 1);
@@ -108,7 +115,7 @@ int ring_consumer_next(struct ring_consumer *c, uint8_t *out, size_t *ret_len)
 {
 	uint32_t len;
 	uint64_t n = unread(c);
-	if (n == 0)
+	if (n == 0 || c->pos == c->mark)
 		return 0;
 	if (n > c->size || n < RING_FRAME)
 		return skip_all(c);
@@ -151,11 +158,6 @@ void ring_consumer_say(struct ring_consumer *c, enum ring_health health)
 void ring_consumer_beat(struct ring_consumer *c, uint64_t now_ns)
 {
 	atomic_store_explicit(&c->h->beat_ns, now_ns, memory_order_release);
-}
-
-bool ring_consumer_has(const struct ring_consumer *c)
-{
-	return unread(c) != 0;
 }
 
 bool ring_consumer_is_urgent(const struct ring_consumer *c)

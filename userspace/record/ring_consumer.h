@@ -21,6 +21,9 @@ uint64_t ring_consumer_pos(const struct ring_consumer *c);
  * does not hold (any more) is not taken: ERR_NOT_FOUND. */
 must_check int ring_consumer_seek(struct ring_consumer *c, uint64_t pos);
 
+/* Notes how far the producer is: from now on ring_consumer_next gives nothing that came later (before the
+ * first call: all there is). */
+void ring_consumer_mark(struct ring_consumer *c);
 /* Copies the next event into out (RING_EVENT_MAX bytes). 1; 0: nothing there; ERR_MALFORMED: what is
  * there has no framing, all of it was skipped. */
 must_check int ring_consumer_next(struct ring_consumer *c, uint8_t *out, size_t *ret_len);
@@ -32,8 +35,6 @@ enum ring_health { RING_RECORDS, RING_RECORDS_IN_MEMORY, RING_CANNOT_RECORD };
 void ring_consumer_say(struct ring_consumer *c, enum ring_health health);
 void ring_consumer_beat(struct ring_consumer *c, uint64_t now_ns);
 
-/* Is there anything to read? */
-bool ring_consumer_has(const struct ring_consumer *c);
 /* Does the producer wait for something that is not on disk, or is the ring filling? */
 bool ring_consumer_is_urgent(const struct ring_consumer *c);
 /* From now on the producer must wake us; call, then look at is_urgent once more, then sleep. */

@@ -1,174 +1,207 @@
 #include "record/scan.h"
 
 #include "base/jw.h"
-#include "base/macro.h"
 
-struct scan {
+#define DIGITS_MAX 19
+
+struct text {
 	const uint8_t *p, *end;
 };
 
-static int peek(const struct scan *s)
+static bool take(struct text *t, uint8_t c)
 {
-	return s->p < s->end ? *s->p : -1;
-}
-
-static bool take(struct scan *s, uint8_t c)
-{
-	if (peek(s) != c)
+	if (t->p == t->end || *t->p != c)
 		return false;
-	s->p++;
+	t->p++;
 	return true;
 }
 
-static bool is_hex(int c)
+static bool take_word(struct text *t, const char *word)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+	size_t n = strlen(word);
+	if ((size_t)(t->end - t->p) < n || memcmp(t->p, word, n) != 0)
+		return false;
+	t->p += n;
+	return true;
 }
 
-static bool take_escape(struct scan *s)
+/* Behind a backslash: the short forms, and \u00xx for the control characters that have none. */
+static bool take_escape(struct text *t)
 {
-	int c = peek(s);
-	s->p++;
+	if (t->p == t->end)
+		return false;
+	uint8_t c = *t->p++;
 	if (c != 'u')
-		return c > 0 && strchr("\"\\/bfnrt", c);
-	for (int i = 0; i < 4; i++, s->p++)
-		if (!is_hex(peek(s)))
-			return false;
-	return true;
-}
-
-/* A string, opening quote included; ret_s: what lies between the quotes. */
-static bool take_string(struct scan *s, struct span *ret_s)
-{
-	if (!take(s, '"'))
+		return c && strchr("\"\\nrtbf", c);
+	if (t->end - t->p < 4 || t->p[0] != '0' || t->p[1] != '0' || (t->p[2] != '0' && t->p[2] != '1'))
 		return false;
-	const uint8_t *from = s->p;
-	while (s->p < s->end && *s->p != '"') {
-		if (*s->p < 0x20)
-			return false;
-		if (*s->p++ == '\\' && !take_escape(s))
-			return false;
-	}
-	*ret_s = span_of(from, (size_t)(s->p - from));
-	return take(s, '"');
-}
-
-static bool take_digits(struct scan *s)
-{
-	const uint8_t *from = s->p;
-	while (peek(s) >= '0' && peek(s) <= '9')
-		s->p++;
-	return s->p > from;
-}
-
-/* Integers only: a number with a fraction has no place in an event. */
-static bool take_number(struct scan *s, struct span *ret_s)
-{
-	const uint8_t *from = s->p;
-	take(s, '-');
-	const uint8_t *digits = s->p;
-	bool is_good = take_digits(s) && (*digits != '0' || s->p == digits + 1);
-	*ret_s = span_of(from, (size_t)(s->p - from));
-	return is_good;
-}
-
-static bool take_word(struct scan *s)
-{
-	static const char *const words[] = {"true", "false", "null"};
-	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-		size_t n = strlen(words[i]);
-		if ((size_t)(s->end - s->p) >= n && !memcmp(s->p, words[i], n)) {
-			s->p += n;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool take_value(struct scan *s, int depth, struct span *ret_s);
-
-static bool take_array(struct scan *s, int depth)
-{
-	struct span ignored;
-	if (take(s, ']'))
-		return true;
-	do
-		if (!take_value(s, depth, &ignored))
-			return false;
-	while (take(s, ','));
-	return take(s, ']');
-}
-
-static bool take_object(struct scan *s, int depth)
-{
-	struct span ignored;
-	if (take(s, '}'))
-		return true;
-	do
-		if (!take_string(s, &ignored) || !take(s, ':') || !take_value(s, depth, &ignored))
-			return false;
-	while (take(s, ','));
-	return take(s, '}');
-}
-
-static bool take_value(struct scan *s, int depth, struct span *ret_s)
-{
-	*ret_s = (struct span){0};
-	int c = peek(s);
-	if (c == '"')
-		return take_string(s, ret_s);
-	if (c == '-' || (c >= '0' && c <= '9'))
-		return take_number(s, ret_s);
-	if (c != '[' && c != '{')
-		return take_word(s);
-	s->p++;
-	if (depth + 1 > SCAN_DEPTH)
+	uint8_t low = t->p[3];
+	if (!(low >= '0' && low <= '9') && !(low >= 'a' && low <= 'f'))
 		return false;
-	return c == '[' ? take_array(s, depth + 1) : take_object(s, depth + 1);
+	uint8_t code = (uint8_t)((t->p[2] - '0') * 16 + (low <= '9' ? low - '0' : low - 'a' + 10));
+	t->p += 4;
+	return code && !strchr("\n\r\t\b\f", code);
 }
 
-static uint64_t number(struct span s)
+static bool take_string(struct text *t)
 {
-	uint64_t v = 0;
-	for (size_t i = 0; i < s.len && i < 19 && s.p[i] != '-'; i++)
-		v = v * 10 + (uint64_t)(s.p[i] - '0');
-	return v;
+	if (!take(t, '"'))
+		return false;
+	const uint8_t *from = t->p;
+	bool is_ascii = true;
+	while (t->p < t->end && *t->p != '"') {
+		uint8_t c = *t->p++;
+		if (c < 0x20 || (c == '\\' && !take_escape(t)))
+			return false;
+		is_ascii = is_ascii && c < 0x80;
+	}
+	return (is_ascii || utf8_valid(span_of(from, (size_t)(t->p - from)))) && take(t, '"');
 }
 
-static void keep(struct scan_fields *f, struct span key, struct span value, bool is_string)
+static bool take_integer(struct text *t)
 {
-	const struct {
-		const char *name;
-		struct span *to;
-	} strings[] = {{"type", &f->type},         {"session", &f->session}, {"decision", &f->decision},
-		       {"identity", &f->identity}, {"owner", &f->owner},     {"role", &f->role},
-		       {"reason", &f->reason}};
-	for (size_t i = 0; is_string && i < ARRAY_LEN(strings); i++)
-		if (span_is(key, strings[i].name))
-			*strings[i].to = value;
-	if (!is_string && value.len && span_is(key, "time"))
-		f->time = number(value);
-	if (!is_string && value.len && span_is(key, "count"))
-		f->count = number(value);
+	bool is_negative = take(t, '-');
+	const uint8_t *from = t->p;
+	while (t->p < t->end && *t->p >= '0' && *t->p <= '9')
+		t->p++;
+	size_t n = (size_t)(t->p - from);
+	if (n == 0 || n > DIGITS_MAX || (*from == '0' && (n > 1 || is_negative)))
+		return false;
+	return n < DIGITS_MAX || memcmp(from, "9223372036854775807", DIGITS_MAX) <= 0;
 }
 
-int scan_event(struct span event, struct scan_fields *ret_f)
+/* "key": with the key plain and above the one before. */
+static bool take_key(struct text *t, struct span *last)
 {
-	struct scan s = {event.p, event.p + event.len};
-	struct scan_fields f = {0};
-	if (!utf8_valid(event) || !take(&s, '{'))
+	if (!take(t, '"'))
+		return false;
+	const uint8_t *from = t->p;
+	while (t->p < t->end && *t->p >= 0x20 && *t->p < 0x7f && *t->p != '"' && *t->p != '\\')
+		t->p++;
+	struct span key = span_of(from, (size_t)(t->p - from));
+	int order = last->p ? memcmp(last->p, key.p, last->len < key.len ? last->len : key.len) : -1;
+	if (order > 0 || (order == 0 && last->len >= key.len))
+		return false;
+	*last = key;
+	return take(t, '"') && take(t, ':');
+}
+
+static bool take_value(struct text *t, int depth);
+
+static bool take_object(struct text *t, int depth)
+{
+	struct span last = {0};
+	if (depth == 0 || !take(t, '{'))
+		return false;
+	if (take(t, '}'))
+		return true;
+	do {
+		if (!take_key(t, &last) || !take_value(t, depth - 1))
+			return false;
+	} while (take(t, ','));
+	return take(t, '}');
+}
+
+static bool take_array(struct text *t, int depth)
+{
+	if (depth == 0 || !take(t, '['))
+		return false;
+	if (take(t, ']'))
+		return true;
+	do {
+		if (!take_value(t, depth - 1))
+			return false;
+	} while (take(t, ','));
+	return take(t, ']');
+}
+
+static bool take_value(struct text *t, int depth)
+{
+	if (t->p == t->end)
+		return false;
+	switch (*t->p) {
+	case '"':
+		return take_string(t);
+	case '{':
+		return take_object(t, depth);
+	case '[':
+		return take_array(t, depth);
+	case 't':
+		return take_word(t, "true");
+	case 'f':
+		return take_word(t, "false");
+	case 'n':
+		return take_word(t, "null");
+	default:
+		return take_integer(t);
+	}
+}
+
+int scan_event(struct span text, bool own_keys, struct scan *ret)
+{
+	struct text t = {text.p, text.p + text.len};
+	struct span last = {0};
+	ret->n = 0;
+	if (!text.len || !take(&t, '{'))
 		return ERR_MALFORMED;
 	do {
-		struct span key, value;
-		if (!take_string(&s, &key) || !key.len || key.p[0] == '_' || !take(&s, ':'))
+		if (ret->n == SCAN_FIELDS || !take_key(&t, &last))
 			return ERR_MALFORMED;
-		bool is_string = peek(&s) == '"';
-		if (!take_value(&s, 1, &value))
+		if (last.len && last.p[0] == '_' && !own_keys)
 			return ERR_MALFORMED;
-		keep(&f, key, value, is_string);
-	} while (take(&s, ','));
-	if (!take(&s, '}') || s.p != s.end || !f.type.len)
-		return ERR_MALFORMED;
-	*ret_f = f;
-	return 0;
+		const uint8_t *from = t.p;
+		if (!take_value(&t, SCAN_DEPTH - 1))
+			return ERR_MALFORMED;
+		ret->fields[ret->n++] = (struct scan_field){last, span_of(from, (size_t)(t.p - from))};
+	} while (take(&t, ','));
+	return take(&t, '}') && t.p == t.end ? 0 : ERR_MALFORMED;
+}
+
+struct span scan_get(const struct scan *s, const char *key)
+{
+	size_t len = strlen(key);
+	for (int i = 0; i < s->n; i++)
+		if (s->fields[i].key.len == len && memcmp(s->fields[i].key.p, key, len) == 0)
+			return s->fields[i].value;
+	return (struct span){0};
+}
+
+struct span scan_plain(const struct scan *s, const char *key)
+{
+	struct span v = scan_get(s, key);
+	if (v.len < 2 || v.p[0] != '"' || memchr(v.p, '\\', v.len))
+		return (struct span){0};
+	return span_of(v.p + 1, v.len - 2);
+}
+
+uint64_t scan_u64(const struct scan *s, const char *key)
+{
+	struct span v = scan_get(s, key);
+	uint64_t n = 0;
+	for (size_t i = 0; i < v.len; i++) {
+		if (v.p[i] < '0' || v.p[i] > '9')
+			return 0;
+		n = n * 10 + (uint64_t)(v.p[i] - '0');
+	}
+	return n;
+}
+
+bool scan_flag(const struct scan *s, const char *key)
+{
+	return span_is(scan_get(s, key), "true");
+}
+
+bool scan_item(struct span array, size_t *at, struct span *ret_item)
+{
+	struct text t = {array.p + (*at ? *at : 1), array.p + array.len};
+	if (array.len < 2 || array.p[0] != '[' || t.p >= t.end || *t.p == ']')
+		return false;
+	if (*at && !take(&t, ','))
+		return false;
+	const uint8_t *from = t.p;
+	if (!take_value(&t, SCAN_DEPTH - 1))
+		return false;
+	*ret_item = span_of(from, (size_t)(t.p - from));
+	*at = (size_t)(t.p - array.p);
+	return true;
 }

@@ -2,167 +2,320 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <lmdb.h>
+#include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/macro.h"
+#include "record/verify.h"
 
-#define SCHEMA       "1"
-#define MAX_SEGMENTS 100000
 #define FULL_PERCENT 80
 
-struct segment {
-	MDB_env *env;
-	MDB_dbi dbi[DB_COUNT];
-	unsigned number;
+struct position {
+	uint64_t seq;
+	uint8_t hash[HASH_LEN];
 };
 
 struct store {
-	char *dir;
-	char node[256];
-	size_t map_bytes;
-	bool is_writer;
-	struct segment **segments; /* MAX_SEGMENTS places, so that readers may walk while it grows */
-	_Atomic size_t n;
-	MDB_txn *txn; /* the writer's */
+	char path[PATH_MAX], node[256];
+	uint64_t segment_bytes;
+	int lock_fd;
+	struct chain *chain;
+	pthread_mutex_t mutex; /* of live and is_broken, against readers */
+	struct segment *live;
+	bool is_broken; /* no new readers */
+	MDB_txn *txn;
+	struct position on_disk, at; /* at: within the group */
+	uint64_t signed_to;
+	uint64_t first; /* of the live segment */
 };
 
-static const char *const db_names[] = {"meta", "events", "sessions", "by_session", "checkpoints", "rings"};
-
-static int lmdb_err(int rc)
+uint64_t store_seq(const struct store *s)
 {
-	if (rc == MDB_MAP_FULL)
-		return ERR_FULL;
-	if (rc == MDB_NOTFOUND)
+	return s->on_disk.seq;
+}
+
+const uint8_t *store_hash(const struct store *s)
+{
+	return s->on_disk.hash;
+}
+
+uint64_t store_first(const struct store *s)
+{
+	return s->first;
+}
+
+uint64_t store_signed(const struct store *s)
+{
+	return s->signed_to;
+}
+
+const char *store_path(const struct store *s)
+{
+	return s->path;
+}
+
+struct segment *store_live(struct store *s)
+{
+	pthread_mutex_lock(&s->mutex);
+	struct segment *live = s->live && !s->is_broken ? segment_ref(s->live) : NULL;
+	pthread_mutex_unlock(&s->mutex);
+	return live;
+}
+
+static void set_live(struct store *s, struct segment *live)
+{
+	pthread_mutex_lock(&s->mutex);
+	struct segment *old = s->live;
+	s->live = live;
+	pthread_mutex_unlock(&s->mutex);
+	segment_unref(old);
+}
+
+/* --- opening ------------------------------------------------------------------------------------ */
+
+static int put(MDB_txn *txn, MDB_dbi db, struct span key, struct span value)
+{
+	MDB_val k = {key.len, (void *)key.p}, v = {value.len, (void *)value.p};
+	return segment_err(mdb_put(txn, db, &k, &v, 0));
+}
+
+static int write_meta(const struct store *s, struct segment *g, MDB_txn *txn, const struct position *before)
+{
+	uint8_t first[8], created[8];
+	seq_encode(before->seq + 1, first);
+	seq_encode(clock_real_ns(), created);
+	const struct {
+		const char *key;
+		struct span value;
+	} rows[] = {
+		{"created", span_of(created, 8)},
+		{"first", span_of(first, 8)},
+		{"node", span_str(s->node)},
+		{"prev", span_of(before->hash, HASH_LEN)},
+		{"schema", span_str(SEGMENT_SCHEMA)},
+	};
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(rows); i++)
+		r = put(txn, g->dbs[DB_META], span_str(rows[i].key), rows[i].value);
+	return r;
+}
+
+/* Where the segment's events end. ERR_NOT_FOUND: it is new, nothing was ever written into it. */
+static int read_end(struct store *s, struct segment *g, MDB_txn *txn, struct position *ret_end)
+{
+	struct span stored;
+	uint64_t first, seq, inner;
+	uint8_t prev[HASH_LEN];
+	if (!segment_meta(g, txn, "schema").len)
 		return ERR_NOT_FOUND;
-	if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH)
+	int r = segment_start(g, txn, &first, prev);
+	if (r < 0)
+		return r;
+	r = segment_last(g, txn, &seq, &stored);
+	if (r == ERR_NOT_FOUND) {
+		ret_end->seq = first - 1;
+		memcpy(ret_end->hash, prev, HASH_LEN);
+		return 0;
+	}
+	if (r == 0 && (chain_prefix_read(stored, prev, &inner) < 0 || inner != seq))
+		r = ERR_VERIFY;
+	if (r == 0)
+		r = chain_hash(s->chain, prev, stored, ret_end->hash);
+	ret_end->seq = r == 0 ? seq : ret_end->seq;
+	return r;
+}
+
+static int read_signed(struct segment *g, MDB_txn *txn, uint64_t *ret_seq)
+{
+	MDB_cursor *c;
+	MDB_val k, v;
+	int r = mdb_cursor_open(txn, g->dbs[DB_CHECKPOINTS], &c);
+	if (r)
+		return segment_err(r);
+	r = mdb_cursor_get(c, &k, &v, MDB_LAST);
+	mdb_cursor_close(c);
+	if (r == 0 && k.mv_size != 8)
 		return ERR_VERIFY;
-	return rc > 0 ? -rc : rc ? -EIO : 0;
+	*ret_seq = r == 0 ? seq_decode(k.mv_data) : *ret_seq;
+	return r == MDB_NOTFOUND ? 0 : segment_err(r);
 }
 
-void key_of(uint64_t n, uint8_t ret_key[8])
-{
-	for (int i = 0; i < 8; i++)
-		ret_key[i] = (uint8_t)(n >> (56 - 8 * i));
-}
-
-uint64_t key_number(struct span key)
-{
-	struct cur c = cur_of(key);
-	return cur_u64(&c);
-}
-
-static MDB_val val_of(struct span s)
-{
-	return (MDB_val){s.len, (void *)s.p};
-}
-
-static struct span span_val(MDB_val v)
-{
-	return span_of(v.mv_data, v.mv_size);
-}
-
-static char *segment_path(const struct store *s, unsigned number, char *out, size_t size)
-{
-	snprintf(out, size, "%s/segment-%06u", s->dir, number);
-	return out;
-}
-
-/* A half-made segment (a crash between mkdir and the first commit) is finished by the writer. */
-static int open_dbs(struct segment *g, bool create)
+/* The end of a segment that is not the live one. */
+static int sealed_end(struct store *s, struct segment *g, struct position *ret_end)
 {
 	MDB_txn *txn;
-	int rc = mdb_txn_begin(g->env, NULL, create ? 0 : MDB_RDONLY, &txn);
-	if (rc)
-		return lmdb_err(rc);
-	for (int i = 0; i < DB_COUNT && !rc; i++)
-		rc = mdb_dbi_open(txn, db_names[i], create ? MDB_CREATE : 0, &g->dbi[i]);
-	if (rc) {
-		mdb_txn_abort(txn);
-		return lmdb_err(rc);
-	}
-	return lmdb_err(mdb_txn_commit(txn));
-}
-
-static int segment_open(const struct store *s, unsigned number, bool write, struct segment *ret_g)
-{
-	char path[4096];
-	struct segment g = {.number = number};
-	segment_path(s, number, path, sizeof(path));
-	int rc = mdb_env_create(&g.env);
-	if (rc)
-		return lmdb_err(rc);
-	rc = mdb_env_set_maxdbs(g.env, DB_COUNT);
-	if (!rc && s->map_bytes)
-		rc = mdb_env_set_mapsize(g.env, s->map_bytes);
-	if (!rc)
-		rc = mdb_env_open(g.env, path, MDB_NOTLS | (write ? 0 : MDB_RDONLY), 0600);
-	int r = rc ? lmdb_err(rc) : open_dbs(&g, write);
-	if (r < 0) {
-		mdb_env_close(g.env);
+	int r = segment_err(mdb_txn_begin(g->env, NULL, MDB_RDONLY, &txn));
+	if (r < 0)
 		return r;
-	}
-	*ret_g = g;
-	return 0;
+	r = read_end(s, g, txn, ret_end);
+	if (r == 0)
+		r = read_signed(g, txn, &s->signed_to);
+	mdb_txn_abort(txn);
+	return r == ERR_NOT_FOUND ? ERR_VERIFY : r;
 }
 
-static int add_segment(struct store *s, unsigned number, bool write)
+/* What goes on being written to in a new segment, so that it is whole there: the positions of the rings,
+ * and the sessions that are not over. */
+static int carry_over(struct segment *from, MDB_txn *rd, struct segment *to, MDB_txn *wr, enum segment_db db)
 {
-	struct segment *g = s->n < MAX_SEGMENTS ? malloc(sizeof(*g)) : NULL;
-	if (!g)
-		return -ENOMEM;
-	int r = segment_open(s, number, write, g);
-	if (r < 0) {
-		free(g);
+	MDB_cursor *c;
+	MDB_val k, v;
+	int r = mdb_cursor_open(rd, from->dbs[db], &c);
+	if (r)
+		return segment_err(r);
+	for (r = mdb_cursor_get(c, &k, &v, MDB_FIRST); r == 0; r = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
+		if (db == DB_SESSIONS && !memmem(v.mv_data, v.mv_size, "\"end\":0,", 8))
+			continue;
+		r = mdb_put(wr, to->dbs[db], &k, &v, 0);
+		if (r)
+			break;
+	}
+	mdb_cursor_close(c);
+	return r == MDB_NOTFOUND ? 0 : segment_err(r);
+}
+
+static int carry_all(struct segment *from, struct segment *to, MDB_txn *wr)
+{
+	MDB_txn *rd;
+	int r = segment_err(mdb_txn_begin(from->env, NULL, MDB_RDONLY, &rd));
+	if (r < 0)
 		return r;
-	}
-	s->segments[s->n] = g;
-	s->n++;
-	return 0;
+	r = carry_over(from, rd, to, wr, DB_SESSIONS);
+	if (r == 0)
+		r = carry_over(from, rd, to, wr, DB_RINGS);
+	mdb_txn_abort(rd);
+	return r;
 }
 
-static void close_segments(struct store *s)
+/* Reads where the segment stands; a new one is begun, all in one transaction. */
+static int begin_live(struct store *s, struct segment *g, struct segment *from, const struct position *before,
+		      MDB_txn *txn)
 {
-	while (s->n) {
-		struct segment *g = s->segments[--s->n];
-		mdb_env_close(g->env);
-		free(g);
+	uint8_t prev[HASH_LEN];
+	int r = read_end(s, g, txn, &s->on_disk);
+	if (r == ERR_NOT_FOUND) {
+		s->on_disk = *before;
+		r = write_meta(s, g, txn, before);
+		if (r == 0 && from)
+			r = carry_all(from, g, txn);
 	}
+	if (r == 0)
+		r = read_signed(g, txn, &s->signed_to);
+	return r == 0 ? segment_start(g, txn, &s->first, prev) : r;
 }
 
-static bool segment_exists(const struct store *s, unsigned number)
+/* from: the segment before, that ends at before; NULL: there is none. */
+static int open_live(struct store *s, uint32_t number, struct segment *from, const struct position *before)
 {
-	char path[4096];
-	struct stat st;
-	return stat(segment_path(s, number, path, sizeof(path)), &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-int store_refresh(struct store *s)
-{
-	if (s->is_writer)
-		return 0;
-	unsigned next = s->n ? s->segments[s->n - 1]->number + 1 : 1;
-	for (; next < MAX_SEGMENTS && segment_exists(s, next); next++) {
-		int r = add_segment(s, next, false);
-		if (r < 0)
-			return r;
+	struct segment *g;
+	MDB_txn *txn;
+	int dead, r = segment_open(s->path, number, SEGMENT_WRITE, s->segment_bytes, &g);
+	if (r < 0)
+		return r;
+	mdb_reader_check(g->env, &dead); /* readers that were killed would keep pages from reuse */
+	r = segment_err(mdb_txn_begin(g->env, NULL, 0, &txn));
+	if (r == 0) {
+		r = begin_live(s, g, from, before, txn);
+		if (r == 0)
+			r = segment_err(mdb_txn_commit(txn));
+		else
+			mdb_txn_abort(txn);
 	}
-	return 0;
+	if (r < 0)
+		segment_unref(g);
+	else
+		set_live(s, g);
+	return r;
 }
 
-static int store_new(const char *dir, struct store **ret_s)
+static int lock_store(struct store *s)
+{
+	char file[PATH_MAX + 8];
+	if (mkdir(s->path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	snprintf(file, sizeof(file), "%s/lock", s->path);
+	s->lock_fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (s->lock_fd < 0)
+		return -errno;
+	return flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+}
+
+static int open_last(struct store *s)
+{
+	_cleanup_(freep) uint32_t *list = NULL;
+	struct position before = {0};
+	struct segment *from = NULL;
+	size_t n;
+	int r = segment_list(s->path, &list, &n);
+	if (r == 0 && n > 1) {
+		r = segment_seal(s->path, list[n - 2]); /* a crash may have come before it */
+		if (r == 0)
+			r = segment_open(s->path, list[n - 2], SEGMENT_READ, 0, &from);
+		if (r == 0)
+			r = sealed_end(s, from, &before);
+	}
+	if (r == 0)
+		r = open_live(s, n ? list[n - 1] : 1, from, &before);
+	segment_unref(from);
+	return r;
+}
+
+/* A store that does not hold what it says is evidence: nothing is added to it. */
+static int check_tail(struct store *s, char *ret_why, size_t why_size)
+{
+	struct verify_result v;
+	struct verify_options o = {.from = MAX(s->first, s->signed_to)};
+	int r = verify_segment(s->live, &o, &v);
+	if (r == 0 && v.is_bad)
+		snprintf(ret_why, why_size, "event %llu: %s", (unsigned long long)v.bad_seq, v.why);
+	return r == 0 && v.is_bad ? ERR_VERIFY : r;
+}
+
+static void explain(const struct store *s, int err, char *ret_why, size_t why_size)
+{
+	char detail[300];
+	snprintf(detail, sizeof(detail), "%s", ret_why[0] ? ret_why : err_text(err));
+	if (err == ERR_UNSUPPORTED)
+		snprintf(ret_why, why_size,
+			 "the store %s was written by another version of sluice; this one reads and writes schema "
+			 SEGMENT_SCHEMA ". Move it away (its own version verifies it) and start again", s->path);
+	else if (err == ERR_VERIFY)
+		snprintf(ret_why, why_size,
+			 "the store %s is damaged or was changed: %s. Nothing is added to it. Keep it as evidence: "
+			 "move it away, run sluice verify --store on it, and start again", s->path, detail);
+	else if (err == -EWOULDBLOCK)
+		snprintf(ret_why, why_size, "another recorder holds the store %s", s->path);
+	else
+		snprintf(ret_why, why_size, "the store %s cannot be opened: %s", s->path, detail);
+}
+
+int store_open(const char *path, const char *node, uint64_t segment_bytes, struct store **ret_s, char *ret_why,
+	       size_t why_size)
 {
 	struct store *s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	s->dir = strdup(dir);
-	s->segments = calloc(MAX_SEGMENTS, sizeof(*s->segments));
-	if (!s->dir || !s->segments) {
-		free(s->dir);
-		free(s->segments);
-		free(s);
-		return -ENOMEM;
+	snprintf(s->path, sizeof(s->path), "%s", path);
+	snprintf(s->node, sizeof(s->node), "%s", node);
+	s->segment_bytes = segment_bytes;
+	s->lock_fd = -1;
+	pthread_mutex_init(&s->mutex, NULL);
+	ret_why[0] = 0;
+	int r = chain_new(&s->chain);
+	if (r == 0)
+		r = lock_store(s);
+	if (r == 0)
+		r = open_last(s);
+	if (r == 0)
+		r = check_tail(s, ret_why, why_size);
+	if (r < 0) {
+		explain(s, r, ret_why, why_size);
+		store_close(s);
+		return r;
 	}
 	*ret_s = s;
 	return 0;
@@ -173,308 +326,118 @@ void store_close(struct store *s)
 	if (!s)
 		return;
 	store_abort(s);
-	close_segments(s);
-	free(s->segments);
-	free(s->dir);
+	set_live(s, NULL);
+	chain_free(s->chain);
+	closep(&s->lock_fd);
+	pthread_mutex_destroy(&s->mutex);
 	free(s);
 }
 
-const char *store_node(const struct store *s)
-{
-	return s->node;
-}
+/* --- writing ------------------------------------------------------------------------------------ */
 
-static int put_meta(struct store *s, const char *node, const struct chain *c)
+int store_rotate(struct store *s)
 {
-	uint8_t first[8];
-	key_of(c->seq + 1, first);
-	int r = store_begin(s);
+	struct position before = s->on_disk;
+	if (before.seq < s->first)
+		return -ENOSPC;
+	struct segment *old = segment_ref(s->live);
+	int r = open_live(s, old->number + 1, old, &before);
 	if (r == 0)
-		r = store_put(s, DB_META, span_str("first"), span_of(first, 8));
-	if (r == 0)
-		r = store_put(s, DB_META, span_str("node"), span_str(node));
-	if (r == 0)
-		r = store_put(s, DB_META, span_str("prev"), span_of(c->hash, HASH_LEN));
-	if (r == 0)
-		r = store_put(s, DB_META, span_str("schema"), span_str(SCHEMA));
-	if (r < 0) {
-		store_abort(s);
-		return r;
-	}
-	return store_commit(s);
-}
-
-static int new_segment(struct store *s, unsigned number, const struct chain *c)
-{
-	char path[4096];
-	if (mkdir(segment_path(s, number, path, sizeof(path)), 0700) < 0 && errno != EEXIST)
-		return -errno;
-	int r = add_segment(s, number, true);
-	return r < 0 ? r : put_meta(s, s->node, c);
-}
-
-/* Is it a store of ours, and one that this version reads? Fills in the node's name. */
-static int check_meta(struct store *s, char *ret_why, size_t why_size)
-{
-	struct buf b;
-	buf_init(&b, 4096);
-	int r = store_get(s, DB_META, span_str("schema"), &b);
-	if (r == 0 && !span_is(buf_span(&b), SCHEMA)) {
-		snprintf(ret_why, why_size, "%s: a store of schema %.*s; this version reads schema " SCHEMA ": use the version that wrote it",
-			 s->dir, (int)buf_len(&b), (const char *)buf_span(&b).p);
-		r = ERR_UNSUPPORTED;
-	}
-	buf_reset(&b);
-	if (r == 0)
-		r = store_get(s, DB_META, span_str("node"), &b);
-	if (r == 0)
-		snprintf(s->node, sizeof(s->node), "%.*s", (int)buf_len(&b), (const char *)buf_span(&b).p);
-	buf_done(&b);
+		r = segment_seal(s->path, old->number);
+	segment_unref(old);
 	return r;
 }
 
-/* The older segments, for readers, in front of the last, which is written. */
-static int insert_older(struct store *s, unsigned number)
+static bool is_nearly_full(const struct store *s)
 {
-	int r = add_segment(s, number, false);
-	if (r < 0)
-		return r;
-	struct segment *writing = s->segments[s->n - 2];
-	s->segments[s->n - 2] = s->segments[s->n - 1];
-	s->segments[s->n - 1] = writing;
-	return 0;
-}
-
-/* The chain before segment `last`, which a crash left between its making and its first commit. */
-static int chain_before(const char *dir, unsigned last, struct chain *c)
-{
-	struct store *before;
-	int r = last > 1 ? store_new(dir, &before) : 0;
-	if (r < 0 || last <= 1)
-		return r;
-	r = add_segment(before, last - 1, false);
-	if (r == 0)
-		r = store_tail(before, c);
-	store_close(before);
-	return r;
-}
-
-static int open_writer(struct store *s, const char *node, char *ret_why, size_t why_size)
-{
-	struct chain c = {0};
-	unsigned last = 0;
-	if (mkdir(s->dir, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	while (last + 1 < MAX_SEGMENTS && segment_exists(s, last + 1))
-		last++;
-	snprintf(s->node, sizeof(s->node), "%s", node);
-	if (last == 0)
-		return new_segment(s, 1, &c);
-	int r = add_segment(s, last, true);
-	if (r == 0)
-		r = check_meta(s, ret_why, why_size);
-	if (r == ERR_NOT_FOUND) {
-		r = chain_before(s->dir, last, &c);
-		return r < 0 ? r : put_meta(s, node, &c);
-	}
-	for (unsigned n = 1; r == 0 && n < last; n++)
-		r = insert_older(s, n);
-	return r;
-}
-
-int store_open(const char *dir, const char *node, size_t map_bytes, struct store **ret_s, char *ret_why,
-	       size_t why_size)
-{
-	struct store *s;
-	int r = store_new(dir, &s);
-	if (r < 0)
-		return r;
-	s->is_writer = true;
-	s->map_bytes = map_bytes;
-	*ret_why = 0;
-	r = open_writer(s, node, ret_why, why_size);
-	if (r < 0) {
-		if (!*ret_why)
-			snprintf(ret_why, why_size, "%s: %s", dir, err_text(r));
-		store_close(s);
-		return r;
-	}
-	*ret_s = s;
-	return 0;
-}
-
-int store_open_read(const char *dir, struct store **ret_s, char *ret_why, size_t why_size)
-{
-	struct store *s;
-	int r = store_new(dir, &s);
-	if (r < 0)
-		return r;
-	*ret_why = 0;
-	r = store_refresh(s);
-	if (r == 0 && !s->n)
-		r = -ENOENT;
-	if (r == 0)
-		r = check_meta(s, ret_why, why_size);
-	if (r < 0) {
-		if (!*ret_why)
-			snprintf(ret_why, why_size, "%s: %s: expected a folder with segment-000001", dir, err_text(r));
-		store_close(s);
-		return r;
-	}
-	*ret_s = s;
-	return 0;
-}
-
-static struct segment *last_segment(struct store *s)
-{
-	return s->segments[s->n - 1];
-}
-
-int store_get(struct store *s, enum store_db db, struct span key, struct buf *out)
-{
-	struct segment *g = last_segment(s);
-	MDB_val k = val_of(key), v;
-	MDB_txn *txn = s->txn;
-	int rc = txn ? 0 : mdb_txn_begin(g->env, NULL, MDB_RDONLY, &txn);
-	if (rc)
-		return lmdb_err(rc);
-	rc = mdb_get(txn, g->dbi[db], &k, &v);
-	if (!rc)
-		buf_add_span(out, span_val(v));
-	if (!s->txn)
-		mdb_txn_abort(txn);
-	return rc ? lmdb_err(rc) : buf_err(out);
-}
-
-/* Where the chain stands before the segment's first event. */
-static int read_start(struct segment *g, MDB_txn *txn, struct chain *c)
-{
-	MDB_val name = val_of(span_str("first")), first, prev;
-	int rc = mdb_get(txn, g->dbi[DB_META], &name, &first);
-	name = val_of(span_str("prev"));
-	rc = rc ? rc : mdb_get(txn, g->dbi[DB_META], &name, &prev);
-	if (rc || prev.mv_size != HASH_LEN)
-		return rc ? lmdb_err(rc) : ERR_VERIFY;
-	c->seq = key_number(span_val(first)) - 1;
-	memcpy(c->hash, prev.mv_data, HASH_LEN);
-	return 0;
-}
-
-/* The state of the chain behind the last event: its hash needs the one before, which it holds itself. */
-static int read_tail(struct segment *g, MDB_txn *txn, struct chain *c)
-{
-	MDB_cursor *cur;
-	MDB_val k, v;
-	const char *why;
-	int rc = mdb_cursor_open(txn, g->dbi[DB_EVENTS], &cur);
-	if (rc)
-		return lmdb_err(rc);
-	rc = mdb_cursor_get(cur, &k, &v, MDB_LAST);
-	mdb_cursor_close(cur);
-	if (rc == MDB_NOTFOUND)
-		return read_start(g, txn, c);
-	if (rc)
-		return lmdb_err(rc);
-	c->seq = key_number(span_val(k)) - 1;
-	if (chain_prev(span_val(v), c->hash) < 0)
-		return ERR_VERIFY;
-	return chain_check(c, c->seq + 1, span_val(v), &why);
-}
-
-static int tail_of(struct segment *g, struct chain *ret_c)
-{
-	MDB_txn *txn;
-	struct chain c = {0};
-	int rc = mdb_txn_begin(g->env, NULL, MDB_RDONLY, &txn);
-	if (rc)
-		return lmdb_err(rc);
-	int r = read_tail(g, txn, &c);
-	mdb_txn_abort(txn);
-	if (r == 0)
-		*ret_c = c;
-	return r;
-}
-
-int store_tail(struct store *s, struct chain *ret_c)
-{
-	return tail_of(last_segment(s), ret_c);
+	MDB_envinfo info;
+	MDB_stat st;
+	mdb_env_info(s->live->env, &info);
+	mdb_env_stat(s->live->env, &st);
+	return (info.me_last_pgno + 1) * (uint64_t)st.ms_psize > s->segment_bytes / 100 * FULL_PERCENT;
 }
 
 int store_begin(struct store *s)
 {
-	return lmdb_err(mdb_txn_begin(last_segment(s)->env, NULL, 0, &s->txn));
+	int r = 0;
+	if (!s->live)
+		return -EBADF;
+	if (is_nearly_full(s) && s->on_disk.seq >= s->first)
+		r = store_rotate(s);
+	if (r == 0)
+		r = segment_err(mdb_txn_begin(s->live->env, NULL, 0, &s->txn));
+	s->at = s->on_disk;
+	return r;
 }
 
-static int put(struct store *s, enum store_db db, struct span key, struct span value, unsigned flags)
-{
-	MDB_val k = val_of(key), v = val_of(value);
-	return lmdb_err(mdb_put(s->txn, last_segment(s)->dbi[db], &k, &v, flags));
-}
-
-int store_put(struct store *s, enum store_db db, struct span key, struct span value)
-{
-	return put(s, db, key, value, 0);
-}
-
-int store_put_event(struct store *s, uint64_t seq, struct span stored)
+int store_append(struct store *s, struct span event, uint64_t *ret_seq)
 {
 	uint8_t key[8];
-	key_of(seq, key);
-	return put(s, DB_EVENTS, span_of(key, 8), stored, MDB_APPEND);
+	uint64_t seq = s->at.seq + 1;
+	size_t prefix = chain_prefix_len(seq);
+	seq_encode(seq, key);
+	MDB_val k = {8, key}, v = {prefix + event.len - 1, NULL};
+	int r = mdb_put(s->txn, s->live->dbs[DB_EVENTS], &k, &v, MDB_APPEND | MDB_RESERVE);
+	if (r)
+		return segment_err(r);
+	chain_prefix(s->at.hash, seq, v.mv_data);
+	memcpy((uint8_t *)v.mv_data + prefix, event.p + 1, event.len - 1);
+	r = chain_hash(s->chain, s->at.hash, span_of(v.mv_data, v.mv_size), s->at.hash);
+	s->at.seq = seq;
+	*ret_seq = seq;
+	return r;
+}
+
+int store_put(struct store *s, enum segment_db db, struct span key, struct span value)
+{
+	int r = put(s->txn, s->live->dbs[db], key, value);
+	if (r == 0 && db == DB_CHECKPOINTS)
+		s->signed_to = seq_decode(key.p);
+	return r;
+}
+
+int store_get(struct store *s, enum segment_db db, struct span key, struct buf *out)
+{
+	MDB_val k = {key.len, (void *)key.p}, v;
+	int r = mdb_get(s->txn, s->live->dbs[db], &k, &v);
+	if (r)
+		return segment_err(r);
+	buf_add(out, v.mv_data, v.mv_size);
+	return buf_err(out);
 }
 
 int store_commit(struct store *s)
 {
+	uint8_t head[8];
+	seq_encode(s->at.seq, head);
+	int r = put(s->txn, s->live->dbs[DB_META], span_str("head"), span_of(head, 8));
+	if (r < 0)
+		return r; /* the caller aborts */
 	MDB_txn *txn = TAKE(s->txn);
-	return lmdb_err(mdb_txn_commit(txn));
+	r = segment_err(mdb_txn_commit(txn));
+	if (r == 0)
+		s->on_disk = s->at;
+	return r;
 }
 
 void store_abort(struct store *s)
 {
 	if (s->txn)
-		mdb_txn_abort(TAKE(s->txn));
+		mdb_txn_abort(s->txn);
+	s->txn = NULL;
 }
 
-bool store_is_full(struct store *s)
+int store_reopen(struct store *s)
 {
-	MDB_envinfo info;
-	MDB_stat st;
-	if (mdb_env_info(last_segment(s)->env, &info) || mdb_env_stat(last_segment(s)->env, &st))
-		return false;
-	return (info.me_last_pgno + 1) * st.ms_psize > info.me_mapsize / 100 * FULL_PERCENT;
-}
-
-int store_rotate(struct store *s, const struct chain *c)
-{
-	return new_segment(s, last_segment(s)->number + 1, c);
-}
-
-static int each_in(struct segment *g, enum store_db db, struct span from, store_on on, void *ctx)
-{
-	MDB_txn *txn;
-	MDB_cursor *cur = NULL;
-	MDB_val k = val_of(from), v;
-	int r = 0, rc = mdb_txn_begin(g->env, NULL, MDB_RDONLY, &txn);
-	if (rc)
-		return lmdb_err(rc);
-	rc = mdb_cursor_open(txn, g->dbi[db], &cur);
-	if (!rc)
-		rc = mdb_cursor_get(cur, &k, &v, from.len ? MDB_SET_RANGE : MDB_FIRST);
-	while (!rc && r == 0) {
-		r = on(ctx, span_val(k), span_val(v));
-		if (r == 0)
-			rc = mdb_cursor_get(cur, &k, &v, MDB_NEXT);
-	}
-	if (cur)
-		mdb_cursor_close(cur);
-	mdb_txn_abort(txn);
-	return r ? r : rc == MDB_NOTFOUND ? 0 : lmdb_err(rc);
-}
-
-int store_each(struct store *s, enum store_db db, struct span from, store_on on, void *ctx)
-{
-	int r = 0;
-	for (size_t i = 0; i < s->n && r >= 0; i++)
-		r = each_in(s->segments[i], db, from, on, ctx);
-	return MIN(r, 0);
+	store_abort(s);
+	pthread_mutex_lock(&s->mutex);
+	bool is_read = s->live && atomic_load(&s->live->refs) > 1;
+	s->is_broken = true;
+	pthread_mutex_unlock(&s->mutex);
+	if (is_read)
+		return -EBUSY; /* LMDB must not have it open twice */
+	set_live(s, NULL);
+	int r = open_last(s);
+	s->is_broken = r < 0;
+	return r;
 }

@@ -1,48 +1,42 @@
-/* The store: a folder of segments, "segment-000001" and so on, each an LMDB environment. Sub-databases:
- *   meta         "schema" -> "1", "node", "first" -> number of its first event, "prev" -> hash before it
- *   events       number (64-bit big-endian) -> event
- *   sessions     session id -> summary (JSON); the latest segment's is the one that holds
- *   by_session   session id, NUL, first number (big-endian) -> last number (big-endian): where its events lie
- *   checkpoints  number (big-endian) -> {"hash","node","seq","sig","time"} (JSON)
- *   rings        ring id (16 bytes) -> position (64-bit big-endian) up to which it is recorded
- * One process writes; readers use read transactions of their own. */
+/* The writer's side of the store: a folder of segments, of which the last one is live. One thread of one
+ * process writes; readers take the live segment from store_live. */
 #pragma once
 
-#include "record/chain.h"
+#include "base/buf.h"
+#include "record/segment.h"
 
 struct store;
-enum store_db { DB_META, DB_EVENTS, DB_SESSIONS, DB_BY_SESSION, DB_CHECKPOINTS, DB_RINGS, DB_COUNT };
 
-/* As the writer: makes what is missing. map_bytes: the size of a new segment's map. ret_why: a sentence with the
- * place and the remedy. */
-must_check int store_open(const char *dir, const char *node, size_t map_bytes, struct store **ret_s, char *ret_why,
-			  size_t why_size);
-/* As a reader, of a live store or a copy; writes nothing but LMDB's lock file. */
-must_check int store_open_read(const char *dir, struct store **ret_s, char *ret_why, size_t why_size);
+/* Opens or creates, and takes the lock that keeps a second recorder out (-EWOULDBLOCK). Every byte of
+ * the events since the last checkpoint is checked. ERR_VERIFY, ERR_UNSUPPORTED: the store must not be
+ * written to; ret_why says what is wrong and what to do. */
+must_check int store_open(const char *path, const char *node, uint64_t segment_bytes, struct store **ret_s,
+			  char *ret_why, size_t why_size);
 void store_close(struct store *s);
-const char *store_node(const struct store *s);
-/* Where the chain stands in the last segment, read from its last event. ERR_VERIFY: the last event is broken. */
-must_check int store_tail(struct store *s, struct chain *ret_c);
+/* The last event that is on disk. 0: none yet. */
+uint64_t store_seq(const struct store *s);
+const uint8_t *store_hash(const struct store *s);
+/* The first event of the live segment. */
+uint64_t store_first(const struct store *s);
+/* The last checkpoint's number, 0: none. */
+uint64_t store_signed(const struct store *s);
+/* A reference, from any thread. NULL: not open now. */
+struct segment *store_live(struct store *s);
+const char *store_path(const struct store *s);
 
-/* One write transaction at a time. After a failure (-ENOSPC, -EIO, ERR_FULL: the segment is full, ...) abort. */
+/* One group of events: begin, append..., put..., commit or abort. Any negative code but those that are
+ * named spoils the group: abort it; nothing of it is stored.
+ * begin goes on to a new segment where the live one is 80 % full. */
 must_check int store_begin(struct store *s);
-must_check int store_put(struct store *s, enum store_db db, struct span key, struct span value);
-must_check int store_put_event(struct store *s, uint64_t seq, struct span stored);
+/* Chains and stores one event ("{...}"). ERR_FULL: the segment is; after the abort, store_rotate. */
+must_check int store_append(struct store *s, struct span event, uint64_t *ret_seq);
+must_check int store_put(struct store *s, enum segment_db db, struct span key, struct span value);
+/* Appends the value to out. ERR_NOT_FOUND. */
+must_check int store_get(struct store *s, enum segment_db db, struct span key, struct buf *out);
+/* On disk when it returns 0. */
 must_check int store_commit(struct store *s);
 void store_abort(struct store *s);
-/* Is the last segment so full that the next event should start a new one? Outside a transaction. */
-bool store_is_full(struct store *s);
-must_check int store_rotate(struct store *s, const struct chain *c);
-/* In the last segment; copies into out. ERR_NOT_FOUND. */
-must_check int store_get(struct store *s, enum store_db db, struct span key, struct buf *out);
-
-/* Calls on for each entry of db, in key order, over all segments in theirs, from key `from` on (empty: the
- * first). Entries are borrowed. on returns 0 to go on, a positive number to leave this segment, a negative
- * code to stop, which is returned. */
-typedef int (*store_on)(void *ctx, struct span key, struct span value);
-must_check int store_each(struct store *s, enum store_db db, struct span from, store_on on, void *ctx);
-/* Picks up segments that came since. */
-must_check int store_refresh(struct store *s);
-
-void key_of(uint64_t n, uint8_t ret_key[8]);
-uint64_t key_number(struct span key);
+/* After an abort with ERR_FULL: a new segment. -ENOSPC if the live one is still empty. */
+must_check int store_rotate(struct store *s);
+/* After a failed commit: opens anew. -EBUSY while somebody reads; new readers are kept out until then. */
+must_check int store_reopen(struct store *s);

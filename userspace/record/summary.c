@@ -1,235 +1,447 @@
 #include "record/summary.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 
+#include "base/jw.h"
 #include "base/macro.h"
 
-#define SESSION_ID_MAX 64
-#define MEMORY_MAX     4096 /* sessions; beyond it the ended ones are forgotten, the store has them */
+#define BUCKETS     1024
+#define ROWS_MAX    8192 /* kept in memory between groups */
+#define REFUSED_MAX 32
+#define RULES_MAX   16
+#define TOKEN_MAX   2048
+#define SUMMARY_MAX (256 * 1024)
+#define RANGE_GAP   512 /* fewer foreign events than this do not end a range */
 
-/* In the sorted order of their keys. */
-#define COUNTS(X) X(asked) X(denied) X(flows) X(masked) X(ops) X(refused)
+/* Values are kept as they stood in the event: they are canonical JSON already. */
+#define TEXTS(X)                                                                                   \
+	X(COMMAND, "command")                                                                      \
+	X(HOW, "how")                                                                              \
+	X(IDENTITY, "identity")                                                                    \
+	X(ISSUER, "issuer")                                                                        \
+	X(NODE, "node")                                                                            \
+	X(OWNER, "owner")                                                                          \
+	X(REASON, "reason")                                                                        \
+	X(ROLE, "role")
 
-struct summary {
-	char id[SESSION_ID_MAX];
-	char *identity, *owner, *role, *reason;
-	uint64_t start, end; /* Unix ns; 0: none (yet) */
-#define X(name) uint64_t name;
+#define COUNTS(X)                                                                                  \
+	X(ASKED, "asked")                                                                          \
+	X(DENIED, "denied")                                                                        \
+	X(END, "end")                                                                              \
+	X(FIRST, "first")                                                                          \
+	X(FLOWS, "flows")                                                                          \
+	X(LAST, "last")                                                                            \
+	X(MASKED, "masked")                                                                        \
+	X(OBSERVED, "observed")                                                                    \
+	X(OPS, "ops")                                                                              \
+	X(REFUSED, "refused_total")                                                                \
+	X(START, "start")
+
+enum text_field {
+#define X(name, key) T_##name,
+	TEXTS(X)
+#undef X
+		T_COUNT
+};
+enum count_field {
+#define X(name, key) C_##name,
 	COUNTS(X)
 #undef X
-	uint64_t first_seq, last_seq; /* of the events since the last save; 0: none */
-	struct summary *next;
+		C_COUNT
+};
+static const char *const text_keys[] = {
+#define X(name, key) key,
+	TEXTS(X)
+#undef X
+};
+static const char *const count_keys[] = {
+#define X(name, key) key,
+	COUNTS(X)
+#undef X
+};
+
+struct refused {
+	char *dst, *name, *protocol; /* owned; name may be NULL */
+	uint64_t count;
+};
+
+struct rule {
+	char *id; /* owned, as JSON */
+	uint64_t count;
+};
+
+struct row {
+	struct row *next;
+	char id[SESSION_ID_MAX + 1];
+	char *texts[T_COUNT]; /* owned; NULL: not known */
+	uint64_t counts[C_COUNT];
+	uint64_t exit_code; /* plus one; 0: none */
+	struct refused refused[REFUSED_MAX];
+	struct rule rules[RULES_MAX];
+	int n_refused, n_rules;
+	uint64_t range_first, range_last; /* 0: a new range is due */
+	bool is_dirty;
 };
 
 struct summaries {
-	struct summary *all;
-	size_t n;
+	struct row *buckets[BUCKETS];
+	int n_rows;
+	struct buf text;
 };
 
 int summaries_new(struct summaries **ret_s)
 {
-	*ret_s = calloc(1, sizeof(**ret_s));
-	return *ret_s ? 0 : -ENOMEM;
+	struct summaries *s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	buf_init(&s->text, SUMMARY_MAX);
+	*ret_s = s;
+	return 0;
 }
 
-static void summary_free(struct summary *m)
+static void row_free(struct row *r)
 {
-	free(m->identity);
-	free(m->owner);
-	free(m->role);
-	free(m->reason);
-	free(m);
+	for (int i = 0; i < T_COUNT; i++)
+		free(r->texts[i]);
+	for (int i = 0; i < r->n_refused; i++) {
+		free(r->refused[i].dst);
+		free(r->refused[i].name);
+		free(r->refused[i].protocol);
+	}
+	for (int i = 0; i < r->n_rules; i++)
+		free(r->rules[i].id);
+	free(r);
+}
+
+void summaries_forget(struct summaries *s)
+{
+	for (int i = 0; i < BUCKETS; i++) {
+		for (struct row *r = s->buckets[i], *next; r; r = next) {
+			next = r->next;
+			row_free(r);
+		}
+		s->buckets[i] = NULL;
+	}
+	s->n_rows = 0;
 }
 
 void summaries_free(struct summaries *s)
 {
-	while (s && s->all) {
-		struct summary *next = s->all->next;
-		summary_free(s->all);
-		s->all = next;
-	}
+	if (!s)
+		return;
+	summaries_forget(s);
+	buf_done(&s->text);
 	free(s);
 }
 
-static void load(struct summary *m, struct store *store)
+static char *token_dup(struct span v)
 {
-	struct buf b;
-	buf_init(&b, 65536);
-	json_t *j = NULL;
-	if (store_get(store, DB_SESSIONS, span_str(m->id), &b) == 0)
-		j = json_loadb((const char *)buf_span(&b).p, buf_len(&b), 0, NULL);
-	const struct {
-		const char *key;
-		char **to;
-	} texts[] = {{"identity", &m->identity}, {"owner", &m->owner}, {"role", &m->role}, {"reason", &m->reason}};
-	for (size_t i = 0; j && i < ARRAY_LEN(texts); i++) {
-		const char *v = json_string_value(json_object_get(j, texts[i].key));
-		*texts[i].to = v ? strdup(v) : NULL;
-	}
-#define X(name) m->name = (uint64_t)json_integer_value(json_object_get(j, #name));
-	COUNTS(X)
-#undef X
-	m->start = (uint64_t)json_integer_value(json_object_get(j, "start"));
-	m->end = (uint64_t)json_integer_value(json_object_get(j, "end"));
-	json_decref(j);
-	buf_done(&b);
+	return v.len && v.len <= TOKEN_MAX ? strndup((const char *)v.p, v.len) : NULL;
 }
 
-/* The most recently used come first: a batch is about few sessions. */
-static struct summary *find(struct summaries *s, struct span id)
+static bool token_is(const char *token, struct span v)
 {
-	for (struct summary **at = &s->all; *at; at = &(*at)->next) {
-		struct summary *m = *at;
-		if (!span_is(id, m->id))
-			continue;
-		*at = m->next;
-		m->next = s->all;
-		s->all = m;
-		return m;
-	}
-	return NULL;
+	return token ? span_is(v, token) : v.len == 0;
 }
 
-static void take_text(char **to, struct span escaped)
+static void set_text(struct row *r, enum text_field f, struct span v)
 {
-	struct buf b;
-	if (!escaped.len)
+	char *copy = token_dup(v);
+	if (!copy)
 		return;
-	buf_init(&b, 65536);
-	buf_add_u8(&b, '"');
-	buf_add_span(&b, escaped);
-	buf_add_u8(&b, '"');
-	json_t *j = buf_err(&b) ? NULL : json_loadb((const char *)buf_span(&b).p, buf_len(&b), JSON_DECODE_ANY, NULL);
-	if (j && json_string_value(j)) {
-		free(*to);
-		*to = strdup(json_string_value(j));
-	}
-	json_decref(j);
-	buf_done(&b);
+	free(r->texts[f]);
+	r->texts[f] = copy;
 }
 
-static void on_start(struct summary *m, const struct scan_fields *f)
-{
-	m->start = f->time;
-	take_text(&m->identity, f->identity);
-	take_text(&m->owner, f->owner);
-	take_text(&m->role, f->role);
-}
+/* --- lists -------------------------------------------------------------------------------------- */
 
-static void on_end(struct summary *m, const struct scan_fields *f)
+static void add_rule(struct row *r, struct span id, uint64_t count)
 {
-	m->end = f->time;
-	take_text(&m->reason, f->reason);
-}
-
-static void on_flow(struct summary *m, const struct scan_fields *f)
-{
-	(void)f;
-	m->flows++;
-}
-
-static void on_op(struct summary *m, const struct scan_fields *f)
-{
-	m->ops++;
-	m->denied += span_is(f->decision, "deny");
-	m->asked += span_is(f->decision, "ask");
-	m->masked += span_is(f->decision, "mask");
-}
-
-static void on_refused(struct summary *m, const struct scan_fields *f)
-{
-	m->refused += MAX(f->count, 1);
-}
-
-static const struct {
-	const char *type;
-	void (*add)(struct summary *m, const struct scan_fields *f);
-} types[] = {
-	{"op", on_op},         {"session.start", on_start},      {"session.end", on_end},
-	{"flow.open", on_flow}, {"connect.refused", on_refused},
-};
-
-int summaries_add(struct summaries *s, struct store *store, const struct scan_fields *f, uint64_t seq)
-{
-	if (!f->session.len || f->session.len >= SESSION_ID_MAX)
-		return 0;
-	struct summary *m = find(s, f->session);
-	if (!m) {
-		m = calloc(1, sizeof(*m));
-		if (!m)
-			return -ENOMEM;
-		memcpy(m->id, f->session.p, f->session.len);
-		load(m, store);
-		m->next = s->all;
-		s->all = m;
-		s->n++;
-	}
-	m->first_seq = m->first_seq ? m->first_seq : seq;
-	m->last_seq = seq;
-	for (size_t i = 0; i < ARRAY_LEN(types); i++)
-		if (span_is(f->type, types[i].type))
-			types[i].add(m, f);
-	return 0;
-}
-
-static json_t *to_json(const struct summary *m)
-{
-	json_t *j = json_object();
-#define X(name) json_object_set_new(j, #name, json_integer((json_int_t)m->name));
-	COUNTS(X)
-#undef X
-	if (m->end)
-		json_object_set_new(j, "end", json_integer((json_int_t)m->end));
-	json_object_set_new(j, "identity", json_string(m->identity ? m->identity : ""));
-	json_object_set_new(j, "owner", json_string(m->owner ? m->owner : ""));
-	if (m->reason)
-		json_object_set_new(j, "reason", json_string(m->reason));
-	json_object_set_new(j, "role", json_string(m->role ? m->role : ""));
-	json_object_set_new(j, "session", json_string(m->id));
-	json_object_set_new(j, "start", json_integer((json_int_t)m->start));
-	return j;
-}
-
-static int save(const struct summary *m, struct store *store)
-{
-	json_t *j = to_json(m);
-	_cleanup_(freep) char *text = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
-	json_decref(j);
-	if (!text)
-		return -ENOMEM;
-	uint8_t key[SESSION_ID_MAX + 8], last[8];
-	size_t n = strlen(m->id) + 1;
-	memcpy(key, m->id, n);
-	key_of(m->first_seq, key + n);
-	key_of(m->last_seq, last);
-	int r = store_put(store, DB_SESSIONS, span_str(m->id), span_str(text));
-	return r < 0 ? r : store_put(store, DB_BY_SESSION, span_of(key, n + 8), span_of(last, 8));
-}
-
-int summaries_save(struct summaries *s, struct store *store)
-{
-	for (struct summary *m = s->all; m; m = m->next) {
-		int r = m->first_seq ? save(m, store) : 0;
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-void summaries_saved(struct summaries *s, bool is_committed)
-{
-	for (struct summary **at = &s->all; *at;) {
-		struct summary *m = *at;
-		bool is_dropped = (!is_committed && m->first_seq) || (s->n > MEMORY_MAX && m->end);
-		m->first_seq = m->last_seq = 0;
-		if (!is_dropped) {
-			at = &m->next;
-			continue;
+	for (int i = 0; i < r->n_rules; i++)
+		if (token_is(r->rules[i].id, id)) {
+			r->rules[i].count += count;
+			return;
 		}
-		*at = m->next;
-		s->n--;
-		summary_free(m);
+	char *copy = r->n_rules < RULES_MAX ? token_dup(id) : NULL;
+	if (copy)
+		r->rules[r->n_rules++] = (struct rule){copy, count};
+}
+
+static void add_refused(struct row *r, const struct scan *e, uint64_t count)
+{
+	struct span dst = scan_get(e, "dst"), name = scan_get(e, "name"), proto = scan_get(e, "protocol");
+	for (int i = 0; i < r->n_refused; i++) {
+		struct refused *f = &r->refused[i];
+		if (token_is(f->dst, dst) && token_is(f->name, name) && token_is(f->protocol, proto)) {
+			f->count += count;
+			return;
+		}
 	}
+	if (r->n_refused < REFUSED_MAX)
+		r->refused[r->n_refused++] =
+			(struct refused){token_dup(dst), token_dup(name), token_dup(proto), count};
+}
+
+/* --- the stored form ---------------------------------------------------------------------------- */
+
+static void put_token(struct jw *w, const char *key, const char *token)
+{
+	if (token)
+		jw_raw(w, key, span_str(token));
+}
+
+static void put_lists(struct jw *w, const struct row *r)
+{
+	jw_array(w, "refused");
+	for (int i = 0; i < r->n_refused; i++) {
+		jw_object(w, NULL);
+		jw_int(w, "count", (int64_t)r->refused[i].count);
+		put_token(w, "dst", r->refused[i].dst);
+		put_token(w, "name", r->refused[i].name);
+		put_token(w, "protocol", r->refused[i].protocol);
+		jw_object_end(w);
+	}
+	jw_array_end(w);
+}
+
+static void put_rules(struct jw *w, const struct row *r)
+{
+	jw_array(w, "rules");
+	for (int i = 0; i < r->n_rules; i++) {
+		jw_object(w, NULL);
+		jw_int(w, "count", (int64_t)r->rules[i].count);
+		put_token(w, "rule", r->rules[i].id);
+		jw_object_end(w);
+	}
+	jw_array_end(w);
+}
+
+static void put_count(struct jw *w, const struct row *r, enum count_field f)
+{
+	jw_int(w, count_keys[f], (int64_t)r->counts[f]);
+}
+
+static void put_text(struct jw *w, const struct row *r, enum text_field f)
+{
+	put_token(w, text_keys[f], r->texts[f]);
+}
+
+static void row_write(struct buf *out, const struct row *r)
+{
+	struct jw w;
+	jw_begin(&w, out);
+	jw_object(&w, NULL);
+	put_count(&w, r, C_ASKED);
+	put_text(&w, r, T_COMMAND);
+	put_count(&w, r, C_DENIED);
+	put_count(&w, r, C_END);
+	if (r->exit_code)
+		jw_int(&w, "exit_code", (int64_t)r->exit_code - 1);
+	put_count(&w, r, C_FIRST);
+	put_count(&w, r, C_FLOWS);
+	put_text(&w, r, T_HOW);
+	put_text(&w, r, T_IDENTITY);
+	put_text(&w, r, T_ISSUER);
+	put_count(&w, r, C_LAST);
+	put_count(&w, r, C_MASKED);
+	put_text(&w, r, T_NODE);
+	put_count(&w, r, C_OBSERVED);
+	put_count(&w, r, C_OPS);
+	put_text(&w, r, T_OWNER);
+	jw_int(&w, "range", (int64_t)r->range_first);
+	put_text(&w, r, T_REASON);
+	put_lists(&w, r);
+	put_count(&w, r, C_REFUSED);
+	put_text(&w, r, T_ROLE);
+	put_rules(&w, r);
+	jw_str(&w, "session", r->id);
+	put_count(&w, r, C_START);
+	jw_object_end(&w);
+}
+
+static void row_read_lists(struct row *r, const struct scan *s)
+{
+	struct span item;
+	struct scan e;
+	for (size_t at = 0; scan_item(scan_get(s, "refused"), &at, &item);)
+		if (scan_event(item, false, &e) == 0)
+			add_refused(r, &e, scan_u64(&e, "count"));
+	for (size_t at = 0; scan_item(scan_get(s, "rules"), &at, &item);)
+		if (scan_event(item, false, &e) == 0)
+			add_rule(r, scan_get(&e, "rule"), scan_u64(&e, "count"));
+}
+
+static void row_read(struct row *r, struct span json)
+{
+	struct scan s;
+	if (scan_event(json, false, &s) < 0)
+		return; /* counts begin anew: the events themselves are what is signed */
+	for (int i = 0; i < T_COUNT; i++)
+		set_text(r, (enum text_field)i, scan_get(&s, text_keys[i]));
+	for (int i = 0; i < C_COUNT; i++)
+		r->counts[i] = scan_u64(&s, count_keys[i]);
+	if (scan_get(&s, "exit_code").len)
+		r->exit_code = scan_u64(&s, "exit_code") + 1;
+	r->range_first = scan_u64(&s, "range");
+	r->range_last = r->counts[C_LAST];
+	row_read_lists(r, &s);
+}
+
+/* --- rows --------------------------------------------------------------------------------------- */
+
+static uint32_t hash_of(const char *id)
+{
+	uint32_t h = 2166136261u; /* FNV-1a */
+	for (; *id; id++)
+		h = (h ^ (uint8_t)*id) * 16777619u;
+	return h % BUCKETS;
+}
+
+static struct row *row_get(struct summaries *s, struct store *store, const char *id)
+{
+	struct row **bucket = &s->buckets[hash_of(id)];
+	for (struct row *r = *bucket; r; r = r->next)
+		if (!strcmp(r->id, id))
+			return r;
+	struct row *r = calloc(1, sizeof(*r));
+	if (!r)
+		return NULL;
+	memcpy(r->id, id, strlen(id));
+	buf_reset(&s->text);
+	if (store_get(store, DB_SESSIONS, span_str(id), &s->text) == 0)
+		row_read(r, buf_span(&s->text));
+	r->next = *bucket;
+	*bucket = r;
+	s->n_rows++;
+	return r;
+}
+
+static void on_start(struct row *r, const struct scan *e)
+{
+	static const enum text_field fields[] = {T_COMMAND, T_HOW, T_ISSUER};
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+		set_text(r, fields[i], scan_get(e, text_keys[fields[i]]));
+	r->counts[C_START] = scan_u64(e, "time");
+}
+
+static void on_end(struct row *r, const struct scan *e)
+{
+	set_text(r, T_REASON, scan_get(e, "reason"));
+	if (scan_get(e, "exit_code").len)
+		r->exit_code = scan_u64(e, "exit_code") + 1;
+	r->counts[C_END] = scan_u64(e, "time");
+}
+
+static void on_flow(struct row *r, const struct scan *e)
+{
+	(void)e;
+	r->counts[C_FLOWS]++;
+}
+
+static void on_op(struct row *r, const struct scan *e)
+{
+	struct span decision = scan_plain(e, "decision");
+	bool is_denied = span_is(decision, "deny"), is_asked = span_is(decision, "ask");
+	r->counts[C_OPS]++;
+	r->counts[C_DENIED] += is_denied;
+	r->counts[C_ASKED] += is_asked;
+	r->counts[C_MASKED] += span_is(decision, "mask");
+	r->counts[C_OBSERVED] += scan_flag(e, "observed");
+	if (is_denied || is_asked)
+		add_rule(r, scan_get(e, "rule"), 1);
+}
+
+static void on_refused(struct row *r, const struct scan *e)
+{
+	uint64_t count = MAX(scan_u64(e, "count"), 1);
+	r->counts[C_REFUSED] += count;
+	add_refused(r, e, count);
+}
+
+static void take_event(struct row *r, const struct scan *e, uint64_t seq)
+{
+	static const struct {
+		const char *type;
+		void (*take)(struct row *r, const struct scan *e);
+	} types[] = {{"op", on_op},
+		     {"flow.open", on_flow},
+		     {"session.start", on_start},
+		     {"session.end", on_end},
+		     {"connect.refused", on_refused}};
+	static const enum text_field common[] = {T_IDENTITY, T_NODE, T_OWNER, T_ROLE};
+	struct span type = scan_plain(e, "type");
+	for (size_t i = 0; i < ARRAY_LEN(common); i++)
+		if (!r->texts[common[i]])
+			set_text(r, common[i], scan_get(e, text_keys[common[i]]));
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (span_is(type, types[i].type))
+			types[i].take(r, e);
+	if (!r->counts[C_FIRST])
+		r->counts[C_FIRST] = seq;
+	if (!r->counts[C_START])
+		r->counts[C_START] = scan_u64(e, "time");
+	r->counts[C_LAST] = seq;
+}
+
+/* A range's key and last event: what `sluice replay` reads instead of everything. */
+static int put_range(struct store *store, const struct row *r)
+{
+	uint8_t key[SESSION_ID_MAX + 1 + 8], value[8];
+	size_t n = strlen(r->id) + 1;
+	memcpy(key, r->id, n);
+	seq_encode(r->range_first, key + n);
+	seq_encode(r->range_last, value);
+	return store_put(store, DB_BY_SESSION, span_of(key, n + 8), span_of(value, 8));
+}
+
+int summaries_add(struct summaries *s, struct store *store, const struct scan *event, uint64_t seq)
+{
+	char id[SESSION_ID_MAX + 1] = {0};
+	struct span session = scan_plain(event, "session");
+	if (!session.len || session.len > SESSION_ID_MAX)
+		return 0;
+	memcpy(id, session.p, session.len);
+	struct row *r = row_get(s, store, id);
+	if (!r)
+		return -ENOMEM;
+	if (r->range_first < store_first(store) || seq - r->range_last > RANGE_GAP) {
+		if (r->is_dirty && r->range_first >= store_first(store)) {
+			int err = put_range(store, r);
+			if (err < 0)
+				return err;
+		}
+		r->range_first = seq;
+	}
+	r->range_last = seq;
+	r->is_dirty = true;
+	take_event(r, event, seq);
+	return 0;
+}
+
+int summaries_flush(struct summaries *s, struct store *store)
+{
+	int err = 0;
+	for (int i = 0; i < BUCKETS; i++)
+		for (struct row *r = s->buckets[i]; r && err == 0; r = r->next) {
+			if (!r->is_dirty)
+				continue;
+			buf_reset(&s->text);
+			row_write(&s->text, r);
+			err = buf_err(&s->text);
+			if (err == 0)
+				err = store_put(store, DB_SESSIONS, span_str(r->id), buf_span(&s->text));
+			if (err == 0)
+				err = put_range(store, r);
+		}
+	return err;
+}
+
+void summaries_settle(struct summaries *s)
+{
+	for (int i = 0; i < BUCKETS; i++)
+		for (struct row *r = s->buckets[i]; r; r = r->next)
+			r->is_dirty = false;
+	if (s->n_rows > ROWS_MAX)
+		summaries_forget(s);
 }

@@ -1,5 +1,6 @@
-/* What each session did so far: counts that the recorder keeps from the events that it writes, for
- * `sluice sessions`. The store holds them as JSON under the session's id; the live ones are in memory. */
+/* What `sluice sessions` shows, kept up to date from the events as they are stored: one canonical JSON
+ * object a session (EVENTS.md), and the ranges of events in which a session occurs. A cache before the
+ * store: what is not here is read from there. */
 #pragma once
 
 #include "record/scan.h"
@@ -9,9 +10,11 @@ struct summaries;
 
 must_check int summaries_new(struct summaries **ret_s);
 void summaries_free(struct summaries *s);
-/* Takes event number seq into account. A session that is not in memory is read from the store first. */
-must_check int summaries_add(struct summaries *s, struct store *store, const struct scan_fields *f, uint64_t seq);
-/* Writes what changed since the last save, and where its events lie, in the open transaction. */
-must_check int summaries_save(struct summaries *s, struct store *store);
-/* After the commit (or its failure: then the events will be added again, and these counts are dropped). */
-void summaries_saved(struct summaries *s, bool is_committed);
+/* Takes one event that was just appended as seq. */
+must_check int summaries_add(struct summaries *s, struct store *store, const struct scan *event, uint64_t seq);
+/* Puts what changed into the group. */
+must_check int summaries_flush(struct summaries *s, struct store *store);
+/* After a commit: what was flushed is settled. */
+void summaries_settle(struct summaries *s);
+/* After an abort: forgets everything; the store is right. */
+void summaries_forget(struct summaries *s);

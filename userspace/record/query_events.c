@@ -1,0 +1,172 @@
+/* Events: of one session by its ranges, else from one end to the other. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+
+#include "base/macro.h"
+#include "record/query_internal.h"
+#include "record/segment_read.h"
+
+#define FOLLOW_MS 200
+#define ASK_EVERY 1024
+
+struct range {
+	uint64_t first, last;
+};
+
+/* --- the ranges of a session ---------------------------------------------------------------------- */
+
+static int add_range(struct range **list, size_t *n, size_t *cap, struct range range)
+{
+	if (*n && (*list)[*n - 1].last + 1 >= range.first) {
+		(*list)[*n - 1].last = MAX((*list)[*n - 1].last, range.last);
+		return 0;
+	}
+	if (*n == *cap) {
+		struct range *more = realloc(*list, (*cap = *cap ? 2 * *cap : 16) * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		*list = more;
+	}
+	(*list)[(*n)++] = range;
+	return 0;
+}
+
+/* Ascending. ret_list is the caller's to free, also after an error. */
+static int read_ranges(struct segment *g, const char *session, struct range **ret_list, size_t *ret_n)
+{
+	MDB_txn *txn;
+	MDB_cursor *c;
+	size_t len = strlen(session) + 1, cap = 0;
+	MDB_val k = {len, (void *)session}, v;
+	int r = mdb_txn_begin(g->env, NULL, MDB_RDONLY, &txn);
+	if (r)
+		return segment_err(r);
+	r = mdb_cursor_open(txn, g->dbs[DB_BY_SESSION], &c);
+	if (r == 0) {
+		r = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+		while (r == 0 && k.mv_size == len + 8 && !memcmp(k.mv_data, session, len) && v.mv_size == 8) {
+			struct range range = {seq_decode((uint8_t *)k.mv_data + len), seq_decode(v.mv_data)};
+			if (add_range(ret_list, ret_n, &cap, range) < 0) {
+				r = ENOMEM;
+				break;
+			}
+			r = mdb_cursor_get(c, &k, &v, MDB_NEXT);
+		}
+		mdb_cursor_close(c);
+	}
+	mdb_txn_abort(txn);
+	return r == MDB_NOTFOUND ? 0 : segment_err(r);
+}
+
+/* --- checkpoints -------------------------------------------------------------------------------- */
+
+static int export_checkpoint(struct answer *a, struct segment *g, uint64_t seq)
+{
+	MDB_txn *txn;
+	uint8_t key[8];
+	MDB_val k = {8, key}, v;
+	struct buf b;
+	seq_encode(seq, key);
+	int r = segment_err(mdb_txn_begin(g->env, NULL, MDB_RDONLY, &txn));
+	if (r < 0)
+		return r;
+	buf_init(&b, 8192);
+	r = segment_err(mdb_get(txn, g->dbs[DB_CHECKPOINTS], &k, &v));
+	if (r == 0) {
+		buf_add_str(&b, "{\"_checkpoint\":");
+		buf_add(&b, v.mv_data, v.mv_size);
+		buf_add_u8(&b, '}');
+		r = buf_err(&b) ? buf_err(&b) : answer_line(a, buf_span(&b));
+	}
+	mdb_txn_abort(txn);
+	buf_done(&b);
+	return r == ERR_NOT_FOUND ? 0 : r;
+}
+
+/* --- events ------------------------------------------------------------------------------------- */
+
+static int one_event(struct answer *a, struct segment *g, uint64_t seq, struct span stored, bool with_checkpoints)
+{
+	struct scan e;
+	a->next = seq + 1;
+	if (scan_event(stored, true, &e) < 0)
+		return ERR_VERIFY;
+	int r = query_match_event(a->q, &e) ? answer_line(a, stored) : 0;
+	return r == 0 && with_checkpoints ? export_checkpoint(a, g, seq) : r;
+}
+
+/* 1: no more is wanted. */
+static int walk_range(struct answer *a, struct seg_cursor *c, uint64_t first, uint64_t last)
+{
+	bool with_checkpoints = a->q->kind == Q_EXPORT && query_is_whole(a->q);
+	uint64_t seq;
+	struct span stored;
+	int r, n = 0;
+	seg_cursor_seek(c, MAX(first, a->next));
+	while ((r = seg_cursor_next(c, &seq, &stored)) == 1) {
+		if (a->q->to && seq > a->q->to)
+			return 1;
+		if (seq > last)
+			return 0;
+		r = one_event(a, c->g, seq, stored, with_checkpoints);
+		if (r)
+			return r;
+		if (++n % ASK_EVERY == 0 && answer_is_stopped(a))
+			return -ECANCELED;
+	}
+	return r;
+}
+
+static int walk_segment(struct answer *a, struct segment *g)
+{
+	_cleanup_(freep) struct range *list = NULL;
+	struct seg_cursor c;
+	size_t n = 0;
+	int r = a->q->session ? read_ranges(g, a->q->session, &list, &n) : 0;
+	if (r < 0)
+		return r;
+	r = seg_cursor_open(g, &c);
+	if (r < 0)
+		return r;
+	if (!a->q->session)
+		r = walk_range(a, &c, 0, UINT64_MAX);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = walk_range(a, &c, list[i].first, list[i].last);
+	seg_cursor_close(&c);
+	return r;
+}
+
+static int walk_store(struct answer *a)
+{
+	_cleanup_(freep) uint32_t *list = NULL;
+	size_t n = 0;
+	struct segment *live = a->source->live ? a->source->live(a->source->ctx) : NULL;
+	int r = segment_list(a->source->path, &list, &n);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		struct segment *g = live && live->number == list[i] ? segment_ref(live) : NULL;
+		if (live && list[i] > live->number)
+			break;
+		if (!g)
+			r = segment_open(a->source->path, list[i], SEGMENT_READ, 0, &g);
+		if (r == 0)
+			r = walk_segment(a, g);
+		segment_unref(g);
+	}
+	segment_unref(live);
+	return r;
+}
+
+int answer_events(struct answer *a)
+{
+	int r = walk_store(a);
+	while (r == 0 && a->q->follow) {
+		poll(NULL, 0, FOLLOW_MS);
+		if (answer_is_stopped(a))
+			return -ECANCELED;
+		r = a->sink->line(a->sink->ctx, (struct span){0});
+		if (r == 0)
+			r = walk_store(a);
+	}
+	return r;
+}

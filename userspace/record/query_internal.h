@@ -1,0 +1,38 @@
+/* Between the files of query. */
+#pragma once
+
+#include "base/buf.h"
+#include "record/query.h"
+#include "record/scan.h"
+#include "record/verify.h"
+
+enum filter_text { F_FLOW, F_IDENTITY, F_OWNER, F_RESOURCE, F_ROLE, F_SESSION, F_TYPE, F_TEXTS };
+enum query_kind { Q_SESSIONS, Q_EVENTS, Q_EXPORT, Q_VERIFY };
+
+struct query {
+	enum query_kind kind;
+	char *texts[F_TEXTS]; /* owned, as JSON; NULL: any */
+	char *session;        /* owned, plain */
+	uint64_t since_ns, until_ns, from, to, limit; /* 0: none */
+	bool denied, live, follow;
+};
+
+/* A question being answered. */
+struct answer {
+	const struct query *q;
+	const struct query_source *source;
+	const struct query_sink *sink;
+	uint64_t n;    /* lines so far */
+	uint64_t next; /* events: the number to go on from */
+	struct buf line;
+};
+
+bool answer_is_stopped(const struct answer *a);
+/* The line and its newline. 1: the limit is reached. */
+must_check int answer_line(struct answer *a, struct span line);
+must_check int answer_sessions(struct answer *a);
+must_check int answer_events(struct answer *a);
+bool query_match_event(const struct query *q, const struct scan *e);
+bool query_match_session(const struct query *q, const struct scan *s);
+/* Is nothing filtered out? */
+bool query_is_whole(const struct query *q);

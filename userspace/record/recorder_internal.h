@@ -1,0 +1,90 @@
+/* Between the files of the recorder. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "config.h"
+#include "priv/child.h"
+#include "record/checkpoint.h"
+#include "record/ring_consumer.h"
+#include "record/scan.h"
+#include "record/store.h"
+#include "record/summary.h"
+
+#define LANES_MAX   (MAX_LOOPS + 2)
+#define PEERS_MAX   4
+#define QUERIES_MAX 8
+
+enum producer { PRODUCER_CONTROL, PRODUCER_PROXY, PRODUCER_MONITOR };
+
+/* A ring, and the one event that was taken out of it to see its time. */
+struct lane {
+	struct ring_consumer *ring;
+	enum producer producer;
+	uint64_t committed; /* the store has everything up to here */
+	uint64_t taken;     /* the group has everything up to here */
+	uint8_t *event;     /* RING_EVENT_MAX bytes */
+	size_t len;
+	bool has_event;
+	struct scan scan;
+	uint64_t time;
+	uint64_t garbage, garbage_bytes; /* not yet told */
+};
+
+struct recorder {
+	const struct config *cfg;
+	const struct child_env *env;
+	struct store *store;
+	struct summaries *summaries;
+	struct lane lanes[LANES_MAX];
+	int n_lanes;
+	struct buf own; /* an event of the recorder's own */
+	bool is_drained; /* the last group took all that was there when it began */
+
+	int broken;              /* the error that keeps it from recording; 0: it records */
+	uint64_t broken_ns, retry_ns; /* monotonic: since when, when to try again */
+	uint64_t garbage_ns;     /* when garbage was told last */
+
+	bool is_stopping, is_orphan;
+	struct checkpoint asked; /* what the monitor was asked to sign; seq 0: nothing */
+	uint64_t signed_seq, signed_ns;
+
+	int peers[PEERS_MAX];
+	int n_peers;
+	_Atomic int n_queries;
+	_Atomic bool queries_stop;
+
+	_Atomic uint64_t round_ns; /* the main thread's last sign of life */
+	_Atomic bool is_writing;   /* it waits for the disk */
+	_Atomic bool beat_stop;
+	pthread_t beat;
+};
+
+/* --- recorder_group.c: rings -> store --- */
+must_check int lanes_open(struct recorder *r);
+void lanes_close(struct recorder *r);
+/* Once the store is open: goes on where the store ends. */
+must_check int lanes_resume(struct recorder *r);
+/* Takes what the rings hold, as one group, in the order of the events' times, and puts it on disk. The
+ * number of events, 0: there were none; or why nothing was stored: then all of it is still in the rings. */
+must_check int group_write(struct recorder *r);
+/* Does anybody wait? */
+bool lanes_urgent(const struct recorder *r);
+void lanes_say(struct recorder *r, enum ring_health health);
+
+/* --- recorder_sign.c: checkpoints --- */
+/* Asks the monitor for a signature where one is due (at once: is_last). */
+void sign_if_due(struct recorder *r, bool is_last);
+/* The monitor's answer is there. */
+void on_signature(struct recorder *r);
+
+/* --- recorder.c --- */
+/* Everything that was accepted before is in the store when this returns, unless it cannot record. */
+void catch_up(struct recorder *r);
+
+/* --- recorder_query.c: questions --- */
+/* A message from control is there; false: the channel is at its end. */
+bool on_peer(struct recorder *r, int fd);
+/* Ends the questions that run, and waits for them. */
+void queries_end(struct recorder *r);
