@@ -97,7 +97,7 @@ CONVERSATIONS = [
     ("function call", [message(b"F", struct.pack("!IHHH", 1598, 0, 0, 0))], "E:42501 Z:I"),
     ("prepare by SQL, use by protocol", [message(b"Q", cstr("PREPARE q AS SELECT id FROM t")), bind("", "q"),
                                          execute("", 1), SYNC], "C:PREPARE Z:I 2 D s Z:I"),
-    ("the server's own error", [message(b"Q", cstr("SELECT 1/0"))], "T E:22012 Z:I"),
+    ("the server's own error", [message(b"Q", cstr("SELECT 1/0"))], "E:22012 Z:I"),
 ]
 
 
