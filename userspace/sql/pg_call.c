@@ -36,6 +36,19 @@ static const char *first_place(const struct walk *w, const struct call *call)
 	return p->n > 1 && !strcmp(p->at[0]->name, "pg_catalog") ? p->at[1]->name : p->at[0]->name;
 }
 
+/* The arguments become what the function takes. */
+static void need_argument_casts(struct walk *w, const struct call *call, const struct resolved *r)
+{
+	for (int i = 0; i < call->n; i++) {
+		uint32_t to = r->one && !call->has_names ? r->one->args[i] : 0;
+		if (to == 0 || call->types[i] == 0)
+			need_implicit_casts(w, call->types[i]);
+		else if (to != TYPE_ANY && !type_is_polymorphic(to) &&
+			 call->types[i] != TYPE_UNKNOWN)
+			need_cast(w, T(call->types[i]), to, 'i');
+	}
+}
+
 /* What a resolved name needs; is_column: it was written as a column. */
 static void need_resolved(struct walk *w, const struct call *call, const struct resolved *r,
 			  bool is_operator)
@@ -54,6 +67,7 @@ static void need_resolved(struct walk *w, const struct call *call, const struct 
 						   .schema = r->first->function->schema->name,
 						   .name = call->name,
 						   .is_implied = true});
+	need_argument_casts(w, call, r);
 }
 
 static void need_unknown(struct walk *w, const struct call *call)
@@ -92,7 +106,7 @@ static bool resolve(struct walk *w, const struct call *call, bool is_operator, s
 struct ty call_by_types(struct walk *w, const char *schema, const char *name,
 			const struct ty *types, int n)
 {
-	uint32_t oids[2] = {types[0].oid, n > 1 ? types[1].oid : 0};
+	uint32_t oids[2] = {n > 0 ? types[0].oid : 0, n > 1 ? types[1].oid : 0};
 	struct call call = {.schema = schema, .name = name, .types = oids, .n = n};
 	struct resolved r;
 	struct ty result = UNSURE;
@@ -231,8 +245,9 @@ static bool is_conversion(struct walk *w, const struct call *call, const struct 
 	struct coercion k = {COERCION_NONE, NULL};
 	if (of.oid != 0 && of.oid != TYPE_UNKNOWN)
 		k = type_coercion(w->c, of.oid, t->oid, 'e');
+	bool is_row = of.oid == TYPE_RECORD || type_relation(w->c, of.oid);
 	if (of.oid != 0 && of.oid != TYPE_UNKNOWN && k.kind != COERCION_RELABEL &&
-	    k.kind != COERCION_IO)
+	    (k.kind != COERCION_IO || (is_row && t->category == 'S')))
 		return false;
 	need_cast(w, of, t->oid, 'e');
 	*ret = T(t->oid);
@@ -284,7 +299,7 @@ struct ty func_call(struct walk *w, struct scope *s, FuncCall *f)
 	bool allows = w->allows_set_config;
 	w->allows_set_config = false;
 	const struct ty *types = call_arguments(w, s, f, &call);
-	expr(w, s, f->agg_filter);
+	expr_as(w, s, f->agg_filter, TYPE_BOOL);
 	window(w, s, f->over);
 	w->allows_set_config = allows;
 	if (!types)

@@ -40,8 +40,6 @@ struct ty type_named(struct walk *w, const TypeName *t)
 		oid = type_of_column(w, t->names);
 	const struct cat_type *found =
 	    oid || t->pct_type ? cat_type(w->c, oid) : path_type(w->c, w->path, schema, name);
-	if (!schema && w->session->has_temp && t->names)
-		needs_execute(w->needs, "pg_temp", name, "a temporary type may bear this name");
 	if (!found) {
 		w->lacks_facts = true;
 		needs_execute(w->needs, schema, name, "no such type is known");
@@ -126,6 +124,27 @@ static void need_casts_into(struct walk *w, uint32_t to)
 	const struct cat_cast *const *all = cat_casts(w->c, &n);
 	for (int i = 0; i < n; i++)
 		if (all[i]->target == to && all[i]->function && !all[i]->function->is_read)
+			need_function(w, all[i]);
+}
+
+void need_length_cast(struct walk *w, uint32_t type)
+{
+	uint32_t base = type_base(w->c, type);
+	const struct cat_cast *k = cat_cast(w->c, base, base);
+	if (k)
+		need_function(w, k);
+}
+
+void need_implicit_casts(struct walk *w, uint32_t from)
+{
+	int n = 0;
+	const struct cat_cast *const *all = cat_casts(w->c, &n);
+	from = type_base(w->c, from);
+	if (from != 0 && from < CAT_FIRST_USER_OID)
+		return;
+	for (int i = 0; i < n; i++)
+		if ((all[i]->source == from || from == 0) && all[i]->context == 'i' &&
+		    all[i]->function && !all[i]->function->is_read)
 			need_function(w, all[i]);
 }
 

@@ -185,6 +185,7 @@ static struct source *on_sample(struct walk *w, struct scope *s, RangeTableSampl
 	struct source *src = from_item(w, s, t->relation);
 	const char *schema, *name = name_parts(t->method, &schema);
 	int n = 0;
+	ListCell *cell;
 	const struct cat_function *const *all = cat_functions(w->c, name, &n);
 	bool is_builtin = n > 0 && (!strcmp(name, "bernoulli") || !strcmp(name, "system"));
 	for (int i = 0; i < n; i++)
@@ -192,8 +193,9 @@ static struct source *on_sample(struct walk *w, struct scope *s, RangeTableSampl
 	if (!is_builtin)
 		needs_execute(w->needs, schema ? schema : "public", name,
 			      "a sampling method that is not built in");
-	expr_list(w, s, t->args);
-	expr(w, s, t->repeatable);
+	foreach (cell, t->args)
+		expr_as(w, s, lfirst(cell), TYPE_FLOAT8);
+	expr_as(w, s, t->repeatable, TYPE_FLOAT8);
 	return src;
 }
 
@@ -275,7 +277,7 @@ static void read_condition(struct walk *w, struct scope *s, Node *quals, const s
 	struct scope was = *s;
 	s->reads_from = false;
 	s->end = end;
-	expr(w, s, quals);
+	expr_as(w, s, quals, TYPE_BOOL);
 	s->reads_from = was.reads_from;
 	s->end = was.end;
 }

@@ -419,11 +419,7 @@ static void locking(struct walk *w, struct scope *s, const SelectStmt *n)
 
 void need_into(struct walk *w, const IntoClause *into, bool is_matview)
 {
-	bool is_temp;
-	RangeVar name = *into->rel;
-	if (name.relpersistence == PERSISTENCE_TEMP)
-		name.schemaname = (char *)(uintptr_t) "pg_temp";
-	need_relation(w, &name, (struct need){.verb = VERB_CREATE, .class = CLASS_DDL}, &is_temp);
+	need_new_relation(w, into->rel);
 	w->stmt->class = CLASS_DDL;
 	w->stmt->tag = is_matview ? "CREATE MATERIALIZED VIEW" : "CREATE TABLE AS";
 	w->needs->is_write = true;
@@ -474,11 +470,11 @@ static const struct row *plain_select(struct walk *w, struct scope *s, SelectStm
 	w->allows_set_config = allows && !s->up && is_bare(n);
 	struct row *out = target_list(w, s, n->targetList);
 	w->allows_set_config = false;
-	expr(w, s, n->whereClause);
+	expr_as(w, s, n->whereClause, TYPE_BOOL);
 	ListCell *cell;
 	foreach (cell, n->groupClause)
 		need_order(w, sort_key(w, s, lfirst(cell), out));
-	expr(w, s, n->havingClause);
+	expr_as(w, s, n->havingClause, TYPE_BOOL);
 	windows(w, s, n->windowClause);
 	distinct_clause(w, s, n->distinctClause, out);
 	sort_clause(w, s, n->sortClause, out);
@@ -556,8 +552,8 @@ const struct row *select_query(struct walk *w, struct scope *up, SelectStmt *n)
 		w->filling = NULL;
 		if (n->op != SETOP_NONE || n->valuesLists)
 			sort_clause(w, &s, n->sortClause, out);
-		expr(w, &s, n->limitOffset);
-		expr(w, &s, n->limitCount);
+		expr_as(w, &s, n->limitOffset, TYPE_INT8);
+		expr_as(w, &s, n->limitCount, TYPE_INT8);
 	}
 	leave(w, 4);
 	return out ? out : row_new(w, 0);

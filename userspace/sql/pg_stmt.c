@@ -75,7 +75,7 @@ static void on_copy(struct walk *w, Node *n)
 		const struct cat_relation *r = need_relation(w, c->relation, need, &is_temp);
 		struct scope s = {.up = NULL};
 		scope_add(w, &s, c->relation->relname, r ? row_of_relation(w, r) : row_new(w, 0));
-		expr(w, &s, c->whereClause);
+		expr_as(w, &s, c->whereClause, TYPE_BOOL);
 	}
 	if (c->is_from)
 		w->needs->is_write = true;

@@ -101,9 +101,10 @@ struct walk {
 	int depth, nodes;
 	bool is_too_big, lacks_facts;
 	struct cte *filling; /* the recursive query that the next set operation is the body of */
+	const struct row *assigned; /* of UPDATE ... SET (a, b) = row */
 	const struct cat_function
-	    *last_function;	/* the one that func_call found, if it is certain */
-	bool is_inside; /* the body of PREPARE or EXPLAIN: what it sets, it sets another time */
+	    *last_function; /* the one that func_call found, if it is certain */
+	bool is_inside;	    /* the body of PREPARE or EXPLAIN: what it sets, it sets another time */
 	bool allows_set_config; /* in the target list of a bare SELECT: runs exactly once */
 };
 
