@@ -170,7 +170,7 @@ struct ty operate_named(struct walk *w, const char *name, struct ty left, struct
 }
 
 /* Making JSON of a value calls the type's own cast to json, if it has one: utils/adt/json.c. */
-static void need_json_of(struct walk *w, struct ty t)
+void need_json_of(struct walk *w, struct ty t)
 {
 	const struct row *r = row_of_type(w, t);
 	uint32_t base = type_base(w->c, t.oid), element = type_element(w->c, t.oid);
@@ -279,7 +279,7 @@ static struct ty call_result(struct walk *w, FuncCall *f, const struct call *cal
 	return result_type(w, call, &r);
 }
 
-static void window(struct walk *w, struct scope *s, WindowDef *d)
+void window(struct walk *w, struct scope *s, WindowDef *d)
 {
 	ListCell *cell;
 	if (!d)
@@ -288,8 +288,10 @@ static void window(struct walk *w, struct scope *s, WindowDef *d)
 		need_order(w, expr(w, s, lfirst(cell)));
 	foreach (cell, d->orderClause)
 		need_order(w, expr(w, s, ((SortBy *)lfirst(cell))->node));
-	expr(w, s, d->startOffset);
-	expr(w, s, d->endOffset);
+	if (d->startOffset)
+		need_implicit_casts(w, expr(w, s, d->startOffset).oid);
+	if (d->endOffset)
+		need_implicit_casts(w, expr(w, s, d->endOffset).oid);
 }
 
 struct ty func_call(struct walk *w, struct scope *s, FuncCall *f)

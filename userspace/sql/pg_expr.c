@@ -527,6 +527,8 @@ struct ty expr(struct walk *w, struct scope *s, Node *n)
 		w->allows_set_config = allows && (tag == T_FuncCall || tag == T_TypeCast);
 		if (tag < ARRAY_LEN(handlers) && handlers[tag])
 			t = handlers[tag](w, s, n);
+		else if (json_handler((NodeTag)tag))
+			t = json_handler((NodeTag)tag)(w, s, n);
 		else
 			needs_opaque(w->needs, "a kind of expression that is not known");
 		w->allows_set_config = allows;

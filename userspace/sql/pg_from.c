@@ -303,6 +303,16 @@ static struct source *on_join(struct walk *w, struct scope *s, JoinExpr *j)
 	return add(w, s, j->alias, NULL, row);
 }
 
+static struct source *on_other(struct walk *w, struct scope *s, Node *n)
+{
+	const Alias *alias = NULL;
+	const struct row *row = json_table(w, s, n, &alias);
+	if (row)
+		return add(w, s, alias, "json_table", row);
+	needs_opaque(w->needs, "a kind of FROM member that is not known");
+	return NULL;
+}
+
 struct source *from_item(struct walk *w, struct scope *s, Node *n)
 {
 	struct source *src = NULL;
@@ -327,7 +337,7 @@ struct source *from_item(struct walk *w, struct scope *s, Node *n)
 			src = on_join(w, s, (JoinExpr *)n);
 			break;
 		default:
-			needs_opaque(w->needs, "a kind of FROM member that is not known");
+			src = on_other(w, s, n);
 		}
 	}
 	leave(w, 3);

@@ -39,6 +39,14 @@ struct ty operate_named(struct walk *w, const char *name, struct ty left, struct
 /* Sorting, grouping and comparing by the type's default operators. */
 void need_order(struct walk *w, struct ty t);
 
+/* Making JSON of a value: by the type's own cast, if it has one. */
+void need_json_of(struct walk *w, struct ty t);
+void window(struct walk *w, struct scope *s, WindowDef *d);
+
+/* pg_json.c: NULL where the grammar has no such thing, or the node is none of JSON's. */
+struct ty (*json_handler(NodeTag tag))(struct walk *, struct scope *, Node *);
+const struct row *json_table(struct walk *w, struct scope *s, Node *n, const Alias **ret_alias);
+
 /* pg_cast.c: type names and conversions. */
 const char *name_parts(const List *names, const char **ret_schema);
 struct ty type_named(struct walk *w, const TypeName *t);

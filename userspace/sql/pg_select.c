@@ -350,16 +350,9 @@ static void distinct_clause(struct walk *w, struct scope *s, const List *distinc
 
 static void windows(struct walk *w, struct scope *s, const List *l)
 {
-	ListCell *cell, *member;
-	foreach (cell, l) {
-		WindowDef *d = lfirst(cell);
-		foreach (member, d->partitionClause)
-			need_order(w, expr(w, s, lfirst(member)));
-		foreach (member, d->orderClause)
-			need_order(w, expr(w, s, ((SortBy *)lfirst(member))->node));
-		expr(w, s, d->startOffset);
-		expr(w, s, d->endOffset);
-	}
+	ListCell *cell;
+	foreach (cell, l)
+		window(w, s, lfirst(cell));
 }
 
 static const char *item_name(Node *n)
