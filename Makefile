@@ -80,20 +80,27 @@ $(B)/gen/%.skel.h: $(B)/gen/%.bpf.o
 pick     = $(if $(T),$(foreach t,$(1),$(if $(findstring $(T),$(t)),$(t))),$(1))
 E2E     := $(wildcard tests/e2e/*_test) $(wildcard tests/e2e/*_test.py)
 
-test: deps all tools $(TESTS) $(FUZZERS) ## everything, dependencies included (T=word: the tests whose path contains it)
+# What is there to build with is known only after deps: a make of its own comes behind it.
+JOBS    := $(if $(findstring j,$(filter-out --%,$(MAKEFLAGS))),,-j$(shell nproc))
+AGAIN    = +$(Q)$(MAKE) --no-print-directory $(JOBS)
+
+test: deps ## everything, dependencies included (T=word: the tests whose path contains it)
+	$(AGAIN) test-run
+test-run: all tools $(TESTS) $(FUZZERS)
 	$(Q)tests/run $(call pick,$(TESTS) $(FUZZERS) $(E2E))
 lint: ## layers, sizes, words that do not belong
 	$(Q)tests/lint
-asan: ## unit and fuzz tests under the address and undefined-behaviour sanitizers
-	+$(Q)$(MAKE) --no-print-directory VARIANT=asan asan-run
+asan: deps ## unit and fuzz tests under the address and undefined-behaviour sanitizers
+	$(AGAIN) VARIANT=asan asan-run
 asan-run: $(TESTS) $(FUZZERS)
 	$(Q)ASAN_OPTIONS=detect_leaks=1 tests/run $(call pick,$(TESTS) $(FUZZERS))
-bench: all tools ## ratios to a direct connection, beside pgbouncer and a bare relay: .output/bench.tsv
+bench: deps ## ratios to a direct connection, beside pgbouncer and a bare relay: .output/bench.tsv
+	$(AGAIN) all tools
 	$(Q)tests/bench/run
 # libFuzzer, SECS seconds for each target; what it finds goes into its corpus.
 SECS    ?= 60
-fuzz: $(SKELS) ## run the fuzz targets under libFuzzer (SECS=60 each, T=word)
-	+$(Q)$(MAKE) --no-print-directory VARIANT=fuzz CC=$(CLANG) fuzz-run
+fuzz: deps ## run the fuzz targets under libFuzzer (SECS=60 each, T=word)
+	$(AGAIN) VARIANT=fuzz CC=$(CLANG) fuzz-run
 fuzz-run: $(patsubst %.c,$(B)/%.libfuzzer,$(FUZZ_C))
 	$(Q)for f in $(call pick,$^); do n=$$(basename $$f _fuzz.libfuzzer); mkdir -p tests/fuzz/corpus/$$n $(O)/fuzz/$$n; \
 	  $$f -max_total_time=$(SECS) -rss_limit_mb=4096 -artifact_prefix=$(O)/fuzz/$$n- $(O)/fuzz/$$n tests/fuzz/corpus/$$n || exit 1; done
@@ -113,11 +120,12 @@ tools: $(TOOLS)
 
 deps: ## install what building, running and testing need
 	@deploy/deps
-quickstart: deps all ## the main job, shown and checked (KEEP=1 leaves it running)
+quickstart: deps ## the main job, shown and checked (KEEP=1 leaves it running)
+	$(AGAIN) all
 	@examples/quickstart/run
 
 clean: ## remove what was built
 	rm -rf $(O)
-.PHONY: all help test unit lint asan asan-run bench fuzz fuzz-run install deps quickstart tests fuzzers tools clean
+.PHONY: all help test test-run unit lint asan asan-run bench fuzz fuzz-run install deps quickstart tests fuzzers tools clean
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
