@@ -75,6 +75,7 @@ void read_target(struct walk *w, struct scope *s, const RangeVar *v, bool is_sel
 		w->needs = &none;
 	add_relation(w, s, v, (struct need){.verb = VERB_SELECT, .class = CLASS_READ});
 	w->needs = all;
+	all->reads_numbers |= none.reads_numbers;
 }
 
 static struct source *on_subselect(struct walk *w, struct scope *s, RangeSubselect *r)

@@ -127,6 +127,7 @@ static void one_statement(struct job *j, const RawStmt *raw, size_t text_len, st
 	stmt->n_needs = needs.n;
 	stmt->is_write = needs.is_write;
 	stmt->is_untransactional = needs.is_untransactional;
+	stmt->reads_numbers = needs.reads_numbers;
 	/* The tree's own strings die with it. */
 	stmt->name = stmt->name ? arena_str(j->out, stmt->name) : NULL;
 	follow_session(j, stmt, &needs);

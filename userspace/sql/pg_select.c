@@ -308,6 +308,7 @@ static struct ty sort_key(struct walk *w, struct scope *s, Node *n, const struct
 {
 	const struct field *f = output_named(out, n);
 	if (n && IsA(n, A_Const) && !((A_Const *)n)->isnull && IsA(&((A_Const *)n)->val, Integer)) {
+		w->needs->reads_numbers = true;
 		int i = intVal(&((A_Const *)n)->val);
 		return i >= 1 && i <= out->n ? out->at[i - 1].ty : T(TYPE_UNKNOWN);
 	}

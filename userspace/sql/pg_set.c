@@ -72,6 +72,7 @@ static void need_setting(struct walk *w, const char *name, const char *value, bo
 
 static const char *literal(struct walk *w, const A_Const *c)
 {
+	w->needs->reads_numbers = true;
 	if (c->isnull)
 		return NULL;
 	switch (nodeTag(&c->val)) {

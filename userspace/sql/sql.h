@@ -60,6 +60,7 @@ struct sql_stmt {
 	 * that is not a built-in read, CALL, DO, a command that cannot run in a transaction block.
 	 */
 	bool is_untransactional;
+	bool reads_numbers; /* what it needs depends on the value of a number in its text */
 	int n_params; /* SQL_PREPARE: highest $n of the body */
 };
 
