@@ -120,6 +120,16 @@ tools: $(TOOLS)
 
 deps: ## install what building, running and testing need
 	@deploy/deps
+# What must hold on every kernel; vmtest/README.md.
+VM_TESTS = $(filter $(B)/tests/unit/bpf/% $(B)/tests/unit/userspace/kernel/% $(B)/tests/e2e/kernel_%,$(TESTS))
+vmtest: ## the kernel side on the oldest and the newest kernel, under qemu (K="6.1 6.12": on these)
+	@deploy/deps vm
+	$(AGAIN) vmtest-run
+vmtest-all: ## the same on every kernel of vmtest/kernels.list
+	@deploy/deps vm
+	$(AGAIN) vmtest-run K=--all
+vmtest-run: $(VM_TESTS)
+	$(Q)TESTS="$(VM_TESTS)" vmtest/run $(K)
 quickstart: deps ## the main job, shown and checked (KEEP=1 leaves it running)
 	$(AGAIN) all
 	@examples/quickstart/run
@@ -127,5 +137,6 @@ quickstart: deps ## the main job, shown and checked (KEEP=1 leaves it running)
 clean: ## remove what was built
 	rm -rf $(O)
 .PHONY: all help test test-run unit lint asan asan-run bench fuzz fuzz-run install deps quickstart tests fuzzers tools clean
+.PHONY: vmtest vmtest-all vmtest-run
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
