@@ -301,9 +301,12 @@ static void add_cast(struct row *r)
 	k->function = find(&r->b->c->functions, k->function_oid);
 }
 
+/* A range, and its multirange, is compared by the operator class that it names. */
 #define ORDER_CHECK                                                                                \
 	"EXISTS (SELECT FROM pg_catalog.pg_opclass o WHERE o.opcintype = t.oid AND o.opcdefault "  \
-	"AND o.oid >= 16384 AND o.opcmethod IN (403, 405))"
+	"AND o.oid >= 16384 AND o.opcmethod IN (403, 405)) OR t.oid >= 16384 AND EXISTS (SELECT "  \
+	"FROM pg_catalog.pg_range g WHERE g.rngsubopc >= 16384 AND (g.rngtypid = t.oid OR "        \
+	"pg_catalog.to_jsonb(g) ->> 'rngmultitypid' = t.oid::pg_catalog.text))"
 
 /* Rows come sorted where the loader looks things up by number. */
 static const struct {

@@ -36,16 +36,27 @@ static const char *first_place(const struct walk *w, const struct call *call)
 	return p->n > 1 && !strcmp(p->at[0]->name, "pg_catalog") ? p->at[1]->name : p->at[0]->name;
 }
 
+/* What an argument has to be, where that is certain, else 0: of a polymorphic parameter the type that
+ * the others give it, as which an untyped literal is read. That may be a domain. */
+static uint32_t declared_type(struct walk *w, const struct call *call, const struct resolved *r,
+			      int i)
+{
+	if (!r->one || call->has_names)
+		return 0;
+	return type_result(w->c, r->one->args[i], call->types, r->one->args, call->n);
+}
+
 /* The arguments become what the function takes. */
 static void need_argument_casts(struct walk *w, const struct call *call, const struct resolved *r)
 {
 	for (int i = 0; i < call->n; i++) {
-		uint32_t to = r->one && !call->has_names ? r->one->args[i] : 0;
-		if (to == 0 || call->types[i] == 0)
-			need_implicit_casts(w, call->types[i]);
-		else if (to != TYPE_ANY && !type_is_polymorphic(to) &&
-			 call->types[i] != TYPE_UNKNOWN)
-			need_cast(w, T(call->types[i]), to, 'i');
+		uint32_t from = call->types[i], to = declared_type(w, call, r, i);
+		if (to == 0 || from == 0)
+			need_implicit_casts(w, from);
+		else if (to != TYPE_ANY && to != from)
+			need_cast(w, T(from), to, 'i');
+		for (int k = 0; to == 0 && from == TYPE_UNKNOWN && k < call->n; k++)
+			need_type_input(w, call->types[k]);
 	}
 }
 
@@ -133,10 +144,13 @@ void need_order(struct walk *w, struct ty t)
 			      "a type whose comparison is not built in");
 }
 
-/* Arrays and rows are compared by their members' own functions. */
+/* Arrays, rows and ranges are compared by their members' own functions. */
 static void need_members_order(struct walk *w, struct ty t)
 {
-	if (t.oid == TYPE_RECORD || type_element(w->c, t.oid) || type_relation(w->c, t.oid))
+	const struct cat_type *base = cat_type(w->c, type_base(w->c, t.oid));
+	bool is_range = base && (base->kind == 'r' || base->kind == 'm') && base->has_own_order;
+	if (t.oid == TYPE_RECORD || type_element(w->c, t.oid) || type_relation(w->c, t.oid) ||
+	    is_range)
 		need_order(w, t);
 }
 
@@ -158,6 +172,13 @@ struct ty operate(struct walk *w, const List *names, struct ty left, struct ty r
 	need_members_order(w, right);
 	arena_reset(w->tmp);
 	return result;
+}
+
+void need_sort(struct walk *w, const SortBy *by, struct ty t)
+{
+	if (by->useOp)
+		operate(w, by->useOp, t, t, false);
+	need_order(w, t);
 }
 
 struct ty operate_named(struct walk *w, const char *name, struct ty left, struct ty right)
@@ -198,8 +219,8 @@ static void need_by_arguments(struct walk *w, const char *name, const struct ty 
 		if (is_json)
 			need_json_of(w, types[i]);
 	}
-	if (n > 0 && is_json && strstr(name, "_populate_record"))
-		need_type_input(w, types[0].oid);
+	for (int i = 0; is_json && strstr(name, "_populate_record") && i < n; i++)
+		need_type_input(w, types[i].oid); /* by name the row may come second */
 }
 
 static struct ty *call_arguments(struct walk *w, struct scope *s, FuncCall *f, struct call *call)
@@ -218,7 +239,7 @@ static struct ty *call_arguments(struct walk *w, struct scope *s, FuncCall *f, s
 	}
 	foreach (cell, f->agg_order) {
 		struct ty t = expr(w, s, ((SortBy *)lfirst(cell))->node);
-		need_order(w, t);
+		need_sort(w, lfirst(cell), t);
 		if (n_order)
 			types[n++] = t;
 	}
@@ -287,7 +308,7 @@ void window(struct walk *w, struct scope *s, WindowDef *d)
 	foreach (cell, d->partitionClause)
 		need_order(w, expr(w, s, lfirst(cell)));
 	foreach (cell, d->orderClause)
-		need_order(w, expr(w, s, ((SortBy *)lfirst(cell))->node));
+		need_sort(w, lfirst(cell), expr(w, s, ((SortBy *)lfirst(cell))->node));
 	if (d->startOffset)
 		need_implicit_casts(w, expr(w, s, d->startOffset).oid);
 	if (d->endOffset)

@@ -135,17 +135,33 @@ void need_length_cast(struct walk *w, uint32_t type)
 		need_function(w, k);
 }
 
-void need_implicit_casts(struct walk *w, uint32_t from)
+/* to_own: also into types that are not PostgreSQL's own, from one that is. */
+static void need_casts_from(struct walk *w, uint32_t from, char context, bool to_own)
 {
 	int n = 0;
 	const struct cat_cast *const *all = cat_casts(w->c, &n);
-	from = type_base(w->c, from);
-	if (from != 0 && from < CAT_FIRST_USER_OID)
+	if (from == TYPE_UNKNOWN)
 		return;
-	for (int i = 0; i < n; i++)
-		if ((all[i]->source == from || from == 0) && all[i]->context == 'i' &&
-		    all[i]->function && !all[i]->function->is_read)
+	from = type_base(w->c, from);
+	for (int i = 0; i < n; i++) {
+		bool applies = all[i]->context == 'i' || all[i]->context == context;
+		bool is_meant = to_own || all[i]->source >= CAT_FIRST_USER_OID ||
+				all[i]->target < CAT_FIRST_USER_OID;
+		bool is_read = !all[i]->function_oid ||
+			       (all[i]->function && all[i]->function->is_read);
+		if ((all[i]->source == from || from == 0) && applies && is_meant && !is_read)
 			need_function(w, all[i]);
+	}
+}
+
+void need_implicit_casts(struct walk *w, uint32_t from)
+{
+	need_casts_from(w, from, 'i', false);
+}
+
+void need_assignment_casts(struct walk *w, uint32_t from)
+{
+	need_casts_from(w, from, 'a', true);
 }
 
 struct ty need_common(struct walk *w, const struct ty *types, int n)

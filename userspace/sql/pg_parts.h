@@ -38,6 +38,8 @@ struct ty operate(struct walk *w, const List *name, struct ty left, struct ty ri
 struct ty operate_named(struct walk *w, const char *name, struct ty left, struct ty right);
 /* Sorting, grouping and comparing by the type's default operators. */
 void need_order(struct walk *w, struct ty t);
+/* By the operator that ORDER BY names, if it does. */
+void need_sort(struct walk *w, const SortBy *by, struct ty t);
 
 /* Making JSON of a value: by the type's own cast, if it has one. */
 void need_json_of(struct walk *w, struct ty t);
@@ -56,6 +58,8 @@ void need_cast(struct walk *w, struct ty from, uint32_t to, char context);
 void need_length_cast(struct walk *w, uint32_t type);
 /* Whatever a value of a type of the database may be made into without being asked. */
 void need_implicit_casts(struct walk *w, uint32_t from);
+/* The same for any value that is assigned to what is not known here. */
+void need_assignment_casts(struct walk *w, uint32_t from);
 /* Into the common type of a CASE, a UNION and the like: returns it. */
 struct ty need_common(struct walk *w, const struct ty *types, int n);
 

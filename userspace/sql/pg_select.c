@@ -329,9 +329,7 @@ static void sort_clause(struct walk *w, struct scope *s, const List *sorts, cons
 	foreach (cell, sorts) {
 		SortBy *by = lfirst(cell);
 		struct ty t = sort_key(w, s, by->node, out);
-		if (by->useOp)
-			operate(w, by->useOp, t, t, false);
-		need_order(w, t);
+		need_sort(w, by, t);
 	}
 }
 

@@ -124,7 +124,9 @@ static void on_execute(struct walk *w, Node *n)
 {
 	ExecuteStmt *e = (ExecuteStmt *)n;
 	struct scope s = {.up = NULL};
-	expr_list(w, &s, e->params);
+	ListCell *cell;
+	foreach (cell, e->params) /* they become what PREPARE has declared */
+		need_assignment_casts(w, expr(w, &s, lfirst(cell)).oid);
 	w->stmt->kind = SQL_EXECUTE;
 	w->stmt->name = e->name;
 	w->stmt->tag = "EXECUTE";

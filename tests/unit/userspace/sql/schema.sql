@@ -48,3 +48,27 @@ CREATE CAST (parcel AS bool) WITH FUNCTION parcel_bool(parcel) AS ASSIGNMENT;
 CREATE FUNCTION parcel_int(parcel) RETURNS bigint LANGUAGE sql AS $$ SELECT public.f_audit('int')::bigint $$;
 CREATE CAST (parcel AS bigint) WITH FUNCTION parcel_int(parcel) AS ASSIGNMENT;
 CREATE FUNCTION f_trigger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+-- conversions that nobody wrote: by casts that apply by themselves, by ranges' own comparison
+CREATE TYPE chip AS (x text);
+CREATE FUNCTION chip_text(chip) RETURNS text LANGUAGE sql AS $$ SELECT public.f_audit('implicit')::text $$;
+CREATE CAST (chip AS text) WITH FUNCTION chip_text(chip) AS IMPLICIT;
+CREATE FUNCTION chip_bool(chip) RETURNS bool LANGUAGE sql AS $$ SELECT public.f_audit('bool') > 0 $$;
+CREATE CAST (chip AS bool) WITH FUNCTION chip_bool(chip) AS ASSIGNMENT;
+CREATE FUNCTION chip_int(chip) RETURNS int8 LANGUAGE sql AS $$ SELECT public.f_audit('int8')::int8 $$;
+CREATE CAST (chip AS int8) WITH FUNCTION chip_int(chip) AS ASSIGNMENT;
+CREATE TYPE grade AS ENUM ('one', 'two');
+CREATE FUNCTION grade_int(grade) RETURNS int LANGUAGE sql AS $$ SELECT public.f_audit('int') $$;
+CREATE CAST (grade AS int) WITH FUNCTION grade_int(grade) AS IMPLICIT;
+CREATE TYPE scrap AS (x text);
+CREATE FUNCTION text_scrap(text) RETURNS scrap LANGUAGE sql AS $$ SELECT ROW(public.f_audit('scrap')::text)::public.scrap $$;
+CREATE CAST (text AS scrap) WITH FUNCTION text_scrap(text) AS ASSIGNMENT;
+CREATE FUNCTION odd_lt(text, text) RETURNS bool LANGUAGE sql IMMUTABLE AS $$ SELECT $1 < $2 $$;
+CREATE FUNCTION odd_gt(text, text) RETURNS bool LANGUAGE sql IMMUTABLE AS $$ SELECT $1 > $2 $$;
+CREATE FUNCTION odd_cmp(text, text) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT bttextcmp($1, $2) $$;
+CREATE OPERATOR <# (LEFTARG = text, RIGHTARG = text, FUNCTION = odd_lt);
+CREATE OPERATOR ># (LEFTARG = text, RIGHTARG = text, FUNCTION = odd_gt);
+CREATE OPERATOR CLASS odd_ops FOR TYPE text USING btree AS
+  OPERATOR 1 <#, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >#, FUNCTION 1 odd_cmp(text, text);
+CREATE TYPE oddrange AS RANGE (subtype = text, subtype_opclass = odd_ops);
+CREATE TYPE plainrange AS RANGE (subtype = text);
+CREATE TABLE chips (id int, c chip, g grade, dom positive_text, doms positive_text[], r oddrange, p plainrange, plain plain_text);
