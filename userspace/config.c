@@ -65,7 +65,7 @@ static const struct key keys[] = {
 	{"audit.durability", K_ENUM, AT(is_durable), 0, 1, "sync", "memory|sync",
 	 "what makes effects permanent waits for the disk (sync) or not (memory)"},
 	{"audit.segment_bytes", K_SIZE, AT(store_bytes), 1 << 20, 1ll << 46, "17179869184", NULL,
-	 "room of the record's segment"},
+	 "a segment of the record is closed when it is this large, and the next begun"},
 	{"audit.checkpoint_events", K_INT, AT(checkpoint_events), 1, 1000000, "10000", NULL,
 	 "a signed checkpoint at least every so many events"},
 	{"audit.checkpoint_seconds", K_INT, AT(checkpoint_seconds), 1, 86400, "60", NULL,

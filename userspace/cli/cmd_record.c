@@ -95,7 +95,7 @@ static int by_start(const void *a, const void *b)
 
 static void add_session(json_t *rows, const json_t *j)
 {
-	static const char *const counts[] = {"flows", "ops", "denied", "asked", "masked"};
+	static const char *const counts[] = {"flows", "ops", "denied", "refused_total", "asked", "masked"};
 	uint64_t start = (uint64_t)json_integer_value(json_object_get(j, "start"));
 	uint64_t end = (uint64_t)json_integer_value(json_object_get(j, "end"));
 	char when[40], length[32];
@@ -118,8 +118,8 @@ static int show_sessions(const json_t *sessions, bool is_json)
 {
 	size_t n = json_array_size(sessions);
 	_cleanup_(freep) json_t **sorted = calloc(n + 1, sizeof(*sorted));
-	json_t *rows = json_pack("[[s,s,s,s,s,s,s,s,s,s,s,s]]", "SESSION", "START", "LENGTH", "IDENTITY", "FOR", "ROLE", "FLOWS",
-				 "OPS", "DENIED", "ASKED", "MASKED", "END");
+	json_t *rows = json_pack("[[s,s,s,s,s,s,s,s,s,s,s,s,s]]", "SESSION", "START (UTC)", "LENGTH", "IDENTITY", "FOR",
+				 "ROLE", "FLOWS", "OPS", "DENIED", "REFUSED", "ASKED", "MASKED", "END");
 	if (!sorted || !rows)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
@@ -227,11 +227,16 @@ int cmd_verify(int argc, char **argv)
 		return CLI_USAGE;
 	if (argc > 1)
 		return cli_usage("verify", "no argument is expected: --store DIR checks a copy");
+	if (source.key && !source.store)
+		return cli_usage("verify", "--key goes with --store: the daemon checks with the node's own key");
 	int r = record_ask(&source, "verify", NULL, take_verdict, &verdict);
 	const char *line = json_string_value(json_object_get(verdict, "line"));
 	int code = r == 0 && line ? (int)json_integer_value(json_object_get(verdict, "exit")) : 2;
 	if (line)
 		puts(line);
+	fflush(stdout);
+	if (line && code == 2 && source.store)
+		cli_remedy("--store names a folder with segment-000001 and so on in it, which you may read");
 	json_decref(verdict);
 	return code;
 }

@@ -61,6 +61,24 @@ static void on_session_end(const json_t *e)
 	inert_print(text_of(e, "reason"), "");
 }
 
+static void on_session_renew(const json_t *e)
+{
+	char until[40];
+	clock_rfc3339(number_of(e, "expires") * NS_PER_SEC, until, sizeof(until));
+	printf("identity is renewed, until %.19sZ", until);
+}
+
+static void on_session_revoke(const json_t *e)
+{
+	fputs("identity is revoked: ", stdout);
+	inert_print(text_of(e, "reason"), "");
+}
+
+static void on_session_expire(const json_t *e)
+{
+	inert_print(text_of(e, "reason"), "");
+}
+
 static void on_flow_open(const json_t *e)
 {
 	printf("%s opens to %s  %s  by ", text_of(e, "flow"), text_of(e, "dst"), text_of(e, "protocol"));
@@ -150,7 +168,8 @@ static const struct {
 	const char *type;
 	void (*say)(const json_t *e);
 } types[] = {
-	{"session.start", on_session_start}, {"session.end", on_session_end}, {"session.revoke", on_session_end},
+	{"session.start", on_session_start}, {"session.renew", on_session_renew}, {"session.revoke", on_session_revoke},
+	{"session.expire", on_session_expire}, {"session.end", on_session_end},
 	{"flow.open", on_flow_open},         {"flow.close", on_flow_close},   {"op", on_op},
 	{"op.end", on_op_end},               {"connect.refused", on_refused},
 };

@@ -117,7 +117,7 @@ void cli_remedy(const char *fmt, ...)
 
 static void print_usage(FILE *f, const struct command *c)
 {
-	fprintf(f, "usage: sluice %s %s", c->name, c->usage);
+	fprintf(f, "usage: sluice %s%s%s", c->name, *c->usage == '\n' ? "" : " ", c->usage);
 }
 
 int cli_usage(const char *command, const char *fmt, ...)

@@ -92,11 +92,9 @@ static const char *key_of(const struct record_source *s, char beside[PATH_MAX])
 	return key_read(beside, key) == 0 ? beside : NULL;
 }
 
-static int fork_reader(const struct record_source *s, const struct query *q, pid_t *ret_pid)
+static int fork_reader(const struct record_source *s, const struct query *q, const char *key, pid_t *ret_pid)
 {
-	char beside[PATH_MAX];
 	int ends[2];
-	const char *key = key_of(s, beside);
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	fflush(NULL);
@@ -115,14 +113,20 @@ static int fork_reader(const struct record_source *s, const struct query *q, pid
 static int ask_store(const struct record_source *s, const json_t *question, struct lines *l)
 {
 	uint8_t key[KEY_LEN];
+	char beside[PATH_MAX];
 	struct query *q;
-	pid_t pid;
+	pid_t pid = -1;
 	int status = 0, r = query_read(question, &q);
 	if (r == 0 && s->key && (r = key_read(s->key, key)) < 0)
 		cli_error("%s: no Ed25519 public key (PEM, or 64 hex digits): %s", s->key, err_text(r));
 	if (r < 0)
 		return r;
-	int fd = fork_reader(s, q, &pid);
+	const char *name = key_of(s, beside);
+	/* Whoever rewrites a store can sign it anew with a key of their own. */
+	if (!name && !strcmp(json_string_value(json_object_get(question, "kind")), "verify"))
+		fputs("note: signatures are checked with the key that the store itself names; --key FILE has the node's "
+		      "(keys/node.pub)\n", stderr);
+	int fd = fork_reader(s, q, name, &pid);
 	query_free(q);
 	if (fd < 0) {
 		cli_error("%s: %s", s->store, err_text(fd));

@@ -151,6 +151,14 @@ static void print_stanza(const json_t *refused, const char *role)
 		print_rule(shown[i], role, i + 1 < n ? "," : "");
 }
 
+/* A command whose identity was taken away wonders why nothing answers. */
+static void print_end(const json_t *summary)
+{
+	const char *before = strstr(json_text(summary, "end_reason", ""), "; it was ");
+	if (before)
+		fprintf(stderr, "  %s", before + 2);
+}
+
 void summary_print(const json_t *summary, const char *role)
 {
 	const char *session = json_text(summary, "session", "?");
@@ -158,6 +166,7 @@ void summary_print(const json_t *summary, const char *role)
 	fprintf(stderr, "session %s  %lld ops", session, json_number(summary, "ops"));
 	print_denied(summary);
 	print_refused(refused);
+	print_end(summary);
 	fprintf(stderr, " -> sluice replay %s\n", session);
 	print_stanza(refused, role);
 }

@@ -88,9 +88,13 @@ static void unwatch(struct control *c, struct session *s)
 void session_end(struct control *c, struct session *s, const char *reason, int exit_code)
 {
 	struct msg answer = {0};
-	char why[200];
+	char why[200], text[300];
 	if (s->state == SESSION_ENDED)
 		return;
+	if (s->state != SESSION_LIVE) {
+		snprintf(text, sizeof(text), "%s; it was %s before", reason, session_state_name(s->state));
+		reason = text;
+	}
 	loop_timer_del(c->loop, &s->expiry);
 	unwatch(c, s);
 	proxy_end_session(c, s, reason);

@@ -25,6 +25,8 @@ static void says_one_line(void)
 	CHECK_STR(said, "session s-1  0 ops -> sluice replay s-1\n");
 	print("{\"session\":\"s-1\",\"ops\":9,\"denied\":3,\"denied_rules\":{\"a\":1,\"b\":2},\"refused\":[]}");
 	CHECK_STR(said, "session s-1  9 ops  3 denied (rule a, b) -> sluice replay s-1\n");
+	print("{\"session\":\"s-1\",\"ops\":9,\"end_reason\":\"the command ended; it was revoked before\"}");
+	CHECK_STR(said, "session s-1  9 ops  it was revoked before -> sluice replay s-1\n");
 	print("{}");
 	CHECK_STR(said, "session ?  0 ops -> sluice replay ?\n");
 }
