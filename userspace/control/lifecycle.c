@@ -71,6 +71,7 @@ void session_revoke(struct control *c, struct session *s, const char *reason)
 	s->state = SESSION_REVOKED;
 	snprintf(text, sizeof(text), "revoked: %s", reason);
 	proxy_end_session(c, s, text);
+	proxy_send_session(c, s);
 	loop_timer_del(c->loop, &s->expiry);
 	session_keep(c, s);
 	log_info("session %s is revoked", s->id);
