@@ -168,8 +168,9 @@ static const struct {
 	const char *type;
 	void (*say)(const json_t *e);
 } types[] = {
-	{"session.start", on_session_start}, {"session.renew", on_session_renew}, {"session.revoke", on_session_revoke},
-	{"session.expire", on_session_expire}, {"session.end", on_session_end},
+	{"session.start", on_session_start},   {"session.renew", on_session_renew},
+	{"session.revoke", on_session_revoke}, {"session.expire", on_session_expire},
+	{"session.end", on_session_end},
 	{"flow.open", on_flow_open},         {"flow.close", on_flow_close},   {"op", on_op},
 	{"op.end", on_op_end},               {"connect.refused", on_refused},
 };

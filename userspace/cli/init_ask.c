@@ -124,8 +124,8 @@ static void say_connect(PGconn *c)
 		len--;
 	cli_error("cannot connect to the database: %.*s", (int)len, why);
 	if (PQconnectionNeedsPassword(c))
-		cli_remedy("the password of the gateway's login goes into the URL, postgres://USER:PASSWORD@HOST:5432/DATABASE, "
-			   "or into PGPASSWORD");
+		cli_remedy("the password of the gateway's login goes into the URL, "
+			   "postgres://USER:PASSWORD@HOST:5432/DATABASE, or into PGPASSWORD");
 }
 
 int init_ask(const char *dsn, struct init_facts *ret)

@@ -124,8 +124,8 @@ static int ask_store(const struct record_source *s, const json_t *question, stru
 	const char *name = key_of(s, beside);
 	/* Whoever rewrites a store can sign it anew with a key of their own. */
 	if (!name && !strcmp(json_string_value(json_object_get(question, "kind")), "verify"))
-		fputs("note: signatures are checked with the key that the store itself names; --key FILE has the node's "
-		      "(keys/node.pub)\n", stderr);
+		fputs("note: signatures are checked with the key that the store itself names; "
+		      "--key FILE has the node's (keys/node.pub)\n", stderr);
 	int fd = fork_reader(s, q, name, &pid);
 	query_free(q);
 	if (fd < 0) {

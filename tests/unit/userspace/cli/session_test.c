@@ -19,7 +19,8 @@ static void keeps_secrets_out_of_the_record(void)
 		{"PGPASSWORD=secret", "PGPASSWORD=***"},
 		{"https://h/?token=abc&x=1", "https://h/?token=***&x=1"},
 		/* A script may hold several; a value in quotes may hold a blank. */
-		{"psql postgres://a:one@h/x; psql postgres://a:two@h/y", "psql postgres://a:***@h/x; psql postgres://a:***@h/y"},
+		{"psql postgres://a:one@h/x; psql postgres://a:two@h/y",
+		 "psql postgres://a:***@h/x; psql postgres://a:***@h/y"},
 		{"curl https://h/ && psql postgres://a:two@h/y", "curl https://h/ && psql postgres://a:***@h/y"},
 		{"PGPASSWORD=one psql postgres://a:two@h", "PGPASSWORD=*** psql postgres://a:***@h"},
 		{"psql postgres://a:two@h password=one", "psql postgres://a:***@h password=***"},
