@@ -195,6 +195,8 @@ def attach(c, s):
         time.sleep(0.3)
         done = gw.sluice("attach", "--cgroup", cg, "--token-file", gw.token("viewer"), check=False)
         c.equal(done.returncode, 0, "an existing cgroup is enrolled")
+        done = gw.sluice("attach", "--cgroup", cg, "--token-file", gw.token("viewer"), check=False)
+        c.check(done.returncode == 1 and "already" in done.stderr, "once", done.stderr)
         out, err = p.communicate("\n", timeout=30)
         c.equal(out.strip(), "5", "and what runs in it goes through the gateway")
     finally:
