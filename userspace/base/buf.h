@@ -31,7 +31,7 @@ static inline int buf_err(const struct buf *b)
 /* What is queued; valid until the next call that appends, reserves or frees. */
 static inline struct span buf_span(const struct buf *b)
 {
-	return (struct span){b->mem ? b->mem + b->start : NULL, b->end - b->start};
+	return (struct span){b->mem + b->start, b->end - b->start};
 }
 
 /* Room for n more bytes at the end: NULL when over the limit or out of memory. Commit with

@@ -42,7 +42,7 @@ struct cur {
 
 static inline struct cur cur_of(struct span s)
 {
-	return (struct cur){s.p, s.p ? s.p + s.len : NULL, 0};
+	return (struct cur){s.p, s.p + s.len, 0};
 }
 
 static inline size_t cur_left(const struct cur *c)
