@@ -112,7 +112,11 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/sluiced $(DESTDIR)$(PREFIX)/sbin/sluiced
 	install -D -m 644 deploy/man/sluice.1 $(DESTDIR)$(PREFIX)/share/man/man1/sluice.1
 	install -D -m 644 deploy/man/sluiced.8 $(DESTDIR)$(PREFIX)/share/man/man8/sluiced.8
-	install -D -m 644 deploy/sluiced.service $(DESTDIR)/lib/systemd/system/sluiced.service
+	install -d $(DESTDIR)/lib/systemd/system
+	sed 's|/usr/local|$(PREFIX)|' deploy/sluiced.service >$(DESTDIR)/lib/systemd/system/sluiced.service
+	install -D -m 644 deploy/sluice.sysusers $(DESTDIR)/usr/lib/sysusers.d/sluice.conf
+	install -D -m 644 deploy/sluice.json $(DESTDIR)$(PREFIX)/share/doc/sluice/sluice.json
+	install -D -m 644 policy/schema.json $(DESTDIR)$(PREFIX)/share/doc/sluice/policy.schema.json
 unit: $(TESTS) ## unit tests only
 	$(Q)tests/run $(call pick,$(TESTS))
 tests: $(TESTS)
