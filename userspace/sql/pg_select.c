@@ -446,18 +446,19 @@ static const struct row *values_query(struct walk *w, struct scope *s, const Lis
 	return first ? first : row_new(w, 0);
 }
 
-/* Nothing but the target list: set_config there runs once, and only then. */
+/* Nothing but one thing to compute: set_config there runs once, and only then. Beside a
+ * function that returns no rows it may not run at all. */
 static bool is_bare(const SelectStmt *n)
 {
-	return !n->fromClause && !n->whereClause && !n->groupClause && !n->havingClause &&
+	return list_length(n->targetList) == 1 && !n->fromClause && !n->whereClause &&
+	       !n->groupClause && !n->havingClause &&
 	       !n->limitCount && !n->limitOffset && !n->withClause && !n->intoClause &&
 	       !n->distinctClause;
 }
 
-static const struct row *plain_select(struct walk *w, struct scope *s, SelectStmt *n)
+static const struct row *plain_select(struct walk *w, struct scope *s, SelectStmt *n,
+				      bool allows)
 {
-	bool allows = w->allows_set_config;
-	w->allows_set_config = false;
 	from_clause(w, s, n->fromClause);
 	w->allows_set_config = allows && !s->up && is_bare(n);
 	struct row *out = target_list(w, s, n->targetList);
@@ -529,6 +530,8 @@ const struct row *select_query(struct walk *w, struct scope *up, SelectStmt *n)
 	struct scope s = {.up = up};
 	const struct row *out = NULL;
 	struct cte *filling = n->op != SETOP_NONE ? w->filling : NULL;
+	bool allows = w->allows_set_config;
+	w->allows_set_config = false;
 	w->filling = NULL;
 	if (enter(w, 4)) {
 		with_clause(w, &s, n->withClause);
@@ -540,7 +543,7 @@ const struct row *select_query(struct walk *w, struct scope *up, SelectStmt *n)
 		else if (n->valuesLists)
 			out = values_query(w, &s, n->valuesLists);
 		else
-			out = plain_select(w, &s, n);
+			out = plain_select(w, &s, n, allows);
 		w->filling = NULL;
 		if (n->op != SETOP_NONE || n->valuesLists)
 			sort_clause(w, &s, n->sortClause, out);
