@@ -130,11 +130,11 @@ VM_TESTS = $(filter $(B)/tests/unit/bpf/% $(B)/tests/unit/userspace/kernel/% $(B
 vmtest: ## the kernel side on the oldest and the newest kernel, under qemu (K="6.1 6.12": on these)
 	@deploy/deps vm
 	$(AGAIN) vmtest-run
-vmtest-all: ## the same on every kernel of vmtest/kernels.list
+vmtest-all: ## the same and the whole gateway on every kernel of vmtest/kernels.list
 	@deploy/deps vm
-	$(AGAIN) vmtest-run K=--all
-vmtest-run: $(VM_TESTS)
-	$(Q)TESTS="$(VM_TESTS)" vmtest/run $(K)
+	$(AGAIN) vmtest-run K="$(or $(K),--all)" WHOLE=tests/e2e/containment_test.py
+vmtest-run: $(VM_TESTS) $(if $(WHOLE),all)
+	$(Q)TESTS="$(VM_TESTS) $(WHOLE)" vmtest/run $(K)
 quickstart: deps ## the main job, shown and checked (KEEP=1 leaves it running)
 	$(AGAIN) all
 	@examples/quickstart/run

@@ -53,8 +53,11 @@ class Sink:
             threading.Thread(target=self.echo, args=(conn,), daemon=True).start()
 
     def echo(self, conn):
-        while data := conn.recv(65536):
-            conn.sendall(data)
+        try:
+            while data := conn.recv(65536):
+                conn.sendall(data)
+        except OSError:
+            pass  # a probe that left with something unread
         conn.close()
 
     def serve_udp(self, sock):
@@ -156,11 +159,12 @@ def own_namespace(c, s):
 
 
 def many(c, s):
+    n = max(5, int(30 / SLOWNESS))
     argv = ["psql", "-XAt", s.dsn(), "-c", "SELECT 3"]
-    running = [s.gw.popen("viewer", argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(30)]
+    running = [s.gw.popen("viewer", argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(n)]
     outs = [p.communicate(timeout=120) for p in running]
     failed = [err for out, err in outs if out.strip() != "3"]
-    c.check(not failed, "30 workloads at once", failed[:3])
+    c.check(not failed, f"{n} workloads at once", failed[:3])
 
 
 def daemon_away(c, s, sink):
