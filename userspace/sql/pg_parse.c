@@ -74,6 +74,16 @@ static struct walk walk_of(struct job *j, const struct path *p, struct needs *ne
 			     .uses = &j->uses};
 }
 
+/* A type that a Parse message declares by its number. */
+static void need_declared(struct walk *w, uint32_t type)
+{
+	need_type_input(w, type);
+	if (cat_type(w->c, type))
+		return;
+	w->lacks_facts = true; /* it may have been made since the catalogue was loaded */
+	needs_opaque(w->needs, "a parameter is declared of a type that is not known");
+}
+
 /* One statement under one search_path. Twice where that shows an untyped parameter used more than
  * once: then such ones are of no known type. */
 static void walk_under(struct job *j, const struct path *p, Node *tree, struct needs *needs,
@@ -85,7 +95,7 @@ static void walk_under(struct job *j, const struct path *p, Node *tree, struct n
 		struct walk w = walk_of(j, p, needs, stmt);
 		for (int i = 0; i < w.n_params; i++)
 			if (w.params[i])
-				need_type_input(&w, w.params[i]);
+				need_declared(&w, w.params[i]);
 		statement(&w, tree);
 		j->lacks_facts |= w.lacks_facts;
 		j->is_too_big |= w.is_too_big || needs->is_full || arena_failed(&j->scratch);

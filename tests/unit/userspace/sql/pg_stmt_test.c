@@ -298,7 +298,8 @@ static const char *needs_in(const char *sql, const struct sql_session *s, struct
 
 static void follows_the_session(void)
 {
-	static const uint32_t text_and_int[] = {25, 23}, domain[] = {0};
+	static const uint32_t text_and_int[] = {25, 23}, domain[] = {0},
+				nowhere[] = {4000000000u};
 	struct sql_session two = {.paths = {"public", "evil"}, .n_paths = 2},
 			   temp = {.paths = {"public"}, .n_paths = 1, .has_temp = true},
 			   typed = {.paths = {"public"},
@@ -309,6 +310,10 @@ static void follows_the_session(void)
 				   .n_paths = 1,
 				   .param_types = domain,
 				   .n_param_types = 1},
+			   newer = {.paths = {"public"},
+				    .n_paths = 1,
+				    .param_types = nowhere,
+				    .n_param_types = 1},
 			   broken = {.paths = {"\"public"}, .n_paths = 1};
 	struct arena a;
 	CHECK_STR(needs_in("SELECT name FROM customers", &two, &a),
@@ -323,6 +328,8 @@ static void follows_the_session(void)
 	CHECK_STR(needs_in("SELECT $1 = $2", &typed, &a), "execute public.op_eq!");
 	arena_done(&a);
 	CHECK_STR(needs_in("SELECT $1 = 'x'", &open, &a), "select");
+	arena_done(&a);
+	CHECK_STR(needs_in("SELECT $1", &newer, &a), "opaque!");
 	arena_done(&a);
 	CHECK_STR(needs_in("SELECT 1 FROM customers", &broken, &a), "opaque!");
 	arena_done(&a);
