@@ -98,6 +98,9 @@ asan-run: $(TESTS) $(FUZZERS)
 bench: deps ## ratios to a direct connection, beside pgbouncer and a bare relay: .output/bench.tsv
 	$(AGAIN) all tools
 	$(Q)tests/bench/run
+bench-more: deps ## logins, COMMIT, idle flows, a decision, the recorder: .output/bench-more.tsv
+	$(AGAIN) all tools
+	$(Q)tests/bench/more
 # libFuzzer, SECS seconds for each target, from the corpus in the tree; what it finds lies in .output/fuzz/.
 SECS    ?= 60
 fuzz: deps ## run the fuzz targets under libFuzzer (SECS=60 each, T=word)
@@ -141,7 +144,7 @@ quickstart: deps ## the main job, shown and checked (KEEP=1 leaves it running)
 
 clean: ## remove what was built
 	rm -rf $(O)
-.PHONY: all help test test-run unit lint asan asan-run bench fuzz fuzz-run install deps quickstart tests fuzzers tools clean
+.PHONY: all help test test-run unit lint asan asan-run bench bench-more fuzz fuzz-run install deps quickstart tests fuzzers tools clean
 .PHONY: vmtest vmtest-all vmtest-run
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
