@@ -1,5 +1,5 @@
-/* The recorder's look at an event: never over the end, and what it takes is what jansson reads; the chain's
- * prefix and a checkpoint likewise. */
+/* The recorder's look at an event: never over the end, and what it takes is what jansson reads; the
+ * chain's prefix and a checkpoint likewise. */
 #include <jansson.h>
 #include <stdlib.h>
 
@@ -43,7 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size_t n = 0;
 		for (size_t at = 0; scan_item(s.fields[i].value, &at, &item);)
 			n++;
-		const json_t *v = json_object_getn(j, (const char *)s.fields[i].key.p, s.fields[i].key.len);
+		const json_t *v =
+		    json_object_getn(j, (const char *)s.fields[i].key.p, s.fields[i].key.len);
 		if (json_is_array(v) && json_array_size(v) != n)
 			abort();
 	}

@@ -4,11 +4,13 @@
  *   -e  events for each figure (200000)
  *   -b  how many events a producer puts before it waits for the disk; 0: it waits once, at the end
  *   -m  audit.durability memory
- * One line a batch size: batch, events/s, microseconds a wait (median, 99 %), bytes on disk an event. */
+ * One line a batch size: batch, events/s, microseconds a wait (median, 99 %), the recorder's
+ * processor microseconds an event, bytes of an event, bytes in LMDB's files an event. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
-#include "../unit/userspace/record/rig.h"
+#include "../unit/userspace/record/rig_talk.h"
 
 static int by_value(const void *a, const void *b)
 {
@@ -20,13 +22,23 @@ static uint64_t disk_bytes(const char *store)
 {
 	char command[PATH_MAX + 64];
 	unsigned long long n = 0;
-	snprintf(command, sizeof(command), "du -s --block-size=1 '%.4000s' | cut -f1", store);
+	snprintf(command, sizeof(command),
+		 "du -cs --block-size=1 '%.4000s'/segment-* | tail -n 1 | cut -f1", store);
 	FILE *f = popen(command, "r");
 	if (!f || fscanf(f, "%llu", &n) != 1)
 		n = 0;
 	if (f)
 		pclose(f);
 	return n;
+}
+
+/* Of children that have ended, in microseconds. */
+static double cpu_us(void)
+{
+	struct rusage u;
+	getrusage(RUSAGE_CHILDREN, &u);
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 +
+	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
 static bool wait_durable(struct rig *g, uint64_t ticket)
@@ -48,7 +60,8 @@ static bool wait_durable(struct rig *g, uint64_t ticket)
 static uint64_t put_one(struct rig *g, struct buf *b, uint64_t id)
 {
 	uint64_t ticket = 0;
-	rig_op(b, &rig_who, id, "SELECT abalance FROM pgbench_accounts WHERE aid = 4711", EFFECT_ALLOW);
+	rig_op(b, &rig_who, id, "SELECT abalance FROM pgbench_accounts WHERE aid = 4711",
+	       EFFECT_ALLOW);
 	while (ring_put(g->producers[1], buf_span(b), &ticket) == ERR_FULL)
 		if (!wait_durable(g, 0))
 			usleep(100);
@@ -70,6 +83,7 @@ static void measure(const char *dir, uint64_t events, uint64_t batch, bool is_du
 	}
 	if (!rig_says(&g, 0))
 		exit(1);
+	double cpu = cpu_us();
 	uint64_t from = clock_mono_ns();
 	for (uint64_t i = 1; i <= events; i++) {
 		ticket = put_one(&g, &b, i);
@@ -84,9 +98,11 @@ static void measure(const char *dir, uint64_t events, uint64_t batch, bool is_du
 	double seconds = (double)(clock_mono_ns() - from) / 1e9;
 	qsort(waits, n_waits, sizeof(*waits), by_value);
 	rig_stop(&g);
-	printf("%" PRIu64 "\t%.0f\t%" PRIu64 "\t%" PRIu64 "\t%.0f\t%.0f\n", batch, (double)events / seconds,
-	       waits[n_waits / 2] / 1000, waits[n_waits * 99 / 100] / 1000, (double)bytes / (double)events,
-	       (double)disk_bytes(g.store) / (double)events);
+	cpu = cpu_us() - cpu;
+	printf("%" PRIu64 "\t%.0f\t%" PRIu64 "\t%" PRIu64 "\t%.1f\t%.0f\t%.0f\n", batch,
+	       (double)events / seconds, waits[n_waits / 2] / 1000,
+	       waits[n_waits * 99 / 100] / 1000, cpu / (double)events,
+	       (double)bytes / (double)events, (double)disk_bytes(g.store) / (double)events);
 	fflush(stdout);
 	rig_done(&g);
 	buf_done(&b);
@@ -106,11 +122,15 @@ int main(int argc, char **argv)
 		events = o == 'e' ? strtoull(optarg, NULL, 10) : events;
 		is_durable = is_durable && o != 'm';
 	}
-	puts("batch\tevents/s\twait_us_p50\twait_us_p99\tbytes\tbytes_on_disk");
+	puts("batch\tevents/s\twait_us_p50\twait_us_p99\tcpu_us\tbytes\tbytes_lmdb");
 	char *list = strdup(batches), *save = NULL;
 	for (char *at = strtok_r(list, ",", &save); at; at = strtok_r(NULL, ",", &save)) {
 		uint64_t batch = strtoull(at, NULL, 10);
-		measure(dir, batch == 1 ? events / 100 : batch && batch < 100 ? events / 10 : events, batch, is_durable);
+		measure(dir,
+			batch == 1	       ? events / 100
+			: batch && batch < 100 ? events / 10
+					       : events,
+			batch, is_durable);
 	}
 	free(list);
 	return 0;

@@ -11,9 +11,9 @@ struct chain {
 };
 
 #define PREV_KEY "{\"_prev\":\""
-#define SEQ_KEY  "\",\"_seq\":"
+#define SEQ_KEY	 "\",\"_seq\":"
 #define PREV_LEN (sizeof(PREV_KEY) - 1)
-#define SEQ_LEN  (sizeof(SEQ_KEY) - 1)
+#define SEQ_LEN	 (sizeof(SEQ_KEY) - 1)
 
 int chain_new(struct chain **ret_c)
 {
@@ -39,7 +39,8 @@ void chain_free(struct chain *c)
 	free(c);
 }
 
-int chain_hash(struct chain *c, const uint8_t prev[HASH_LEN], struct span stored, uint8_t out[HASH_LEN])
+int chain_hash(struct chain *c, const uint8_t prev[HASH_LEN], struct span stored,
+	       uint8_t out[HASH_LEN])
 {
 	bool ok = EVP_DigestInit_ex2(c->ctx, NULL, NULL) == 1 &&
 		  EVP_DigestUpdate(c->ctx, prev, HASH_LEN) == 1 &&

@@ -1,5 +1,6 @@
-/* The hash chain: hash(n) = SHA-256(hash(n-1) || the stored bytes of n); hash(0) is 32 zero bytes. The
- * stored bytes begin {"_prev":"<hash(n-1) in hex>","_seq":<n>, and end with the event as it was given. */
+/* The hash chain: hash(n) = SHA-256(hash(n-1) || the stored bytes of n); hash(0) is 32 zero bytes.
+ * The stored bytes begin {"_prev":"<hash(n-1) in hex>","_seq":<n>, and end with the event as it was
+ * given. */
 #pragma once
 
 #include "base/span.h"

@@ -40,7 +40,8 @@ int checkpoint_read(struct span json, struct checkpoint *ret_c)
 	struct span node = scan_plain(&s, "node");
 	c.seq = scan_u64(&s, "seq");
 	c.time = (int64_t)scan_u64(&s, "time");
-	if (!c.seq || !node.len || node.len >= sizeof(c.node) || hex_decode(scan_plain(&s, "hash"), c.hash, HASH_LEN) < 0 ||
+	if (!c.seq || !node.len || node.len >= sizeof(c.node) ||
+	    hex_decode(scan_plain(&s, "hash"), c.hash, HASH_LEN) < 0 ||
 	    hex_decode(scan_plain(&s, "key"), c.key, KEY_LEN) < 0 ||
 	    hex_decode(scan_plain(&s, "sig"), c.sig, SIG_LEN) < 0)
 		return ERR_MALFORMED;
@@ -53,8 +54,9 @@ int checkpoint_check(const struct checkpoint *c, const uint8_t key[KEY_LEN])
 {
 	char text[NODE_MAX + 200], hash[HASH_HEX + 1];
 	hex_encode(c->hash, HASH_LEN, hash);
-	int n = snprintf(text, sizeof(text), "sluice checkpoint\n%s\n%" PRIu64 "\n%s\n%" PRId64 "\n", c->node, c->seq,
-			 hash, c->time);
+	int n =
+	    snprintf(text, sizeof(text), "sluice checkpoint\n%s\n%" PRIu64 "\n%s\n%" PRId64 "\n",
+		     c->node, c->seq, hash, c->time);
 	EVP_PKEY *k = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key, KEY_LEN);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	bool ok = k && ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, k) == 1 &&
@@ -79,8 +81,8 @@ int key_read(const char *file_or_hex, uint8_t ret_key[KEY_LEN])
 		return -errno;
 	EVP_PKEY *k = PEM_read_PUBKEY(f, NULL, NULL, NULL);
 	fclose(f);
-	bool ok = k && EVP_PKEY_id(k) == EVP_PKEY_ED25519 && EVP_PKEY_get_raw_public_key(k, ret_key, &len) == 1 &&
-		  len == KEY_LEN;
+	bool ok = k && EVP_PKEY_id(k) == EVP_PKEY_ED25519 &&
+		  EVP_PKEY_get_raw_public_key(k, ret_key, &len) == 1 && len == KEY_LEN;
 	EVP_PKEY_free(k);
 	return ok ? 0 : ERR_MALFORMED;
 }

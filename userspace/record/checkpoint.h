@@ -1,13 +1,13 @@
-/* A checkpoint: the node's signature over how far the chain goes and which hash it has there. Stored as
- * canonical JSON {"hash","key","node","seq","sig","time"}; bytes in hex, time in Unix nanoseconds. The
- * monitor signs (Ed25519, RFC 8032) the bytes that priv/child.h tells. */
+/* A checkpoint: the node's signature over how far the chain goes and which hash it has there.
+ * Stored as canonical JSON {"hash","key","node","seq","sig","time"}; bytes in hex, time in Unix
+ * nanoseconds. The monitor signs (Ed25519, RFC 8032) the bytes that priv/child.h tells. */
 #pragma once
 
 #include "base/buf.h"
 #include "record/chain.h"
 
-#define KEY_LEN 32
-#define SIG_LEN 64
+#define KEY_LEN	 32
+#define SIG_LEN	 64
 #define NODE_MAX 256
 
 struct checkpoint {

@@ -161,8 +161,8 @@ void event_refused(struct buf *out, const struct event_ctx *c, const char *proto
 	ev_end(&e);
 }
 
-void event_record(struct buf *out, const struct event_ctx *c, const char *type, const char *producer,
-		  const char *reason, uint64_t count, uint64_t bytes)
+void event_record(struct buf *out, const struct event_ctx *c, const char *type,
+		  const char *producer, const char *reason, uint64_t count, uint64_t bytes)
 {
 	struct event_writer e;
 	ev_begin(&e, out, c, type);

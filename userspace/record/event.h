@@ -1,7 +1,7 @@
-/* The events of the audit log, as canonical JSON. One function an event type; each appends one whole
- * object to out. The recorder adds "_prev" (hex SHA-256 of the event before, its hash is over the
- * previous hash and the stored bytes) and "_seq"; '_' sorts before the letters, so the stored bytes
- * stay canonical. Every event holds node, session ("" for the node's own), owner, time (Unix
+/* The events of the audit log, as canonical JSON. One function an event type; each appends one
+ * whole object to out. The recorder adds "_prev" (hex SHA-256 of the event before, its hash is over
+ * the previous hash and the stored bytes) and "_seq"; '_' sorts before the letters, so the stored
+ * bytes stay canonical. Every event holds node, session ("" for the node's own), owner, time (Unix
  * nanoseconds, integer) and type. Text that is not UTF-8 is base64 in a field "<name>_b64". */
 #pragma once
 
@@ -12,10 +12,10 @@
 /* What every event of a session or flow says. Strings borrowed; NULL is written as "". */
 struct event_ctx {
 	const char *node;
-	const struct who *who;   /* NULL for the node's own events */
-	const char *flow;        /* "f-..." or NULL */
-	const char *resource;    /* or NULL */
-	uint64_t time_ns;        /* real time */
+	const struct who *who; /* NULL for the node's own events */
+	const char *flow;      /* "f-..." or NULL */
+	const char *resource;  /* or NULL */
+	uint64_t time_ns;      /* real time */
 };
 
 /* Which program of the workload did it: read in the kernel, a label and no boundary. */
@@ -24,13 +24,15 @@ struct process_label {
 	const char *comm, *exe;
 };
 
-/* node.start, node.stop: version, what is missing of the kernel (a JSON array of strings, may be NULL). */
+/* node.start, node.stop: version, what is missing of the kernel (a JSON array of strings, may be
+ * NULL). */
 void event_node(struct buf *out, const struct event_ctx *c, const char *type, const char *version,
 		struct span gaps_json);
 /* session.start: identity and how it came (run, attach); policy: plan hash. */
 void event_session_start(struct buf *out, const struct event_ctx *c, const char *how,
 			 const char *cgroup, uint64_t cgroup_id, const char *const *groups,
-			 int n_groups, const char *const *command, int n_command, const char *policy);
+			 int n_groups, const char *const *command, int n_command,
+			 const char *policy);
 /* session.renew; session.revoke; session.end (reason, exit code or -1). */
 void event_session_renew(struct buf *out, const struct event_ctx *c);
 void event_session_end(struct buf *out, const struct event_ctx *c, const char *type,
@@ -42,21 +44,22 @@ void event_flow_open(struct buf *out, const struct event_ctx *c, const char *pro
 		     const struct addr *dst, const char *name, const struct process_label *p);
 void event_flow_close(struct buf *out, const struct event_ctx *c, const char *reason,
 		      uint64_t bytes_up, uint64_t bytes_down, uint64_t duration_ns);
-/* op: before release. Text and parameters whole up to text_limit bytes each, then cut and marked with
- * the full length and SHA-256. */
+/* op: before release. Text and parameters whole up to text_limit bytes each, then cut and marked
+ * with the full length and SHA-256. */
 void event_op(struct buf *out, const struct event_ctx *c, const struct op *op,
 	      const struct decision *d, size_t text_limit);
 /* op.end. rows_json: canonical JSON array of arrays (may be empty), columns_json: array of strings;
- * rows_sha256: over all rows where the resource keeps hashes, or NULL. is_cut: the limit was reached. */
+ * rows_sha256: over all rows where the resource keeps hashes, or NULL. is_cut: the limit was
+ * reached. */
 void event_op_end(struct buf *out, const struct event_ctx *c, uint64_t op_id,
 		  const struct op_result *r, struct span columns_json, struct span rows_json,
 		  const uint8_t *rows_sha256, bool is_cut);
-/* connect.refused: by the kernel or the gateway. proto: "tcp", "udp", "dns", "family 17", ... name: the
- * DNS name that was asked, or NULL. count: how often, where several were folded into one. */
+/* connect.refused: by the kernel or the gateway. proto: "tcp", "udp", "dns", "family 17", ... name:
+ * the DNS name that was asked, or NULL. count: how often, where several were folded into one. */
 void event_refused(struct buf *out, const struct event_ctx *c, const char *proto,
 		   const struct addr *dst, const char *name, const struct process_label *p,
 		   const char *reason, uint64_t count);
-/* record.garbage (what a producer wrote that is no event: how many, what was wrong), record.resume (after
- * the store could not be written to: count is how many seconds). The recorder's own. */
-void event_record(struct buf *out, const struct event_ctx *c, const char *type, const char *producer,
-		  const char *reason, uint64_t count, uint64_t bytes);
+/* record.garbage (what a producer wrote that is no event: how many, what was wrong), record.resume
+ * (after the store could not be written to: count is how many seconds). The recorder's own. */
+void event_record(struct buf *out, const struct event_ctx *c, const char *type,
+		  const char *producer, const char *reason, uint64_t count, uint64_t bytes);

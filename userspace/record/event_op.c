@@ -1,5 +1,5 @@
-/* The events of an operation. Their sizes are bounded whatever the operation holds, so that no statement
- * is too big to be recorded: what is cut says how long it was and what its SHA-256 is. */
+/* The events of an operation. Their sizes are bounded whatever the operation holds, so that no
+ * statement is too big to be recorded: what is cut says how long it was and what its SHA-256 is. */
 #include "record/event_internal.h"
 
 #include "base/ossl.h"
@@ -33,7 +33,8 @@ static void op_text(struct event_writer *e, struct span text, size_t limit)
 	cut_marks(&e->w, "text_len", "text_sha256", text);
 }
 
-/* null; "text"; {"b64":".."} for what is binary or not UTF-8; with len and sha256 where it was cut. */
+/* null; "text"; {"b64":".."} for what is binary or not UTF-8; with len and sha256 where it was cut.
+ */
 static void op_param(struct jw *w, struct span v, bool is_binary, size_t limit)
 {
 	struct span cut = text_cut(v, limit);
@@ -103,7 +104,7 @@ static void need_text(struct jw *w, const char *key, const char *key_b64, const 
 static void op_need(struct jw *w, const struct need *n)
 {
 	static const char *const kinds[] = {"relation", "function", "object",
-					    "setting",  "plain",    "opaque"};
+					    "setting",	"plain",    "opaque"};
 	jw_object(w, NULL);
 	jw_str(w, "kind", kinds[n->kind]);
 	need_text(w, "name", "name_b64", n->name);

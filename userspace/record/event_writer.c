@@ -44,9 +44,15 @@ static const struct {
 	const char *key;
 	const char *(*get)(const struct event_ctx *c); /* NULL: time and type, written apart */
 } common[] = {
-	{"flow", ctx_flow},     {"identity", who_subject}, {"node", ctx_node},
-	{"owner", who_owner},   {"resource", ctx_resource}, {"role", who_role},
-	{"session", who_session}, {"time", NULL},          {"type", NULL},
+    {"flow", ctx_flow},
+    {"identity", who_subject},
+    {"node", ctx_node},
+    {"owner", who_owner},
+    {"resource", ctx_resource},
+    {"role", who_role},
+    {"session", who_session},
+    {"time", NULL},
+    {"type", NULL},
 };
 
 static void write_common(struct event_writer *e)

@@ -10,12 +10,13 @@
 #define FILTER_MAX     512
 
 static const char *const kinds[] = {
-	[Q_SESSIONS] = "sessions", [Q_EVENTS] = "events", [Q_EXPORT] = "export", [Q_VERIFY] = "verify"};
+    [Q_SESSIONS] = "sessions", [Q_EVENTS] = "events", [Q_EXPORT] = "export", [Q_VERIFY] = "verify"};
 static const char *const text_keys[] = {
-	[F_FLOW] = "flow", [F_IDENTITY] = "identity", [F_OWNER] = "owner", [F_RESOURCE] = "resource",
-	[F_ROLE] = "role", [F_SESSION] = "session",   [F_TYPE] = "type"};
+    [F_FLOW] = "flow", [F_IDENTITY] = "identity", [F_OWNER] = "owner", [F_RESOURCE] = "resource",
+    [F_ROLE] = "role", [F_SESSION] = "session",	  [F_TYPE] = "type"};
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading ------------------------------------------------------------------------------------
+ */
 
 /* The value as it stands in events, to be compared as bytes. */
 static char *as_json(const char *text)
@@ -50,8 +51,11 @@ static bool read_filter(struct query *q, const char *key, const char *value)
 	struct {
 		const char *key;
 		uint64_t *to, scale;
-	} numbers[] = {{"since", &q->since_ns, NS_PER_SEC}, {"until", &q->until_ns, NS_PER_SEC},
-		       {"from", &q->from, 1}, {"to", &q->to, 1}, {"limit", &q->limit, 1}};
+	} numbers[] = {{"since", &q->since_ns, NS_PER_SEC},
+		       {"until", &q->until_ns, NS_PER_SEC},
+		       {"from", &q->from, 1},
+		       {"to", &q->to, 1},
+		       {"limit", &q->limit, 1}};
 	struct {
 		const char *key;
 		bool *to;
@@ -78,7 +82,8 @@ static int read_all(const json_t *json, struct query *q)
 	if (!kind || i == (int)ARRAY_LEN(kinds))
 		return ERR_MALFORMED;
 	q->kind = (enum query_kind)i;
-	json_object_foreach((json_t *)json, key, value) {
+	json_object_foreach((json_t *)json, key, value)
+	{
 		const char *text = json_string_value(value);
 		if (!strcmp(key, "t") || !strcmp(key, "kind"))
 			continue;
@@ -114,7 +119,8 @@ void query_free(struct query *q)
 	free(q);
 }
 
-/* --- filters ------------------------------------------------------------------------------------ */
+/* --- filters ------------------------------------------------------------------------------------
+ */
 
 static bool texts_match(const struct query *q, const struct scan *s, size_t n)
 {
@@ -141,7 +147,8 @@ bool query_match_session(const struct query *q, const struct scan *s)
 {
 	static const enum filter_text fields[] = {F_IDENTITY, F_OWNER, F_ROLE, F_SESSION};
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
-		if (q->texts[fields[i]] && !span_is(scan_get(s, text_keys[fields[i]]), q->texts[fields[i]]))
+		if (q->texts[fields[i]] &&
+		    !span_is(scan_get(s, text_keys[fields[i]]), q->texts[fields[i]]))
 			return false;
 	if (q->denied && !scan_u64(s, "denied") && !scan_u64(s, "refused_total"))
 		return false;
@@ -156,7 +163,8 @@ bool query_is_whole(const struct query *q)
 	return !q->since_ns && !q->until_ns && !q->denied && !q->limit;
 }
 
-/* --- answering ---------------------------------------------------------------------------------- */
+/* --- answering ----------------------------------------------------------------------------------
+ */
 
 bool answer_is_stopped(const struct answer *a)
 {
@@ -186,7 +194,8 @@ static int answer_verify(struct answer *a)
 {
 	uint8_t key[KEY_LEN];
 	bool has_key = a->source->key_file && key_read(a->source->key_file, key) == 0;
-	struct verify_options o = {.key = has_key ? key : NULL, .is_stopped = verify_is_stopped, .ctx = a};
+	struct verify_options o = {
+	    .key = has_key ? key : NULL, .is_stopped = verify_is_stopped, .ctx = a};
 	struct verify_result v;
 	struct segment *live = a->source->live ? a->source->live(a->source->ctx) : NULL;
 	int err = verify_store(a->source->path, live, &o, &v);
@@ -199,13 +208,14 @@ static int answer_verify(struct answer *a)
 	return err < 0 ? err : a->sink->line(a->sink->ctx, buf_span(&a->line));
 }
 
-int query_answer(const struct query *q, const struct query_source *source, const struct query_sink *sink)
+int query_answer(const struct query *q, const struct query_source *source,
+		 const struct query_sink *sink)
 {
-	static int (*const answers[])(struct answer *a) = {
-		[Q_SESSIONS] = answer_sessions,
-		[Q_EVENTS] = answer_events,
-		[Q_EXPORT] = answer_events,
-		[Q_VERIFY] = answer_verify,
+	static int (*const answers[])(struct answer * a) = {
+	    [Q_SESSIONS] = answer_sessions,
+	    [Q_EVENTS] = answer_events,
+	    [Q_EXPORT] = answer_events,
+	    [Q_VERIFY] = answer_verify,
 	};
 	struct answer a = {.q = q, .source = source, .sink = sink, .next = q->from};
 	buf_init(&a.line, LINE_MAX_BYTES);

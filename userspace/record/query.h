@@ -1,10 +1,12 @@
-/* Questions about a record, answered line by line: of the live store by the recorder, of a folder by the
- * command line. Kinds: "sessions" (summaries), "events" (as stored), "export" (the same, with the
- * checkpoints in their places where nothing is filtered out), "verify" (one line, record/verify.h).
+/* Questions about a record, answered line by line: of the live store by the recorder, of a folder
+ * by the command line. Kinds: "sessions" (summaries), "events" (as stored), "export" (the same,
+ * with the checkpoints in their places where nothing is filtered out), "verify" (one line,
+ * record/verify.h).
  *
- * Filters, all strings: session, flow, type, identity, role, owner, resource (equal); since, until (Unix
- * seconds); from, to (event numbers); denied ("1"); live ("1", sessions that are not over); limit (lines);
- * follow ("1", events: goes on with what is still to come); format (export: "jsonl"). A line {"error": "..."} says that the answer is not whole. */
+ * Filters, all strings: session, flow, type, identity, role, owner, resource (equal); since, until
+ * (Unix seconds); from, to (event numbers); denied ("1"); live ("1", sessions that are not over);
+ * limit (lines); follow ("1", events: goes on with what is still to come); format (export:
+ * "jsonl"). A line {"error": "..."} says that the answer is not whole. */
 #pragma once
 
 #include <jansson.h>
@@ -19,7 +21,8 @@ void query_free(struct query *q);
 
 struct query_source {
 	const char *path;
-	const char *key_file; /* verify: the node's public key; NULL or not there: the one that the store names */
+	const char *key_file; /* verify: the node's public key; NULL or not there: the one that the
+				 store names */
 	/* A reference to the segment that this process writes to, or NULL. May be NULL itself. */
 	struct segment *(*live)(void *ctx);
 	bool (*is_stopped)(void *ctx); /* may be NULL */
@@ -27,8 +30,8 @@ struct query_source {
 };
 
 struct query_sink {
-	/* One line with its newline; an empty span only asks whether anybody is still there. Negative
-	 * ends the answer. */
+	/* One line with its newline; an empty span only asks whether anybody is still there.
+	 * Negative ends the answer. */
 	int (*line)(void *ctx, struct span line);
 	void *ctx;
 };

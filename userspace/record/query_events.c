@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/macro.h"
+#include "record/journal.h"
 #include "record/query_internal.h"
 #include "record/segment_read.h"
 
@@ -14,7 +15,8 @@ struct range {
 	uint64_t first, last;
 };
 
-/* --- the ranges of a session ---------------------------------------------------------------------- */
+/* --- the ranges of a session
+ * ---------------------------------------------------------------------- */
 
 static int add_range(struct range **list, size_t *n, size_t *cap, struct range range)
 {
@@ -33,7 +35,8 @@ static int add_range(struct range **list, size_t *n, size_t *cap, struct range r
 }
 
 /* Ascending. ret_list is the caller's to free, also after an error. */
-static int read_ranges(struct segment *g, const char *session, struct range **ret_list, size_t *ret_n)
+static int read_ranges(struct segment *g, const char *session, struct range **ret_list,
+		       size_t *ret_n)
 {
 	MDB_txn *txn;
 	MDB_cursor *c;
@@ -45,8 +48,10 @@ static int read_ranges(struct segment *g, const char *session, struct range **re
 	r = mdb_cursor_open(txn, g->dbs[DB_BY_SESSION], &c);
 	if (r == 0) {
 		r = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
-		while (r == 0 && k.mv_size == len + 8 && !memcmp(k.mv_data, session, len) && v.mv_size == 8) {
-			struct range range = {seq_decode((uint8_t *)k.mv_data + len), seq_decode(v.mv_data)};
+		while (r == 0 && k.mv_size == len + 8 && !memcmp(k.mv_data, session, len) &&
+		       v.mv_size == 8) {
+			struct range range = {seq_decode((uint8_t *)k.mv_data + len),
+					      seq_decode(v.mv_data)};
 			if (add_range(ret_list, ret_n, &cap, range) < 0) {
 				r = ENOMEM;
 				break;
@@ -59,7 +64,8 @@ static int read_ranges(struct segment *g, const char *session, struct range **re
 	return r == MDB_NOTFOUND ? 0 : segment_err(r);
 }
 
-/* --- checkpoints -------------------------------------------------------------------------------- */
+/* --- checkpoints --------------------------------------------------------------------------------
+ */
 
 static int export_checkpoint(struct answer *a, struct segment *g, uint64_t seq)
 {
@@ -84,9 +90,11 @@ static int export_checkpoint(struct answer *a, struct segment *g, uint64_t seq)
 	return r == ERR_NOT_FOUND ? 0 : r;
 }
 
-/* --- events ------------------------------------------------------------------------------------- */
+/* --- events -------------------------------------------------------------------------------------
+ */
 
-static int one_event(struct answer *a, struct segment *g, uint64_t seq, struct span stored, bool with_checkpoints)
+static int one_event(struct answer *a, struct segment *g, uint64_t seq, struct span stored,
+		     bool with_checkpoints)
 {
 	struct scan e;
 	a->next = seq + 1;
@@ -137,6 +145,47 @@ static int walk_segment(struct answer *a, struct segment *g)
 	return r;
 }
 
+/* --- what only the journal has
+ * --------------------------------------------------------------------- */
+
+static int on_journaled(void *ctx, const struct batch *b)
+{
+	struct answer *a = ctx;
+	struct span stored;
+	uint8_t prev[HASH_LEN];
+	uint64_t seq;
+	struct scan e;
+	int r = 0;
+	for (size_t at = 0; r == 0 && batch_next(b, &at, &stored);) {
+		if (chain_prefix_read(stored, prev, &seq) < 0 || scan_event(stored, true, &e) < 0)
+			return ERR_VERIFY;
+		if (seq >= a->next && (!a->q->to || seq <= a->q->to) && query_match_event(a->q, &e))
+			r = answer_line(a, stored);
+	}
+	return r > 0 ? -ECANCELED : r; /* the limit is reached: not an error */
+}
+
+/* Of a store that nobody writes to: its recorder died before LMDB had everything. */
+static int walk_journal(struct answer *a, struct segment *last)
+{
+	MDB_txn *txn;
+	struct chain *c;
+	uint64_t seq;
+	uint8_t hash[HASH_LEN];
+	int r = chain_new(&c);
+	if (r < 0)
+		return r;
+	r = segment_err(mdb_txn_begin(last->env, NULL, MDB_RDONLY, &txn));
+	if (r == 0) {
+		r = segment_end(last, txn, c, &seq, hash);
+		mdb_txn_abort(txn);
+	}
+	chain_free(c);
+	if (r == 0)
+		r = journal_read(a->source->path, seq, hash, on_journaled, a);
+	return r == -ECANCELED ? 1 : r;
+}
+
 static int walk_store(struct answer *a)
 {
 	_cleanup_(freep) uint32_t *list = NULL;
@@ -151,6 +200,8 @@ static int walk_store(struct answer *a)
 			r = segment_open(a->source->path, list[i], SEGMENT_READ, 0, &g);
 		if (r == 0)
 			r = walk_segment(a, g);
+		if (r == 0 && !live && i + 1 == n)
+			r = walk_journal(a, g);
 		segment_unref(g);
 	}
 	segment_unref(live);

@@ -11,8 +11,8 @@ enum query_kind { Q_SESSIONS, Q_EVENTS, Q_EXPORT, Q_VERIFY };
 
 struct query {
 	enum query_kind kind;
-	char *texts[F_TEXTS]; /* owned, as JSON; NULL: any */
-	char *session;        /* owned, plain */
+	char *texts[F_TEXTS];			      /* owned, as JSON; NULL: any */
+	char *session;				      /* owned, plain */
 	uint64_t since_ns, until_ns, from, to, limit; /* 0: none */
 	bool denied, live, follow;
 };

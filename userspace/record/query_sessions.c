@@ -42,7 +42,8 @@ static int open_all(struct answer *a, struct open_segments *o)
 			r = segment_open(a->source->path, list[i], SEGMENT_READ, 0, &o->at[i]);
 		o->n = i + (r == 0);
 		if (r == 0)
-			r = segment_err(mdb_txn_begin(o->at[i]->env, NULL, MDB_RDONLY, &o->txns[i]));
+			r = segment_err(
+			    mdb_txn_begin(o->at[i]->env, NULL, MDB_RDONLY, &o->txns[i]));
 	}
 	segment_unref(live);
 	return r;
@@ -65,9 +66,11 @@ static int walk_sessions(struct answer *a, const struct open_segments *o, size_t
 	int r = segment_err(mdb_cursor_open(o->txns[i], o->at[i]->dbs[DB_SESSIONS], &c));
 	if (r < 0)
 		return r;
-	for (r = mdb_cursor_get(c, &k, &v, MDB_FIRST); r == 0; r = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
+	for (r = mdb_cursor_get(c, &k, &v, MDB_FIRST); r == 0;
+	     r = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
 		struct span json = span_of(v.mv_data, v.mv_size);
-		if (is_in_later(o, i + 1, &k) || scan_event(json, false, &s) < 0 || !query_match_session(a->q, &s))
+		if (is_in_later(o, i + 1, &k) || scan_event(json, false, &s) < 0 ||
+		    !query_match_session(a->q, &s))
 			continue;
 		int err = answer_line(a, json);
 		if (err) {

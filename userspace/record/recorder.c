@@ -13,17 +13,26 @@
 #include "base/msg.h"
 #include "record/recorder_internal.h"
 
-#define BEAT_MS      100
+#define BEAT_MS	     100
 #define SLEEP_MS     50 /* how long an event may lie in a ring that nobody waits for */
 #define RETRY_NS     NS_PER_SEC
 #define STUCK_NS     (HEALTH_STALE_MS * NS_PER_MS)
 #define SLOW_DISK_NS (20 * NS_PER_SEC) /* a disk may take this long before we count as dead */
 #define LAST_SIGN_NS (2 * NS_PER_SEC)
+#define FLUSH_NS                                                                                   \
+	(50 * NS_PER_MS) /* how long an event may wait for LMDB: longer means larger transactions  \
+			  */
+#define FLUSH_BYTES (2 * 1024 * 1024)
+#define CATCH_UP_MS 10000
+#define GROUP_MAX   JOURNAL_HALF
+#define PENDING_MAX (64 * 1024 * 1024)
+#define CHUNK_BYTES (4 * 1024 * 1024)
 
-/* --- the sign of life --------------------------------------------------------------------------- */
+/* --- the sign of life ---------------------------------------------------------------------------
+ */
 
-/* A thread of its own, because a slow disk is no reason to refuse, only to wait. It tells the truth about
- * the main thread: one that neither works nor waits for the disk is dead. */
+/* A thread of its own, because a slow disk is no reason to refuse, only to wait. It tells the truth
+ * about the main thread: one that neither works nor waits for the disk is dead. */
 static void *beat_main(void *arg)
 {
 	struct recorder *r = arg;
@@ -50,17 +59,20 @@ static int beat_start(struct recorder *r)
 	return -err;
 }
 
-/* --- can it record? ----------------------------------------------------------------------------- */
+/* --- can it record? -----------------------------------------------------------------------------
+ */
 
 static void say_broken(struct recorder *r, int err)
 {
 	if (!r->broken) {
-		log_error("cannot record: %s. Nothing passes until it can; trying every second", err_text(err));
+		log_error("cannot record: %s. Nothing passes until it can; trying every second",
+			  err_text(err));
 		r->broken_ns = clock_mono_ns();
 	} else if (r->broken != err) {
 		log_error("still cannot record: %s", err_text(err));
 	}
 	r->broken = err;
+	r->owes_resume = true;
 	r->retry_ns = clock_mono_ns() + RETRY_NS;
 	lanes_say(r, RING_CANNOT_RECORD);
 }
@@ -79,39 +91,113 @@ static bool is_fatal(int err)
 	return err == ERR_VERIFY || err == ERR_UNSUPPORTED || err == -EINVAL;
 }
 
+static uint64_t chunk_bytes(const struct recorder *r)
+{
+	return MIN((uint64_t)CHUNK_BYTES, r->cfg->store_bytes / 16);
+}
+
+static int on_replayed(void *ctx, const struct batch *b)
+{
+	struct recorder *r = ctx;
+	log_info("events %llu to %llu come from the journal", (unsigned long long)b->first,
+		 (unsigned long long)b->last);
+	return writer_write(r->store, chunk_bytes(r), b);
+}
+
+/* Everything that the last recorder made durable goes into LMDB; then both begin anew. */
+static int open_journal(struct recorder *r)
+{
+	int err = journal_read(store_path(r->store), store_seq(r->store), store_hash(r->store),
+			       on_replayed, r);
+	if (err == 0)
+		err = journal_open(store_path(r->store), &r->journal);
+	if (err < 0)
+		return err;
+	r->seq = store_seq(r->store);
+	memcpy(r->hash, store_hash(r->store), HASH_LEN);
+	journal_settle(r->journal, r->seq);
+	err = lanes_resume(r);
+	return err == 0 ? writer_start(r->store, chunk_bytes(r), &r->writer) : err;
+}
+
+static void close_store(struct recorder *r)
+{
+	writer_stop(TAKE(r->writer));
+	journal_close(TAKE(r->journal));
+	store_close(TAKE(r->store));
+}
+
 static int open_store(struct recorder *r)
 {
 	char path[PATH_MAX], why[PATH_MAX + 600];
 	snprintf(path, sizeof(path), "%s/store", r->cfg->state_dir);
 	atomic_store(&r->is_writing, true); /* to check a long tail takes time as well */
 	int err = store_open(path, r->cfg->node, r->cfg->store_bytes, &r->store, why, sizeof(why));
+	if (err < 0 && (!r->broken || is_fatal(err)))
+		log_error("%s", why);
+	if (err == 0) {
+		r->signed_seq = store_signed(r->store);
+		r->signed_ns = clock_mono_ns();
+		err = open_journal(r);
+		if (err < 0)
+			close_store(r);
+		else
+			log_info("the record goes on behind event %llu",
+				 (unsigned long long)r->seq);
+	}
 	atomic_store(&r->is_writing, false);
-	if (err < 0) {
-		if (!r->broken || is_fatal(err))
-			log_error("%s", why);
-		return err;
-	}
-	err = lanes_resume(r);
-	if (err < 0) {
-		store_close(TAKE(r->store));
-		return err;
-	}
-	r->signed_seq = store_signed(r->store);
-	r->signed_ns = clock_mono_ns();
-	log_info("the record goes on behind event %llu", (unsigned long long)store_seq(r->store));
-	return 0;
+	return err;
 }
 
-/* One round of work. The number of events that were stored, or a fatal error. */
+/* What the journal has goes on to LMDB: now, or once it is worth a transaction. */
+static void hand_over(struct recorder *r, bool now)
+{
+	uint64_t seq;
+	uint8_t hash[HASH_LEN];
+	writer_position(r->writer, &seq, hash);
+	journal_settle(r->journal, seq);
+	if (!r->pending.first) {
+		r->pending_ns = clock_mono_ns();
+		return;
+	}
+	if (now || clock_mono_ns() - r->pending_ns >= FLUSH_NS ||
+	    buf_len(&r->pending.events) >= FLUSH_BYTES)
+		writer_take(r->writer, &r->pending);
+}
+
+/* After a journal that failed: LMDB gets all that is durable, then there is a new one. */
+static int mend(struct recorder *r)
+{
+	hand_over(r, true);
+	if (!writer_wait(r->writer, 0))
+		return writer_err(r->writer) ? writer_err(r->writer) : r->broken;
+	hand_over(r, true);
+	if (r->pending.first)
+		return r->broken; /* on its way */
+	journal_close(TAKE(r->journal));
+	int err = journal_open(store_path(r->store), &r->journal);
+	if (err == 0)
+		journal_settle(r->journal, r->seq);
+	return err;
+}
+
+/* Can it write? Where it could not, it is tried again every second. */
+static int ready(struct recorder *r)
+{
+	if (!r->store)
+		return open_store(r);
+	int err = writer_err(r->writer);
+	if (err < 0 || !r->broken)
+		return err;
+	return mend(r);
+}
+
+/* One round of work. The number of events that became durable, or a fatal error. */
 static int work(struct recorder *r)
 {
-	int n = 0;
 	if (r->broken && clock_mono_ns() < r->retry_ns)
 		return 0;
-	if (!r->store)
-		n = open_store(r);
-	else if (r->broken)
-		n = store_reopen(r->store);
+	int n = ready(r);
 	if (n == 0)
 		n = group_write(r);
 	if (n < 0) {
@@ -119,17 +205,30 @@ static int work(struct recorder *r)
 		return is_fatal(n) ? n : 0;
 	}
 	say_well(r);
+	hand_over(r, r->is_blocked);
 	return n;
 }
 
 void catch_up(struct recorder *r)
 {
-	do
+	do {
 		atomic_store(&r->round_ns, clock_mono_ns());
-	while (work(r) > 0 && !r->is_drained);
+		if (work(r) < 0 || r->broken)
+			return;
+		if (r->is_blocked)
+			writer_wait(r->writer, CATCH_UP_MS);
+	} while (!r->is_drained);
+	atomic_store(&r->is_writing, true);
+	for (int i = 0; i < 2; i++) { /* what it has in hand, then what waits */
+		writer_wait(r->writer, CATCH_UP_MS);
+		hand_over(r, true);
+	}
+	writer_wait(r->writer, CATCH_UP_MS);
+	atomic_store(&r->is_writing, false);
 }
 
-/* --- messages ----------------------------------------------------------------------------------- */
+/* --- messages -----------------------------------------------------------------------------------
+ */
 
 static void on_notify(struct recorder *r)
 {
@@ -170,24 +269,30 @@ static void on_peers(struct recorder *r, const struct pollfd *p)
 /* Sleeps until there is something to do, at most timeout_ms. */
 static void wait_for_work(struct recorder *r, int timeout_ms)
 {
-	struct pollfd p[LANES_MAX + PEERS_MAX + 2];
+	struct pollfd p[LANES_MAX + PEERS_MAX + 3];
 	int n = 0;
+	uint64_t count;
 	for (int i = 0; i < r->n_lanes; i++)
 		ring_consumer_sleep(r->lanes[i].ring);
-	if (!r->broken && lanes_urgent(r))
+	if (!r->broken && !r->is_blocked && lanes_urgent(r))
 		timeout_ms = 0;
 	p[n++] = (struct pollfd){.fd = r->is_orphan ? -1 : r->env->notify_fd, .events = POLLIN};
 	p[n++] = (struct pollfd){.fd = r->is_orphan ? -1 : r->env->call_fd, .events = POLLIN};
 	for (int i = 0; i < r->n_peers; i++)
 		p[n++] = (struct pollfd){.fd = r->peers[i], .events = POLLIN};
+	int writer_at = n;
+	p[n++] = (struct pollfd){.fd = r->writer ? writer_fd(r->writer) : -1, .events = POLLIN};
 	int lanes_at = n;
 	for (int i = 0; i < r->n_lanes; i++)
-		p[n++] = (struct pollfd){.fd = ring_consumer_fd(r->lanes[i].ring), .events = POLLIN};
+		p[n++] =
+		    (struct pollfd){.fd = ring_consumer_fd(r->lanes[i].ring), .events = POLLIN};
 	int ready = poll(p, (nfds_t)n, timeout_ms);
 	for (int i = 0; i < r->n_lanes; i++)
 		ring_consumer_awake(r->lanes[i].ring, ready > 0 && p[lanes_at + i].revents);
 	if (ready <= 0)
 		return;
+	if (p[writer_at].revents && read(p[writer_at].fd, &count, sizeof(count)) < 0)
+		log_debug("the writer's wake-up was taken before");
 	if (p[1].revents)
 		on_signature(r);
 	on_peers(r, p + 2);
@@ -212,11 +317,9 @@ static int run(struct recorder *r)
 /* Everything that was accepted goes to disk, and is signed. */
 static void finish(struct recorder *r)
 {
+	catch_up(r);
 	uint64_t until = clock_mono_ns() + LAST_SIGN_NS;
-	atomic_store(&r->round_ns, clock_mono_ns());
-	while (work(r) > 0)
-		atomic_store(&r->round_ns, clock_mono_ns());
-	while (r->store && !r->is_orphan && clock_mono_ns() < until) {
+	while (r->writer && !r->is_orphan && clock_mono_ns() < until) {
 		sign_if_due(r, true);
 		if (!r->asked.seq)
 			break;
@@ -235,11 +338,13 @@ static int start(struct recorder *r)
 {
 	signal(SIGPIPE, SIG_IGN);
 	buf_init(&r->own, RING_EVENT_MAX);
+	batch_init(&r->group, GROUP_MAX);
+	batch_init(&r->pending, PENDING_MAX);
 	int err = nonblocking(r->env->notify_fd);
 	if (err == 0)
 		err = nonblocking(r->env->call_fd);
 	if (err == 0)
-		err = summaries_new(&r->summaries);
+		err = chain_new(&r->chain);
 	if (err == 0)
 		err = lanes_open(r);
 	return err == 0 ? beat_start(r) : err;
@@ -254,8 +359,10 @@ static void end(struct recorder *r)
 		pthread_join(r->beat, NULL);
 	}
 	lanes_close(r);
-	store_close(r->store);
-	summaries_free(r->summaries);
+	close_store(r);
+	chain_free(r->chain);
+	batch_done(&r->group);
+	batch_done(&r->pending);
 	buf_done(&r->own);
 	for (int i = 0; i < r->n_peers; i++)
 		close(r->peers[i]);

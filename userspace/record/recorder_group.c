@@ -1,4 +1,4 @@
-/* From the rings into the store, in groups. */
+/* From the rings into the journal, in groups. */
 #include <errno.h>
 
 #include "base/clock.h"
@@ -7,30 +7,32 @@
 #include "record/event.h"
 #include "record/recorder_internal.h"
 
-#define GROUP_EVENTS     10000
-#define GROUP_BYTES      (4 * 1024 * 1024)
+#define GROUP_EVENTS	 10000
+#define GROUP_BYTES	 (4 * 1024 * 1024)
+#define PENDING_BYTES	 (8 * 1024 * 1024) /* more than this waits in the rings */
 #define GARBAGE_EVERY_NS NS_PER_SEC
 
 static const char *const producer_names[] = {"control", "proxy", "monitor"};
 
-/* Who may say what: a proxy that was taken over can neither end a session nor load a policy on record. */
+/* Who may say what: a proxy that was taken over can neither end a session nor load a policy on
+ * record. */
 static const struct {
 	const char *type;
 	unsigned producers; /* 1 << enum producer */
 } types[] = {
-	{"op", 1 << PRODUCER_PROXY},
-	{"op.end", 1 << PRODUCER_PROXY},
-	{"flow.open", 1 << PRODUCER_PROXY},
-	{"flow.close", 1 << PRODUCER_PROXY},
-	{"connect.refused", 1 << PRODUCER_PROXY | 1 << PRODUCER_MONITOR | 1 << PRODUCER_CONTROL},
-	{"session.start", 1 << PRODUCER_CONTROL},
-	{"session.renew", 1 << PRODUCER_CONTROL},
-	{"session.expire", 1 << PRODUCER_CONTROL},
-	{"session.revoke", 1 << PRODUCER_CONTROL},
-	{"session.end", 1 << PRODUCER_CONTROL},
-	{"policy.load", 1 << PRODUCER_CONTROL},
-	{"node.start", 1 << PRODUCER_MONITOR},
-	{"node.stop", 1 << PRODUCER_MONITOR},
+    {"op", 1 << PRODUCER_PROXY},
+    {"op.end", 1 << PRODUCER_PROXY},
+    {"flow.open", 1 << PRODUCER_PROXY},
+    {"flow.close", 1 << PRODUCER_PROXY},
+    {"connect.refused", 1 << PRODUCER_PROXY | 1 << PRODUCER_MONITOR | 1 << PRODUCER_CONTROL},
+    {"session.start", 1 << PRODUCER_CONTROL},
+    {"session.renew", 1 << PRODUCER_CONTROL},
+    {"session.expire", 1 << PRODUCER_CONTROL},
+    {"session.revoke", 1 << PRODUCER_CONTROL},
+    {"session.end", 1 << PRODUCER_CONTROL},
+    {"policy.load", 1 << PRODUCER_CONTROL},
+    {"node.start", 1 << PRODUCER_MONITOR},
+    {"node.stop", 1 << PRODUCER_MONITOR},
 };
 
 int lanes_open(struct recorder *r)
@@ -46,7 +48,9 @@ int lanes_open(struct recorder *r)
 		int err = ring_consumer_open(&r->env->rings[i], &l->ring);
 		if (err < 0)
 			return err;
-		l->producer = i == 0 ? PRODUCER_CONTROL : i == n - 1 ? PRODUCER_MONITOR : PRODUCER_PROXY;
+		l->producer = i == 0	   ? PRODUCER_CONTROL
+			      : i == n - 1 ? PRODUCER_MONITOR
+					   : PRODUCER_PROXY;
 		r->n_lanes = i + 1;
 	}
 	return 0;
@@ -70,15 +74,16 @@ static struct span ring_key(const struct lane *l)
 static void resume_at(struct lane *l, struct span stored)
 {
 	if (stored.len == 8 && ring_consumer_seek(l->ring, seq_decode(stored.p)) < 0)
-		log_warn("the ring of %s is not where the store left it: going on where the ring is",
-			 producer_names[l->producer]);
+		log_warn(
+		    "the ring of %s is not where the store left it: going on where the ring is",
+		    producer_names[l->producer]);
 	l->committed = l->taken = ring_consumer_pos(l->ring);
 	l->has_event = false;
 	ring_consumer_commit(l->ring, l->committed);
 }
 
-/* The store's position is the truth: a recorder that died between its commit and the ring's mark would
- * else write events twice. */
+/* The store's position is the truth: a recorder that died between its commit and the ring's mark
+ * would else write events twice. */
 int lanes_resume(struct recorder *r)
 {
 	struct buf b;
@@ -110,7 +115,8 @@ void lanes_say(struct recorder *r, enum ring_health health)
 		ring_consumer_say(r->lanes[i].ring, health);
 }
 
-/* --- one event ---------------------------------------------------------------------------------- */
+/* --- one event ----------------------------------------------------------------------------------
+ */
 
 static bool is_event(const struct lane *l)
 {
@@ -132,7 +138,8 @@ static void peek(struct lane *l)
 		if (n == 0)
 			return;
 		bool is_framed = n > 0;
-		if (is_framed && scan_event(span_of(l->event, l->len), false, &l->scan) == 0 && is_event(l)) {
+		if (is_framed && scan_event(span_of(l->event, l->len), false, &l->scan) == 0 &&
+		    is_event(l)) {
 			l->time = scan_u64(&l->scan, "time");
 			l->has_event = true;
 			return;
@@ -155,26 +162,30 @@ static struct lane *earliest(struct recorder *r)
 	return best;
 }
 
-static int append(struct recorder *r, struct span event, const struct scan *s)
+/* Chains one event into the group. */
+static int append(struct recorder *r, struct span event)
 {
-	uint64_t seq;
-	int err = store_append(r->store, event, &seq);
-	return err < 0 ? err : summaries_add(r->summaries, r->store, s, seq);
+	size_t prefix = chain_prefix_len(r->seq + 1), len = prefix + event.len - 1;
+	uint8_t *to = batch_add(&r->group, r->seq + 1, len);
+	if (!to)
+		return buf_err(&r->group.events);
+	chain_prefix(r->hash, r->seq + 1, to);
+	memcpy(to + prefix, event.p + 1, event.len - 1);
+	r->seq++;
+	return chain_hash(r->chain, r->hash, span_of(to, len), r->hash);
 }
 
 static int append_own(struct recorder *r)
 {
-	struct scan s;
 	int err = buf_err(&r->own);
-	if (err == 0)
-		err = scan_event(buf_span(&r->own), false, &s);
-	return err < 0 ? err : append(r, buf_span(&r->own), &s);
+	return err < 0 ? err : append(r, buf_span(&r->own));
 }
 
-/* --- what the recorder itself has to say ---------------------------------------------------------- */
+/* --- what the recorder itself has to say
+ * ---------------------------------------------------------- */
 
-static void own_event(struct recorder *r, const char *type, const char *producer, const char *reason,
-		      uint64_t count, uint64_t bytes)
+static void own_event(struct recorder *r, const char *type, const char *producer,
+		      const char *reason, uint64_t count, uint64_t bytes)
 {
 	struct event_ctx c = {.node = r->cfg->node, .time_ns = clock_real_ns()};
 	buf_reset(&r->own);
@@ -198,8 +209,8 @@ static int tell_garbage(struct recorder *r)
 		struct lane *l = &r->lanes[i];
 		if (!l->garbage)
 			continue;
-		own_event(r, "record.garbage", producer_names[l->producer], "not an event of this producer",
-			  l->garbage, l->garbage_bytes);
+		own_event(r, "record.garbage", producer_names[l->producer],
+			  "not an event of this producer", l->garbage, l->garbage_bytes);
 		err = append_own(r);
 	}
 	return err;
@@ -207,17 +218,13 @@ static int tell_garbage(struct recorder *r)
 
 static int tell_resume(struct recorder *r)
 {
-	own_event(r, "record.resume", "recorder", err_text(r->broken),
+	own_event(r, "record.resume", "recorder", "the record could not be written",
 		  (clock_mono_ns() - r->broken_ns) / NS_PER_SEC, 0);
 	return append_own(r);
 }
 
-/* --- the group ---------------------------------------------------------------------------------- */
-
-static size_t group_bytes(const struct recorder *r)
-{
-	return MIN((size_t)GROUP_BYTES, r->cfg->store_bytes / 16);
-}
+/* --- the group ----------------------------------------------------------------------------------
+ */
 
 static int take_events(struct recorder *r)
 {
@@ -225,13 +232,13 @@ static int take_events(struct recorder *r)
 	int n = 0;
 	struct lane *l;
 	r->is_drained = false;
-	while (n < GROUP_EVENTS && bytes < group_bytes(r)) {
+	while (n < GROUP_EVENTS && bytes < GROUP_BYTES) {
 		l = earliest(r);
 		if (!l) {
 			r->is_drained = true;
 			break;
 		}
-		int err = append(r, span_of(l->event, l->len), &l->scan);
+		int err = append(r, span_of(l->event, l->len));
 		if (err < 0)
 			return err;
 		l->has_event = false;
@@ -242,17 +249,14 @@ static int take_events(struct recorder *r)
 	return n;
 }
 
-static int put_positions(struct recorder *r)
+static void note_positions(struct recorder *r)
 {
-	int err = 0;
-	for (int i = 0; i < r->n_lanes && err == 0; i++) {
-		struct lane *l = &r->lanes[i];
-		uint8_t pos[8];
-		seq_encode(l->taken, pos);
-		if (l->taken != l->committed)
-			err = store_put(r->store, DB_RINGS, ring_key(l), span_of(pos, 8));
+	for (int i = 0; i < r->n_lanes; i++) {
+		memcpy(r->group.positions[i].ring, ring_consumer_id(r->lanes[i].ring), 16);
+		r->group.positions[i].pos = r->lanes[i].taken;
 	}
-	return err;
+	r->group.n_positions = (uint32_t)r->n_lanes;
+	memcpy(r->group.hash, r->hash, HASH_LEN);
 }
 
 static int write_all(struct recorder *r, bool tells_garbage)
@@ -261,30 +265,30 @@ static int write_all(struct recorder *r, bool tells_garbage)
 	int err = n < 0 ? n : 0;
 	if (err == 0 && tells_garbage)
 		err = tell_garbage(r);
-	if (err == 0 && r->broken)
+	if (err == 0 && r->owes_resume)
 		err = tell_resume(r);
-	if (err == 0)
-		err = summaries_flush(r->summaries, r->store);
-	if (err == 0)
-		err = put_positions(r);
-	if (err == 0) {
-		atomic_store(&r->is_writing, true);
-		err = store_commit(r->store);
-		atomic_store(&r->is_writing, false);
-	}
+	if (err < 0 || !r->group.first)
+		return err < 0 ? err : n;
+	/* Before it is durable, so that nothing can go wrong between the journal and LMDB. */
+	if (!buf_reserve(&r->pending.events, buf_len(&r->group.events)))
+		return buf_err(&r->pending.events);
+	note_positions(r);
+	atomic_store(&r->is_writing, true);
+	err = journal_write(r->journal, &r->group, r->cfg->is_durable);
+	atomic_store(&r->is_writing, false);
 	return err < 0 ? err : n;
 }
 
 static void settle(struct recorder *r, bool has_told_garbage)
 {
-	summaries_settle(r->summaries);
+	r->owes_resume = false;
 	if (has_told_garbage)
 		r->garbage_ns = clock_mono_ns();
 	for (int i = 0; i < r->n_lanes; i++) {
 		struct lane *l = &r->lanes[i];
 		if (has_told_garbage && l->garbage) {
-			log_error("%llu pieces of what the %s wrote are no events", (unsigned long long)l->garbage,
-				  producer_names[l->producer]);
+			log_error("%llu pieces of what the %s wrote are no events",
+				  (unsigned long long)l->garbage, producer_names[l->producer]);
 			l->garbage = l->garbage_bytes = 0;
 		}
 		if (l->taken != l->committed)
@@ -293,40 +297,56 @@ static void settle(struct recorder *r, bool has_told_garbage)
 	}
 }
 
-/* Nothing of the group is stored: the rings are read again from where the store stands. */
-static void undo(struct recorder *r)
+/* Nothing of the group is stored: the rings are read again from where the journal stands. */
+static void undo(struct recorder *r, uint64_t seq, const uint8_t hash[HASH_LEN])
 {
-	store_abort(r->store);
-	summaries_forget(r->summaries);
+	r->seq = seq;
+	memcpy(r->hash, hash, HASH_LEN);
 	for (int i = 0; i < r->n_lanes; i++) {
 		struct lane *l = &r->lanes[i];
 		l->has_event = false;
 		l->taken = l->committed;
 		if (ring_consumer_seek(l->ring, l->committed) < 0)
-			l->committed = l->taken = ring_consumer_pos(l->ring); /* skipped as garbage */
+			l->committed = l->taken =
+			    ring_consumer_pos(l->ring); /* skipped as garbage */
 	}
+}
+
+static bool has_anything(struct recorder *r)
+{
+	bool has_any = r->owes_resume;
+	for (int i = 0; i < r->n_lanes; i++) {
+		ring_consumer_mark(r->lanes[i].ring);
+		peek(&r->lanes[i]);
+		has_any =
+		    has_any || r->lanes[i].has_event || r->lanes[i].taken != r->lanes[i].committed;
+	}
+	return has_any;
 }
 
 int group_write(struct recorder *r)
 {
-	bool has_any = r->broken != 0;
-	for (int i = 0; i < r->n_lanes; i++) {
-		ring_consumer_mark(r->lanes[i].ring);
-		peek(&r->lanes[i]);
-		has_any = has_any || r->lanes[i].has_event || r->lanes[i].taken != r->lanes[i].committed;
-	}
-	bool tells_garbage = garbage_is_due(r);
+	uint64_t seq = r->seq;
+	uint8_t hash[HASH_LEN];
+	bool has_any = has_anything(r), tells_garbage = garbage_is_due(r);
+	memcpy(hash, r->hash, HASH_LEN);
 	r->is_drained = !has_any;
-	if (!has_any && !tells_garbage)
+	r->is_blocked = buf_len(&r->pending.events) > PENDING_BYTES;
+	if ((!has_any && !tells_garbage) || r->is_blocked)
 		return 0;
-	int n = store_begin(r->store);
-	if (n == 0)
-		n = write_all(r, tells_garbage);
+	batch_reset(&r->group);
+	int n = write_all(r, tells_garbage);
+	if (n >= 0 && r->group.first) {
+		int err = batch_append(&r->pending, &r->group);
+		n = err < 0 ? err : n;
+	}
 	if (n < 0)
-		undo(r);
+		undo(r, seq, hash);
 	else
 		settle(r, tells_garbage);
-	if (n == ERR_FULL)
-		n = store_rotate(r->store); /* 0: the next round writes it there */
+	if (n == ERR_FULL) {
+		r->is_blocked = true; /* the writer is behind: a matter of time, not a failure */
+		n = 0;
+	}
 	return n;
 }

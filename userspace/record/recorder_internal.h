@@ -1,4 +1,6 @@
-/* Between the files of the recorder. */
+/* Between the files of the recorder. Its threads: the main thread takes events out of the rings,
+ * chains them and makes them durable in the journal; the writer follows with LMDB; a beater tells
+ * that the main thread lives; each question has a thread. */
 #pragma once
 
 #include <pthread.h>
@@ -7,14 +9,17 @@
 #include "config.h"
 #include "priv/child.h"
 #include "record/checkpoint.h"
+#include "record/journal.h"
 #include "record/ring_consumer.h"
 #include "record/scan.h"
 #include "record/store.h"
-#include "record/summary.h"
+#include "record/writer.h"
 
 #define LANES_MAX   (MAX_LOOPS + 2)
 #define PEERS_MAX   4
 #define QUERIES_MAX 8
+
+_Static_assert(LANES_MAX == JOURNAL_RINGS, "a position for each ring");
 
 enum producer { PRODUCER_CONTROL, PRODUCER_PROXY, PRODUCER_MONITOR };
 
@@ -22,9 +27,9 @@ enum producer { PRODUCER_CONTROL, PRODUCER_PROXY, PRODUCER_MONITOR };
 struct lane {
 	struct ring_consumer *ring;
 	enum producer producer;
-	uint64_t committed; /* the store has everything up to here */
-	uint64_t taken;     /* the group has everything up to here */
-	uint8_t *event;     /* RING_EVENT_MAX bytes */
+	uint64_t committed; /* the journal has everything up to here */
+	uint64_t taken;	    /* the group has everything up to here */
+	uint8_t *event;	    /* RING_EVENT_MAX bytes */
 	size_t len;
 	bool has_event;
 	struct scan scan;
@@ -35,16 +40,25 @@ struct lane {
 struct recorder {
 	const struct config *cfg;
 	const struct child_env *env;
-	struct store *store;
-	struct summaries *summaries;
+	struct store *store; /* the writer's, once that runs */
+	struct journal *journal;
+	struct writer *writer;
 	struct lane lanes[LANES_MAX];
 	int n_lanes;
-	struct buf own; /* an event of the recorder's own */
-	bool is_drained; /* the last group took all that was there when it began */
+	struct chain *chain;
+	uint64_t seq; /* the last event in the journal, and its hash */
+	uint8_t hash[HASH_LEN];
+	struct batch group;   /* goes to the journal */
+	struct batch pending; /* is there, and goes to the writer */
+	uint64_t pending_ns;  /* since when */
+	struct buf own;	      /* an event of the recorder's own */
+	bool is_drained;      /* the last group took all that was there when it began */
+	bool is_blocked;      /* no room until the writer is further */
 
-	int broken;              /* the error that keeps it from recording; 0: it records */
+	int broken;		      /* the error that keeps it from recording; 0: it records */
 	uint64_t broken_ns, retry_ns; /* monotonic: since when, when to try again */
-	uint64_t garbage_ns;     /* when garbage was told last */
+	bool owes_resume;
+	uint64_t garbage_ns; /* when garbage was told last */
 
 	bool is_stopping, is_orphan;
 	struct checkpoint asked; /* what the monitor was asked to sign; seq 0: nothing */
@@ -61,13 +75,18 @@ struct recorder {
 	pthread_t beat;
 };
 
-/* --- recorder_group.c: rings -> store --- */
+/* --- recorder.c --- */
+/* Everything that was accepted before is in LMDB when this returns, unless it cannot record. */
+void catch_up(struct recorder *r);
+
+/* --- recorder_group.c: rings -> journal --- */
 must_check int lanes_open(struct recorder *r);
 void lanes_close(struct recorder *r);
 /* Once the store is open: goes on where the store ends. */
 must_check int lanes_resume(struct recorder *r);
-/* Takes what the rings hold, as one group, in the order of the events' times, and puts it on disk. The
- * number of events, 0: there were none; or why nothing was stored: then all of it is still in the rings. */
+/* Takes what the rings hold, as one group, in the order of the events' times, and makes it durable.
+ * The number of events, 0: there were none; or why nothing was stored: then all of it is still in
+ * the rings. */
 must_check int group_write(struct recorder *r);
 /* Does anybody wait? */
 bool lanes_urgent(const struct recorder *r);
@@ -78,10 +97,6 @@ void lanes_say(struct recorder *r, enum ring_health health);
 void sign_if_due(struct recorder *r, bool is_last);
 /* The monitor's answer is there. */
 void on_signature(struct recorder *r);
-
-/* --- recorder.c --- */
-/* Everything that was accepted before is in the store when this returns, unless it cannot record. */
-void catch_up(struct recorder *r);
 
 /* --- recorder_query.c: questions --- */
 /* A message from control is there; false: the channel is at its end. */

@@ -1,4 +1,5 @@
-/* Questions about the record, each answered by a thread of its own with its own read transactions. */
+/* Questions about the record, each answered by a thread of its own with its own read transactions.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,8 +12,8 @@
 #include "record/query.h"
 #include "record/recorder_internal.h"
 
-#define OUT_SIZE  65536
-#define STALL_MS  100
+#define OUT_SIZE   65536
+#define STALL_MS   100
 #define STALLS_MAX 600 /* a reader that takes nothing for a minute is given up */
 
 struct question {
@@ -87,8 +88,11 @@ static void *answer_main(void *arg)
 	struct recorder *r = q->r;
 	char pub[PATH_MAX];
 	snprintf(pub, sizeof(pub), "%s/keys/node.pub", r->cfg->state_dir);
-	struct query_source source = {
-		.path = store_path(r->store), .key_file = pub, .live = live_segment, .is_stopped = is_stopped, .ctx = q};
+	struct query_source source = {.path = store_path(r->store),
+				      .key_file = pub,
+				      .live = live_segment,
+				      .is_stopped = is_stopped,
+				      .ctx = q};
 	struct query_sink sink = {.line = put_line, .ctx = q};
 	int err = query_answer(q->query, &source, &sink);
 	if (flush(q) < 0)

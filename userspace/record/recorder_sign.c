@@ -7,57 +7,39 @@
 #include "base/msg.h"
 #include "record/recorder_internal.h"
 
-static bool is_due(const struct recorder *r)
+static bool is_due(const struct recorder *r, uint64_t seq)
 {
-	uint64_t seq = store_seq(r->store);
-	if (seq <= r->signed_seq)
-		return false;
 	return seq - r->signed_seq >= (uint64_t)r->cfg->checkpoint_events ||
 	       clock_mono_ns() - r->signed_ns >= (uint64_t)r->cfg->checkpoint_seconds * NS_PER_SEC;
 }
 
-void sign_if_due(struct recorder *r, bool is_last)
+static json_t *request(const struct checkpoint *c)
 {
 	char hash[HASH_HEX + 1];
-	if (!r->store || r->asked.seq || r->is_orphan || (is_last ? store_seq(r->store) <= r->signed_seq : !is_due(r)))
-		return;
-	r->asked = (struct checkpoint){.seq = store_seq(r->store), .time = (int64_t)clock_real_ns()};
-	memcpy(r->asked.hash, store_hash(r->store), HASH_LEN);
-	snprintf(r->asked.node, sizeof(r->asked.node), "%s", r->cfg->node);
-	hex_encode(r->asked.hash, HASH_LEN, hash);
-	json_t *j = json_pack("{s:s,s:I,s:s,s:I}", "t", "sign", "seq", (json_int_t)r->asked.seq, "hash", hash, "time",
-			      (json_int_t)r->asked.time);
-	int err = j ? msg_send(r->env->call_fd, j, NULL, 0) : -ENOMEM;
-	json_decref(j);
-	if (err < 0) {
-		log_warn("the monitor was not asked for a signature: %s", err_text(err));
-		r->asked.seq = 0;
-	}
-	r->signed_ns = clock_mono_ns(); /* asked: the next one is due a period later, whatever comes */
+	hex_encode(c->hash, HASH_LEN, hash);
+	return json_pack("{s:s,s:I,s:s,s:I}", "t", "sign", "seq", (json_int_t)c->seq, "hash", hash,
+			 "time", (json_int_t)c->time);
 }
 
-static int store_checkpoint(struct recorder *r, const struct checkpoint *c)
+/* Only what is in LMDB is signed: a checkpoint never speaks of more than the store holds. */
+void sign_if_due(struct recorder *r, bool is_last)
 {
-	uint8_t key[8];
-	struct buf b;
-	buf_init(&b, 4096);
-	checkpoint_write(&b, c);
-	seq_encode(c->seq, key);
-	int err = buf_err(&b);
-	if (err == 0)
-		err = store_begin(r->store);
-	if (err == 0 && c->seq < store_first(r->store)) {
-		/* A checkpoint lies beside its event, and that segment was sealed meanwhile: the next one
-		 * vouches for it as well. */
-		store_abort(r->store);
-	} else if (err == 0) {
-		err = store_put(r->store, DB_CHECKPOINTS, span_of(key, 8), buf_span(&b));
-		if (err == 0)
-			err = store_commit(r->store);
-		store_abort(r->store);
-	}
-	buf_done(&b);
-	return err;
+	struct checkpoint c = {.time = (int64_t)clock_real_ns()};
+	if (!r->writer || r->asked.seq || r->is_orphan)
+		return;
+	writer_position(r->writer, &c.seq, c.hash);
+	if (c.seq <= r->signed_seq || !(is_last || is_due(r, c.seq)))
+		return;
+	snprintf(c.node, sizeof(c.node), "%s", r->cfg->node);
+	json_t *j = request(&c);
+	int err = j ? msg_send(r->env->call_fd, j, NULL, 0) : -ENOMEM;
+	json_decref(j);
+	if (err < 0)
+		log_warn("the monitor was not asked for a signature: %s", err_text(err));
+	else
+		r->asked = c;
+	r->signed_ns =
+	    clock_mono_ns(); /* asked: the next one is due a period later, whatever comes */
 }
 
 static int take_signature(struct recorder *r, const struct msg *m)
@@ -68,14 +50,16 @@ static int take_signature(struct recorder *r, const struct msg *m)
 	struct checkpoint c = r->asked;
 	r->asked.seq = 0;
 	if (!sig || !key) {
-		log_warn("event %llu is not signed: %s", (unsigned long long)c.seq, why ? why : "no signature came");
+		log_warn("event %llu is not signed: %s", (unsigned long long)c.seq,
+			 why ? why : "no signature came");
 		return 0;
 	}
-	if (!c.seq || hex_decode(span_str(sig), c.sig, SIG_LEN) < 0 || hex_decode(span_str(key), c.key, KEY_LEN) < 0 ||
-	    checkpoint_check(&c, c.key) < 0)
+	if (!c.seq || !r->writer || hex_decode(span_str(sig), c.sig, SIG_LEN) < 0 ||
+	    hex_decode(span_str(key), c.key, KEY_LEN) < 0 || checkpoint_check(&c, c.key) < 0)
 		return ERR_VERIFY;
 	r->signed_seq = MAX(c.seq, r->signed_seq);
-	return r->store ? store_checkpoint(r, &c) : 0;
+	writer_sign(r->writer, &c);
+	return 0;
 }
 
 void on_signature(struct recorder *r)

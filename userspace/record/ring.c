@@ -13,7 +13,7 @@
 #include "record/ring_layout.h"
 
 #define BEAT_STALE_NS (2 * NS_PER_SEC)
-#define SEALS         (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
+#define SEALS	      (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
 
 struct ring {
 	struct ring_header *h;
@@ -138,7 +138,8 @@ static void wake_recorder(struct ring *r)
 static uint64_t ring_used(const struct ring *r)
 {
 	uint64_t used = r->head - atomic_load(&r->h->tail);
-	return MIN(used, r->size); /* a head that a predecessor broke: full until the recorder mends it */
+	return MIN(used,
+		   r->size); /* a head that a predecessor broke: full until the recorder mends it */
 }
 
 static bool has_room(struct ring *r, uint64_t need)

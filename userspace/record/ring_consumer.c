@@ -100,8 +100,8 @@ static void copy_out(const struct ring_consumer *c, uint64_t at, void *to, size_
 		memcpy((uint8_t *)to + first, c->data, len - first);
 }
 
-/* The framing is lost: nothing up to the producer's head can be told apart. If even that head makes no
- * sense, both ends start again from it. */
+/* The framing is lost: nothing up to the producer's head can be told apart. If even that head makes
+ * no sense, both ends start again from it. */
 static int skip_all(struct ring_consumer *c)
 {
 	uint64_t head = atomic_load(&c->h->head);
@@ -144,9 +144,9 @@ void ring_consumer_commit(struct ring_consumer *c, uint64_t pos)
 void ring_consumer_say(struct ring_consumer *c, enum ring_health health)
 {
 	static const uint32_t states[] = {
-		[RING_RECORDS] = RING_STATE_OK,
-		[RING_RECORDS_IN_MEMORY] = RING_STATE_MEMORY,
-		[RING_CANNOT_RECORD] = RING_STATE_ERROR,
+	    [RING_RECORDS] = RING_STATE_OK,
+	    [RING_RECORDS_IN_MEMORY] = RING_STATE_MEMORY,
+	    [RING_CANNOT_RECORD] = RING_STATE_ERROR,
 	};
 	if (c->state == states[health])
 		return;

@@ -1,6 +1,6 @@
-/* The recorder's end of a ring. Everything in the shared memory is the work of a producer that may be
- * hostile: lengths are read once and checked, events are copied before anybody looks at them, and the
- * consumer's own positions live in its own memory and in the store. */
+/* The recorder's end of a ring. Everything in the shared memory is the work of a producer that may
+ * be hostile: lengths are read once and checked, events are copied before anybody looks at them,
+ * and the consumer's own positions live in its own memory and in the store. */
 #pragma once
 
 #include "record/ring.h"
@@ -17,15 +17,15 @@ int ring_consumer_fd(const struct ring_consumer *c);
 
 /* Where reading stands (behind the last event that ring_consumer_next gave). */
 uint64_t ring_consumer_pos(const struct ring_consumer *c);
-/* Back to a position of before: after a write that failed, or after a start. A position that the ring
- * does not hold (any more) is not taken: ERR_NOT_FOUND. */
+/* Back to a position of before: after a write that failed, or after a start. A position that the
+ * ring does not hold (any more) is not taken: ERR_NOT_FOUND. */
 must_check int ring_consumer_seek(struct ring_consumer *c, uint64_t pos);
 
-/* Notes how far the producer is: from now on ring_consumer_next gives nothing that came later (before the
- * first call: all there is). */
+/* Notes how far the producer is: from now on ring_consumer_next gives nothing that came later
+ * (before the first call: all there is). */
 void ring_consumer_mark(struct ring_consumer *c);
-/* Copies the next event into out (RING_EVENT_MAX bytes). 1; 0: nothing there; ERR_MALFORMED: what is
- * there has no framing, all of it was skipped. */
+/* Copies the next event into out (RING_EVENT_MAX bytes). 1; 0: nothing there; ERR_MALFORMED: what
+ * is there has no framing, all of it was skipped. */
 must_check int ring_consumer_next(struct ring_consumer *c, uint8_t *out, size_t *ret_len);
 /* Everything up to pos is on disk: frees the room, wakes who waited. */
 void ring_consumer_commit(struct ring_consumer *c, uint64_t pos);

@@ -1,10 +1,10 @@
 /* The shared memory of a ring: one header page, then RING data bytes. Between ring.c (producer) and
- * ring_consumer.c only. Positions are counts of bytes since birth: they only rise, and a position is
- * also the ticket of the event that ends there. A frame is its length (4 bytes, little-endian as the
- * machine) and its bytes; it wraps round the end of the data.
+ * ring_consumer.c only. Positions are counts of bytes since birth: they only rise, and a position
+ * is also the ticket of the event that ends there. A frame is its length (4 bytes, little-endian as
+ * the machine) and its bytes; it wraps round the end of the data.
  *
- * Who writes what is told by the cache line; the consumer believes none of the producer's and keeps its
- * own copies of its own. */
+ * Who writes what is told by the cache line; the consumer believes none of the producer's and keeps
+ * its own copies of its own. */
 #pragma once
 
 #include <stdatomic.h>
@@ -20,24 +20,24 @@ enum ring_state { RING_STATE_NONE, RING_STATE_OK, RING_STATE_MEMORY, RING_STATE_
 
 struct ring_header {
 	uint32_t magic, version;
-	uint64_t size; /* of the data, a power of two */
+	uint64_t size;	/* of the data, a power of two */
 	uint8_t id[16]; /* random: the store keeps the position of each ring under it */
 
 	_Alignas(64) _Atomic uint64_t head; /* producer: accepted up to here */
-	_Atomic uint64_t wanted;             /* producer: the highest ticket that somebody waits for */
-	_Atomic uint32_t room_wanted;        /* producer: tell me when there is room */
+	_Atomic uint64_t wanted;      /* producer: the highest ticket that somebody waits for */
+	_Atomic uint32_t room_wanted; /* producer: tell me when there is room */
 
 	_Alignas(64) _Atomic uint64_t tail; /* consumer: free up to here */
-	_Atomic uint64_t durable;            /* consumer: on disk up to here */
-	_Atomic uint64_t beat_ns;            /* consumer: CLOCK_MONOTONIC of its last sign of life */
-	_Atomic uint32_t state;              /* consumer: enum ring_state */
-	_Atomic uint32_t is_asleep;          /* consumer: needs its eventfd to notice anything at once */
+	_Atomic uint64_t durable;	    /* consumer: on disk up to here */
+	_Atomic uint64_t beat_ns;	    /* consumer: CLOCK_MONOTONIC of its last sign of life */
+	_Atomic uint32_t state;		    /* consumer: enum ring_state */
+	_Atomic uint32_t is_asleep; /* consumer: needs its eventfd to notice anything at once */
 };
 
 _Static_assert(sizeof(struct ring_header) <= RING_HEADER, "one page");
 
-/* Is position a at or behind b? They may wrap: a producer that was taken over can leave any head behind,
- * and the one that comes after it goes on from there. */
+/* Is position a at or behind b? They may wrap: a producer that was taken over can leave any head
+ * behind, and the one that comes after it goes on from there. */
 static inline bool ring_reaches(uint64_t a, uint64_t b)
 {
 	return (int64_t)(a - b) >= 0;

@@ -33,7 +33,8 @@ static bool take_escape(struct text *t)
 	uint8_t c = *t->p++;
 	if (c != 'u')
 		return c && strchr("\"\\nrtbf", c);
-	if (t->end - t->p < 4 || t->p[0] != '0' || t->p[1] != '0' || (t->p[2] != '0' && t->p[2] != '1'))
+	if (t->end - t->p < 4 || t->p[0] != '0' || t->p[1] != '0' ||
+	    (t->p[2] != '0' && t->p[2] != '1'))
 		return false;
 	uint8_t low = t->p[3];
 	if (!(low >= '0' && low <= '9') && !(low >= 'a' && low <= 'f'))
@@ -79,7 +80,8 @@ static bool take_key(struct text *t, struct span *last)
 	while (t->p < t->end && *t->p >= 0x20 && *t->p < 0x7f && *t->p != '"' && *t->p != '\\')
 		t->p++;
 	struct span key = span_of(from, (size_t)(t->p - from));
-	int order = last->p ? memcmp(last->p, key.p, last->len < key.len ? last->len : key.len) : -1;
+	int order =
+	    last->p ? memcmp(last->p, key.p, last->len < key.len ? last->len : key.len) : -1;
 	if (order > 0 || (order == 0 && last->len >= key.len))
 		return false;
 	*last = key;
@@ -152,7 +154,8 @@ int scan_event(struct span text, bool own_keys, struct scan *ret)
 		const uint8_t *from = t.p;
 		if (!take_value(&t, SCAN_DEPTH - 1))
 			return ERR_MALFORMED;
-		ret->fields[ret->n++] = (struct scan_field){last, span_of(from, (size_t)(t.p - from))};
+		ret->fields[ret->n++] =
+		    (struct scan_field){last, span_of(from, (size_t)(t.p - from))};
 	} while (take(&t, ','));
 	return take(&t, '}') && t.p == t.end ? 0 : ERR_MALFORMED;
 }

@@ -1,7 +1,7 @@
-/* Reads one event strictly: the canonical JSON that base/jw.h writes and nothing else. One object; keys
- * plain and in ascending order; no white space; integers only; strings in UTF-8 with the escapes that
- * RFC 8259 7 demands and no others; at most SCAN_DEPTH levels. What passes reads the same for every
- * reader, and costs one pass. */
+/* Reads one event strictly: the canonical JSON that base/jw.h writes and nothing else. One object;
+ * keys plain and in ascending order; no white space; integers only; strings in UTF-8 with the
+ * escapes that RFC 8259 7 demands and no others; at most SCAN_DEPTH levels. What passes reads the
+ * same for every reader, and costs one pass. */
 #pragma once
 
 #include "base/span.h"
@@ -20,8 +20,8 @@ struct scan {
 	int n;
 };
 
-/* ERR_MALFORMED; a key of the outermost object that starts with '_' is the recorder's own and is refused
- * unless own_keys. */
+/* ERR_MALFORMED; a key of the outermost object that starts with '_' is the recorder's own and is
+ * refused unless own_keys. */
 must_check int scan_event(struct span text, bool own_keys, struct scan *ret);
 /* The value at key, empty if there is none. */
 struct span scan_get(const struct scan *s, const char *key);

@@ -14,8 +14,12 @@
 #define SEGMENT_PATH (PATH_MAX + 32)
 
 static const char *const db_names[DB_COUNT] = {
-	[DB_META] = "meta",		[DB_EVENTS] = "events",		    [DB_SESSIONS] = "sessions",
-	[DB_BY_SESSION] = "by_session", [DB_CHECKPOINTS] = "checkpoints", [DB_RINGS] = "rings",
+    [DB_META] = "meta",
+    [DB_EVENTS] = "events",
+    [DB_SESSIONS] = "sessions",
+    [DB_BY_SESSION] = "by_session",
+    [DB_CHECKPOINTS] = "checkpoints",
+    [DB_RINGS] = "rings",
 };
 
 int segment_err(int code)
@@ -64,7 +68,9 @@ static int check_size(MDB_env *env, const char *path)
 	mdb_env_stat(env, &pages);
 	if (stat(file, &st) < 0)
 		return -errno;
-	return (uint64_t)st.st_size >= (info.me_last_pgno + 1) * (uint64_t)pages.ms_psize ? 0 : ERR_VERIFY;
+	return (uint64_t)st.st_size >= (info.me_last_pgno + 1) * (uint64_t)pages.ms_psize
+		   ? 0
+		   : ERR_VERIFY;
 }
 
 static int open_dbs(struct segment *s, bool is_write)
@@ -99,7 +105,8 @@ static int open_env(struct segment *s, const char *path, enum segment_mode mode,
 		r = mdb_env_set_maxreaders(s->env, READERS_MAX);
 	if (r == 0 && mode == SEGMENT_WRITE)
 		r = mdb_env_set_mapsize(s->env, map_bytes);
-	/* Without a lock file nobody writes; and one that we made would stand in the writer's way. */
+	/* Without a lock file nobody writes; and one that we made would stand in the writer's way.
+	 */
 	snprintf(lock, sizeof(lock), "%s/lock.mdb", path);
 	if (mode == SEGMENT_READ)
 		flags |= MDB_RDONLY | (access(lock, W_OK) == 0 ? 0 : MDB_NOLOCK);
@@ -221,7 +228,8 @@ struct span segment_meta(const struct segment *s, MDB_txn *txn, const char *key)
 	return span_of(v.mv_data, v.mv_size);
 }
 
-int segment_start(const struct segment *s, MDB_txn *txn, uint64_t *ret_first, uint8_t ret_prev[HASH_LEN])
+int segment_start(const struct segment *s, MDB_txn *txn, uint64_t *ret_first,
+		  uint8_t ret_prev[HASH_LEN])
 {
 	struct span first = segment_meta(s, txn, "first"), prev = segment_meta(s, txn, "prev");
 	if (first.len != 8 || prev.len != HASH_LEN)
@@ -231,7 +239,9 @@ int segment_start(const struct segment *s, MDB_txn *txn, uint64_t *ret_first, ui
 	return 0;
 }
 
-int segment_last(const struct segment *s, MDB_txn *txn, uint64_t *ret_seq, struct span *ret_stored)
+/* ERR_NOT_FOUND: there is none. */
+static int last_event(const struct segment *s, MDB_txn *txn, uint64_t *ret_seq,
+		      struct span *ret_stored)
 {
 	MDB_cursor *c;
 	MDB_val k, v;
@@ -247,4 +257,29 @@ int segment_last(const struct segment *s, MDB_txn *txn, uint64_t *ret_seq, struc
 		*ret_stored = span_of(v.mv_data, v.mv_size);
 	}
 	return segment_err(r);
+}
+
+int segment_end(const struct segment *s, MDB_txn *txn, struct chain *c, uint64_t *ret_seq,
+		uint8_t ret_hash[HASH_LEN])
+{
+	struct span stored;
+	uint64_t first, seq = 0, inner;
+	uint8_t prev[HASH_LEN];
+	if (!segment_meta(s, txn, "schema").len)
+		return ERR_NOT_FOUND;
+	int r = segment_start(s, txn, &first, prev);
+	if (r < 0)
+		return r;
+	r = last_event(s, txn, &seq, &stored);
+	if (r == ERR_NOT_FOUND) {
+		*ret_seq = first - 1;
+		memcpy(ret_hash, prev, HASH_LEN);
+		return 0;
+	}
+	if (r == 0 && (chain_prefix_read(stored, prev, &inner) < 0 || inner != seq))
+		r = ERR_VERIFY;
+	if (r == 0)
+		r = chain_hash(c, prev, stored, ret_hash);
+	*ret_seq = r == 0 ? seq : *ret_seq;
+	return r;
 }

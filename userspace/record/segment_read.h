@@ -1,5 +1,5 @@
-/* Reads the events of one segment in order, in short transactions: a writer's pages are not held up for
- * long. */
+/* Reads the events of one segment in order, in short transactions: a writer's pages are not held up
+ * for long. */
 #pragma once
 
 #include "record/segment.h"

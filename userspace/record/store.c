@@ -75,7 +75,8 @@ static void set_live(struct store *s, struct segment *live)
 	segment_unref(old);
 }
 
-/* --- opening ------------------------------------------------------------------------------------ */
+/* --- opening ------------------------------------------------------------------------------------
+ */
 
 static int put(MDB_txn *txn, MDB_dbi db, struct span key, struct span value)
 {
@@ -83,7 +84,8 @@ static int put(MDB_txn *txn, MDB_dbi db, struct span key, struct span value)
 	return segment_err(mdb_put(txn, db, &k, &v, 0));
 }
 
-static int write_meta(const struct store *s, struct segment *g, MDB_txn *txn, const struct position *before)
+static int write_meta(const struct store *s, struct segment *g, MDB_txn *txn,
+		      const struct position *before)
 {
 	uint8_t first[8], created[8];
 	seq_encode(before->seq + 1, first);
@@ -92,40 +94,13 @@ static int write_meta(const struct store *s, struct segment *g, MDB_txn *txn, co
 		const char *key;
 		struct span value;
 	} rows[] = {
-		{"created", span_of(created, 8)},
-		{"first", span_of(first, 8)},
-		{"node", span_str(s->node)},
-		{"prev", span_of(before->hash, HASH_LEN)},
-		{"schema", span_str(SEGMENT_SCHEMA)},
+	    {"created", span_of(created, 8)},	  {"first", span_of(first, 8)},
+	    {"node", span_str(s->node)},	  {"prev", span_of(before->hash, HASH_LEN)},
+	    {"schema", span_str(SEGMENT_SCHEMA)},
 	};
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(rows); i++)
 		r = put(txn, g->dbs[DB_META], span_str(rows[i].key), rows[i].value);
-	return r;
-}
-
-/* Where the segment's events end. ERR_NOT_FOUND: it is new, nothing was ever written into it. */
-static int read_end(struct store *s, struct segment *g, MDB_txn *txn, struct position *ret_end)
-{
-	struct span stored;
-	uint64_t first, seq, inner;
-	uint8_t prev[HASH_LEN];
-	if (!segment_meta(g, txn, "schema").len)
-		return ERR_NOT_FOUND;
-	int r = segment_start(g, txn, &first, prev);
-	if (r < 0)
-		return r;
-	r = segment_last(g, txn, &seq, &stored);
-	if (r == ERR_NOT_FOUND) {
-		ret_end->seq = first - 1;
-		memcpy(ret_end->hash, prev, HASH_LEN);
-		return 0;
-	}
-	if (r == 0 && (chain_prefix_read(stored, prev, &inner) < 0 || inner != seq))
-		r = ERR_VERIFY;
-	if (r == 0)
-		r = chain_hash(s->chain, prev, stored, ret_end->hash);
-	ret_end->seq = r == 0 ? seq : ret_end->seq;
 	return r;
 }
 
@@ -151,23 +126,25 @@ static int sealed_end(struct store *s, struct segment *g, struct position *ret_e
 	int r = segment_err(mdb_txn_begin(g->env, NULL, MDB_RDONLY, &txn));
 	if (r < 0)
 		return r;
-	r = read_end(s, g, txn, ret_end);
+	r = segment_end(g, txn, s->chain, &ret_end->seq, ret_end->hash);
 	if (r == 0)
 		r = read_signed(g, txn, &s->signed_to);
 	mdb_txn_abort(txn);
 	return r == ERR_NOT_FOUND ? ERR_VERIFY : r;
 }
 
-/* What goes on being written to in a new segment, so that it is whole there: the positions of the rings,
- * and the sessions that are not over. */
-static int carry_over(struct segment *from, MDB_txn *rd, struct segment *to, MDB_txn *wr, enum segment_db db)
+/* What goes on being written to in a new segment, so that it is whole there: the positions of the
+ * rings, and the sessions that are not over. */
+static int carry_over(struct segment *from, MDB_txn *rd, struct segment *to, MDB_txn *wr,
+		      enum segment_db db)
 {
 	MDB_cursor *c;
 	MDB_val k, v;
 	int r = mdb_cursor_open(rd, from->dbs[db], &c);
 	if (r)
 		return segment_err(r);
-	for (r = mdb_cursor_get(c, &k, &v, MDB_FIRST); r == 0; r = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
+	for (r = mdb_cursor_get(c, &k, &v, MDB_FIRST); r == 0;
+	     r = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
 		if (db == DB_SESSIONS && !memmem(v.mv_data, v.mv_size, "\"end\":0,", 8))
 			continue;
 		r = mdb_put(wr, to->dbs[db], &k, &v, 0);
@@ -192,11 +169,11 @@ static int carry_all(struct segment *from, struct segment *to, MDB_txn *wr)
 }
 
 /* Reads where the segment stands; a new one is begun, all in one transaction. */
-static int begin_live(struct store *s, struct segment *g, struct segment *from, const struct position *before,
-		      MDB_txn *txn)
+static int begin_live(struct store *s, struct segment *g, struct segment *from,
+		      const struct position *before, MDB_txn *txn)
 {
 	uint8_t prev[HASH_LEN];
-	int r = read_end(s, g, txn, &s->on_disk);
+	int r = segment_end(g, txn, s->chain, &s->on_disk.seq, s->on_disk.hash);
 	if (r == ERR_NOT_FOUND) {
 		s->on_disk = *before;
 		r = write_meta(s, g, txn, before);
@@ -209,7 +186,8 @@ static int begin_live(struct store *s, struct segment *g, struct segment *from, 
 }
 
 /* from: the segment before, that ends at before; NULL: there is none. */
-static int open_live(struct store *s, uint32_t number, struct segment *from, const struct position *before)
+static int open_live(struct store *s, uint32_t number, struct segment *from,
+		     const struct position *before)
 {
 	struct segment *g;
 	MDB_txn *txn;
@@ -281,20 +259,24 @@ static void explain(const struct store *s, int err, char *ret_why, size_t why_si
 	snprintf(detail, sizeof(detail), "%s", ret_why[0] ? ret_why : err_text(err));
 	if (err == ERR_UNSUPPORTED)
 		snprintf(ret_why, why_size,
-			 "the store %s was written by another version of sluice; this one reads and writes schema "
-			 SEGMENT_SCHEMA ". Move it away (its own version verifies it) and start again", s->path);
+			 "the store %s was written by another version of sluice; this one reads "
+			 "and writes schema " SEGMENT_SCHEMA
+			 ". Move it away (its own version verifies it) and start again",
+			 s->path);
 	else if (err == ERR_VERIFY)
 		snprintf(ret_why, why_size,
-			 "the store %s is damaged or was changed: %s. Nothing is added to it. Keep it as evidence: "
-			 "move it away, run sluice verify --store on it, and start again", s->path, detail);
+			 "the store %s is damaged or was changed: %s. Nothing is added to it. Keep "
+			 "it as evidence: "
+			 "move it away, run sluice verify --store on it, and start again",
+			 s->path, detail);
 	else if (err == -EWOULDBLOCK)
 		snprintf(ret_why, why_size, "another recorder holds the store %s", s->path);
 	else
 		snprintf(ret_why, why_size, "the store %s cannot be opened: %s", s->path, detail);
 }
 
-int store_open(const char *path, const char *node, uint64_t segment_bytes, struct store **ret_s, char *ret_why,
-	       size_t why_size)
+int store_open(const char *path, const char *node, uint64_t segment_bytes, struct store **ret_s,
+	       char *ret_why, size_t why_size)
 {
 	struct store *s = calloc(1, sizeof(*s));
 	if (!s)
@@ -333,7 +315,8 @@ void store_close(struct store *s)
 	free(s);
 }
 
-/* --- writing ------------------------------------------------------------------------------------ */
+/* --- writing ------------------------------------------------------------------------------------
+ */
 
 int store_rotate(struct store *s)
 {
@@ -354,7 +337,8 @@ static bool is_nearly_full(const struct store *s)
 	MDB_stat st;
 	mdb_env_info(s->live->env, &info);
 	mdb_env_stat(s->live->env, &st);
-	return (info.me_last_pgno + 1) * (uint64_t)st.ms_psize > s->segment_bytes / 100 * FULL_PERCENT;
+	return (info.me_last_pgno + 1) * (uint64_t)st.ms_psize >
+	       s->segment_bytes / 100 * FULL_PERCENT;
 }
 
 int store_begin(struct store *s)
@@ -370,22 +354,17 @@ int store_begin(struct store *s)
 	return r;
 }
 
-int store_append(struct store *s, struct span event, uint64_t *ret_seq)
+int store_append(struct store *s, uint64_t seq, struct span stored)
 {
 	uint8_t key[8];
-	uint64_t seq = s->at.seq + 1;
-	size_t prefix = chain_prefix_len(seq);
+	if (seq != s->at.seq + 1)
+		return ERR_STATE;
 	seq_encode(seq, key);
-	MDB_val k = {8, key}, v = {prefix + event.len - 1, NULL};
-	int r = mdb_put(s->txn, s->live->dbs[DB_EVENTS], &k, &v, MDB_APPEND | MDB_RESERVE);
-	if (r)
-		return segment_err(r);
-	chain_prefix(s->at.hash, seq, v.mv_data);
-	memcpy((uint8_t *)v.mv_data + prefix, event.p + 1, event.len - 1);
-	r = chain_hash(s->chain, s->at.hash, span_of(v.mv_data, v.mv_size), s->at.hash);
-	s->at.seq = seq;
-	*ret_seq = seq;
-	return r;
+	MDB_val k = {8, key}, v = {stored.len, (void *)stored.p};
+	int r = mdb_put(s->txn, s->live->dbs[DB_EVENTS], &k, &v, MDB_APPEND);
+	if (r == 0)
+		s->at.seq = seq;
+	return segment_err(r);
 }
 
 int store_put(struct store *s, enum segment_db db, struct span key, struct span value)
@@ -406,9 +385,11 @@ int store_get(struct store *s, enum segment_db db, struct span key, struct buf *
 	return buf_err(out);
 }
 
-int store_commit(struct store *s)
+int store_commit(struct store *s, const uint8_t *hash)
 {
 	uint8_t head[8];
+	if (hash)
+		memcpy(s->at.hash, hash, HASH_LEN);
 	seq_encode(s->at.seq, head);
 	int r = put(s->txn, s->live->dbs[DB_META], span_str("head"), span_of(head, 8));
 	if (r < 0)

@@ -1,5 +1,5 @@
-/* The writer's side of the store: a folder of segments, of which the last one is live. One thread of one
- * process writes; readers take the live segment from store_live. */
+/* The writer's side of the store: a folder of segments, of which the last one is live. One thread
+ * of one process writes; readers take the live segment from store_live. */
 #pragma once
 
 #include "base/buf.h"
@@ -7,11 +7,11 @@
 
 struct store;
 
-/* Opens or creates, and takes the lock that keeps a second recorder out (-EWOULDBLOCK). Every byte of
- * the events since the last checkpoint is checked. ERR_VERIFY, ERR_UNSUPPORTED: the store must not be
- * written to; ret_why says what is wrong and what to do. */
-must_check int store_open(const char *path, const char *node, uint64_t segment_bytes, struct store **ret_s,
-			  char *ret_why, size_t why_size);
+/* Opens or creates, and takes the lock that keeps a second recorder out (-EWOULDBLOCK). Every byte
+ * of the events since the last checkpoint is checked. ERR_VERIFY, ERR_UNSUPPORTED: the store must
+ * not be written to; ret_why says what is wrong and what to do. */
+must_check int store_open(const char *path, const char *node, uint64_t segment_bytes,
+			  struct store **ret_s, char *ret_why, size_t why_size);
 void store_close(struct store *s);
 /* The last event that is on disk. 0: none yet. */
 uint64_t store_seq(const struct store *s);
@@ -24,19 +24,22 @@ uint64_t store_signed(const struct store *s);
 struct segment *store_live(struct store *s);
 const char *store_path(const struct store *s);
 
-/* One group of events: begin, append..., put..., commit or abort. Any negative code but those that are
- * named spoils the group: abort it; nothing of it is stored.
- * begin goes on to a new segment where the live one is 80 % full. */
+/* One transaction: begin, append..., put..., commit or abort. Any negative code but those that are
+ * named spoils it: abort it; nothing of it is stored. begin goes on to a new segment where the live
+ * one is 80 % full. */
 must_check int store_begin(struct store *s);
-/* Chains and stores one event ("{...}"). ERR_FULL: the segment is; after the abort, store_rotate. */
-must_check int store_append(struct store *s, struct span event, uint64_t *ret_seq);
+/* Stores one event, chained already. ERR_FULL: the segment is; after the abort, store_rotate.
+ * ERR_STATE: it is not the next. */
+must_check int store_append(struct store *s, uint64_t seq, struct span stored);
 must_check int store_put(struct store *s, enum segment_db db, struct span key, struct span value);
 /* Appends the value to out. ERR_NOT_FOUND. */
 must_check int store_get(struct store *s, enum segment_db db, struct span key, struct buf *out);
-/* On disk when it returns 0. */
-must_check int store_commit(struct store *s);
+/* On disk when it returns 0. hash: of the last event that was appended; NULL where there was none.
+ */
+must_check int store_commit(struct store *s, const uint8_t *hash);
 void store_abort(struct store *s);
 /* After an abort with ERR_FULL: a new segment. -ENOSPC if the live one is still empty. */
 must_check int store_rotate(struct store *s);
-/* After a failed commit: opens anew. -EBUSY while somebody reads; new readers are kept out until then. */
+/* After a failed commit: opens anew. -EBUSY while somebody reads; new readers are kept out until
+ * then. */
 must_check int store_reopen(struct store *s);

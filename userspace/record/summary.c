@@ -6,7 +6,7 @@
 #include "base/jw.h"
 #include "base/macro.h"
 
-#define BUCKETS     1024
+#define BUCKETS	    1024
 #define ROWS_MAX    8192 /* kept in memory between groups */
 #define REFUSED_MAX 32
 #define RULES_MAX   16
@@ -42,22 +42,22 @@ enum text_field {
 #define X(name, key) T_##name,
 	TEXTS(X)
 #undef X
-		T_COUNT
+	    T_COUNT
 };
 enum count_field {
 #define X(name, key) C_##name,
 	COUNTS(X)
 #undef X
-		C_COUNT
+	    C_COUNT
 };
 static const char *const text_keys[] = {
 #define X(name, key) key,
-	TEXTS(X)
+    TEXTS(X)
 #undef X
 };
 static const char *const count_keys[] = {
 #define X(name, key) key,
-	COUNTS(X)
+    COUNTS(X)
 #undef X
 };
 
@@ -154,7 +154,8 @@ static void set_text(struct row *r, enum text_field f, struct span v)
 	r->texts[f] = copy;
 }
 
-/* --- lists -------------------------------------------------------------------------------------- */
+/* --- lists --------------------------------------------------------------------------------------
+ */
 
 static void add_rule(struct row *r, struct span id, uint64_t count)
 {
@@ -170,20 +171,23 @@ static void add_rule(struct row *r, struct span id, uint64_t count)
 
 static void add_refused(struct row *r, const struct scan *e, uint64_t count)
 {
-	struct span dst = scan_get(e, "dst"), name = scan_get(e, "name"), proto = scan_get(e, "protocol");
+	struct span dst = scan_get(e, "dst"), name = scan_get(e, "name"),
+		    proto = scan_get(e, "protocol");
 	for (int i = 0; i < r->n_refused; i++) {
 		struct refused *f = &r->refused[i];
-		if (token_is(f->dst, dst) && token_is(f->name, name) && token_is(f->protocol, proto)) {
+		if (token_is(f->dst, dst) && token_is(f->name, name) &&
+		    token_is(f->protocol, proto)) {
 			f->count += count;
 			return;
 		}
 	}
 	if (r->n_refused < REFUSED_MAX)
 		r->refused[r->n_refused++] =
-			(struct refused){token_dup(dst), token_dup(name), token_dup(proto), count};
+		    (struct refused){token_dup(dst), token_dup(name), token_dup(proto), count};
 }
 
-/* --- the stored form ---------------------------------------------------------------------------- */
+/* --- the stored form ----------------------------------------------------------------------------
+ */
 
 static void put_token(struct jw *w, const char *key, const char *token)
 {
@@ -288,7 +292,8 @@ static void row_read(struct row *r, struct span json)
 	row_read_lists(r, &s);
 }
 
-/* --- rows --------------------------------------------------------------------------------------- */
+/* --- rows ---------------------------------------------------------------------------------------
+ */
 
 static uint32_t hash_of(const char *id)
 {
@@ -430,7 +435,8 @@ int summaries_flush(struct summaries *s, struct store *store)
 			row_write(&s->text, r);
 			err = buf_err(&s->text);
 			if (err == 0)
-				err = store_put(store, DB_SESSIONS, span_str(r->id), buf_span(&s->text));
+				err = store_put(store, DB_SESSIONS, span_str(r->id),
+						buf_span(&s->text));
 			if (err == 0)
 				err = put_range(store, r);
 		}

@@ -5,7 +5,8 @@
 #include "record/segment.h"
 
 struct verify_options {
-	uint64_t from;      /* begin at this event and take its own word for the hash before it; 0: all */
+	uint64_t
+	    from; /* begin at this event and take its own word for the hash before it; 0: all */
 	const uint8_t *key; /* KEY_LEN bytes; NULL: the one that the store itself names */
 	/* Asked now and then; true ends the work with -ECANCELED. May be NULL. */
 	bool (*is_stopped)(void *ctx);
@@ -19,17 +20,20 @@ struct verify_result {
 	char node[NODE_MAX];
 	uint64_t first, last; /* 0: there are no events */
 	uint64_t signed_to;
-	uint64_t bytes;     /* that were hashed */
+	uint64_t bytes; /* that were hashed */
 	bool has_key;
 	uint8_t key[KEY_LEN];
 };
 
-/* One segment alone. 0 (then look at is_bad), ERR_VERIFY (LMDB finds its own file damaged), or another. */
-must_check int verify_segment(struct segment *g, const struct verify_options *o, struct verify_result *ret_v);
+/* One segment alone. 0 (then look at is_bad), ERR_VERIFY (LMDB finds its own file damaged), or
+ * another. */
+must_check int verify_segment(struct segment *g, const struct verify_options *o,
+			      struct verify_result *ret_v);
 /* All segments in order. live: the one that this process writes to, or NULL. */
 must_check int verify_store(const char *path, struct segment *live, const struct verify_options *o,
 			    struct verify_result *ret_v);
-/* One line: {"bytes","exit","first","key","last","line","node","signed_to"}, with "bad" where an event is.
- * line: "OK node-07 events 1..12 signed-to 10 unsigned-tail 2", "BAD node-07 event 7: ..." or "CANNOT TELL ..."
- * for people; exit: 0, 1, 2; key: the fingerprint of the key that signed. */
+/* One line: {"bytes","exit","first","key","last","line","node","signed_to"}, with "bad" where an
+ * event is. line: "OK node-07 events 1..12 signed-to 10 unsigned-tail 2", "BAD node-07 event 7:
+ * ..." or "CANNOT TELL ..." for people; exit: 0, 1, 2; key: the fingerprint of the key that signed.
+ */
 void verify_json(struct buf *out, const struct verify_result *v, int err);

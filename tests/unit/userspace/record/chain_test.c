@@ -42,10 +42,17 @@ static void refuses_other_prefixes(void)
 {
 #define H "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	static const char *const rows[] = {
-		"", "{}", "{\"_prev\":\"\",\"_seq\":1,", "{\"_prev\":\"" H "\",\"_seq\":0,", "{\"_prev\":\"" H "\",\"_seq\":01,",
-		"{\"_prev\":\"" H "\",\"_seq\":-1,", "{\"_prev\":\"" H "\",\"_seq\":1}", "{\"_prev\":\"" H "\",\"_seq\":12345678901234567890,",
-		"{\"_prev\":\"0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef\",\"_seq\":1,",
-		"{\"_seq\":1,\"_prev\":\"" H "\",",
+	    "",
+	    "{}",
+	    "{\"_prev\":\"\",\"_seq\":1,",
+	    "{\"_prev\":\"" H "\",\"_seq\":0,",
+	    "{\"_prev\":\"" H "\",\"_seq\":01,",
+	    "{\"_prev\":\"" H "\",\"_seq\":-1,",
+	    "{\"_prev\":\"" H "\",\"_seq\":1}",
+	    "{\"_prev\":\"" H "\",\"_seq\":12345678901234567890,",
+	    "{\"_prev\":\"0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef\",\"_"
+	    "seq\":1,",
+	    "{\"_seq\":1,\"_prev\":\"" H "\",",
 	};
 	uint8_t prev[HASH_LEN];
 	uint64_t seq;

@@ -1,5 +1,5 @@
-/* A real recorder for tests: its own process, real rings, a real signer behind its call channel, a store in
- * a temporary folder. */
+/* A real recorder for tests: its own process, real rings, a real signer behind its call channel, a
+ * store in a temporary folder. */
 #pragma once
 
 #include <errno.h>
@@ -72,12 +72,13 @@ static inline void *rig_monitor(void *arg)
 			usleep(1000);
 			continue;
 		}
-		int r = signer_sign(&g->signer, g->cfg.node, (uint64_t)json_integer_value(json_object_get(m.json, "seq")),
+		int r = signer_sign(&g->signer, g->cfg.node,
+				    (uint64_t)json_integer_value(json_object_get(m.json, "seq")),
 				    json_string_value(json_object_get(m.json, "hash")),
 				    json_integer_value(json_object_get(m.json, "time")), sig);
 		json_t *a = r == 0 && signer_public(&g->signer, key) == 0
-				    ? json_pack("{s:b,s:s,s:s}", "ok", 1, "key", key, "sig", sig)
-				    : json_pack("{s:b,s:s}", "ok", 0, "why", err_text(r));
+				? json_pack("{s:b,s:s,s:s}", "ok", 1, "key", key, "sig", sig)
+				: json_pack("{s:b,s:s}", "ok", 0, "why", err_text(r));
 		if (msg_send(g->call[0], a, NULL, 0) < 0)
 			perror("rig: answer");
 		pthread_mutex_unlock(&g->mutex);
@@ -98,8 +99,12 @@ static inline void rig_start(struct rig *g)
 	if (msg_pair(g->call) < 0 || msg_pair(g->notify) < 0)
 		abort();
 	pthread_mutex_unlock(&g->mutex);
-	struct child_env env = {.call_fd = g->call[1], .notify_fd = g->notify[1], .health = g->health,
-				.n_rings = RIG_RINGS, .control_fd = -1, .metrics_fd = -1};
+	struct child_env env = {.call_fd = g->call[1],
+				.notify_fd = g->notify[1],
+				.health = g->health,
+				.n_rings = RIG_RINGS,
+				.control_fd = -1,
+				.metrics_fd = -1};
 	memcpy(env.rings, g->rings, sizeof(g->rings));
 	fflush(NULL);
 	g->pid = fork();
@@ -128,16 +133,21 @@ static inline void rig_init(struct rig *g, const char *dir, uint64_t segment_byt
 	snprintf(g->store, sizeof(g->store), "%s/store", g->dir);
 	snprintf(keys, sizeof(keys), "%s/keys", g->dir);
 	mkdir(keys, 0700);
-	g->cfg = (struct config){.node = "node-07", .state_dir = g->dir, .is_durable = true,
+	g->cfg = (struct config){.node = "node-07",
+				 .state_dir = g->dir,
+				 .is_durable = true,
 				 .store_bytes = segment_bytes ? segment_bytes : 64 << 20,
-				 .checkpoint_events = 1000, .checkpoint_seconds = 1};
+				 .checkpoint_events = 1000,
+				 .checkpoint_seconds = 1};
 	g->keys_fd = open(keys, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (signer_init(&g->signer, g->keys_fd) < 0)
 		abort();
 	for (int i = 0; i < RIG_RINGS; i++)
-		if (ring_create(RING_SIZE, &g->rings[i]) < 0 || ring_open(&g->rings[i], &g->producers[i]) < 0)
+		if (ring_create(RING_SIZE, &g->rings[i]) < 0 ||
+		    ring_open(&g->rings[i], &g->producers[i]) < 0)
 			abort();
-	g->health = mmap(NULL, sizeof(*g->health), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	g->health = mmap(NULL, sizeof(*g->health), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (g->health == MAP_FAILED)
 		abort();
 	pthread_mutex_init(&g->mutex, NULL);
@@ -155,12 +165,6 @@ static inline int rig_reap(struct rig *g)
 	g->pid = 0;
 	close(g->peer);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
-static inline void rig_kill(struct rig *g)
-{
-	kill(g->pid, SIGKILL);
-	rig_reap(g);
 }
 
 static inline int rig_stop(struct rig *g)
@@ -190,97 +194,4 @@ static inline void rig_done(struct rig *g)
 	close(g->keys_fd);
 	munmap(g->health, sizeof(*g->health));
 	rig_remove(g->dir);
-}
-
-/* Waits up to ten seconds for the recorder to answer as expected (0: it takes events). */
-static inline bool rig_says(struct rig *g, int expected)
-{
-	for (int i = 0; i < 1000; i++) {
-		if (ring_check(g->producers[0]) == expected)
-			return true;
-		usleep(10000);
-	}
-	return false;
-}
-
-static const struct who rig_who = {.session = "s-7f2", .issuer = "https://issuer", .subject = "crew-7",
-				   .owner = "pat@example.com", .role = "viewer", .expires = 4102444800};
-
-static inline struct event_ctx rig_ctx(const struct who *who)
-{
-	return (struct event_ctx){.node = "node-07", .who = who, .flow = "f-1", .resource = "shop",
-				  .time_ns = clock_real_ns()};
-}
-
-static inline void rig_op(struct buf *b, const struct who *who, uint64_t id, const char *text, enum effect effect)
-{
-	struct event_ctx c = rig_ctx(who);
-	struct need need = {.kind = NEED_RELATION, .verb = VERB_SELECT, .schema = "public", .name = "customers"};
-	struct op op = {.id = id, .protocol = "postgres", .class = CLASS_READ, .tag = "SELECT",
-			.text = span_str(text), .needs = &need, .n_needs = 1};
-	struct decision d = {.effect = effect};
-	snprintf(d.rule, sizeof(d.rule), "%s", effect == EFFECT_DENY ? "default" : "viewer-read");
-	buf_reset(b);
-	event_op(b, &c, &op, &d, 65536);
-}
-
-/* Puts, and waits for room. 0, or what ring_put says. */
-static inline int rig_put(struct rig *g, int ring, const struct buf *b, uint64_t *ret_ticket)
-{
-	uint64_t ticket;
-	for (int i = 0; i < 5000; i++) {
-		int r = ring_put(g->producers[ring], buf_span(b), ret_ticket ? ret_ticket : &ticket);
-		if (r != ERR_FULL)
-			return r;
-		usleep(1000);
-	}
-	return ERR_FULL;
-}
-
-/* Until the ticket is on disk, at most ten seconds. */
-static inline bool rig_wait(struct rig *g, int ring, uint64_t ticket)
-{
-	for (int i = 0; i < 1000; i++) {
-		struct pollfd p = {.fd = g->rings[ring].to_producer, .events = POLLIN};
-		uint64_t n;
-		ring_want(g->producers[ring], ticket);
-		if (ring_durable(g->producers[ring], ticket))
-			return true;
-		if (poll(&p, 1, 10) > 0 && read(p.fd, &n, sizeof(n)) < 0)
-			return false;
-	}
-	return false;
-}
-
-/* The running recorder's answer to a query (stolen), as text. The caller frees it. */
-static inline char *rig_ask(struct rig *g, json_t *query)
-{
-	int ends[2];
-	char *text = NULL;
-	size_t len;
-	if (pipe2(ends, O_CLOEXEC) < 0 || msg_send(g->peer, query, &ends[1], 1) < 0)
-		abort();
-	json_decref(query);
-	close(ends[1]);
-	if (fd_read_all(ends[0], 256 << 20, &text, &len) < 0)
-		text = NULL;
-	close(ends[0]);
-	return text;
-}
-
-/* The verdict over the store that nobody writes to. */
-static inline struct verify_result rig_verify(const char *store, int *ret_err)
-{
-	struct verify_options o = {0};
-	struct verify_result v;
-	*ret_err = verify_store(store, NULL, &o, &v);
-	return v;
-}
-
-static inline size_t rig_lines(const char *s)
-{
-	size_t n = 0;
-	for (; s && *s; s++)
-		n += *s == '\n';
-	return n;
 }

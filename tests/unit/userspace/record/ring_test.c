@@ -114,7 +114,8 @@ static void hands_over_in_order_round_the_end(void)
 		memset(out, 'a' + i % 26, n);
 		uint64_t ticket;
 		bad += ring_put(ring, span_of(out, n), &ticket) != 0;
-		bad += ring_consumer_next(consumer, event, &len) != 1 || !span_eq(span_of(event, len), span_of(out, n));
+		bad += ring_consumer_next(consumer, event, &len) != 1 ||
+		       !span_eq(span_of(event, len), span_of(out, n));
 		bad += ticket != ring_consumer_pos(consumer);
 		ring_consumer_commit(consumer, ring_consumer_pos(consumer));
 	}
@@ -208,7 +209,8 @@ static void goes_back_to_a_position(void)
 	CHECK(next_is("{\"b\":1}"));
 	CHECK_INT(ring_consumer_seek(consumer, pos + 1000), ERR_NOT_FOUND);
 	ring_consumer_commit(consumer, ring_consumer_pos(consumer));
-	CHECK_INT(ring_consumer_seek(consumer, pos), ERR_NOT_FOUND); /* its room may be used again */
+	CHECK_INT(ring_consumer_seek(consumer, pos),
+		  ERR_NOT_FOUND); /* its room may be used again */
 	/* A new consumer of the same ring goes on where the last one committed. */
 	ring_consumer_free(consumer);
 	CHECK_INT(ring_consumer_open(&desc, &consumer), 0);
@@ -240,8 +242,8 @@ static void believes_nothing(void)
 		uint64_t head;
 		uint32_t len;
 	} rows[] = {
-		{UINT64_MAX, 10}, {SIZE + 1, 10}, {3, 0},         {100, UINT32_MAX}, {100, 97},
-		{100, 1 << 20},   {0, 0},         {1ull << 63, 2}, {SIZE, SIZE},
+	    {UINT64_MAX, 10}, {SIZE + 1, 10}, {3, 0},	       {100, UINT32_MAX}, {100, 97},
+	    {100, 1 << 20},   {0, 0},	      {1ull << 63, 2}, {SIZE, SIZE},
 	};
 	size_t len;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -2,76 +2,77 @@
 #include "base/macro.h"
 #include "record/scan.h"
 
+static const struct {
+	const char *text;
+	bool is_good, is_good_with_own;
+} texts[] = {
+    {"{\"a\":1}", true, true},
+    {"{\"a\":\"\",\"b\":[],\"c\":{},\"d\":null,\"e\":true,\"f\":false,\"g\":-12}", true, true},
+    {"{\"a\":[1,[2,{\"b\":\"c\"}]]}", true, true},
+    {"{\"a\":\"\\\"\\\\\\n\\r\\t\\b\\f\\u0001\\u001f\"}", true, true},
+    {"{\"a\":\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\x7f\"}", true, true},
+    {"{\"a\":9223372036854775807}", true, true},
+    {"{\"a\":0,\"ab\":0,\"b\":0}", true, true},
+    {"{\"_seq\":1,\"a\":1}", false, true},
+    {"{\"_\":1}", false, true},
+    {"{\"a\":{\"_x\":1}}", true, true}, /* the recorder's own are outermost only */
+    {"", false, false},
+    {"{}", false, false},
+    {"[]", false, false},
+    {"1", false, false},
+    {"{", false, false},
+    {"{\"a\"}", false, false},
+    {"{\"a\":}", false, false},
+    {"{\"a\":1", false, false},
+    {"{\"a\":1}}", false, false},
+    {"{\"a\":1} ", false, false},
+    {" {\"a\":1}", false, false},
+    {"{\"a\": 1}", false, false},
+    {"{\"a\":1,}", false, false},
+    {"{\"a\":[1,]}", false, false},
+    {"{\"a\":[,1]}", false, false},
+    {"{\"b\":1,\"a\":1}", false, false},
+    {"{\"a\":1,\"a\":1}", false, false},
+    {"{\"ab\":1,\"a\":1}", false, false},
+    {"{\"a\":{\"b\":1,\"b\":2}}", false, false},
+    {"{\"a\":01}", false, false},
+    {"{\"a\":-0}", false, false},
+    {"{\"a\":-}", false, false},
+    {"{\"a\":1.5}", false, false},
+    {"{\"a\":1e5}", false, false},
+    {"{\"a\":9223372036854775808}", false, false},
+    {"{\"a\":12345678901234567890}", false, false},
+    {"{\"a\":tru}", false, false},
+    {"{\"a\":truex}", false, false},
+    {"{\"a\":NaN}", false, false},
+    {"{\"a\":\"\n\"}", false, false},
+    {"{\"a\":\"\\u0041\"}", false, false},
+    {"{\"a\":\"\\u000a\"}", false, false}, /* has a short form */
+    {"{\"a\":\"\\u001F\"}", false, false},
+    {"{\"a\":\"\\u0000\"}", false, false},
+    {"{\"a\":\"\\/\"}", false, false},
+    {"{\"a\":\"\\x\"}", false, false},
+    {"{\"a\":\"\\u00\"}", false, false},
+    {"{\"a\":\"\\", false, false},
+    {"{\"a\":\"\xff\"}", false, false},
+    {"{\"a\":\"\xc0\x80\"}", false, false},
+    {"{\"a\":\"\xed\xa0\x80\"}", false, false},
+    {"{\"a\":\"\xe2\x82\"}", false, false},
+    {"{\"\xc3\xa9\":1}", false, false}, /* keys are plain */
+    {"{\"a\\n\":1}", false, false},
+    {"{'a':1}", false, false},
+};
+
 static void takes_canonical_json_only(void)
 {
-	static const struct {
-		const char *text;
-		bool is_good, is_good_with_own;
-	} rows[] = {
-		{"{\"a\":1}", true, true},
-		{"{\"a\":\"\",\"b\":[],\"c\":{},\"d\":null,\"e\":true,\"f\":false,\"g\":-12}", true, true},
-		{"{\"a\":[1,[2,{\"b\":\"c\"}]]}", true, true},
-		{"{\"a\":\"\\\"\\\\\\n\\r\\t\\b\\f\\u0001\\u001f\"}", true, true},
-		{"{\"a\":\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\x7f\"}", true, true},
-		{"{\"a\":9223372036854775807}", true, true},
-		{"{\"a\":0,\"ab\":0,\"b\":0}", true, true},
-		{"{\"_seq\":1,\"a\":1}", false, true},
-		{"{\"_\":1}", false, true},
-		{"{\"a\":{\"_x\":1}}", true, true}, /* the recorder's own are outermost only */
-		{"", false, false},
-		{"{}", false, false},
-		{"[]", false, false},
-		{"1", false, false},
-		{"{", false, false},
-		{"{\"a\"}", false, false},
-		{"{\"a\":}", false, false},
-		{"{\"a\":1", false, false},
-		{"{\"a\":1}}", false, false},
-		{"{\"a\":1} ", false, false},
-		{" {\"a\":1}", false, false},
-		{"{\"a\": 1}", false, false},
-		{"{\"a\":1,}", false, false},
-		{"{\"a\":[1,]}", false, false},
-		{"{\"a\":[,1]}", false, false},
-		{"{\"b\":1,\"a\":1}", false, false},
-		{"{\"a\":1,\"a\":1}", false, false},
-		{"{\"ab\":1,\"a\":1}", false, false},
-		{"{\"a\":{\"b\":1,\"b\":2}}", false, false},
-		{"{\"a\":01}", false, false},
-		{"{\"a\":-0}", false, false},
-		{"{\"a\":-}", false, false},
-		{"{\"a\":1.5}", false, false},
-		{"{\"a\":1e5}", false, false},
-		{"{\"a\":9223372036854775808}", false, false},
-		{"{\"a\":12345678901234567890}", false, false},
-		{"{\"a\":tru}", false, false},
-		{"{\"a\":truex}", false, false},
-		{"{\"a\":NaN}", false, false},
-		{"{\"a\":\"\n\"}", false, false},
-		{"{\"a\":\"\\u0041\"}", false, false},
-		{"{\"a\":\"\\u000a\"}", false, false}, /* has a short form */
-		{"{\"a\":\"\\u001F\"}", false, false},
-		{"{\"a\":\"\\u0000\"}", false, false},
-		{"{\"a\":\"\\/\"}", false, false},
-		{"{\"a\":\"\\x\"}", false, false},
-		{"{\"a\":\"\\u00\"}", false, false},
-		{"{\"a\":\"\\", false, false},
-		{"{\"a\":\"\xff\"}", false, false},
-		{"{\"a\":\"\xc0\x80\"}", false, false},
-		{"{\"a\":\"\xed\xa0\x80\"}", false, false},
-		{"{\"a\":\"\xe2\x82\"}", false, false},
-		{"{\"\xc3\xa9\":1}", false, false}, /* keys are plain */
-		{"{\"a\\n\":1}", false, false},
-		{"{'a':1}", false, false},
-	};
 	struct scan s;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		int plain = scan_event(span_str(rows[i].text), false, &s);
-		int own = scan_event(span_str(rows[i].text), true, &s);
-		if ((plain == 0) != rows[i].is_good || (own == 0) != rows[i].is_good_with_own)
-			printf("%s\n", rows[i].text);
-		CHECK_INT(plain, rows[i].is_good ? 0 : ERR_MALFORMED);
-		CHECK_INT(own, rows[i].is_good_with_own ? 0 : ERR_MALFORMED);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		int plain = scan_event(span_str(texts[i].text), false, &s);
+		int own = scan_event(span_str(texts[i].text), true, &s);
+		if ((plain == 0) != texts[i].is_good || (own == 0) != texts[i].is_good_with_own)
+			printf("%s\n", texts[i].text);
+		CHECK_INT(plain, texts[i].is_good ? 0 : ERR_MALFORMED);
+		CHECK_INT(own, texts[i].is_good_with_own ? 0 : ERR_MALFORMED);
 	}
 	CHECK_INT(scan_event(span_of("{\"a\":\"\0\"}", 9), false, &s), ERR_MALFORMED);
 	CHECK_INT(scan_event(span_of("{\"a\":1}\0", 8), false, &s), ERR_MALFORMED);
@@ -80,7 +81,8 @@ static void takes_canonical_json_only(void)
 /* Cut anywhere, it is no event any more. */
 static void wants_all_of_it(void)
 {
-	static const char text[] = "{\"a\":\"\xe2\x82\xac\\n\\u0001\",\"b\":[1,{\"c\":null}],\"d\":-5}";
+	static const char text[] =
+	    "{\"a\":\"\xe2\x82\xac\\n\\u0001\",\"b\":[1,{\"c\":null}],\"d\":-5}";
 	struct scan s;
 	CHECK_INT(scan_event(span_str(text), false, &s), 0);
 	for (size_t n = 0; n < sizeof(text) - 1; n++)
@@ -99,14 +101,16 @@ static void bounds_depth_and_fields(void)
 		for (int i = 1; i < depth; i++)
 			*at++ = ']';
 		*at++ = '}';
-		CHECK_INT(scan_event(span_of(text, (size_t)(at - text)), false, &s), depth <= SCAN_DEPTH ? 0 : ERR_MALFORMED);
+		CHECK_INT(scan_event(span_of(text, (size_t)(at - text)), false, &s),
+			  depth <= SCAN_DEPTH ? 0 : ERR_MALFORMED);
 	}
 	for (int n = SCAN_FIELDS; n <= SCAN_FIELDS + 1; n++) {
 		char *at = text + sprintf(text, "{");
 		for (int i = 0; i < n; i++)
 			at += sprintf(at, "%s\"k%03d\":%d", i ? "," : "", i, i);
 		at += sprintf(at, "}");
-		CHECK_INT(scan_event(span_of(text, (size_t)(at - text)), false, &s), n == SCAN_FIELDS ? 0 : ERR_MALFORMED);
+		CHECK_INT(scan_event(span_of(text, (size_t)(at - text)), false, &s),
+			  n == SCAN_FIELDS ? 0 : ERR_MALFORMED);
 	}
 	/* Nothing but brackets must not cost the stack. */
 	memset(text, '[', sizeof(text));
@@ -119,7 +123,10 @@ static void gives_fields(void)
 	struct scan s;
 	struct span item;
 	size_t at = 0;
-	CHECK_INT(scan_event(span_str("{\"b\":true,\"e\":\"a\\nb\",\"l\":[1,\"x\",[2]],\"n\":42,\"neg\":-1,\"s\":\"plain\"}"), false, &s), 0);
+	CHECK_INT(scan_event(span_str("{\"b\":true,\"e\":\"a\\nb\",\"l\":[1,\"x\",[2]],\"n\":42,"
+				      "\"neg\":-1,\"s\":\"plain\"}"),
+			     false, &s),
+		  0);
 	CHECK(span_is(scan_get(&s, "s"), "\"plain\""));
 	CHECK(span_is(scan_plain(&s, "s"), "plain"));
 	CHECK_INT(scan_plain(&s, "e").len, 0);

@@ -4,7 +4,7 @@
 #include "../../tap.h"
 #include "record/segment.h"
 #include "record/summary.h"
-#include "rig.h"
+#include "rig_talk.h"
 
 #define EVENTS 60
 
@@ -45,7 +45,8 @@ static void make_copy(void)
 	CHECK_INT(system(command), 0);
 }
 
-/* --- the tampering, in one write transaction of the copy -------------------------------------------- */
+/* --- the tampering, in one write transaction of the copy
+ * -------------------------------------------- */
 
 static struct segment *seg;
 static MDB_txn *txn;
@@ -275,25 +276,25 @@ static const struct {
 	uint64_t bad; /* the first bad event; 0: good */
 	const char *why;
 } rows[] = {
-	{"nothing", nothing, 0, ""},
-	{"edit", edit, 33, "was changed"},
-	{"edit the first", edit_first, 1, "was changed"},
-	{"edit the last, which is signed", edit_last, 41, "lead to the hash signed"},
-	{"edit a link", edit_link, 33, "was changed"},
-	{"delete", delete_one, 33, "is missing"},
-	{"delete the first", delete_first, 1, "is missing"},
-	{"reorder", swap_two, 33, "says that it is event 34"},
-	{"insert", insert_one, 34, "says that it is event 33"},
-	{"insert and chain anew", insert_rechained, 21, "signed"},
-	{"truncate", truncate_one, 60, "is missing"},
-	{"truncate with the head", truncate_well, 59, "events 59 to 60 are missing"},
-	{"truncate with the checkpoint", truncate_checkpoints_too, 59, "stored once"},
-	{"edit and chain anew", edit_rechained, 21, "signed"},
-	{"sign with another key", resign_other_key, 41, "another key"},
-	{"a false signature", resign_false, 41, "false signature"},
-	{"an old checkpoint in a new place", replay_checkpoint, 41, "malformed"},
-	{"a checkpoint that is none", break_checkpoint, 21, "malformed"},
-	{"no JSON", not_json, 33, "not canonical"},
+    {"nothing", nothing, 0, ""},
+    {"edit", edit, 33, "was changed"},
+    {"edit the first", edit_first, 1, "was changed"},
+    {"edit the last, which is signed", edit_last, 41, "lead to the hash signed"},
+    {"edit a link", edit_link, 33, "was changed"},
+    {"delete", delete_one, 33, "is missing"},
+    {"delete the first", delete_first, 1, "is missing"},
+    {"reorder", swap_two, 33, "says that it is event 34"},
+    {"insert", insert_one, 34, "says that it is event 33"},
+    {"insert and chain anew", insert_rechained, 21, "signed"},
+    {"truncate", truncate_one, 60, "is missing"},
+    {"truncate with the head", truncate_well, 59, "events 59 to 60 are missing"},
+    {"truncate with the checkpoint", truncate_checkpoints_too, 59, "stored once"},
+    {"edit and chain anew", edit_rechained, 21, "signed"},
+    {"sign with another key", resign_other_key, 41, "another key"},
+    {"a false signature", resign_false, 41, "false signature"},
+    {"an old checkpoint in a new place", replay_checkpoint, 41, "malformed"},
+    {"a checkpoint that is none", break_checkpoint, 21, "malformed"},
+    {"no JSON", not_json, 33, "not canonical"},
 };
 
 static void names_the_first_bad_event(void)
@@ -308,7 +309,8 @@ static void names_the_first_bad_event(void)
 		bool ok = err == 0 && v.is_bad == (rows[i].bad != 0) && v.bad_seq == rows[i].bad &&
 			  strstr(v.why, rows[i].why);
 		if (!ok)
-			printf("%s: err %d bad %d event %" PRIu64 ": %s\n", rows[i].name, err, v.is_bad, v.bad_seq, v.why);
+			printf("%s: err %d bad %d event %" PRIu64 ": %s\n", rows[i].name, err,
+			       v.is_bad, v.bad_seq, v.why);
 		CHECK(ok);
 	}
 }
@@ -358,12 +360,15 @@ static void tells_what_it_cannot_read(void)
 
 static void says_it_in_a_line(void)
 {
-	struct verify_result v = {.node = "node-07", .first = 1, .last = 1204331, .signed_to = 1204317};
+	struct verify_result v = {
+	    .node = "node-07", .first = 1, .last = 1204331, .signed_to = 1204317};
 	struct buf b;
 	buf_init(&b, 8192);
 	verify_json(&b, &v, 0);
 	buf_add_u8(&b, 0);
-	CHECK(strstr((char *)buf_span(&b).p, "\"line\":\"OK node-07 events 1..1204331 signed-to 1204317 unsigned-tail 14\""));
+	CHECK(
+	    strstr((char *)buf_span(&b).p,
+		   "\"line\":\"OK node-07 events 1..1204331 signed-to 1204317 unsigned-tail 14\""));
 	CHECK(strstr((char *)buf_span(&b).p, "\"exit\":0,"));
 	buf_reset(&b);
 	v.is_bad = true;
@@ -390,7 +395,8 @@ static void recorder_refuses_a_changed_store(void)
 	begin(1);
 	edit_last();
 	commit();
-	snprintf(command, sizeof(command), "rm -rf '%s' && mv '%s' '%s'", rig.store, copy, rig.store);
+	snprintf(command, sizeof(command), "rm -rf '%s' && mv '%s' '%s'", rig.store, copy,
+		 rig.store);
 	CHECK_INT(system(command), 0);
 	rig_start(&rig);
 	CHECK_INT(rig_reap(&rig), 1);

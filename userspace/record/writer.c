@@ -1,0 +1,363 @@
+#include "record/writer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/macro.h"
+#include "record/scan.h"
+#include "record/summary.h"
+
+#define RETRY_MS    1000
+#define PENDING_MAX (64 * 1024 * 1024)
+
+struct writer {
+	struct store *store;
+	struct summaries *summaries;
+	uint64_t chunk_bytes;
+	int fd;
+	pthread_t thread;
+
+	pthread_mutex_t mutex; /* of all below */
+	pthread_cond_t to_writer, to_main;
+	struct batch batch;
+	struct checkpoint checkpoint; /* seq 0: none */
+	bool is_busy; /* with what is in batch and checkpoint: batch is the thread's */
+	bool is_stopping;
+	int err;
+	uint64_t seq;
+	uint8_t hash[HASH_LEN];
+};
+
+/* --- transactions -------------------------------------------------------------------------------
+ */
+
+struct progress {
+	struct store *store;
+	struct summaries *summaries;
+	const struct batch *batch;
+	uint64_t chunk_bytes;
+	size_t at; /* within the batch: LMDB has what comes before */
+};
+
+static int put_positions(struct store *store, const struct batch *b)
+{
+	int err = 0;
+	for (uint32_t i = 0; i < b->n_positions && err == 0; i++) {
+		uint8_t pos[8];
+		seq_encode(b->positions[i].pos, pos);
+		err =
+		    store_put(store, DB_RINGS, span_of(b->positions[i].ring, 16), span_of(pos, 8));
+	}
+	return err;
+}
+
+/* The hash behind the event before this place: the next event holds it. */
+static int hash_at(const struct batch *b, size_t at, uint8_t hash[HASH_LEN])
+{
+	struct span next;
+	uint64_t seq;
+	if (batch_next(b, &at, &next))
+		return chain_prefix_read(next, hash, &seq);
+	memcpy(hash, b->hash, HASH_LEN);
+	return 0;
+}
+
+/* One transaction's worth. *at is where it ends. */
+static int put_chunk(struct progress *p, size_t *at)
+{
+	size_t from = *at;
+	struct span stored;
+	int err = 0;
+	while (err == 0 && *at - from < p->chunk_bytes && batch_next(p->batch, at, &stored)) {
+		uint8_t prev[HASH_LEN];
+		uint64_t seq;
+		struct scan s;
+		err = chain_prefix_read(stored, prev, &seq);
+		if (err == 0)
+			err = scan_event(stored, true, &s);
+		if (err == 0)
+			err = store_append(p->store, seq, stored);
+		if (err == 0)
+			err = summaries_add(p->summaries, p->store, &s, seq);
+	}
+	return err;
+}
+
+static int write_chunk(struct progress *p)
+{
+	uint8_t hash[HASH_LEN];
+	size_t at = p->at;
+	int err = store_begin(p->store);
+	if (err == 0)
+		err = put_chunk(p, &at);
+	if (err == 0)
+		err = summaries_flush(p->summaries, p->store);
+	if (err == 0)
+		err = hash_at(p->batch, at, hash);
+	if (err == 0 && at == buf_len(&p->batch->events))
+		err = put_positions(p->store, p->batch);
+	if (err == 0)
+		err = store_commit(p->store, hash);
+	if (err == 0) {
+		summaries_settle(p->summaries);
+		p->at = at;
+		return 0;
+	}
+	store_abort(p->store);
+	summaries_forget(p->summaries);
+	return err == ERR_FULL ? store_rotate(p->store) : err; /* 0: the next try goes there */
+}
+
+static int write_batch(struct progress *p)
+{
+	int err = 0;
+	while (err == 0 && p->at < buf_len(&p->batch->events))
+		err = write_chunk(p);
+	return err;
+}
+
+int writer_write(struct store *store, uint64_t chunk_bytes, const struct batch *b)
+{
+	struct progress p = {.store = store, .batch = b, .chunk_bytes = chunk_bytes};
+	int err = summaries_new(&p.summaries);
+	if (err == 0)
+		err = write_batch(&p);
+	summaries_free(p.summaries);
+	return err;
+}
+
+/* A checkpoint lies beside its event. Where that segment was sealed meanwhile it is left out: the
+ * next one vouches for the event as well. */
+static int write_checkpoint(struct store *store, const struct checkpoint *c)
+{
+	uint8_t key[8];
+	struct buf b;
+	buf_init(&b, 4096);
+	checkpoint_write(&b, c);
+	seq_encode(c->seq, key);
+	int err = buf_err(&b);
+	if (err == 0)
+		err = store_begin(store);
+	if (err == 0 && c->seq >= store_first(store)) {
+		err = store_put(store, DB_CHECKPOINTS, span_of(key, 8), buf_span(&b));
+		if (err == 0)
+			err = store_commit(store, NULL);
+	}
+	store_abort(store);
+	buf_done(&b);
+	return err;
+}
+
+/* --- the thread ---------------------------------------------------------------------------------
+ */
+
+static void tell_main(struct writer *w)
+{
+	uint64_t one = 1;
+	pthread_cond_broadcast(&w->to_main);
+	if (write(w->fd, &one, sizeof(one)) < 0)
+		return; /* a full counter wakes as well */
+}
+
+/* With the mutex held. */
+static void say(struct writer *w, int err)
+{
+	if (err < 0 && !w->err)
+		log_error("the store cannot be written to: %s; trying every second", err_text(err));
+	else if (err == 0 && w->err)
+		log_info("the store can be written to again");
+	w->err = err;
+	if (err == 0) {
+		w->seq = store_seq(w->store);
+		memcpy(w->hash, store_hash(w->store), HASH_LEN);
+	}
+	tell_main(w);
+}
+
+static void wait_retry(struct writer *w)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += RETRY_MS / 1000;
+	while (!w->is_stopping && pthread_cond_timedwait(&w->to_writer, &w->mutex, &until) == 0)
+		;
+}
+
+/* Everything in hand, however often it takes. With the mutex held, but not while it works. */
+static void write_hand(struct writer *w)
+{
+	struct progress p = {.store = w->store,
+			     .summaries = w->summaries,
+			     .batch = &w->batch,
+			     .chunk_bytes = w->chunk_bytes};
+	struct checkpoint c = w->checkpoint;
+	int err;
+	w->is_busy = true;
+	do {
+		bool was_broken = w->err != 0;
+		pthread_mutex_unlock(&w->mutex);
+		err = was_broken ? store_reopen(w->store) : 0;
+		if (err == 0)
+			err = write_batch(&p);
+		if (err == 0 && c.seq)
+			err = write_checkpoint(w->store, &c);
+		pthread_mutex_lock(&w->mutex);
+		say(w, err);
+		if (err < 0)
+			wait_retry(w);
+	} while (err < 0 && !w->is_stopping);
+	w->is_busy = false;
+	batch_reset(&w->batch);
+	if (w->checkpoint.seq == c.seq)
+		w->checkpoint.seq = 0;
+}
+
+static bool has_work(const struct writer *w)
+{
+	return w->batch.first || w->checkpoint.seq || w->is_busy;
+}
+
+static void *writer_main(void *arg)
+{
+	struct writer *w = arg;
+	pthread_mutex_lock(&w->mutex);
+	for (;;) {
+		while (!has_work(w) && !w->is_stopping)
+			pthread_cond_wait(&w->to_writer, &w->mutex);
+		if (!has_work(w))
+			break;
+		write_hand(w);
+		tell_main(w);
+	}
+	pthread_mutex_unlock(&w->mutex);
+	return NULL;
+}
+
+static int start_thread(struct writer *w)
+{
+	sigset_t all, old;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	int err = -pthread_create(&w->thread, NULL, writer_main, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return err;
+}
+
+static void writer_free(struct writer *w)
+{
+	summaries_free(w->summaries);
+	batch_done(&w->batch);
+	closep(&w->fd);
+	pthread_cond_destroy(&w->to_writer);
+	pthread_cond_destroy(&w->to_main);
+	pthread_mutex_destroy(&w->mutex);
+	free(w);
+}
+
+int writer_start(struct store *store, uint64_t chunk_bytes, struct writer **ret_w)
+{
+	struct writer *w = calloc(1, sizeof(*w));
+	pthread_condattr_t monotonic;
+	if (!w)
+		return -ENOMEM;
+	w->store = store;
+	w->chunk_bytes = chunk_bytes;
+	w->seq = store_seq(store);
+	memcpy(w->hash, store_hash(store), HASH_LEN);
+	batch_init(&w->batch, PENDING_MAX);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_mutex_init(&w->mutex, NULL);
+	pthread_cond_init(&w->to_writer, &monotonic);
+	pthread_cond_init(&w->to_main, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int err = w->fd < 0 ? -errno : summaries_new(&w->summaries);
+	if (err == 0)
+		err = start_thread(w);
+	if (err < 0) {
+		writer_free(w);
+		return err;
+	}
+	*ret_w = w;
+	return 0;
+}
+
+void writer_stop(struct writer *w)
+{
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->mutex);
+	w->is_stopping = true;
+	pthread_cond_broadcast(&w->to_writer);
+	pthread_mutex_unlock(&w->mutex);
+	pthread_join(w->thread, NULL);
+	writer_free(w);
+}
+
+int writer_fd(const struct writer *w)
+{
+	return w->fd;
+}
+
+bool writer_take(struct writer *w, struct batch *b)
+{
+	pthread_mutex_lock(&w->mutex);
+	bool is_idle = !w->batch.first && !w->is_busy;
+	if (is_idle) {
+		struct batch empty = w->batch; /* buffers are swapped, not copied */
+		w->batch = *b;
+		*b = empty;
+		pthread_cond_signal(&w->to_writer);
+	}
+	pthread_mutex_unlock(&w->mutex);
+	return is_idle;
+}
+
+void writer_sign(struct writer *w, const struct checkpoint *c)
+{
+	pthread_mutex_lock(&w->mutex);
+	w->checkpoint = *c;
+	pthread_cond_signal(&w->to_writer);
+	pthread_mutex_unlock(&w->mutex);
+}
+
+bool writer_wait(struct writer *w, int timeout_ms)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += timeout_ms % 1000 * 1000000l;
+	if (until.tv_nsec >= 1000000000l) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000l;
+	}
+	pthread_mutex_lock(&w->mutex);
+	while (has_work(w) && !w->err)
+		if (pthread_cond_timedwait(&w->to_main, &w->mutex, &until))
+			break;
+	bool is_idle = !has_work(w);
+	pthread_mutex_unlock(&w->mutex);
+	return is_idle;
+}
+
+int writer_err(struct writer *w)
+{
+	pthread_mutex_lock(&w->mutex);
+	int err = w->err;
+	pthread_mutex_unlock(&w->mutex);
+	return err;
+}
+
+void writer_position(struct writer *w, uint64_t *ret_seq, uint8_t ret_hash[HASH_LEN])
+{
+	pthread_mutex_lock(&w->mutex);
+	*ret_seq = w->seq;
+	memcpy(ret_hash, w->hash, HASH_LEN);
+	pthread_mutex_unlock(&w->mutex);
+}
