@@ -29,7 +29,7 @@ static const char server[] =
 	"        except OSError: pass\n"
 	"    def do_GET(self):\n"
 	"        p = self.path\n"
-	"        if p == '/good': self.send(200, b'{\"keys\":[]}')\n"
+	"        if p == '/good': self.send(200, b'{\"keys\":[]}', [('Content-Length', '11')])\n"
 	"        elif p == '/redirect': self.send(302, b'', [('Location', '/good')])\n"
 	"        elif p == '/missing': self.send(404, b'{\"keys\":[]}')\n"
 	"        elif p == '/empty': self.send(200, b'')\n"
