@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""The record from outside: an export checked without any code of ours (chain by hashlib, signatures by openssl),
+copies of a store that were changed, and what hostile bytes do to a terminal."""
+import hashlib
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+import stack  # noqa: E402
+
+POLICY = {
+    "version": 1,
+    "issuers": [{"issuer": "https://sluice.local", "audience": "sluice"}],
+    "roles": {"reader": ["reader"]},
+    "resources": [{"name": "db", "protocol": "postgres", "match": ["127.0.0.1:@PORT@"], "credentials": {"reader": "file:CRED/db"}}],
+    "rules": [{"id": "all", "resource": "db", "roles": ["reader"], "verbs": ["select"], "relations": ["public.*"], "effect": "allow"}],
+}
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\u2066evil"
+
+
+def check_chain(text):
+    """(events, checkpoints, first error) of exported lines."""
+    previous, events, checkpoints = bytes(32), 0, []
+    for line in text.encode().splitlines():
+        e = json.loads(line)
+        if e["type"] == "checkpoint":
+            c = e["_checkpoint"]
+            if c["hash"] != previous.hex() or c["seq"] != events:
+                return events, checkpoints, f"checkpoint at {c['seq']}"
+            checkpoints.append(c)
+            continue
+        events += 1
+        if e["_seq"] != events or e["_prev"] != previous.hex():
+            return events, checkpoints, f"event {events}"
+        if json.dumps(e, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode() != line:
+            return events, checkpoints, f"event {events} is not canonical"
+        previous = hashlib.sha256(previous + line).digest()
+    return events, checkpoints, None
+
+
+def openssl_accepts(folder, c, key):
+    text, sig = folder / "note", folder / "sig"
+    text.write_text(f"sluice checkpoint\n{c['node']}\n{c['seq']}\n{c['hash']}\n{c['time']}\n")
+    sig.write_bytes(bytes.fromhex(c["sig"]))
+    run = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", key, "-rawin", "-in", text, "-sigfile", sig]
+    return subprocess.run(run, capture_output=True).returncode == 0
+
+
+def outside(c, s):
+    text = s.gw.sluice("export", "--format", "jsonl").stdout
+    events, checkpoints, error = check_chain(text)
+    c.equal(error, None, "an export's chain verifies without sluice")
+    c.check(events > 10, "it has the events", events)
+    c.check(checkpoints, "and checkpoints")
+    key = s.gw.folder / "state/keys/node.pub"
+    c.check(all(openssl_accepts(s.folder, x, key) for x in checkpoints), "openssl accepts every checkpoint's signature")
+    changed = dict(checkpoints[-1], seq=checkpoints[-1]["seq"] + 1)
+    c.check(not openssl_accepts(s.folder, changed, key), "and not one over another number")
+
+
+def copies(c, s):
+    s.gw.stop()
+    store = s.gw.folder / "state/store"
+    key = s.gw.folder / "state/keys/node.pub"
+    copy = s.folder / "copy"
+
+    def verify(*args):
+        return s.gw.sluice("verify", "--store", copy, *args, check=False)
+
+    def anew():
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(store, copy)
+        return copy / "segment-000001/data.mdb"
+
+    anew()
+    good = verify("--key", key)
+    c.equal(good.returncode, 0, f"a copy verifies ({good.stdout.strip()} {good.stderr.strip()})")
+    data = anew()
+    bytes_ = data.read_bytes()
+    data.write_bytes(bytes_.replace(b"SELECT 4711", b"SELECT 4712"))  # pages that are free again hold it as well
+    bad = verify("--key", key)
+    c.equal(bad.returncode, 1, f"one changed digit is found ({bad.stdout.strip()})")
+    c.check(" event " in bad.stdout, "and its event is named")
+    data = anew()
+    data.write_bytes(bytes_[: len(bytes_) // 2])
+    c.equal(verify("--key", key).returncode, 1, "half a file is bad")
+    anew()
+    other = s.folder / "other.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", s.folder / "other.key"], check=True)
+    subprocess.run(["openssl", "pkey", "-in", s.folder / "other.key", "-pubout", "-out", other], check=True)
+    c.equal(verify("--key", other).returncode, 1, "another node's key does not fit")
+    shutil.rmtree(copy)
+    c.equal(verify().returncode, 2, "no store: it cannot tell")
+    s.gw.start()
+
+
+def terminal(c, s):
+    session = next(e["session"] for e in s.gw.events() if "evil" in json.dumps(e))
+    for args in (["replay", "--speed", "max", session], ["sessions"]):
+        out = s.gw.sluice(*args).stdout
+        acts = [ch for ch in out if (ord(ch) < 32 and ch != "\n") or 127 <= ord(ch) < 160 or ch in "\u202e\u2066"]
+        c.check(not acts, f"sluice {args[0]} shows hostile bytes inert", acts[:5])
+
+
+def main():
+    c = stack.Checks()
+    with stack.Stack(POLICY, database="shop", config={"audit": {"checkpoint_seconds": 1}}) as s:
+        s.pg.psql("CREATE TABLE t (id int)", "shop")
+        for sql in ("SELECT 4711", f"SELECT '{HOSTILE}' FROM t", "DROP TABLE t", "SELECT id FROM t"):
+            s.gw.run("reader", ["psql", "-XAt", "-d", s.dsn(), "-c", sql])
+        subprocess.run(["sleep", "2.5"])
+        outside(c, s)
+        terminal(c, s)
+        copies(c, s)
+        outside(c, s)
+    c.done()
+
+
+main()
