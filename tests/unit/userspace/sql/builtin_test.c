@@ -57,7 +57,8 @@ static void every_function_is_in_one_list(void)
 static void volatile_reads_are_few(void)
 {
 	static const char known[] =
-	    " clock_timestamp current_query currval gen_random_uuid lastval pg_advisory_unlock_all array_shuffle array_sample random_normal "
+	    " clock_timestamp current_query currval gen_random_uuid lastval pg_advisory_unlock_all "
+	    "array_shuffle array_sample random_normal "
 	    "pg_collation_actual_version "
 	    "pg_database_collation_actual_version pg_database_size pg_indexes_size "
 	    "pg_is_in_recovery "
