@@ -42,6 +42,8 @@ enum sql_kind {
 	SQL_COPY_OUT,	    /* COPY ... TO STDOUT */
 };
 
+struct result_lineage;
+
 struct sql_stmt {
 	enum sql_kind kind;
 	enum op_class class;
@@ -61,6 +63,8 @@ struct sql_stmt {
 	 */
 	bool is_untransactional;
 	int n_params; /* SQL_PREPARE: highest $n of the body */
+	/* Where its rows come from: policy/lineage.h. NULL: it returns none, or was not traced. */
+	const struct result_lineage *lineage;
 };
 
 enum sql_status {
