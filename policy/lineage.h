@@ -11,7 +11,8 @@ struct source {
 
 enum lineage_kind {
 	LINEAGE_NONE,    /* no relation's data is in it: literals, parameters, now() */
-	LINEAGE_COPY,    /* sources[0], unchanged: under any alias, through subqueries, CTEs, joins */
+	LINEAGE_COPY,    /* sources[0], unchanged: under any alias, through subqueries, CTEs, joins. Further sources are
+			    other names of the same column: of the views that it came through, of parents and partitions. */
 	LINEAGE_DERIVED, /* computed from all of sources: an expression, an aggregate, a set operation over several */
 	LINEAGE_UNKNOWN, /* cannot be traced; why says which part */
 };
@@ -24,7 +25,8 @@ struct lineage {
 	const char *why;
 };
 
-/* One result of an operation (a statement that returns rows). */
+/* One result of an operation: of a statement that returns rows, or that keeps them. What is only written (INSERT ...
+ * SELECT, SET a = b, SELECT INTO) has no outputs, and what flows is in predicates. */
 struct result_lineage {
 	const struct lineage *outputs; /* after star expansion */
 	int n_outputs;
@@ -32,6 +34,7 @@ struct result_lineage {
 	 * arguments of functions in predicates. */
 	const struct source *predicates;
 	int n_predicates;
+	const char *unknown_predicate; /* not NULL: a predicate tells of what cannot be traced; says which */
 	bool is_known; /* false: the outputs could not be listed; why below */
 	const char *why;
 };

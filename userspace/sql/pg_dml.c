@@ -12,14 +12,14 @@ static const struct row *returning(struct walk *w, struct scope *s, const RangeV
 }
 
 /* Values into columns: an assignment may call a cast's function. */
-static void assign(struct walk *w, const struct source *target, const char *column, struct ty value)
+static void assign(struct walk *w, const struct member *target, const char *column, struct ty value)
 {
 	const struct field *f = row_find(target->row, column);
 	if (f && value.oid != f->ty.oid && value.oid != TYPE_UNKNOWN)
 		need_cast(w, value, f->ty.oid, 'a');
 }
 
-static void set_clause(struct walk *w, struct scope *s, const struct source *target, const List *l)
+static void set_clause(struct walk *w, struct scope *s, const struct member *target, const List *l)
 {
 	ListCell *cell, *step;
 	foreach (cell, l) {
@@ -35,7 +35,7 @@ static void set_clause(struct walk *w, struct scope *s, const struct source *tar
 	}
 }
 
-static void insert_values(struct walk *w, const struct source *target, const List *columns,
+static void insert_values(struct walk *w, const struct member *target, const List *columns,
 			  const struct row *r)
 {
 	for (int i = 0; i < r->n; i++) {
@@ -49,7 +49,7 @@ static void insert_values(struct walk *w, const struct source *target, const Lis
 	}
 }
 
-static void on_conflict(struct walk *w, struct scope *s, struct source *target, InsertStmt *n)
+static void on_conflict(struct walk *w, struct scope *s, struct member *target, InsertStmt *n)
 {
 	OnConflictClause *c = n->onConflictClause;
 	ListCell *cell;
@@ -64,7 +64,7 @@ static void on_conflict(struct walk *w, struct scope *s, struct source *target, 
 		return;
 	struct scope inner = {.up = s->up, .ctes = s->ctes};
 	target_relation(w, &inner, n->relation, VERB_UPDATE, c->targetList);
-	struct source *excluded = scope_add(w, &inner, "excluded", target->row);
+	struct member *excluded = scope_add(w, &inner, "excluded", target->row);
 	excluded->whole = target->whole;
 	excluded->shows_columns = false;
 	set_clause(w, &inner, target, c->targetList);
@@ -85,7 +85,7 @@ const struct row *insert_query(struct walk *w, struct scope *up, InsertStmt *n)
 	dml_tag(w, up, "INSERT");
 	if (enter(w, 4)) {
 		with_clause(w, &with, n->withClause);
-		struct source *target = target_relation(w, &s, n->relation, VERB_INSERT, n->cols);
+		struct member *target = target_relation(w, &s, n->relation, VERB_INSERT, n->cols);
 		if (n->selectStmt)
 			insert_values(w, target, n->cols,
 				      select_query(w, &with, (SelectStmt *)n->selectStmt));
@@ -103,7 +103,7 @@ const struct row *update_query(struct walk *w, struct scope *up, UpdateStmt *n)
 	dml_tag(w, up, "UPDATE");
 	if (enter(w, 4)) {
 		with_clause(w, &with, n->withClause);
-		struct source *target =
+		struct member *target =
 		    target_relation(w, &s, n->relation, VERB_UPDATE, n->targetList);
 		from_clause(w, &s, n->fromClause);
 		set_clause(w, &s, target, n->targetList);
@@ -134,7 +134,7 @@ static void merge_when(struct walk *w, struct scope *s, MergeStmt *n, MergeWhenC
 {
 	bool is_temp;
 	ListCell *cell;
-	const struct source *target = s->sources;
+	const struct member *target = s->sources;
 	expr(w, s, c->condition);
 	if (c->commandType == CMD_DELETE) {
 		need_relation(w, n->relation,

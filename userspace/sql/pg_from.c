@@ -15,10 +15,10 @@ static const struct row *renamed(struct walk *w, const struct row *r, const Alia
 	return copy;
 }
 
-static struct source *add(struct walk *w, struct scope *s, const Alias *alias, const char *name,
+static struct member *add(struct walk *w, struct scope *s, const Alias *alias, const char *name,
 			  const struct row *row)
 {
-	struct source *src =
+	struct member *src =
 	    scope_add(w, s, alias ? alias->aliasname : name, renamed(w, row, alias));
 	src->has_alias = alias != NULL;
 	return src;
@@ -33,20 +33,20 @@ struct cte *find_cte(struct scope *s, const char *name)
 	return NULL;
 }
 
-static struct source *add_relation(struct walk *w, struct scope *s, const RangeVar *v,
+static struct member *add_relation(struct walk *w, struct scope *s, const RangeVar *v,
 				   struct need need)
 {
 	bool is_temp = false;
 	const struct cat_relation *r = need_relation(w, v, need, &is_temp);
 	struct row *row = r && !is_temp ? row_of_relation(w, r) : row_new(w, 0);
 	row->is_open |= !r || is_temp;
-	struct source *src = add(w, s, v->alias, v->relname, row);
+	struct member *src = add(w, s, v->alias, v->relname, row);
 	src->relation = is_temp ? NULL : r;
 	src->whole = row->is_open ? UNSURE : (struct ty){r->row_type, src->row};
 	return src;
 }
 
-struct source *from_relation(struct walk *w, struct scope *s, const RangeVar *v)
+struct member *from_relation(struct walk *w, struct scope *s, const RangeVar *v)
 {
 	struct cte *t = v->schemaname ? NULL : find_cte(s, v->relname);
 	if (t)
@@ -54,7 +54,7 @@ struct source *from_relation(struct walk *w, struct scope *s, const RangeVar *v)
 	return add_relation(w, s, v, (struct need){.verb = VERB_SELECT, .class = CLASS_READ});
 }
 
-struct source *target_relation(struct walk *w, struct scope *s, const RangeVar *v, enum verb verb,
+struct member *target_relation(struct walk *w, struct scope *s, const RangeVar *v, enum verb verb,
 			       const List *columns)
 {
 	const char **names = arena_array(w->a, (size_t)list_length(columns), sizeof(*names));
@@ -77,7 +77,7 @@ void read_target(struct walk *w, struct scope *s, const RangeVar *v, bool is_sel
 	w->needs = all;
 }
 
-static struct source *on_subselect(struct walk *w, struct scope *s, RangeSubselect *r)
+static struct member *on_subselect(struct walk *w, struct scope *s, RangeSubselect *r)
 {
 	bool was = s->is_lateral;
 	s->is_lateral = r->lateral;
@@ -161,7 +161,7 @@ static struct ty functions_row(struct walk *w, struct scope *s, RangeFunction *r
 	return whole;
 }
 
-static struct source *on_function(struct walk *w, struct scope *s, RangeFunction *r)
+static struct member *on_function(struct walk *w, struct scope *s, RangeFunction *r)
 {
 	struct row *row = row_new(w, 0);
 	bool was = s->is_lateral;
@@ -174,15 +174,15 @@ static struct source *on_function(struct walk *w, struct scope *s, RangeFunction
 	Node *first = r->functions ? linitial((List *)linitial(r->functions)) : NULL;
 	if (first && IsA(first, FuncCall))
 		name = name_parts(((FuncCall *)first)->funcname, &schema);
-	struct source *src = add(w, s, r->alias, name, row);
+	struct member *src = add(w, s, r->alias, name, row);
 	if (list_length(r->functions) == 1 && !r->ordinality)
 		src->whole = whole.row ? (struct ty){whole.oid, src->row} : whole;
 	return src;
 }
 
-static struct source *on_sample(struct walk *w, struct scope *s, RangeTableSample *t)
+static struct member *on_sample(struct walk *w, struct scope *s, RangeTableSample *t)
 {
-	struct source *src = from_item(w, s, t->relation);
+	struct member *src = from_item(w, s, t->relation);
 	const char *schema, *name = name_parts(t->method, &schema);
 	int n = 0;
 	const struct cat_function *const *all = cat_functions(w->c, name, &n);
@@ -197,7 +197,7 @@ static struct source *on_sample(struct walk *w, struct scope *s, RangeTableSampl
 	return src;
 }
 
-static struct source *on_xml_table(struct walk *w, struct scope *s, RangeTableFunc *t)
+static struct member *on_xml_table(struct walk *w, struct scope *s, RangeTableFunc *t)
 {
 	struct row *row = row_new(w, 0);
 	bool was = s->is_lateral;
@@ -270,7 +270,7 @@ static struct row *joined_row(struct walk *w, JoinExpr *j, const struct row *l, 
 	return out;
 }
 
-static void read_condition(struct walk *w, struct scope *s, Node *quals, const struct source *end)
+static void read_condition(struct walk *w, struct scope *s, Node *quals, const struct member *end)
 {
 	struct scope was = *s;
 	s->reads_from = false;
@@ -280,17 +280,17 @@ static void read_condition(struct walk *w, struct scope *s, Node *quals, const s
 	s->end = was.end;
 }
 
-static struct source *on_join(struct walk *w, struct scope *s, JoinExpr *j)
+static struct member *on_join(struct walk *w, struct scope *s, JoinExpr *j)
 {
-	struct source *before = s->sources;
-	struct source *l = from_item(w, s, j->larg), *r = from_item(w, s, j->rarg);
+	struct member *before = s->sources;
+	struct member *l = from_item(w, s, j->larg), *r = from_item(w, s, j->rarg);
 	if (w->is_too_big)
 		return l;
 	struct row *row = joined_row(w, j, l->row, r->row);
 	read_condition(w, s, j->quals, before);
 	l->shows_columns = r->shows_columns = false;
 	if (j->alias)
-		for (struct source *child = s->sources; child != before; child = child->next)
+		for (struct member *child = s->sources; child != before; child = child->next)
 			child->shows_name = false;
 	if (j->join_using_alias) {
 		struct row *merged = row_new(w, 0);
@@ -301,9 +301,9 @@ static struct source *on_join(struct walk *w, struct scope *s, JoinExpr *j)
 	return add(w, s, j->alias, NULL, row);
 }
 
-struct source *from_item(struct walk *w, struct scope *s, Node *n)
+struct member *from_item(struct walk *w, struct scope *s, Node *n)
 {
-	struct source *src = NULL;
+	struct member *src = NULL;
 	if (enter(w, 3)) {
 		switch (nodeTag(n)) {
 		case T_RangeVar:

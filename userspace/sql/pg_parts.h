@@ -12,7 +12,7 @@ void expr_list(struct walk *w, struct scope *s, const List *l);
 struct ty *expr_types(struct walk *w, struct scope *s, const List *l);
 
 /* pg_scope.c: columns. */
-struct source *scope_add(struct walk *w, struct scope *s, const char *name, const struct row *row);
+struct member *scope_add(struct walk *w, struct scope *s, const char *name, const struct row *row);
 struct row *row_new(struct walk *w, int n);
 struct row *row_of_relation(struct walk *w, const struct cat_relation *r);
 /* The fields of a type: of a composite, of a record that is known; NULL otherwise. */
@@ -48,12 +48,12 @@ struct ty need_common(struct walk *w, const struct ty *types, int n);
 /* pg_from.c: FROM. */
 void from_clause(struct walk *w, struct scope *s, const List *from);
 /* Adds what the item stands for; returns the source that shows its columns. */
-struct source *from_item(struct walk *w, struct scope *s, Node *n);
+struct member *from_item(struct walk *w, struct scope *s, Node *n);
 struct cte *find_cte(struct scope *s, const char *name);
 /* A relation by name, with a need of verb on it: for reading (ctes count) or as a target. */
-struct source *from_relation(struct walk *w, struct scope *s, const RangeVar *v);
+struct member *from_relation(struct walk *w, struct scope *s, const RangeVar *v);
 /* columns: written ones as ResTargets, or NIL. */
-struct source *target_relation(struct walk *w, struct scope *s, const RangeVar *v, enum verb verb,
+struct member *target_relation(struct walk *w, struct scope *s, const RangeVar *v, enum verb verb,
 			       const List *columns);
 /* The target of MERGE as its conditions see it; is_select: they are all that becomes of it. */
 void read_target(struct walk *w, struct scope *s, const RangeVar *v, bool is_select);

@@ -68,15 +68,15 @@ const struct field *row_find(const struct row *r, const char *name)
 	return NULL;
 }
 
-struct source *scope_add(struct walk *w, struct scope *s, const char *name, const struct row *row)
+struct member *scope_add(struct walk *w, struct scope *s, const char *name, const struct row *row)
 {
-	static struct source none;
-	struct source *src = arena_new(w->a, struct source);
+	static struct member none;
+	struct member *src = arena_new(w->a, struct member);
 	if (!src) {
 		w->is_too_big = true;
 		return &none;
 	}
-	*src = (struct source){.next = s->sources,
+	*src = (struct member){.next = s->sources,
 			       .name = name,
 			       .row = row,
 			       .whole = {TYPE_RECORD, row},
@@ -87,13 +87,13 @@ struct source *scope_add(struct walk *w, struct scope *s, const char *name, cons
 }
 
 /* The sources of a level that names may mean now. */
-static struct source *first_visible(const struct scope *s)
+static struct member *first_visible(const struct scope *s)
 {
 	return s->reads_from && !s->is_lateral ? NULL : s->sources;
 }
 
 #define EACH_VISIBLE(src, s)                                                                       \
-	for (struct source *src = first_visible(s); src && src != (s)->end; src = src->next)
+	for (struct member *src = first_visible(s); src && src != (s)->end; src = src->next)
 
 static const struct {
 	const char *name;
@@ -102,7 +102,7 @@ static const struct {
 } system_columns[] = {{"ctid", TYPE_TID, -1}, {"xmin", TYPE_XID, -2}, {"cmin", TYPE_CID, -3},
 		      {"xmax", TYPE_XID, -4}, {"cmax", TYPE_CID, -5}, {"tableoid", TYPE_OID, -6}};
 
-static const struct field *system_column(struct walk *w, const struct source *src, const char *name)
+static const struct field *system_column(struct walk *w, const struct member *src, const char *name)
 {
 	if (!src->relation)
 		return NULL;
@@ -118,7 +118,7 @@ static const struct field *system_column(struct walk *w, const struct source *sr
 	return NULL;
 }
 
-static const struct field *source_column(struct walk *w, const struct source *src, const char *name)
+static const struct field *source_column(struct walk *w, const struct member *src, const char *name)
 {
 	const struct field *f = row_find(src->row, name);
 	return f ? f : system_column(w, src, name);
@@ -144,7 +144,7 @@ static const struct field *find_column(struct walk *w, struct scope *s, const ch
 	return NULL;
 }
 
-static bool is_named(const struct source *src, const char *schema, const char *name)
+static bool is_named(const struct member *src, const char *schema, const char *name)
 {
 	if (!src->shows_name || strcmp(src->name, name) != 0)
 		return false;
@@ -152,7 +152,7 @@ static bool is_named(const struct source *src, const char *schema, const char *n
 	       (!src->has_alias && src->relation && !strcmp(src->relation->schema->name, schema));
 }
 
-static struct source *find_source(struct scope *s, const char *schema, const char *name)
+static struct member *find_source(struct scope *s, const char *schema, const char *name)
 {
 	for (; s; s = s->up)
 		EACH_VISIBLE(src, s)
@@ -185,7 +185,7 @@ static struct ty bare_name(struct walk *w, struct scope *s, const char *name,
 			*ret_field = f;
 		return f->ty;
 	}
-	struct source *src = find_source(s, NULL, name);
+	struct member *src = find_source(s, NULL, name);
 	if (src && !is_open)
 		return src->whole;
 	if (!is_open)
@@ -193,7 +193,7 @@ static struct ty bare_name(struct walk *w, struct scope *s, const char *name,
 	return UNSURE;
 }
 
-static struct ty of_source(struct walk *w, struct source *src, const char *name,
+static struct ty of_source(struct walk *w, struct member *src, const char *name,
 			   const struct field **ret_field)
 {
 	const struct field *f = source_column(w, src, name);
@@ -214,7 +214,7 @@ struct ty column_ref(struct walk *w, struct scope *s, ColumnRef *c, const struct
 		return UNSURE;
 	if (n == 1)
 		return bare_name(w, s, parts[0], ret_field);
-	struct source *src = find_source(s, n > 2 ? parts[n - 3] : NULL, parts[n - 2]);
+	struct member *src = find_source(s, n > 2 ? parts[n - 3] : NULL, parts[n - 2]);
 	if (!src)
 		return UNSURE;
 	/* c.* where a value is wanted is the row: count(c.*), c.*::text. */
@@ -253,7 +253,7 @@ void star_fields(struct walk *w, struct scope *s, ColumnRef *c, struct row *out)
 		append_sources(w, s, out);
 		return;
 	}
-	struct source *src =
+	struct member *src =
 	    n > 1 ? find_source(s, n > 2 ? parts[n - 3] : NULL, parts[n - 2]) : NULL;
 	if (src)
 		append(w, out, src->row);

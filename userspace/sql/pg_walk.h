@@ -51,8 +51,8 @@ struct row {
 };
 
 /* A member of FROM, as names see it. */
-struct source {
-	struct source *next;		     /* the one before it */
+struct member {
+	struct member *next;		     /* the one before it */
 	const char *name;		     /* alias, or the relation's own name; NULL: none */
 	const struct cat_relation *relation; /* not for views' insides: the relation as named */
 	bool has_alias;
@@ -73,8 +73,8 @@ struct cte {
 
 struct scope {
 	struct scope *up;
-	struct source *sources; /* last first */
-	const struct source
+	struct member *sources; /* last first */
+	const struct member
 	    *end; /* where the visible ones end: inside an ON, before the join's own */
 	struct cte *ctes;
 	bool reads_from; /* a member of FROM is being read: its neighbours are seen if it is LATERAL

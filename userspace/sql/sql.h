@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "policy/lineage.h"
 #include "policy/op.h"
 #include "sql/catalog.h"
 
@@ -42,7 +43,6 @@ enum sql_kind {
 	SQL_COPY_OUT,	    /* COPY ... TO STDOUT */
 };
 
-struct result_lineage;
 
 struct sql_stmt {
 	enum sql_kind kind;
@@ -63,7 +63,8 @@ struct sql_stmt {
 	 */
 	bool is_untransactional;
 	int n_params; /* SQL_PREPARE: highest $n of the body */
-	/* Where its rows come from: policy/lineage.h. NULL: it returns none, or was not traced. */
+	/* Where its values come from; NULL where none pass. Of PREPARE and DECLARE: of the body; of
+	 * EXECUTE and FETCH, which only name one, not known. */
 	const struct result_lineage *lineage;
 };
 
