@@ -94,15 +94,27 @@ static const struct mask_how *how_of(const struct masking *m, const struct linea
 		if (!mask)
 			continue;
 		*ret_source = &l->sources[i];
-		bool is_copy = l->kind == LINEAGE_COPY && l->n_sources == 1;
+		bool is_copy = l->kind == LINEAGE_COPY;
 		bool is_kept = is_copy || mask->how.way == MASK_DROP || mask->how.way == MASK_NULL;
 		return is_kept ? &mask->how : &whole;
 	}
 	return NULL;
 }
 
+static bool denies_predicates(const struct masking *m)
+{
+	for (int i = 0; i < m->g->n_masks; i++)
+		if (m->g->masks[i]->are_predicates_denied)
+			return true;
+	return false;
+}
+
 static bool check_predicates(struct masking *m, const struct result_lineage *r)
 {
+	if (r->unknown_predicate && denies_predicates(m))
+		return refuse_untraced(m, "what a condition is about cannot be told", r->unknown_predicate);
+	m->out->hides_client |= r->unknown_predicate && m->g->n_masks;
+	m->out->hides_record |= r->unknown_predicate != NULL;
 	for (int i = 0; i < r->n_predicates; i++) {
 		const struct mask *mask = client_mask(m, &r->predicates[i]);
 		if (mask)
@@ -181,6 +193,7 @@ static bool reads(const struct op *op)
 static bool decide_result(struct masking *m, const struct result_lineage *r, struct mask_result *out)
 {
 	bool is_masked_role = m->g->n_masks > 0;
+	out->is_strict = is_masked_role;
 	if (r && r->is_known && r->n_outputs < 0) {
 		out->is_free = true;
 		return true;

@@ -40,6 +40,7 @@ struct mask_result {
 	/* It could not be traced, or was not thought to return rows: none of its rows may be released. */
 	bool is_closed;
 	bool is_unrecorded; /* nor recorded */
+	bool is_strict;	    /* the role has masks: rows of another form than decided on are not released */
 	bool is_free;	    /* nothing of any relation is in it; n is not known */
 	int n;
 	const struct mask_column *columns; /* NULL: none of them is masked */

@@ -5,7 +5,8 @@
 
 #define MASKING_BYTES (4 * 1024 * 1024)
 
-static const struct mask_result closed = {.is_closed = true, .is_unrecorded = true};
+static const struct mask_result closed = {
+    .is_closed = true, .is_unrecorded = true, .is_strict = true};
 
 static const struct mask_how *copy_how(struct arena *a, const struct mask_how *how)
 {
@@ -75,6 +76,17 @@ const struct mask_result *masking_result(const struct masking *m, int index)
 	if (!m)
 		return NULL;
 	return index >= 0 && index < m->masks.n_results ? &m->masks.results[index] : &closed;
+}
+
+int masking_part(const struct masking *m, int index, struct masking **ret)
+{
+	*ret = NULL;
+	if (!m)
+		return 0;
+	struct masks part = m->masks;
+	part.results = masking_result(m, index);
+	part.n_results = 1;
+	return masking_new(&part, ret);
 }
 
 bool mask_result_rewrites(const struct mask_result *r)

@@ -30,6 +30,8 @@ must_check int masking_new(const struct masks *m, struct masking **ret);
 struct masking *masking_ref(struct masking *m);
 void masking_unref(struct masking *m);
 
+/* One result of it by itself. *ret NULL for NULL. -ENOMEM. */
+must_check int masking_part(const struct masking *m, int index, struct masking **ret);
 /* The part of a result; one that closes where m says nothing about it. NULL m: NULL. */
 const struct mask_result *masking_result(const struct masking *m, int index);
 /* Is some column of it masked for the client? */
