@@ -182,7 +182,7 @@ static void add_column(struct row *r)
 		r->is_bad = true;
 	else
 		b->columns[b->n_columns++] =
-		    (struct cat_column){text(r, 1), number(r, 2), (int)number(r, 3)};
+		    (struct cat_column){.name = text(r, 1), .type = number(r, 2), .number = (int)number(r, 3)};
 }
 
 static void add_type(struct row *r)
@@ -246,7 +246,7 @@ static void add_outs(struct row *r, struct cat_function *f)
 			    len ? arena_strn(&r->b->c->arena, name, len)
 				: arena_printf(&r->b->c->arena, "column%d", f->n_outs + 1);
 			outs[f->n_outs] =
-			    (struct cat_column){own ? own : "", types[i], f->n_outs + 1};
+			    (struct cat_column){.name = own ? own : "", .type = types[i], .number = f->n_outs + 1};
 			f->n_outs++;
 		}
 		name = name && name[len] ? name + len + 1 : NULL;
@@ -301,6 +301,24 @@ static void add_cast(struct row *r)
 	k->function = find(&r->b->c->functions, k->function_oid);
 }
 
+/* Columns are ours to change until the catalogue is built. */
+static void mark_generated(struct row *r)
+{
+	close_relation(r->b);
+	struct cat_relation *o = find(&r->b->c->relations, number(r, 0));
+	int at = (int)number(r, 1);
+	for (int i = 0; o && i < o->n_columns; i++)
+		if (o->columns[i].number == at)
+			((struct cat_column *)(uintptr_t)o->columns)[i].is_generated = true;
+}
+
+static void add_definition(struct row *r)
+{
+	struct cat_relation *o = find(&r->b->c->relations, number(r, 0));
+	if (o && r->fields[1])
+		o->definition = text(r, 1);
+}
+
 #define ORDER_CHECK                                                                                \
 	"EXISTS (SELECT FROM pg_catalog.pg_opclass o WHERE o.opcintype = t.oid AND o.opcdefault "  \
 	"AND o.oid >= 16384 AND o.opcmethod IN (403, 405))"
@@ -350,6 +368,12 @@ static const struct {
     {"SELECT castsource, casttarget, castfunc, castcontext, castmethod FROM pg_catalog.pg_cast "
      "ORDER BY 1, 2",
      5, add_cast},
+    {"SELECT attrelid, attnum FROM pg_catalog.pg_attribute a WHERE attrelid >= 16384 AND attnum > 0 "
+     "AND NOT attisdropped AND pg_catalog.to_jsonb(a) ->> 'attgenerated' <> ''",
+     2, mark_generated},
+    {"SELECT oid, pg_catalog.pg_get_viewdef(oid) FROM pg_catalog.pg_class WHERE relkind = 'v' AND "
+     "oid >= 16384",
+     2, add_definition},
 };
 
 int catalog_n_queries(void)

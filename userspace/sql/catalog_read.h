@@ -65,6 +65,7 @@ struct cat_column {
 	const char *name;
 	uint32_t type;
 	int number; /* as in pg_attribute: from 1, with gaps where columns were dropped */
+	bool is_generated;
 };
 
 struct cat_relation {
@@ -75,6 +76,8 @@ struct cat_relation {
 	uint32_t row_type;
 	const struct cat_column *columns;
 	int n_columns;
+	/* Of a view that is not the system's: its query, every name in full. NULL: not told. */
+	const char *definition;
 	bool is_system;	 /* made by initdb */
 	bool is_implied; /* one of the reviewed catalogue relations that drivers read */
 };

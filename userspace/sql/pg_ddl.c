@@ -175,7 +175,7 @@ static void on_create_as(struct walk *w, Node *n)
 		needs_opaque(w->needs,
 			     "CREATE TABLE AS EXECUTE: a prepared statement's rows into a table");
 	else
-		query(w, NULL, c->query);
+		touch_row(w, query(w, NULL, c->query));
 	need_into(w, c->into, c->objtype == OBJECT_MATVIEW);
 }
 

@@ -11,16 +11,20 @@ static const struct row *returning(struct walk *w, struct scope *s, const RangeV
 	return target_list(w, s, l);
 }
 
-/* Values into columns: an assignment may call a cast's function. */
+/* Values into columns: an assignment may call a cast's function. What the column shows from now on
+ * is as much the value's as its own. */
 static void assign(struct walk *w, const struct member *target, const char *column, struct ty value)
 {
-	const struct field *f = row_find(target->row, column);
+	struct field *f = (struct field *)(uintptr_t)row_find(target->row, column);
+	if (f && value.from != &origin_none)
+		f->ty.from = origin_same(w, f->ty.from, value.from);
 	if (f && value.oid != f->ty.oid && value.oid != TYPE_UNKNOWN)
 		need_cast(w, value, f->ty.oid, 'a');
 }
 
 static void set_clause(struct walk *w, struct scope *s, const struct member *target, const List *l)
 {
+	struct origin *several = &origin_none;
 	ListCell *cell, *step;
 	foreach (cell, l) {
 		ResTarget *t = lfirst(cell);
@@ -30,7 +34,13 @@ static void set_clause(struct walk *w, struct scope *s, const struct member *tar
 				expr(w, s, ((A_Indices *)lfirst(step))->lidx);
 				expr(w, s, ((A_Indices *)lfirst(step))->uidx);
 			}
-		if (t->indirection == NIL && !IsA(t->val, SetToDefault))
+		/* (a, b) = (SELECT ...): any of them may be of all of it. */
+		if (IsA(t->val, MultiAssignRef) && ((MultiAssignRef *)t->val)->colno > 1)
+			value.from = several;
+		several = value.from;
+		if (t->indirection != NIL)
+			value.oid = TYPE_UNKNOWN;
+		if (!IsA(t->val, SetToDefault))
 			assign(w, target, t->name, value);
 	}
 }
@@ -38,6 +48,7 @@ static void set_clause(struct walk *w, struct scope *s, const struct member *tar
 static void insert_values(struct walk *w, const struct member *target, const List *columns,
 			  const struct row *r)
 {
+	touch_row(w, r);
 	for (int i = 0; i < r->n; i++) {
 		const char *name = NULL;
 		if (columns != NIL && i < list_length(columns))

@@ -29,7 +29,7 @@ static struct ty on_const(struct walk *w, struct scope *s, Node *n)
 
 static struct ty on_column(struct walk *w, struct scope *s, Node *n)
 {
-	return column_ref(w, s, (ColumnRef *)n, NULL);
+	return column_ref(w, s, (ColumnRef *)n);
 }
 
 static struct ty on_param(struct walk *w, struct scope *s, Node *n)
@@ -91,18 +91,19 @@ static struct ty on_row(struct walk *w, struct scope *s, Node *n)
 		if (is_star)
 			star_fields(w, s, (ColumnRef *)member, r);
 		else
-			row_push(w, r, (struct field){NULL, expr(w, s, member), NULL, 0});
+			row_push(w, r, (struct field){NULL, expr(w, s, member)});
 	}
+	touch_row(w, r);
 	for (int i = 0; i < r->n; i++)
 		r->at[i].name = arena_printf(w->a, "f%d", i + 1);
-	return (struct ty){TYPE_RECORD, r};
+	return (struct ty){TYPE_RECORD, r, NULL};
 }
 
 static struct ty on_case(struct walk *w, struct scope *s, Node *n)
 {
 	CaseExpr *e = (CaseExpr *)n;
 	struct ty *types = arena_array(w->a, (size_t)list_length(e->args) + 1, sizeof(*types));
-	struct ty test = e->arg ? expr(w, s, (Node *)e->arg) : UNSURE;
+	struct ty test = e->arg ? predicate(w, s, (Node *)e->arg) : UNSURE;
 	int i = 0;
 	ListCell *cell;
 	if (!types)
@@ -112,7 +113,7 @@ static struct ty on_case(struct walk *w, struct scope *s, Node *n)
 		test = T(TYPE_TEXT);
 	foreach (cell, e->args) {
 		CaseWhen *when = lfirst(cell);
-		struct ty value = expr(w, s, (Node *)when->expr);
+		struct ty value = predicate(w, s, (Node *)when->expr);
 		if (e->arg)
 			operate_named(w, "=", test, value);
 		types[i++] = expr(w, s, (Node *)when->result);
@@ -179,7 +180,9 @@ static struct ty on_multi_assign(struct walk *w, struct scope *s, Node *n)
 	MultiAssignRef *m = (MultiAssignRef *)n;
 	/* One node for each target, all with the same source: read it once. */
 	struct ty t = m->colno == 1 ? expr(w, s, m->source) : UNSURE;
-	return t.row && t.row->n >= m->colno ? t.row->at[m->colno - 1].ty : UNSURE;
+	t = t.row && t.row->n >= m->colno ? t.row->at[m->colno - 1].ty : UNSURE;
+	t.from = NULL; /* of all that the source is made of */
+	return t;
 }
 
 static struct ty on_value_function(struct walk *w, struct scope *s, Node *n)
@@ -248,6 +251,10 @@ static struct ty on_cast(struct walk *w, struct scope *s, Node *n)
 	}
 	struct ty from = expr(w, s, c->arg);
 	need_cast(w, from, to.oid, 'e');
+	/* Between strings nothing changes, but where the name of the type cuts them. */
+	if (type_category(w->c, from.oid) == 'S' && c->typeName->typmods == NIL &&
+	    type_coercion(w->c, from.oid, to.oid, 'e').kind == COERCION_RELABEL)
+		to.from = from.from;
 	return to;
 }
 
@@ -257,7 +264,7 @@ static struct ty subscripted(struct walk *w, struct scope *s, struct ty of, A_In
 	expr(w, s, i->lidx);
 	expr(w, s, i->uidx);
 	if (t && t->has_subscript)
-		needs_execute(w->needs, t->schema->name, t->name,
+		walk_execute(w, t->schema->name, t->name,
 			      "a type with subscripting of its own");
 	if (!t || i->is_slice || t->oid == TYPE_JSONB)
 		return T(t ? t->oid : 0);
@@ -306,6 +313,7 @@ static struct ty on_sublink(struct walk *w, struct scope *s, Node *n)
 	SubLink *l = (SubLink *)n;
 	const struct row *r = query(w, s, l->subselect);
 	struct ty first = r->n > 0 ? r->at[0].ty : UNSURE;
+	struct origin *all = origin_of_row(w, r);
 	String equal = {.type = T_String, .sval = (char[]){"="}};
 	ListCell cell = {.ptr_value = &equal};
 	List equals = {.type = T_List, .length = 1, .max_length = 1, .elements = &cell};
@@ -313,18 +321,21 @@ static struct ty on_sublink(struct walk *w, struct scope *s, Node *n)
 		first = T(TYPE_TEXT);
 	switch (l->subLinkType) {
 	case EXPR_SUBLINK:
-		return r->n > 1 ? (struct ty){TYPE_RECORD, r} : first;
+		return r->n == 1 && !r->is_open ? first : (struct ty){TYPE_RECORD, r, all};
 	case ARRAY_SUBLINK:
+		touch(w, all);
 		return T(type_element(w->c, first.oid) ? first.oid : type_array(w->c, first.oid));
 	case EXISTS_SUBLINK:
 		return T(TYPE_BOOL);
 	case ANY_SUBLINK:
 	case ALL_SUBLINK:
+		touch(w, all);
+		touch_predicate(w, all);
 		compare_rows(w, l->operName ? l->operName : &equals, row_of_test(w, s, l->testexpr),
 			     r);
 		return T(TYPE_BOOL);
 	default:
-		needs_opaque(w->needs, "a kind of subquery that is not known");
+		walk_opaque(w, "a kind of subquery that is not known");
 		return UNSURE;
 	}
 }
@@ -389,6 +400,7 @@ static struct ty on_nullif(struct walk *w, struct scope *s, A_Expr *e)
 {
 	struct ty left = expr(w, s, e->lexpr), right = expr(w, s, e->rexpr);
 	operate(w, e->name, left, right, false);
+	left.from = NULL;
 	return left;
 }
 
@@ -462,7 +474,7 @@ static struct ty on_a_expr(struct walk *w, struct scope *s, Node *n)
 	A_Expr *e = (A_Expr *)n;
 	if ((unsigned)e->kind < ARRAY_LEN(kinds) && kinds[e->kind])
 		return kinds[e->kind](w, s, e);
-	needs_opaque(w->needs, "a kind of expression that is not known");
+	walk_opaque(w, "a kind of expression that is not known");
 	return UNSURE;
 }
 
@@ -499,8 +511,10 @@ static struct ty (*const handlers[])(struct walk *, struct scope *, Node *) = {
 struct ty expr(struct walk *w, struct scope *s, Node *n)
 {
 	struct ty t = UNSURE;
+	struct origin *own = NULL, **up = w->values;
 	if (!n)
-		return t;
+		return (struct ty){.from = &origin_none};
+	w->values = &own;
 	unsigned tag = (unsigned)nodeTag(n);
 	if (enter(w, 1)) {
 		bool allows = w->allows_set_config;
@@ -508,10 +522,14 @@ struct ty expr(struct walk *w, struct scope *s, Node *n)
 		if (tag < ARRAY_LEN(handlers) && handlers[tag])
 			t = handlers[tag](w, s, n);
 		else
-			needs_opaque(w->needs, "a kind of expression that is not known");
+			walk_opaque(w, "a kind of expression that is not known");
 		w->allows_set_config = allows;
 	}
 	leave(w, 1);
+	w->values = up;
+	if (!t.from)
+		t.from = origin_derived(w, own);
+	touch(w, t.from);
 	return t;
 }
 

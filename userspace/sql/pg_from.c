@@ -42,7 +42,7 @@ static struct member *add_relation(struct walk *w, struct scope *s, const RangeV
 	row->is_open |= !r || is_temp;
 	struct member *src = add(w, s, v->alias, v->relname, row);
 	src->relation = is_temp ? NULL : r;
-	src->whole = row->is_open ? UNSURE : (struct ty){r->row_type, src->row};
+	src->whole = row->is_open ? UNSURE : (struct ty){r->row_type, src->row, NULL};
 	return src;
 }
 
@@ -77,6 +77,14 @@ void read_target(struct walk *w, struct scope *s, const RangeVar *v, bool is_sel
 	w->needs = all;
 }
 
+/* The columns of what an expression in FROM gives. */
+static void push_derived(struct walk *w, struct row *out, struct field f, struct origin *from)
+{
+	f.ty.from = from;
+	f.ty.row = NULL;
+	row_push(w, out, f);
+}
+
 static struct member *on_subselect(struct walk *w, struct scope *s, RangeSubselect *r)
 {
 	bool was = s->is_lateral;
@@ -94,7 +102,7 @@ static struct row *column_definitions(struct walk *w, const List *definitions)
 		ColumnDef *d = lfirst(cell);
 		struct ty t = type_named(w, d->typeName);
 		need_type_input(w, t.oid);
-		row_push(w, r, (struct field){d->colname, t, NULL, 0});
+		row_push(w, r, (struct field){d->colname, t});
 	}
 	return r;
 }
@@ -107,22 +115,23 @@ static void function_columns(struct walk *w, struct scope *s, const List *item, 
 	const List *definitions = lsecond(item);
 	w->last_function = NULL;
 	struct ty t = expr(w, s, call);
+	struct origin *from = origin_derived(w, t.from);
 	const struct cat_function *f = w->last_function;
 	const struct row *row =
 	    definitions ? column_definitions(w, definitions) : row_of_type(w, t);
 	const char *schema, *name = alias ? alias->aliasname : "?column?";
-	*ret_whole = definitions ? (struct ty){TYPE_RECORD, row} : t;
+	*ret_whole = definitions ? (struct ty){TYPE_RECORD, row, from} : t;
 	if (row || t.oid == TYPE_RECORD || t.oid == 0) {
 		out->is_open |= !row || row->is_open;
 		for (int i = 0; row && i < row->n; i++)
-			row_push(w, out, row->at[i]);
+			push_derived(w, out, row->at[i], from);
 		return;
 	}
 	if (!alias && IsA(call, FuncCall))
 		name = name_parts(((FuncCall *)call)->funcname, &schema);
 	if (f && f->n_outs == 1 && strncmp(f->outs[0].name, "column", 6) != 0)
 		name = f->outs[0].name;
-	row_push(w, out, (struct field){name, t, NULL, 0});
+	push_derived(w, out, (struct field){name, t}, from);
 }
 
 /* unnest(a, b) in FROM is ROWS FROM (unnest(a), unnest(b)): parser/parse_clause.c. */
@@ -136,9 +145,8 @@ static bool unnest_each(struct walk *w, struct scope *s, Node *call, struct row 
 		return false;
 	foreach (cell, f->args) {
 		struct ty t = expr(w, s, lfirst(cell));
-		struct field field = {"unnest", call_by_types(w, "pg_catalog", "unnest", &t, 1),
-				      NULL, 0};
-		row_push(w, out, field);
+		struct field field = {"unnest", call_by_types(w, "pg_catalog", "unnest", &t, 1)};
+		push_derived(w, out, field, origin_derived(w, t.from));
 	}
 	return true;
 }
@@ -169,14 +177,14 @@ static struct member *on_function(struct walk *w, struct scope *s, RangeFunction
 	struct ty whole = functions_row(w, s, r, row);
 	s->is_lateral = was;
 	if (r->ordinality)
-		row_push(w, row, (struct field){"ordinality", T(TYPE_INT8), NULL, 0});
+		row_push(w, row, (struct field){"ordinality", {TYPE_INT8, .from = &origin_none}});
 	const char *schema, *name = NULL;
 	Node *first = r->functions ? linitial((List *)linitial(r->functions)) : NULL;
 	if (first && IsA(first, FuncCall))
 		name = name_parts(((FuncCall *)first)->funcname, &schema);
 	struct member *src = add(w, s, r->alias, name, row);
 	if (list_length(r->functions) == 1 && !r->ordinality)
-		src->whole = whole.row ? (struct ty){whole.oid, src->row} : whole;
+		src->whole = whole.row ? (struct ty){whole.oid, src->row, NULL} : whole;
 	return src;
 }
 
@@ -190,7 +198,7 @@ static struct member *on_sample(struct walk *w, struct scope *s, RangeTableSampl
 	for (int i = 0; i < n; i++)
 		is_builtin &= all[i]->oid < CAT_FIRST_USER_OID;
 	if (!is_builtin)
-		needs_execute(w->needs, schema ? schema : "public", name,
+		walk_execute(w, schema ? schema : "public", name,
 			      "a sampling method that is not built in");
 	expr_list(w, s, t->args);
 	expr(w, s, t->repeatable);
@@ -200,9 +208,11 @@ static struct member *on_sample(struct walk *w, struct scope *s, RangeTableSampl
 static struct member *on_xml_table(struct walk *w, struct scope *s, RangeTableFunc *t)
 {
 	struct row *row = row_new(w, 0);
+	struct origin *all = &origin_none, **up = w->values;
 	bool was = s->is_lateral;
 	ListCell *cell;
 	s->is_lateral = true;
+	w->values = &all;
 	expr(w, s, t->docexpr);
 	expr(w, s, t->rowexpr);
 	foreach (cell, t->namespaces)
@@ -215,10 +225,12 @@ static struct member *on_xml_table(struct walk *w, struct scope *s, RangeTableFu
 			expr(w, s, c->colexpr);
 		if (c->coldefexpr)
 			need_cast(w, expr(w, s, c->coldefexpr), type.oid, 'e');
-		row_push(w, row, (struct field){c->colname, type, NULL, 0});
+		row_push(w, row, (struct field){c->colname, type});
 	}
 	s->is_lateral = was;
-	return add(w, s, t->alias, "xmltable", row);
+	w->values = up;
+	touch(w, all);
+	return add(w, s, t->alias, "xmltable", row_derived(w, row, origin_derived(w, all)));
 }
 
 static bool is_listed(const List *names, const char *name)
@@ -237,11 +249,11 @@ static void merge_column(struct walk *w, const struct row *l, const struct row *
 {
 	const struct field *a = row_find(l, name), *b = row_find(r, name);
 	struct ty both[2] = {a ? a->ty : UNSURE, b ? b->ty : UNSURE};
+	struct origin *from = origin_same(w, a ? a->ty.from : NULL, b ? b->ty.from : NULL);
 	operate_named(w, "=", both[0], both[1]);
-	struct field f = {name, need_common(w, both, 2), NULL, 0};
-	if (a && f.ty.oid == a->ty.oid)
-		f = *a;
-	f.name = name;
+	touch_predicate(w, from);
+	struct field f = {name, need_common(w, both, 2)};
+	f.ty.from = from;
 	row_push(w, out, f);
 }
 
@@ -325,7 +337,7 @@ struct member *from_item(struct walk *w, struct scope *s, Node *n)
 			src = on_join(w, s, (JoinExpr *)n);
 			break;
 		default:
-			needs_opaque(w->needs, "a kind of FROM member that is not known");
+			walk_opaque(w, "a kind of FROM member that is not known");
 		}
 	}
 	leave(w, 3);

@@ -74,15 +74,32 @@ static struct walk walk_of(struct job *j, const struct path *p, struct needs *ne
 			     .uses = &j->uses};
 }
 
+Node *parse_query(const char *text)
+{
+	struct span s = span_str(text);
+	if (s.len > SQL_TEXT_MAX || !utf8_valid(s))
+		return NULL;
+	PgQueryInternalParsetreeAndError parsed = RAW_PARSE(text);
+	Node *n = NULL;
+	if (!parsed.error && list_length(parsed.tree) == 1)
+		n = ((RawStmt *)linitial(parsed.tree))->stmt;
+	if (parsed.error)
+		pg_query_free_error(parsed.error);
+	free(parsed.stderr_buffer);
+	return n && IsA(n, SelectStmt) ? n : NULL;
+}
+
 /* One statement under one search_path. Twice where that shows an untyped parameter used more than
  * once: then such ones are of no known type. */
-static void walk_under(struct job *j, const struct path *p, Node *tree, struct needs *needs,
-		       struct sql_stmt *stmt)
+static struct result_lineage *walk_under(struct job *j, const struct path *p, Node *tree,
+					 struct needs *needs, struct sql_stmt *stmt)
 {
+	struct result_lineage *lineage = NULL;
 	memset(&j->uses, 0, sizeof(j->uses));
 	for (int pass = 0; pass < 2 && !j->is_too_big; pass++) {
 		*stmt = (struct sql_stmt){.class = CLASS_READ};
 		struct walk w = walk_of(j, p, needs, stmt);
+		w.values = &w.predicates;
 		for (int i = 0; i < w.n_params; i++)
 			if (w.params[i])
 				need_type_input(&w, w.params[i]);
@@ -91,12 +108,14 @@ static void walk_under(struct job *j, const struct path *p, Node *tree, struct n
 		j->is_too_big |= w.is_too_big || needs->is_full || arena_failed(&j->scratch);
 		if (!stmt->n_params)
 			stmt->n_params = w.max_param;
+		lineage = w.is_too_big ? NULL : lineage_new(&w, j->out);
 		arena_reset(&j->scratch);
 		if (!j->uses.has_several)
 			break;
 		j->uses.was_asked = true;
 		j->uses.has_several = false;
 	}
+	return lineage;
 }
 
 /* What this statement does to the names of those behind it. */
@@ -117,8 +136,16 @@ static void one_statement(struct job *j, const RawStmt *raw, size_t text_len, st
 	struct needs needs = {.a = j->out};
 	if (j->is_path_lost)
 		needs_opaque(&needs, "the search_path that names go by is not known");
-	for (int i = 0; i < j->n_paths; i++)
-		walk_under(j, &j->paths[i], raw->stmt, &needs, stmt);
+	struct result_lineage *lineage = NULL;
+	for (int i = 0; i < j->n_paths; i++) {
+		struct result_lineage *l = walk_under(j, &j->paths[i], raw->stmt, &needs, stmt);
+		lineage = i == 0 ? l : lineage_merge(j->out, lineage, l);
+	}
+	if (j->is_path_lost && lineage) {
+		lineage->is_known = false;
+		lineage->why = "the search_path that names go by is not known";
+	}
+	stmt->lineage = lineage;
 	if (needs.n == 0) /* nothing wanted would be nothing refused */
 		needs_opaque(&needs, "a statement in which nothing was recognised");
 	stmt->location = raw->stmt_location;

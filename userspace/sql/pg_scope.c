@@ -43,12 +43,12 @@ void row_push(struct walk *w, struct row *r, struct field f)
 	r->at[r->n++] = f;
 }
 
-struct row *row_of_relation(struct walk *w, const struct cat_relation *rel)
+/* Of a value of the relation's type, wherever it comes from. */
+static struct row *row_of_columns(struct walk *w, const struct cat_relation *rel)
 {
 	struct row *r = row_new(w, rel->n_columns);
 	for (int i = 0; i < r->n; i++)
-		r->at[i] = (struct field){rel->columns[i].name, T(rel->columns[i].type), rel,
-					  rel->columns[i].number};
+		r->at[i] = (struct field){rel->columns[i].name, T(rel->columns[i].type)};
 	return r;
 }
 
@@ -57,7 +57,7 @@ const struct row *row_of_type(struct walk *w, struct ty t)
 	const struct cat_relation *rel = type_relation(w->c, t.oid);
 	if (t.row)
 		return t.row;
-	return rel ? row_of_relation(w, rel) : NULL;
+	return rel ? row_of_columns(w, rel) : NULL;
 }
 
 const struct field *row_find(const struct row *r, const char *name)
@@ -98,9 +98,8 @@ static struct member *first_visible(const struct scope *s)
 static const struct {
 	const char *name;
 	uint32_t type;
-	int number;
-} system_columns[] = {{"ctid", TYPE_TID, -1}, {"xmin", TYPE_XID, -2}, {"cmin", TYPE_CID, -3},
-		      {"xmax", TYPE_XID, -4}, {"cmax", TYPE_CID, -5}, {"tableoid", TYPE_OID, -6}};
+} system_columns[] = {{"ctid", TYPE_TID}, {"xmin", TYPE_XID}, {"cmin", TYPE_CID},
+		      {"xmax", TYPE_XID}, {"cmax", TYPE_CID}, {"tableoid", TYPE_OID}};
 
 static const struct field *system_column(struct walk *w, const struct member *src, const char *name)
 {
@@ -110,9 +109,10 @@ static const struct field *system_column(struct walk *w, const struct member *sr
 		if (strcmp(system_columns[i].name, name) != 0)
 			continue;
 		struct row *r = row_new(w, 1);
+		struct ty t = T(system_columns[i].type);
+		t.from = origin_system_column(w, src->relation, name);
 		if (r->n)
-			r->at[0] = (struct field){system_columns[i].name, T(system_columns[i].type),
-						  src->relation, system_columns[i].number};
+			r->at[0] = (struct field){system_columns[i].name, t};
 		return r->n ? &r->at[0] : NULL;
 	}
 	return NULL;
@@ -175,50 +175,63 @@ static int parts_of(const List *fields, const char **parts)
 	return n;
 }
 
-static struct ty bare_name(struct walk *w, struct scope *s, const char *name,
-			   const struct field **ret_field)
+static struct ty unknown_name(struct walk *w, const char *name)
+{
+	return (struct ty){.from = origin_unknown(w, "name %s, which may be of a relation that is not known", name)};
+}
+
+static struct ty of_column(struct walk *w, const struct field *f)
+{
+	struct ty t = f->ty;
+	if (!t.from)
+		t.from = origin_unknown(w, "column %s", f->name);
+	return t;
+}
+
+/* The whole row: of all of its columns. */
+static struct ty of_row(struct walk *w, struct member *src)
+{
+	if (!src->whole.from)
+		src->whole.from = origin_of_row(w, src->row);
+	return src->whole;
+}
+
+static struct ty bare_name(struct walk *w, struct scope *s, const char *name)
 {
 	bool is_open = false;
 	const struct field *f = find_column(w, s, name, &is_open);
-	if (f) {
-		if (ret_field)
-			*ret_field = f;
-		return f->ty;
-	}
+	if (f)
+		return of_column(w, f);
 	struct member *src = find_source(s, NULL, name);
 	if (src && !is_open)
-		return src->whole;
+		return of_row(w, src);
 	if (!is_open)
 		w->lacks_facts = true;
-	return UNSURE;
+	return unknown_name(w, name);
 }
 
-static struct ty of_source(struct walk *w, struct member *src, const char *name,
-			   const struct field **ret_field)
+static struct ty of_source(struct walk *w, struct member *src, const char *name)
 {
 	const struct field *f = source_column(w, src, name);
-	if (!f)
-		return field_or_call(w, src->row->is_open ? UNSURE : src->whole, name);
-	if (ret_field)
-		*ret_field = f;
-	return f->ty;
+	if (f)
+		return of_column(w, f);
+	touch(w, of_row(w, src).from);
+	return field_or_call(w, src->row->is_open ? UNSURE : src->whole, name);
 }
 
-struct ty column_ref(struct walk *w, struct scope *s, ColumnRef *c, const struct field **ret_field)
+struct ty column_ref(struct walk *w, struct scope *s, ColumnRef *c)
 {
 	const char *parts[4];
 	int n = parts_of(c->fields, parts);
-	if (ret_field)
-		*ret_field = NULL;
 	if (n == 0)
-		return UNSURE;
+		return unknown_name(w, "of many parts");
 	if (n == 1)
-		return bare_name(w, s, parts[0], ret_field);
+		return bare_name(w, s, parts[0]);
 	struct member *src = find_source(s, n > 2 ? parts[n - 3] : NULL, parts[n - 2]);
 	if (!src)
-		return UNSURE;
+		return unknown_name(w, parts[n - 2]);
 	/* c.* where a value is wanted is the row: count(c.*), c.*::text. */
-	return strcmp(parts[n - 1], "*") ? of_source(w, src, parts[n - 1], ret_field) : src->whole;
+	return strcmp(parts[n - 1], "*") ? of_source(w, src, parts[n - 1]) : of_row(w, src);
 }
 
 static void append(struct walk *w, struct row *out, const struct row *r)

@@ -30,18 +30,36 @@
 
 /* A type, and for an anonymous record its fields. oid 0: not known. */
 struct row;
+struct origin;
 struct ty {
 	uint32_t oid;
 	const struct row *row;
+	/* Where the value comes from. NULL: not told, which counts as derived from all that was
+	 * touched, and in a column of FROM or of a result as unknown. */
+	struct origin *from;
 };
 
-/* A column of a source or of a result. relation: where it comes from unchanged, with its
- * pg_attribute number; NULL where it is computed. */
+/* A column of a member of FROM or of a result. */
 struct field {
 	const char *name;
 	struct ty ty;
+};
+
+enum origin_kind {
+	ORIGIN_NONE,	/* only ever origin_none */
+	ORIGIN_COLUMN,	/* column of relation, unchanged */
+	ORIGIN_VIEW,	/* the same of a view: what is inside is a */
+	ORIGIN_MIX,	/* computed from a and b */
+	ORIGIN_UNKNOWN, /* why */
+};
+
+/* A graph: members may be shared, and a recursive query's make circles. */
+struct origin {
+	enum origin_kind kind;
+	unsigned seen; /* the mark of the last way through */
 	const struct cat_relation *relation;
-	int number;
+	const char *column, *why;
+	struct origin *a, *b, *link;
 };
 
 struct row {
@@ -103,6 +121,12 @@ struct walk {
 	struct cte *filling; /* the recursive query that the next set operation is the body of */
 	const struct cat_function
 	    *last_function;	/* the one that func_call found, if it is certain */
+	struct origin **values; /* what the expression that is being read is made of so far */
+	struct origin *predicates;
+	const struct row *rows;	  /* of the result */
+	const char *rows_unknown; /* the result cannot be told, and why */
+	struct leaves *leaves;	  /* relations whose columns have their origins */
+	unsigned stamp, steps;
 	bool is_inside; /* the body of PREPARE or EXPLAIN: what it sets, it sets another time */
 	bool allows_set_config; /* in the target list of a bare SELECT: runs exactly once */
 };

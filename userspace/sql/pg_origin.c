@@ -1,0 +1,213 @@
+/* Where values come from. Every expression's origin is all that was touched while it was read, unless its handler knows
+ * better: what a handler forgets is derived from too much, never from too little. */
+#include "sql/pg_walk.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* Members of the fixed ones are never written. */
+struct origin origin_none = {.kind = ORIGIN_NONE};
+static struct origin too_big = {.kind = ORIGIN_UNKNOWN, .why = "too big to be traced"};
+static struct origin untraced = {.kind = ORIGIN_UNKNOWN, .why = "a value that is not traced"};
+
+static struct origin *origin_new(struct walk *w, struct origin o)
+{
+	struct origin *copy = arena_new(w->a, struct origin);
+	if (!copy) {
+		w->is_too_big = true;
+		return &too_big;
+	}
+	*copy = o;
+	return copy;
+}
+
+struct origin *origin_unknown(struct walk *w, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return origin_new(w, (struct origin){.kind = ORIGIN_UNKNOWN, .why = arena_str(w->a, text)});
+}
+
+struct origin *origin_mix(struct walk *w, struct origin *a, struct origin *b)
+{
+	a = a ? a : &untraced;
+	b = b ? b : &untraced;
+	if (a->kind == ORIGIN_NONE && b->kind == ORIGIN_NONE)
+		return &origin_none;
+	return origin_new(w, (struct origin){.kind = ORIGIN_MIX, .a = a, .b = b});
+}
+
+struct origin *origin_derived(struct walk *w, struct origin *o)
+{
+	return o && (o->kind == ORIGIN_COLUMN || o->kind == ORIGIN_VIEW) ? origin_mix(w, o, &origin_none)
+	       : o							 ? o
+									 : &origin_none;
+}
+
+struct origin *origin_same(struct walk *w, struct origin *a, struct origin *b)
+{
+	if (a == b && a)
+		return a;
+	return origin_mix(w, a, b);
+}
+
+static void add_to(struct walk *w, struct origin **to, struct origin *o)
+{
+	o = o ? o : &untraced;
+	if (*to == NULL || (*to)->kind == ORIGIN_NONE)
+		*to = o;
+	else if (o->kind != ORIGIN_NONE && o != *to)
+		*to = origin_mix(w, *to, o);
+}
+
+void touch(struct walk *w, struct origin *o)
+{
+	add_to(w, w->values, o);
+}
+
+void touch_predicate(struct walk *w, struct origin *o)
+{
+	add_to(w, &w->predicates, o);
+}
+
+void touch_row(struct walk *w, const struct row *r)
+{
+	for (int i = 0; i < r->n && !w->is_too_big; i++)
+		touch(w, r->at[i].ty.from);
+	if (r->is_open)
+		touch(w, origin_unknown(w, "columns of a relation that is not known"));
+}
+
+struct origin *origin_of_row(struct walk *w, const struct row *r)
+{
+	struct origin *all = NULL, **up = w->values;
+	w->values = &all;
+	touch_row(w, r);
+	w->values = up;
+	return origin_derived(w, all);
+}
+
+struct ty predicate(struct walk *w, struct scope *s, Node *n)
+{
+	struct origin **up = w->values;
+	w->values = &w->predicates;
+	struct ty t = expr(w, s, n);
+	w->values = up;
+	return t;
+}
+
+const struct row *row_derived(struct walk *w, const struct row *r, struct origin *from)
+{
+	struct row *copy = row_new(w, r->n);
+	for (int i = 0; i < copy->n; i++) {
+		copy->at[i] = r->at[i];
+		copy->at[i].ty.from = from;
+		copy->at[i].ty.row = NULL;
+	}
+	copy->is_open |= r->is_open;
+	return copy;
+}
+
+void walk_execute(struct walk *w, const char *schema, const char *name, const char *why)
+{
+	needs_execute(w->needs, schema, name, why);
+	touch(w, origin_unknown(w, "%s%s%s: %s", schema ? schema : "", schema ? "." : "", name ? name : "", why));
+}
+
+void walk_opaque(struct walk *w, const char *why)
+{
+	needs_opaque(w->needs, why);
+	touch(w, origin_unknown(w, "%s", why));
+}
+
+/* ---- columns of relations ---- */
+
+/* One leaf for each column of a relation in a statement, so that the same column is the same origin. */
+struct leaves {
+	struct leaves *next;
+	const struct cat_relation *relation;
+	const struct row *row;
+};
+
+static const struct row *leaves_of(struct walk *w, const struct cat_relation *rel)
+{
+	struct row *r = row_new(w, rel->n_columns);
+	if (r->n != rel->n_columns)
+		return r;
+	for (int i = 0; i < r->n; i++) {
+		struct origin *from = &origin_none;
+		if (!rel->is_implied)
+			from = origin_new(w, (struct origin){.kind = ORIGIN_COLUMN,
+							     .relation = rel,
+							     .column = rel->columns[i].name});
+		r->at[i] = (struct field){rel->columns[i].name, {rel->columns[i].type, .from = from}};
+	}
+	return r;
+}
+
+static const struct row *all_unknown(struct walk *w, const struct cat_relation *rel, const char *what)
+{
+	struct origin *from = origin_unknown(w, "%s %s.%s", what, rel->schema->name, rel->name);
+	return row_derived(w, leaves_of(w, rel), from);
+}
+
+/* A view's columns: its own names of what its definition gives. */
+static const struct row *view_columns(struct walk *w, const struct cat_relation *rel)
+{
+	const struct row *inside = view_row(w, rel);
+	if (!inside || inside->is_open || inside->n != rel->n_columns)
+		return all_unknown(w, rel, "view");
+	const struct row *r = leaves_of(w, rel);
+	for (int i = 0; i < r->n; i++) {
+		struct origin *o = r->at[i].ty.from;
+		if (o->kind != ORIGIN_COLUMN)
+			continue;
+		o->kind = ORIGIN_VIEW;
+		o->a = inside->at[i].ty.from ? inside->at[i].ty.from : &untraced;
+	}
+	return r;
+}
+
+static const struct row *columns_of(struct walk *w, const struct cat_relation *rel)
+{
+	if (rel->is_system && !rel->is_implied)
+		return all_unknown(w, rel, "the system's");
+	if (rel->is_implied)
+		return leaves_of(w, rel);
+	if (rel->kind == 'v')
+		return view_columns(w, rel);
+	if (rel->kind == 'm')
+		return all_unknown(w, rel, "materialized view");
+	return leaves_of(w, rel);
+}
+
+struct row *row_of_relation(struct walk *w, const struct cat_relation *rel)
+{
+	struct leaves *l = w->leaves;
+	while (l && l->relation != rel)
+		l = l->next;
+	if (!l) {
+		const struct row *r = columns_of(w, rel);
+		l = arena_new(w->a, struct leaves);
+		if (!l) {
+			w->is_too_big = true;
+			return row_new(w, 0);
+		}
+		*l = (struct leaves){w->leaves, rel, r};
+		w->leaves = l;
+	}
+	struct row *copy = row_new(w, l->row->n);
+	if (copy->n == l->row->n && copy->n)
+		memcpy(copy->at, l->row->at, (size_t)copy->n * sizeof(*copy->at));
+	return copy;
+}
+
+struct origin *origin_system_column(struct walk *w, const struct cat_relation *rel, const char *name)
+{
+	if (rel->is_implied)
+		return &origin_none;
+	return origin_new(w, (struct origin){.kind = ORIGIN_COLUMN, .relation = rel, .column = name});
+}
