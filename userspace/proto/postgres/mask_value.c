@@ -60,8 +60,8 @@ static void add_constant(const struct type *t, bool is_binary, struct buf *out)
 		buf_add_u8(out, 0);
 }
 
-#define EPOCH_DAYS	730120 /* from 0000-03-01 to 2000-01-01, proleptic Gregorian */
-#define USECS_PER_DAY	86400000000LL
+#define EPOCH_DAYS    730425 /* from 0000-03-01 to 2000-01-01, proleptic Gregorian */
+#define USECS_PER_DAY 86400000000LL
 
 /* The year of a day that is counted from 2000-01-01. */
 static int64_t year_of(int64_t days)
