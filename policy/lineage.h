@@ -11,8 +11,9 @@ struct source {
 
 enum lineage_kind {
 	LINEAGE_NONE,    /* no relation's data is in it: literals, parameters, now() */
-	LINEAGE_COPY,    /* sources[0], unchanged: under any alias, through subqueries, CTEs, joins. Further sources are
-			    other names of the same column: of the views that it came through, of parents and partitions. */
+	/* sources[0], unchanged: under any alias, through subqueries, CTEs, joins. Further sources are other names of
+	 * the same column: of the views that it came through, of parents and partitions. */
+	LINEAGE_COPY,
 	LINEAGE_DERIVED, /* computed from all of sources: an expression, an aggregate, a set operation over several */
 	LINEAGE_UNKNOWN, /* cannot be traced; why says which part */
 };

@@ -251,8 +251,8 @@ static struct ty on_cast(struct walk *w, struct scope *s, Node *n)
 	}
 	struct ty from = expr(w, s, c->arg);
 	need_cast(w, from, to.oid, 'e');
-	/* Between strings nothing changes, but where the name of the type cuts them. */
-	if (type_category(w->c, from.oid) == 'S' && c->typeName->typmods == NIL &&
+	/* Between strings nothing changes, but where the name of the type cuts them, or checks. */
+	if (type_base(w->c, to.oid) == to.oid && type_category(w->c, from.oid) == 'S' && c->typeName->typmods == NIL &&
 	    type_coercion(w->c, from.oid, to.oid, 'e').kind == COERCION_RELABEL)
 		to.from = from.from;
 	return to;

@@ -345,8 +345,14 @@ static struct ty sort_key(struct walk *w, struct scope *s, Node *n, const struct
 		return expr(w, s, n);
 	touch(w, f->ty.from);
 	/* GROUP BY prefers a column of the input of that name, if there is one: ask for both. */
+	struct origin *own = NULL, **up = w->values;
 	bool lacked = w->lacks_facts;
+	w->lacks_facts = false;
+	w->values = &own;
 	struct ty input = expr(w, s, n);
+	w->values = up;
+	if (!w->lacks_facts)
+		touch(w, input.from);
 	w->lacks_facts = lacked;
 	if (input.oid)
 		need_order(w, input);
