@@ -319,6 +319,26 @@ static void add_definition(struct row *r)
 		o->definition = text(r, 1);
 }
 
+static void add_kin(struct row *r, const struct cat_kin **to, const struct cat_relation *relation)
+{
+	struct cat_kin *k = arena_new(&r->b->c->arena, struct cat_kin);
+	if (!k)
+		return;
+	*k = (struct cat_kin){relation, *to};
+	*to = k;
+}
+
+/* Indexes inherit too; they are not among the relations. */
+static void add_inheritance(struct row *r)
+{
+	struct cat_relation *child = find(&r->b->c->relations, number(r, 0)),
+			    *parent = find(&r->b->c->relations, number(r, 1));
+	if (!child || !parent)
+		return;
+	add_kin(r, &child->parents, parent);
+	add_kin(r, &parent->children, child);
+}
+
 #define ORDER_CHECK                                                                                \
 	"EXISTS (SELECT FROM pg_catalog.pg_opclass o WHERE o.opcintype = t.oid AND o.opcdefault "  \
 	"AND o.oid >= 16384 AND o.opcmethod IN (403, 405))"
@@ -374,6 +394,7 @@ static const struct {
     {"SELECT oid, pg_catalog.pg_get_viewdef(oid) FROM pg_catalog.pg_class WHERE relkind = 'v' AND "
      "oid >= 16384",
      2, add_definition},
+    {"SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits", 2, add_inheritance},
 };
 
 int catalog_n_queries(void)

@@ -68,6 +68,12 @@ struct cat_column {
 	bool is_generated;
 };
 
+/* A list of relations: last found first. */
+struct cat_kin {
+	const struct cat_relation *relation;
+	const struct cat_kin *next;
+};
+
 struct cat_relation {
 	uint32_t oid;
 	const struct cat_schema *schema;
@@ -78,6 +84,7 @@ struct cat_relation {
 	int n_columns;
 	/* Of a view that is not the system's: its query, every name in full. NULL: not told. */
 	const char *definition;
+	const struct cat_kin *parents, *children; /* by inheritance or partitioning */
 	bool is_system;	 /* made by initdb */
 	bool is_implied; /* one of the reviewed catalogue relations that drivers read */
 };

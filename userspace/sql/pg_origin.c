@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* Members of the fixed ones are never written. */
+#define KIN_MAX 128
+
+/* The fixed ones are never written to. */
 struct origin origin_none = {.kind = ORIGIN_NONE};
 static struct origin too_big = {.kind = ORIGIN_UNKNOWN, .why = "too big to be traced"};
 static struct origin untraced = {.kind = ORIGIN_UNKNOWN, .why = "a value that is not traced"};
@@ -132,17 +134,65 @@ struct leaves {
 	const struct row *row;
 };
 
+/* The relations whose rows may be among this one's, and those whose rows these are. Of one with very many partitions
+ * only the latter: its columns are named by itself. */
+struct kin {
+	const struct cat_relation *at[KIN_MAX];
+	int n;
+	bool has_more;
+};
+
+static void add_kin(struct kin *k, const struct cat_kin *list)
+{
+	for (; list; list = list->next) {
+		bool is_there = false;
+		for (int i = 0; i < k->n; i++)
+			is_there |= k->at[i] == list->relation;
+		k->has_more |= k->n == KIN_MAX;
+		if (!is_there && k->n < KIN_MAX)
+			k->at[k->n++] = list->relation;
+	}
+}
+
+static void kin_of(const struct cat_relation *rel, struct kin *k)
+{
+	*k = (struct kin){.n = 0};
+	add_kin(k, rel->parents);
+	for (int i = 0; i < k->n; i++)
+		add_kin(k, k->at[i]->parents);
+	int n = k->n;
+	add_kin(k, rel->children);
+	for (int i = n; i < k->n; i++)
+		add_kin(k, k->at[i]->children);
+	if (k->has_more && rel->kind == 'p')
+		k->n = n;
+}
+
+/* A column under its relation's name and, around it, under those of the relation's kin. */
+static struct origin *leaf(struct walk *w, const struct cat_relation *rel, const char *column, const struct kin *k)
+{
+	struct origin o = {.kind = ORIGIN_COLUMN, .relation = rel, .column = column};
+	struct origin *from = origin_new(w, o);
+	for (int i = 0; i < k->n && !w->is_too_big; i++) {
+		if (cat_column_at(k->at[i], column) < 0)
+			continue;
+		o = (struct origin){ORIGIN_VIEW, .relation = k->at[i], .column = column, .a = from};
+		from = origin_new(w, o);
+	}
+	return from;
+}
+
 static const struct row *leaves_of(struct walk *w, const struct cat_relation *rel)
 {
 	struct row *r = row_new(w, rel->n_columns);
+	struct kin k;
 	if (r->n != rel->n_columns)
 		return r;
+	kin_of(rel, &k);
 	for (int i = 0; i < r->n; i++) {
 		struct origin *from = &origin_none;
 		if (!rel->is_implied)
-			from = origin_new(w, (struct origin){.kind = ORIGIN_COLUMN,
-							     .relation = rel,
-							     .column = rel->columns[i].name});
+			from = leaf(w, rel, rel->columns[i].name, &k);
 		r->at[i] = (struct field){rel->columns[i].name, {rel->columns[i].type, .from = from}};
 	}
 	return r;

@@ -48,7 +48,7 @@ struct field {
 enum origin_kind {
 	ORIGIN_NONE,	/* only ever origin_none */
 	ORIGIN_COLUMN,	/* column of relation, unchanged */
-	ORIGIN_VIEW,	/* the same of a view: what is inside is a */
+	ORIGIN_VIEW,	/* another name of a: a view's or a parent's, of what is inside of it */
 	ORIGIN_MIX,	/* computed from a and b */
 	ORIGIN_UNKNOWN, /* why */
 };

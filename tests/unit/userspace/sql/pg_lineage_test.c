@@ -19,7 +19,7 @@ static struct sql_result analyze(const char *sql, const struct sql_session *s, s
 /* c.ssn for public.customers.ssn, o.total for public.orders.total, else the name in full. */
 static const char *sources_text(const struct source *s, int n, struct arena *a)
 {
-	static const char *const shorts[][2] = {{"customers", "c"}, {"orders", "o"}, {"secrets", "s"}};
+	static const char *const shorts[][2] = {{"customers", "c"}, {"orders", "o"}, {"secrets", "s"}, {"ancestors", "anc"}};
 	const char *text = "";
 	for (int i = 0; i < n; i++) {
 		const char *name = arena_printf(a, "%s.%s", s[i].schema, s[i].relation);
@@ -186,6 +186,11 @@ static const struct row rows[] = {
     {"SELECT column_name FROM information_schema.columns", "none"},
     {"SELECT most_common_vals FROM pg_stats", "unknown"},
     {"SELECT stavalues1 FROM pg_statistic", "unknown"},
+    /* parents and partitions */
+    {"SELECT a FROM parted", "copy public.parted.a,public.part_1.a"},
+    {"SELECT a FROM part_1", "copy public.part_1.a,public.parted.a"},
+    {"SELECT ssn, more FROM heirs", "copy public.heirs.ssn,anc.ssn | copy public.heirs.more"},
+    {"SELECT max(ssn) FROM ancestors", "derived(public.heirs.ssn,anc.ssn)"},
     /* what returns rows in other ways */
     {"INSERT INTO orders (id, total) SELECT id, 1 FROM customers", " ? c.id"},
     {"INSERT INTO secrets VALUES ('a', 'b') RETURNING *", "copy s.k | copy s.v"},
@@ -345,6 +350,9 @@ int main(void)
 	db_do("CREATE VIEW v_over AS SELECT c.name || o.total AS label, 1 AS one FROM customers c JOIN evil.orders o "
 	      "ON c.id = o.id;"
 	      "CREATE VIEW v_calls AS SELECT f_audit('x') AS one;"
+	      "CREATE TABLE parted (a int) PARTITION BY RANGE (a);"
+	      "CREATE TABLE part_1 PARTITION OF parted FOR VALUES FROM (1) TO (2);"
+	      "CREATE TABLE ancestors (ssn text); CREATE TABLE heirs (more text) INHERITS (ancestors);"
 	      "CREATE MATERIALIZED VIEW m_customers AS SELECT ssn FROM customers;"
 	      "CREATE TABLE gen (a int, b int GENERATED ALWAYS AS (a + 1) STORED, c text)");
 	catalog = db_catalog();
