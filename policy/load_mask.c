@@ -1,5 +1,6 @@
 /* Masks: which columns, and how their values are shown. */
 #include "base/macro.h"
+#include "policy/detect.h"
 #include "policy/load.h"
 
 #define KEEP_MAX 1000
@@ -66,11 +67,16 @@ static void mask_fixed_text(struct loader *l, const struct json_at *at, json_t *
 	((struct mask *)into)->how.text = load_text(l, at, v);
 }
 
+static void one_detector(struct loader *l, const struct json_at *at, const char *name, void *into)
+{
+	int i = load_choice(l, at, name, detect_names, DETECT_COUNT);
+	if (i >= 0)
+		((struct mask *)into)->how.detect |= 1u << i;
+}
+
 static void mask_detect(struct loader *l, const struct json_at *at, json_t *v, void *into)
 {
-	(void)v;
-	(void)into;
-	load_fail(l, at, "\"detect\" is not built yet; expected \"columns\" alone");
+	load_strings(l, at, v, DETECT_COUNT, one_detector, into);
 }
 
 static void mask_predicates(struct loader *l, const struct json_at *at, json_t *v, void *into)

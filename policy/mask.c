@@ -2,6 +2,8 @@
 
 #include <ctype.h>
 
+#include "policy/detect.h"
+
 const struct result_lineage lineage_free = {.n_outputs = -1, .is_known = true};
 
 static const char redacted[] = "****";
@@ -86,8 +88,27 @@ static void truncate_to(struct span v, int n, struct buf *out)
 	buf_add(out, v.p, i);
 }
 
+/* What is between the finds stays. */
+static void mask_found(const struct mask_how *how, struct span v, struct buf *out)
+{
+	struct mask_how plain = *how;
+	size_t from = 0, at, len;
+	plain.detect = 0;
+	while (detect_next(how->detect, v, from, &at, &len)) {
+		buf_add(out, v.p + from, at - from);
+		if (!mask_text(&plain, span_of(v.p + at, len), out))
+			buf_add_str(out, redacted);
+		from = at + len;
+	}
+	buf_add(out, v.p + from, v.len - from);
+}
+
 bool mask_text(const struct mask_how *how, struct span value, struct buf *out)
 {
+	if (how->detect) {
+		mask_found(how, value, out);
+		return true;
+	}
 	switch (how->way) {
 	case MASK_REDACT:
 	case MASK_WHOLE:

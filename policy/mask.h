@@ -29,6 +29,7 @@ struct mask_how {
 	enum mask_way way;
 	int n;		  /* keep_last, keep_first, truncate */
 	const char *text; /* fixed */
+	uint32_t detect;  /* not 0: within a text only what is found is masked, policy/detect.h */
 };
 
 /* NULL: as it is. */
@@ -60,5 +61,6 @@ const char *mask_way_name(enum mask_way w);
 extern const struct result_lineage lineage_free;
 
 /* A text value, masked, is added to out. False: the value becomes NULL. UTF-8; other bytes are taken one
- * by one. Never more bytes than the value has, but for redact, fixed and whole. */
+ * by one. Never more bytes than the value has, but for redact, fixed and whole (with detect: once for
+ * each find). */
 bool mask_text(const struct mask_how *how, struct span value, struct buf *out);

@@ -126,7 +126,7 @@ static const struct {
 	{6, " 'masks': {'pii': {'columns': ['public.*.ssn'], 'as': 'null', 'keep': 1}},", 63, "only"},
 	{6, " 'masks': {'pii': {'columns': ['public.*.ssn'], 'as': 'fixed'}},", 19, "\"text\" is missing"},
 	{6, " 'masks': {'pii': {'columns': ['public.*.ssn'], 'as': 'null', 'text': 'x'}},", 63, "fixed only"},
-	{6, " 'masks': {'pii': {'columns': ['public.*.ssn'], 'as': 'null', 'detect': 'card'}},", 73, "not built yet"},
+	{6, " 'masks': {'pii': {'columns': ['public.*.ssn'], 'as': 'null', 'detect': 'iban'}},", 73, "expected one of ssn, card, email"},
 	{6, " 'masks': {'pii': {'columns': ['public.*.ssn'], 'as': 'first4'}},", 55, "expected one of redact"},
 	{6, " 'masks': {'pii': {'columns': ['public.*.ssn'], 'as': 'null', 'predicates': 'maybe'}},", 77,
 		"expected one of allow, deny"},
