@@ -301,15 +301,22 @@ static void add_cast(struct row *r)
 	k->function = find(&r->b->c->functions, k->function_oid);
 }
 
-/* Columns are ours to change until the catalogue is built. */
+/* Columns are ours to change until the catalogue is built. One row for each column that the
+ * generated one is computed from. */
 static void mark_generated(struct row *r)
 {
 	close_relation(r->b);
-	struct cat_relation *o = find(&r->b->c->relations, number(r, 0));
+	const struct cat_relation *o = find(&r->b->c->relations, number(r, 0));
 	int at = (int)number(r, 1);
-	for (int i = 0; o && i < o->n_columns; i++)
-		if (o->columns[i].number == at)
-			((struct cat_column *)(uintptr_t)o->columns)[i].is_generated = true;
+	for (int i = 0; o && i < o->n_columns; i++) {
+		struct cat_column *c = (struct cat_column *)(uintptr_t)&o->columns[i];
+		struct cat_made_of *m = arena_new(&r->b->c->arena, struct cat_made_of);
+		if (c->number != at || !m)
+			continue;
+		*m = (struct cat_made_of){(int)number(r, 2), c->made_of};
+		c->is_generated = true;
+		c->made_of = m;
+	}
 }
 
 static void add_definition(struct row *r)
@@ -388,9 +395,15 @@ static const struct {
     {"SELECT castsource, casttarget, castfunc, castcontext, castmethod FROM pg_catalog.pg_cast "
      "ORDER BY 1, 2",
      5, add_cast},
-    {"SELECT attrelid, attnum FROM pg_catalog.pg_attribute a WHERE attrelid >= 16384 AND attnum > 0 "
-     "AND NOT attisdropped AND pg_catalog.to_jsonb(a) ->> 'attgenerated' <> ''",
-     2, mark_generated},
+    {"SELECT attrelid, attnum, COALESCE(refobjsubid, 0) FROM pg_catalog.pg_attribute a "
+     "LEFT JOIN pg_catalog.pg_attrdef d ON adrelid = attrelid AND adnum = attnum "
+     "LEFT JOIN pg_catalog.pg_depend ON classid IN ('pg_catalog.pg_attrdef'::pg_catalog.regclass, "
+     "'pg_catalog.pg_class'::pg_catalog.regclass) AND (objid = d.oid OR objid = attrelid AND "
+     "objsubid = attnum) AND refobjid = attrelid "
+     "AND refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass "
+     "WHERE attrelid >= 16384 AND attnum > 0 AND NOT attisdropped AND "
+     "pg_catalog.to_jsonb(a) ->> 'attgenerated' <> ''",
+     3, mark_generated},
     {"SELECT oid, pg_catalog.pg_get_viewdef(oid) FROM pg_catalog.pg_class WHERE relkind = 'v' AND "
      "oid >= 16384",
      2, add_definition},

@@ -61,11 +61,17 @@ struct cat_schema {
 	bool is_usable; /* the login has USAGE: only then it is searched */
 };
 
+struct cat_made_of {
+	int number;
+	const struct cat_made_of *next;
+};
+
 struct cat_column {
 	const char *name;
 	uint32_t type;
 	int number; /* as in pg_attribute: from 1, with gaps where columns were dropped */
 	bool is_generated;
+	const struct cat_made_of *made_of; /* the columns that a generated one is computed from */
 };
 
 /* A list of relations: last found first. */

@@ -11,13 +11,24 @@ static const struct row *returning(struct walk *w, struct scope *s, const RangeV
 	return target_list(w, s, l);
 }
 
+/* Which of its branches wrote what MERGE returns cannot be told: any value may be in any column. */
+static const struct row *merge_returning(struct walk *w, struct scope *s, const MergeStmt *n)
+{
+	const struct row *r = returning(w, s, n->relation, MERGE_RETURNING(n));
+	for (int i = 0; i < r->n; i++)
+		r->at[i].ty.from = origin_mix(w, r->at[i].ty.from, w->predicates ? w->predicates : &origin_none);
+	return r;
+}
+
 /* Values into columns: an assignment may call a cast's function. What the column shows from now on
  * is as much the value's as its own. */
 static void assign(struct walk *w, const struct member *target, const char *column, struct ty value)
 {
 	struct field *f = (struct field *)(uintptr_t)row_find(target->row, column);
-	if (f && value.from != &origin_none)
+	if (f && value.from != &origin_none) {
 		f->ty.from = origin_same(w, f->ty.from, value.from);
+		((struct member *)(uintptr_t)target)->whole.from = NULL;
+	}
 	if (f && value.oid != f->ty.oid && value.oid != TYPE_UNKNOWN)
 		need_cast(w, value, f->ty.oid, 'a');
 }
@@ -195,7 +206,7 @@ const struct row *merge_query(struct walk *w, struct scope *up, MergeStmt *n)
 		expr(w, &s, n->joinCondition);
 		foreach (cell, n->mergeWhenClauses)
 			merge_when(w, &s, n, lfirst(cell));
-		out = returning(w, &s, n->relation, MERGE_RETURNING(n));
+		out = merge_returning(w, &s, n);
 	}
 	leave(w, 4);
 	return out ? out : row_new(w, 0);

@@ -198,6 +198,21 @@ static const struct row *leaves_of(struct walk *w, const struct cat_relation *re
 	return r;
 }
 
+/* What a generated column shows is its expression's: of those columns too. */
+static void fill_generated(struct walk *w, const struct cat_relation *rel, const struct row *r)
+{
+	for (int i = 0; i < r->n; i++) {
+		struct origin *inside = &origin_none;
+		if (!rel->columns[i].is_generated)
+			continue;
+		for (const struct cat_made_of *m = rel->columns[i].made_of; m; m = m->next)
+			for (int k = 0; k < r->n; k++)
+				if (k != i && rel->columns[k].number == m->number)
+					inside = origin_mix(w, inside, r->at[k].ty.from);
+		r->at[i].ty.from = origin_mix(w, r->at[i].ty.from, inside);
+	}
+}
+
 static const struct row *all_unknown(struct walk *w, const struct cat_relation *rel, const char *what)
 {
 	struct origin *from = origin_unknown(w, "%s %s.%s", what, rel->schema->name, rel->name);
@@ -231,7 +246,10 @@ static const struct row *columns_of(struct walk *w, const struct cat_relation *r
 		return view_columns(w, rel);
 	if (rel->kind == 'm')
 		return all_unknown(w, rel, "materialized view");
-	return leaves_of(w, rel);
+	const struct row *r = leaves_of(w, rel);
+	if (r->n == rel->n_columns)
+		fill_generated(w, rel, r);
+	return r;
 }
 
 struct row *row_of_relation(struct walk *w, const struct cat_relation *rel)

@@ -31,6 +31,7 @@ struct job {
 	struct sql_session session; /* has_temp grows with what the text creates */
 	struct path paths[MAX_PATHS];
 	int n_paths;
+	bool is_changed;   /* an earlier statement may have changed what names mean */
 	bool is_path_lost; /* the search_path is set to what cannot be read */
 	bool lacks_facts, is_too_big;
 	struct arena scratch, tmp;
@@ -131,6 +132,19 @@ static void follow_session(struct job *j, const struct sql_stmt *stmt, const str
 			j->session.has_temp |= needs->at[i].verb == VERB_CREATE;
 }
 
+/* The catalogue is that of before the text. */
+static bool changes_names(const struct sql_stmt *stmt)
+{
+	bool is_any = false;
+	for (int i = 0; i < stmt->n_needs; i++) {
+		const struct need *n = &stmt->needs[i];
+		is_any |= n->kind == NEED_OPAQUE || (n->kind == NEED_FUNCTION && !n->is_implied) ||
+			  n->class == CLASS_DDL || n->class == CLASS_ADMIN ||
+			  n->class == CLASS_PROCEDURAL;
+	}
+	return is_any;
+}
+
 static void one_statement(struct job *j, const RawStmt *raw, size_t text_len, struct sql_stmt *stmt)
 {
 	struct needs needs = {.a = j->out};
@@ -141,9 +155,11 @@ static void one_statement(struct job *j, const RawStmt *raw, size_t text_len, st
 		struct result_lineage *l = walk_under(j, &j->paths[i], raw->stmt, &needs, stmt);
 		lineage = i == 0 ? l : lineage_merge(j->out, lineage, l);
 	}
-	if (j->is_path_lost && lineage) {
+	if ((j->is_path_lost || j->is_changed) && lineage) {
 		lineage->is_known = false;
-		lineage->why = "the search_path that names go by is not known";
+		lineage->why = j->is_path_lost
+				   ? "the search_path that names go by is not known"
+				   : "a statement before it may change what its names mean";
 	}
 	stmt->lineage = lineage;
 	if (needs.n == 0) /* nothing wanted would be nothing refused */
@@ -157,6 +173,7 @@ static void one_statement(struct job *j, const RawStmt *raw, size_t text_len, st
 	/* The tree's own strings die with it. */
 	stmt->name = stmt->name ? arena_str(j->out, stmt->name) : NULL;
 	follow_session(j, stmt, &needs);
+	j->is_changed |= changes_names(stmt);
 }
 
 static void walk_all(struct job *j, const List *tree, size_t text_len, struct sql_result *ret)

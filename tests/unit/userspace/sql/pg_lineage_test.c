@@ -186,6 +186,7 @@ static const struct row rows[] = {
     {"SELECT column_name FROM information_schema.columns", "none"},
     {"SELECT most_common_vals FROM pg_stats", "unknown"},
     {"SELECT stavalues1 FROM pg_statistic", "unknown"},
+    {"SELECT * FROM gen", "copy public.gen.a | derived(public.gen.b,public.gen.a) | copy public.gen.c"},
     /* parents and partitions */
     {"SELECT a FROM parted", "copy public.parted.a,public.part_1.a"},
     {"SELECT a FROM part_1", "copy public.part_1.a,public.parted.a"},
@@ -324,6 +325,24 @@ static void agrees_with_the_server(void)
 	CHECK(n > 300);
 }
 
+static void follows_the_text(void)
+{
+	struct arena a;
+	struct sql_result r = analyze("SELECT v FROM secrets; CREATE OR REPLACE VIEW v_customers AS SELECT 1; "
+				      "SELECT name FROM v_customers",
+				      NULL, &a);
+	CHECK_INT(r.n_stmts, 3);
+	CHECK_STR(lineage_text(r.stmts[0].lineage, &a), "copy s.v");
+	CHECK(!r.stmts[2].lineage->is_known);
+	arena_done(&a);
+	r = analyze("SELECT v FROM secrets; BEGIN; SELECT v FROM secrets", NULL, &a);
+	CHECK(r.stmts[2].lineage->is_known);
+	arena_done(&a);
+	r = analyze("SELECT f_audit('x'); SELECT v FROM secrets", NULL, &a);
+	CHECK(!r.stmts[1].lineage->is_known);
+	arena_done(&a);
+}
+
 /* Long chains and wide joins: quick, or told to be too big. */
 static void stays_within_limits(void)
 {
@@ -358,6 +377,7 @@ int main(void)
 	catalog = db_catalog();
 	tells_where_values_come_from();
 	follows_the_session();
+	follows_the_text();
 	agrees_with_the_server();
 	stays_within_limits();
 	catalog_unref(catalog);
