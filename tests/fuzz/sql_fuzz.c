@@ -20,7 +20,8 @@ static void check_lineage(const struct result_lineage *l)
 	for (int i = 0; i < l->n_outputs; i++) {
 		const struct lineage *o = &l->outputs[i];
 		bool has_sources = o->kind == LINEAGE_COPY || o->kind == LINEAGE_DERIVED;
-		if ((has_sources && o->n_sources == 0) || (o->kind == LINEAGE_NONE && o->n_sources) ||
+		if ((has_sources && o->n_sources == 0) ||
+		    (o->kind == LINEAGE_NONE && o->n_sources) ||
 		    (o->kind == LINEAGE_UNKNOWN) != (o->why != NULL))
 			abort();
 		check_sources(o->sources, o->n_sources);

@@ -1,6 +1,6 @@
-/* Shows what statements need and where their values come from: sqlx DSN [search_path]... < statements,
- * one a line. Prints, per line, the status, then per statement its kind, class, flags, needs and
- * lineage. U+23CE in a line stands for a newline. */
+/* Shows what statements need and where their values come from: sqlx DSN [search_path]... <
+ * statements, one a line. Prints, per line, the status, then per statement its kind, class, flags,
+ * needs and lineage. U+23CE in a line stands for a newline. */
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>

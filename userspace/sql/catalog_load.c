@@ -181,8 +181,8 @@ static void add_column(struct row *r)
 	if (b->n_columns == MAX_COLUMNS)
 		r->is_bad = true;
 	else
-		b->columns[b->n_columns++] =
-		    (struct cat_column){.name = text(r, 1), .type = number(r, 2), .number = (int)number(r, 3)};
+		b->columns[b->n_columns++] = (struct cat_column){
+		    .name = text(r, 1), .type = number(r, 2), .number = (int)number(r, 3)};
 }
 
 static void add_type(struct row *r)
@@ -245,8 +245,8 @@ static void add_outs(struct row *r, struct cat_function *f)
 			const char *own =
 			    len ? arena_strn(&r->b->c->arena, name, len)
 				: arena_printf(&r->b->c->arena, "column%d", f->n_outs + 1);
-			outs[f->n_outs] =
-			    (struct cat_column){.name = own ? own : "", .type = types[i], .number = f->n_outs + 1};
+			outs[f->n_outs] = (struct cat_column){
+			    .name = own ? own : "", .type = types[i], .number = f->n_outs + 1};
 			f->n_outs++;
 		}
 		name = name && name[len] ? name + len + 1 : NULL;

@@ -91,7 +91,7 @@ struct cat_relation {
 	/* Of a view that is not the system's: its query, every name in full. NULL: not told. */
 	const char *definition;
 	const struct cat_kin *parents, *children; /* by inheritance or partitioning */
-	bool is_system;	 /* made by initdb */
+	bool is_system;				  /* made by initdb */
 	bool is_implied; /* one of the reviewed catalogue relations that drivers read */
 };
 

@@ -46,7 +46,7 @@ static void need_resolved(struct walk *w, const struct call *call, const struct 
 		walk_opaque(w, "too many functions of that name");
 	if (r->n_matching == 0 && r->has_risky_named)
 		walk_execute(w, first_place(w, call), call->name,
-			      "none of that name takes these arguments");
+			     "none of that name takes these arguments");
 	if (r->n_matching > 0 && r->n_risky == 0 && !is_operator && r->first)
 		needs_add(w->needs, &(struct need){.kind = NEED_FUNCTION,
 						   .verb = VERB_EXECUTE,
@@ -116,7 +116,7 @@ void need_order(struct walk *w, struct ty t)
 	const struct cat_type *risky = type_risky_order(w->c, t.oid);
 	if (risky)
 		walk_execute(w, risky->schema->name, risky->name,
-			      "a type whose comparison is not built in");
+			     "a type whose comparison is not built in");
 }
 
 /* Arrays and rows are compared by their members' own functions. */

@@ -68,7 +68,7 @@ static void need_function(struct walk *w, const struct cat_cast *k)
 		walk_opaque(w, "a cast by a function that is not in the catalogue");
 	else if (!k->function->is_read)
 		walk_execute(w, k->function->schema->name, k->function->name,
-			      "the function of a cast");
+			     "the function of a cast");
 }
 
 static void need_casts_into(struct walk *w, uint32_t to);

@@ -16,7 +16,8 @@ static const struct row *merge_returning(struct walk *w, struct scope *s, const 
 {
 	const struct row *r = returning(w, s, n->relation, MERGE_RETURNING(n));
 	for (int i = 0; i < r->n; i++)
-		r->at[i].ty.from = origin_mix(w, r->at[i].ty.from, w->predicates ? w->predicates : &origin_none);
+		r->at[i].ty.from =
+		    origin_mix(w, r->at[i].ty.from, w->predicates ? w->predicates : &origin_none);
 	return r;
 }
 

@@ -252,7 +252,8 @@ static struct ty on_cast(struct walk *w, struct scope *s, Node *n)
 	struct ty from = expr(w, s, c->arg);
 	need_cast(w, from, to.oid, 'e');
 	/* Between strings nothing changes, but where the name of the type cuts them, or checks. */
-	if (type_base(w->c, to.oid) == to.oid && type_category(w->c, from.oid) == 'S' && c->typeName->typmods == NIL &&
+	if (type_base(w->c, to.oid) == to.oid && type_category(w->c, from.oid) == 'S' &&
+	    c->typeName->typmods == NIL &&
 	    type_coercion(w->c, from.oid, to.oid, 'e').kind == COERCION_RELABEL)
 		to.from = from.from;
 	return to;
@@ -264,8 +265,7 @@ static struct ty subscripted(struct walk *w, struct scope *s, struct ty of, A_In
 	expr(w, s, i->lidx);
 	expr(w, s, i->uidx);
 	if (t && t->has_subscript)
-		walk_execute(w, t->schema->name, t->name,
-			      "a type with subscripting of its own");
+		walk_execute(w, t->schema->name, t->name, "a type with subscripting of its own");
 	if (!t || i->is_slice || t->oid == TYPE_JSONB)
 		return T(t ? t->oid : 0);
 	return T(t->element);

@@ -199,7 +199,7 @@ static struct member *on_sample(struct walk *w, struct scope *s, RangeTableSampl
 		is_builtin &= all[i]->oid < CAT_FIRST_USER_OID;
 	if (!is_builtin)
 		walk_execute(w, schema ? schema : "public", name,
-			      "a sampling method that is not built in");
+			     "a sampling method that is not built in");
 	expr_list(w, s, t->args);
 	expr(w, s, t->repeatable);
 	return src;

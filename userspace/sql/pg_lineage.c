@@ -1,8 +1,9 @@
-/* Origins to lineage: what a statement's rows and predicates are made of, in lists that outlive the walk. */
+/* Origins to lineage: what a statement's rows and predicates are made of, in lists that outlive the
+ * walk. */
 #include "sql/pg_walk.h"
 
 /* Steps through origins for one statement: beyond, it is not traced. */
-#define STEPS_MAX (200 * 1000)
+#define STEPS_MAX (50 * 1000)
 
 struct gathered {
 	struct arena *out;
@@ -84,7 +85,8 @@ static struct lineage lineage_of(struct walk *w, struct origin *o, struct arena 
 	struct gathered g = {.out = out};
 	enum lineage_kind kind = LINEAGE_DERIVED;
 	if (!o)
-		return (struct lineage){.kind = LINEAGE_UNKNOWN, .why = "a value that is not traced"};
+		return (struct lineage){.kind = LINEAGE_UNKNOWN,
+					.why = "a value that is not traced"};
 	if (o->kind != ORIGIN_NONE && is_copy(o)) {
 		kind = LINEAGE_COPY;
 		copy_sources(o, &g);
@@ -98,7 +100,8 @@ static struct lineage lineage_of(struct walk *w, struct origin *o, struct arena 
 	return (struct lineage){kind, g.at, g.n, g.why ? arena_str(out, g.why) : NULL};
 }
 
-static void fill_outputs(struct walk *w, const struct row *r, struct arena *out, struct result_lineage *l)
+static void fill_outputs(struct walk *w, const struct row *r, struct arena *out,
+			 struct result_lineage *l)
 {
 	struct lineage *at = arena_array(out, (size_t)r->n, sizeof(*at));
 	for (int i = 0; at && i < r->n; i++)
@@ -136,7 +139,8 @@ struct result_lineage *lineage_new(struct walk *w, struct arena *out)
 
 static bool is_same_source(const struct source *a, const struct source *b)
 {
-	return !strcmp(a->schema, b->schema) && !strcmp(a->relation, b->relation) && !strcmp(a->column, b->column);
+	return !strcmp(a->schema, b->schema) && !strcmp(a->relation, b->relation) &&
+	       !strcmp(a->column, b->column);
 }
 
 static bool is_same(const struct lineage *a, const struct lineage *b)
@@ -150,7 +154,8 @@ static bool is_same(const struct lineage *a, const struct lineage *b)
 }
 
 /* Both lists; what is in both is there twice, which says nothing else. */
-static const struct source *join(struct arena *out, const struct source *a, int n_a, const struct source *b, int n_b)
+static const struct source *join(struct arena *out, const struct source *a, int n_a,
+				 const struct source *b, int n_b)
 {
 	struct source *all = arena_array(out, (size_t)n_a + (size_t)n_b, sizeof(*all));
 	if (all && n_a)
@@ -172,7 +177,8 @@ static struct lineage either(struct arena *out, const struct lineage *a, const s
 	return (struct lineage){LINEAGE_DERIVED, all, a->n_sources + b->n_sources, NULL};
 }
 
-static void merge_outputs(struct arena *out, struct result_lineage *l, const struct result_lineage *b)
+static void merge_outputs(struct arena *out, struct result_lineage *l,
+			  const struct result_lineage *b)
 {
 	struct lineage *at = arena_array(out, (size_t)l->n_outputs, sizeof(*at));
 	if (!l->is_known)
@@ -187,7 +193,8 @@ static void merge_outputs(struct arena *out, struct result_lineage *l, const str
 	l->outputs = at;
 }
 
-struct result_lineage *lineage_merge(struct arena *out, struct result_lineage *a, const struct result_lineage *b)
+struct result_lineage *lineage_merge(struct arena *out, struct result_lineage *a,
+				     const struct result_lineage *b)
 {
 	static const struct result_lineage nothing = {.is_known = true};
 	if (!a && !b)
@@ -198,7 +205,8 @@ struct result_lineage *lineage_merge(struct arena *out, struct result_lineage *a
 	*l = a ? *a : nothing;
 	b = b ? b : &nothing;
 	merge_outputs(out, l, b);
-	const struct source *all = join(out, l->predicates, l->n_predicates, b->predicates, b->n_predicates);
+	const struct source *all =
+	    join(out, l->predicates, l->n_predicates, b->predicates, b->n_predicates);
 	l->n_predicates = all ? l->n_predicates + b->n_predicates : 0;
 	l->predicates = all;
 	l->unknown_predicate = l->unknown_predicate ? l->unknown_predicate : b->unknown_predicate;

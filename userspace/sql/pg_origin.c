@@ -1,5 +1,6 @@
-/* Where values come from. Every expression's origin is all that was touched while it was read, unless its handler knows
- * better: what a handler forgets is derived from too much, never from too little. */
+/* Where values come from. Every expression's origin is all that was touched while it was read,
+ * unless its handler knows better: what a handler forgets is derived from too much, never from too
+ * little. */
 #include "sql/pg_walk.h"
 
 #include <stdarg.h>
@@ -44,9 +45,10 @@ struct origin *origin_mix(struct walk *w, struct origin *a, struct origin *b)
 
 struct origin *origin_derived(struct walk *w, struct origin *o)
 {
-	return o && (o->kind == ORIGIN_COLUMN || o->kind == ORIGIN_VIEW) ? origin_mix(w, o, &origin_none)
-	       : o							 ? o
-									 : &origin_none;
+	return o && (o->kind == ORIGIN_COLUMN || o->kind == ORIGIN_VIEW)
+		   ? origin_mix(w, o, &origin_none)
+	       : o ? o
+		   : &origin_none;
 }
 
 struct origin *origin_same(struct walk *w, struct origin *a, struct origin *b)
@@ -116,7 +118,8 @@ const struct row *row_derived(struct walk *w, const struct row *r, struct origin
 void walk_execute(struct walk *w, const char *schema, const char *name, const char *why)
 {
 	needs_execute(w->needs, schema, name, why);
-	touch(w, origin_unknown(w, "%s%s%s: %s", schema ? schema : "", schema ? "." : "", name ? name : "", why));
+	touch(w, origin_unknown(w, "%s%s%s: %s", schema ? schema : "", schema ? "." : "",
+				name ? name : "", why));
 }
 
 void walk_opaque(struct walk *w, const char *why)
@@ -127,15 +130,16 @@ void walk_opaque(struct walk *w, const char *why)
 
 /* ---- columns of relations ---- */
 
-/* One leaf for each column of a relation in a statement, so that the same column is the same origin. */
+/* One leaf for each column of a relation in a statement, so that the same column is the same
+ * origin. */
 struct leaves {
 	struct leaves *next;
 	const struct cat_relation *relation;
 	const struct row *row;
 };
 
-/* The relations whose rows may be among this one's, and those whose rows these are. Of one with very many partitions
- * only the latter: its columns are named by itself. */
+/* The relations whose rows may be among this one's, and those whose rows these are. Of one with
+ * very many partitions only the latter: its columns are named by itself. */
 struct kin {
 	const struct cat_relation *at[KIN_MAX];
 	int n;
@@ -169,7 +173,8 @@ static void kin_of(const struct cat_relation *rel, struct kin *k)
 }
 
 /* A column under its relation's name and, around it, under those of the relation's kin. */
-static struct origin *leaf(struct walk *w, const struct cat_relation *rel, const char *column, const struct kin *k)
+static struct origin *leaf(struct walk *w, const struct cat_relation *rel, const char *column,
+			   const struct kin *k)
 {
 	struct origin o = {.kind = ORIGIN_COLUMN, .relation = rel, .column = column};
 	struct origin *from = origin_new(w, o);
@@ -193,7 +198,8 @@ static const struct row *leaves_of(struct walk *w, const struct cat_relation *re
 		struct origin *from = &origin_none;
 		if (!rel->is_implied)
 			from = leaf(w, rel, rel->columns[i].name, &k);
-		r->at[i] = (struct field){rel->columns[i].name, {rel->columns[i].type, .from = from}};
+		r->at[i] =
+		    (struct field){rel->columns[i].name, {rel->columns[i].type, .from = from}};
 	}
 	return r;
 }
@@ -213,7 +219,8 @@ static void fill_generated(struct walk *w, const struct cat_relation *rel, const
 	}
 }
 
-static const struct row *all_unknown(struct walk *w, const struct cat_relation *rel, const char *what)
+static const struct row *all_unknown(struct walk *w, const struct cat_relation *rel,
+				     const char *what)
 {
 	struct origin *from = origin_unknown(w, "%s %s.%s", what, rel->schema->name, rel->name);
 	return row_derived(w, leaves_of(w, rel), from);
@@ -273,9 +280,11 @@ struct row *row_of_relation(struct walk *w, const struct cat_relation *rel)
 	return copy;
 }
 
-struct origin *origin_system_column(struct walk *w, const struct cat_relation *rel, const char *name)
+struct origin *origin_system_column(struct walk *w, const struct cat_relation *rel,
+				    const char *name)
 {
 	if (rel->is_implied)
 		return &origin_none;
-	return origin_new(w, (struct origin){.kind = ORIGIN_COLUMN, .relation = rel, .column = name});
+	return origin_new(w,
+			  (struct origin){.kind = ORIGIN_COLUMN, .relation = rel, .column = name});
 }

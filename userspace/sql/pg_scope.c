@@ -177,7 +177,8 @@ static int parts_of(const List *fields, const char **parts)
 
 static struct ty unknown_name(struct walk *w, const char *name)
 {
-	return (struct ty){.from = origin_unknown(w, "name %s, which may be of a relation that is not known", name)};
+	return (struct ty){.from = origin_unknown(
+			       w, "name %s, which may be of a relation that is not known", name)};
 }
 
 static struct ty of_column(struct walk *w, const struct field *f)

@@ -484,7 +484,8 @@ static const struct row *values_query(struct walk *w, struct scope *s, const Lis
 		for (int i = 0; rows[n] && i < r->n; i++)
 			rows[n][i] = r->at[i].ty;
 		for (int i = 0; n > 0 && i < r->n; i++)
-			first->at[i].ty.from = origin_mix(w, first->at[i].ty.from, r->at[i].ty.from);
+			first->at[i].ty.from =
+			    origin_mix(w, first->at[i].ty.from, r->at[i].ty.from);
 		n += rows[n] != NULL;
 	}
 	struct ty *column = arena_array(w->a, (size_t)n, sizeof(*column));
@@ -581,9 +582,9 @@ static const struct row *set_operation(struct walk *w, struct scope *s, SelectSt
 	}
 	/* What goes in again is whatever has come out. */
 	for (i = 0; seed && i < seed->n && !w->is_too_big; i++)
-		seed->at[i].ty.from->b =
-		    origin_derived(w, i < row->n && !row->is_open ? row->at[i].ty.from
-							 : origin_unknown(w, "a recursive query"));
+		seed->at[i].ty.from->b = origin_derived(
+		    w, i < row->n && !row->is_open ? row->at[i].ty.from
+						   : origin_unknown(w, "a recursive query"));
 	return row;
 }
 

@@ -1,5 +1,5 @@
-/* What is inside views: their definitions, which the server writes with every name in full, are read as queries of
- * their own. They add nothing to the statement's needs, only to its lineage. */
+/* What is inside views: their definitions, which the server writes with every name in full, are
+ * read as queries of their own. They add nothing to the statement's needs, only to its lineage. */
 #include "sql/pg_walk.h"
 
 #define VIEW_COST 24 /* a parser's stack and a walk's on top of the one that is going on */
@@ -13,8 +13,8 @@ static const struct path *catalog_only(struct walk *w)
 }
 
 /* Names in full: temporary tables cannot stand in, and there are no parameters. */
-static struct walk inside(const struct walk *w, const struct path *p, struct needs *needs, struct sql_stmt *stmt,
-			  struct sql_session *session)
+static struct walk inside(const struct walk *w, const struct path *p, struct needs *needs,
+			  struct sql_stmt *stmt, struct sql_session *session)
 {
 	struct walk in = *w;
 	*session = (struct sql_session){.paths = {""}, .n_paths = 1};

@@ -43,7 +43,6 @@ enum sql_kind {
 	SQL_COPY_OUT,	    /* COPY ... TO STDOUT */
 };
 
-
 struct sql_stmt {
 	enum sql_kind kind;
 	enum op_class class;

@@ -1,5 +1,5 @@
-/* Statements and where their values come from; and the same asked of a real server, which names the column of every
- * output that it copies. */
+/* Statements and where their values come from; and the same asked of a real server, which names the
+ * column of every output that it copies. */
 #include "../../tap.h"
 
 #include "base/macro.h"
@@ -19,7 +19,8 @@ static struct sql_result analyze(const char *sql, const struct sql_session *s, s
 /* c.ssn for public.customers.ssn, o.total for public.orders.total, else the name in full. */
 static const char *sources_text(const struct source *s, int n, struct arena *a)
 {
-	static const char *const shorts[][2] = {{"customers", "c"}, {"orders", "o"}, {"secrets", "s"}, {"ancestors", "anc"}};
+	static const char *const shorts[][2] = {
+	    {"customers", "c"}, {"orders", "o"}, {"secrets", "s"}, {"ancestors", "anc"}};
 	const char *text = "";
 	for (int i = 0; i < n; i++) {
 		const char *name = arena_printf(a, "%s.%s", s[i].schema, s[i].relation);
@@ -51,9 +52,11 @@ static const char *lineage_text(const struct result_lineage *l, struct arena *a)
 {
 	const char *text = l->is_known ? "" : "not known";
 	for (int i = 0; i < l->n_outputs; i++)
-		text = arena_printf(a, "%s%s%s", text, i ? " | " : "", output_text(&l->outputs[i], a));
+		text =
+		    arena_printf(a, "%s%s%s", text, i ? " | " : "", output_text(&l->outputs[i], a));
 	if (l->n_predicates)
-		text = arena_printf(a, "%s ? %s", text, sources_text(l->predicates, l->n_predicates, a));
+		text = arena_printf(a, "%s ? %s", text,
+				    sources_text(l->predicates, l->n_predicates, a));
 	return l->unknown_predicate ? arena_printf(a, "%s ?? unknown", text) : text;
 }
 
@@ -75,7 +78,8 @@ static const struct row rows[] = {
     {"SELECT ssn AS total, c.ssn, customers.ssn x FROM customers c, customers",
      "copy c.ssn | copy c.ssn | copy c.ssn"},
     {"SELECT * FROM orders", "copy o.id | copy o.customer_id | copy o.total | copy o.made"},
-    {"SELECT c.*, 1 FROM customers c", "copy c.id | copy c.name | copy c.email | copy c.ssn | none"},
+    {"SELECT c.*, 1 FROM customers c",
+     "copy c.id | copy c.name | copy c.email | copy c.ssn | none"},
     {"TABLE secrets", "copy s.k | copy s.v"},
     {"SELECT b FROM secrets x (a, b)", "copy s.v"},
     {"SELECT j.q FROM (customers a JOIN orders o ON true) j (p, n, e, q)", "copy c.ssn"},
@@ -90,20 +94,26 @@ static const struct row rows[] = {
     {"SELECT to_jsonb(s), s::text, s.*::text FROM secrets s",
      "derived(s.k,s.v) | derived(s.k,s.v) | derived(s.k,s.v)"},
     {"SELECT ROW(s.*, 1), (s, 2) FROM secrets s", "derived(s.k,s.v) | derived(s.k,s.v)"},
-    {"SELECT v(s), (s).v, s.v, ((s)).k FROM secrets s", "copy s.v | copy s.v | copy s.v | copy s.k"},
-    {"SELECT (x.r).v, (x.r).* FROM (SELECT s AS r FROM secrets s) x", "copy s.v | copy s.k | copy s.v"},
+    {"SELECT v(s), (s).v, s.v, ((s)).k FROM secrets s",
+     "copy s.v | copy s.v | copy s.v | copy s.k"},
+    {"SELECT (x.r).v, (x.r).* FROM (SELECT s AS r FROM secrets s) x",
+     "copy s.v | copy s.k | copy s.v"},
     {"SELECT (array_agg(s))[1].v FROM secrets s", "derived(s.k,s.v)"},
     {"SELECT (COALESCE(a, b)).v FROM secrets a, secrets b", "derived(s.k,s.v)"},
     {"SELECT (f_rows()).*", "unknown | unknown | unknown | unknown"},
-    {"SELECT (f_rows()).ssn, loyalty(c), c.loyalty FROM customers c", "unknown | unknown | unknown"},
+    {"SELECT (f_rows()).ssn, loyalty(c), c.loyalty FROM customers c",
+     "unknown | unknown | unknown"},
     /* expressions */
     {"SELECT substr(ssn, 1), ssn || '', ssn = 'x', ssn IS NULL, NOT ssn > '5' FROM customers",
      "derived(c.ssn) | derived(c.ssn) | derived(c.ssn) | derived(c.ssn) | derived(c.ssn)"},
-    {"SELECT ssn::varchar, ssn::varchar(3), ssn::uuid, ssn COLLATE \"C\", CAST(ssn AS text) FROM customers",
+    {"SELECT ssn::varchar, ssn::varchar(3), ssn::uuid, ssn COLLATE \"C\", CAST(ssn AS text) FROM "
+     "customers",
      "copy c.ssn | derived(c.ssn) | derived(c.ssn) | copy c.ssn | copy c.ssn"},
-    {"SELECT CASE ssn WHEN 'x' THEN name ELSE email END FROM customers", "derived(c.name,c.email) ? c.ssn"},
+    {"SELECT CASE ssn WHEN 'x' THEN name ELSE email END FROM customers",
+     "derived(c.name,c.email) ? c.ssn"},
     {"SELECT CASE WHEN ssn > '5' THEN 1 END FROM customers", "none ? c.ssn"},
-    {"SELECT COALESCE(ssn, name), NULLIF(ssn, name), GREATEST(ssn, email), NULLIF('a', ssn) FROM customers",
+    {"SELECT COALESCE(ssn, name), NULLIF(ssn, name), GREATEST(ssn, email), NULLIF('a', ssn) FROM "
+     "customers",
      "derived(c.ssn,c.name) | derived(c.ssn,c.name) | derived(c.ssn,c.email) | derived(c.ssn)"},
     {"SELECT ARRAY[ssn, name], (ARRAY[ssn])[1], ARRAY[[ssn]]::text[] FROM customers",
      "derived(c.ssn,c.name) | derived(c.ssn) | derived(c.ssn)"},
@@ -115,10 +125,12 @@ static const struct row rows[] = {
      "derived(c.ssn) | derived(c.id)"},
     {"SELECT name + email, ssn::positive_text FROM customers", "unknown | unknown"},
     /* aggregates, windows */
-    {"SELECT count(*), max(ssn), string_agg(name, ',' ORDER BY ssn), count(id) FILTER (WHERE ssn > '5') "
+    {"SELECT count(*), max(ssn), string_agg(name, ',' ORDER BY ssn), count(id) FILTER (WHERE ssn > "
+     "'5') "
      "FROM customers",
      "none | derived(c.ssn) | derived(c.name,c.ssn) | derived(c.id,c.ssn)"},
-    {"SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY ssn), lag(name) OVER (PARTITION BY email ORDER BY ssn) "
+    {"SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY ssn), lag(name) OVER (PARTITION BY email "
+     "ORDER BY ssn) "
      "FROM customers",
      "derived(c.ssn) | derived(c.name,c.email,c.ssn)"},
     {"SELECT row_number() OVER w FROM customers WINDOW w AS (ORDER BY ssn)", "none ? c.ssn"},
@@ -135,34 +147,50 @@ static const struct row rows[] = {
     {"SELECT name FROM customers LIMIT (SELECT length(v) FROM secrets)", "copy c.name ? s.v"},
     {"SELECT name FROM customers c JOIN orders o ON o.id = c.id AND c.ssn <> 'x'",
      "copy c.name ? o.id,c.id,c.ssn"},
-    {"SELECT id, c.name FROM customers c JOIN orders o USING (id)", "derived(c.id,o.id) | copy c.name ? c.id,o.id"},
+    {"SELECT id, c.name FROM customers c JOIN orders o USING (id)",
+     "derived(c.id,o.id) | copy c.name ? c.id,o.id"},
     {"SELECT id FROM customers NATURAL JOIN orders", "derived(c.id,o.id) ? c.id,o.id"},
-    {"SELECT 'x' IN (SELECT ssn FROM customers), EXISTS (SELECT ssn FROM customers WHERE name > 'a')",
+    {"SELECT 'x' IN (SELECT ssn FROM customers), EXISTS (SELECT ssn FROM customers WHERE name > "
+     "'a')",
      "derived(c.ssn) | none ? c.ssn,c.name"},
     {"SELECT 1 FROM customers WHERE customers IS NOT NULL", "none ? c.id,c.name,c.email,c.ssn"},
-    {"SELECT 1 FROM customers WHERE loyalty(customers) > 1", "none ? c.id,c.name,c.email,c.ssn ?? unknown"},
+    {"SELECT 1 FROM customers WHERE loyalty(customers) > 1",
+     "none ? c.id,c.name,c.email,c.ssn ?? unknown"},
     /* subqueries */
-    {"SELECT (SELECT ssn FROM customers LIMIT 1), ARRAY(SELECT ssn FROM customers)", "copy c.ssn | derived(c.ssn)"},
+    {"SELECT (SELECT ssn FROM customers LIMIT 1), ARRAY(SELECT ssn FROM customers)",
+     "copy c.ssn | derived(c.ssn)"},
     {"SELECT t.b FROM (SELECT id, ssn FROM customers) t (a, b)", "copy c.ssn"},
-    {"SELECT y.z FROM orders o, LATERAL (SELECT c.ssn AS z FROM customers c WHERE c.id = o.customer_id) y",
+    {"SELECT y.z FROM orders o, LATERAL (SELECT c.ssn AS z FROM customers c WHERE c.id = "
+     "o.customer_id) y",
      "copy c.ssn ? c.id,o.customer_id"},
-    {"SELECT (SELECT o.total FROM customers c WHERE c.id = o.id) FROM orders o", "copy o.total ? c.id,o.id"},
-    {"SELECT x.* FROM (VALUES (1, 'a'), (2, (SELECT max(v) FROM secrets))) x", "none | derived(s.v)"},
+    {"SELECT (SELECT o.total FROM customers c WHERE c.id = o.id) FROM orders o",
+     "copy o.total ? c.id,o.id"},
+    {"SELECT x.* FROM (VALUES (1, 'a'), (2, (SELECT max(v) FROM secrets))) x",
+     "none | derived(s.v)"},
     {"VALUES ((SELECT v FROM secrets))", "copy s.v"},
     /* set operations */
-    {"SELECT ssn FROM customers UNION ALL SELECT ssn FROM customers WHERE id = 1", "copy c.ssn ? c.id"},
-    {"SELECT name, id FROM customers UNION ALL SELECT ssn, 1 FROM customers", "derived(c.name,c.ssn) | derived(c.id)"},
+    {"SELECT ssn FROM customers UNION ALL SELECT ssn FROM customers WHERE id = 1",
+     "copy c.ssn ? c.id"},
+    {"SELECT name, id FROM customers UNION ALL SELECT ssn, 1 FROM customers",
+     "derived(c.name,c.ssn) | derived(c.id)"},
     {"SELECT name FROM customers EXCEPT SELECT v FROM secrets", "derived(c.name,s.v) ? c.name,s.v"},
-    {"SELECT 'a' UNION ALL SELECT 'b' UNION ALL SELECT v FROM secrets ORDER BY 1", "derived(s.v) ? s.v"},
+    {"SELECT 'a' UNION ALL SELECT 'b' UNION ALL SELECT v FROM secrets ORDER BY 1",
+     "derived(s.v) ? s.v"},
     /* WITH */
-    {"WITH orders AS (SELECT id, ssn AS total FROM customers) SELECT total FROM orders", "copy c.ssn"},
-    {"WITH a (x) AS (SELECT ssn FROM customers), b AS (SELECT x AS y FROM a) SELECT b.y, a.x FROM a, b",
+    {"WITH orders AS (SELECT id, ssn AS total FROM customers) SELECT total FROM orders",
+     "copy c.ssn"},
+    {"WITH a (x) AS (SELECT ssn FROM customers), b AS (SELECT x AS y FROM a) SELECT b.y, a.x FROM "
+     "a, b",
      "copy c.ssn | copy c.ssn"},
-    {"WITH RECURSIVE t (a, b, c) AS (SELECT name, email, ssn FROM customers UNION ALL SELECT b, c, 'x' FROM t) "
+    {"WITH RECURSIVE t (a, b, c) AS (SELECT name, email, ssn FROM customers UNION ALL SELECT b, c, "
+     "'x' FROM t) "
      "SELECT a, b, c FROM t",
      "derived(c.name,c.email,c.ssn) | derived(c.email,c.ssn) | derived(c.ssn)"},
-    {"WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t WHERE n < 9) SELECT n FROM t", "none"},
-    {"WITH RECURSIVE t AS (SELECT id, name FROM customers UNION ALL SELECT o.id, t.name FROM orders o, t) "
+    {"WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t WHERE n < 9) SELECT n FROM "
+     "t",
+     "none"},
+    {"WITH RECURSIVE t AS (SELECT id, name FROM customers UNION ALL SELECT o.id, t.name FROM "
+     "orders o, t) "
      "SEARCH DEPTH FIRST BY id SET q SELECT q FROM t",
      "derived(c.id,o.id,c.name)"},
     {"WITH d AS (DELETE FROM customers RETURNING ssn) SELECT * FROM d", "copy c.ssn"},
@@ -170,23 +198,28 @@ static const struct row rows[] = {
     {"SELECT g FROM generate_series(1, 5) g", "none"},
     {"SELECT u, n FROM customers, unnest(string_to_array(ssn, '-')) WITH ORDINALITY AS x (u, n)",
      "derived(c.ssn) | none ? c.ssn"},
-    {"SELECT x.a, x.b FROM json_to_record((SELECT to_json(s) FROM secrets s)) AS x (a text, b text)",
+    {"SELECT x.a, x.b FROM json_to_record((SELECT to_json(s) FROM secrets s)) AS x (a text, b "
+     "text)",
      "derived(s.k,s.v) | derived(s.k,s.v) ? s.k,s.v"},
-    {"SELECT x.p FROM secrets, XMLTABLE('/r' PASSING (v::xml) COLUMNS p text) x", "derived(s.v) ? s.v"},
+    {"SELECT x.p FROM secrets, XMLTABLE('/r' PASSING (v::xml) COLUMNS p text) x",
+     "derived(s.v) ? s.v"},
     {"SELECT * FROM f_rows()", "unknown | unknown | unknown | unknown ?? unknown"},
     {"SELECT (customers()).v", "unknown"},
     /* views */
-    {"SELECT * FROM v_customers", "copy c.id,public.v_customers.id | copy c.name,public.v_customers.name"},
+    {"SELECT * FROM v_customers",
+     "copy c.id,public.v_customers.id | copy c.name,public.v_customers.name"},
     {"SELECT total FROM evil.orders", "copy c.ssn,evil.orders.total"},
-    {"SELECT * FROM v_over", "derived(public.v_over.label,c.name,evil.orders.total,c.ssn) | copy public.v_over.one ? "
-			     "c.id,evil.orders.id"},
+    {"SELECT * FROM v_over",
+     "derived(public.v_over.label,c.name,evil.orders.total,c.ssn) | copy public.v_over.one ? "
+     "c.id,evil.orders.id"},
     {"SELECT one FROM v_calls", "unknown"},
     {"SELECT * FROM m_customers", "unknown"},
     {"SELECT relname, oid FROM pg_class WHERE relkind = 'r'", "none | none"},
     {"SELECT column_name FROM information_schema.columns", "none"},
     {"SELECT most_common_vals FROM pg_stats", "unknown"},
     {"SELECT stavalues1 FROM pg_statistic", "unknown"},
-    {"SELECT * FROM gen", "copy public.gen.a | derived(public.gen.b,public.gen.a) | copy public.gen.c"},
+    {"SELECT * FROM gen",
+     "copy public.gen.a | derived(public.gen.b,public.gen.a) | copy public.gen.c"},
     /* parents and partitions */
     {"SELECT a FROM parted", "copy public.parted.a,public.part_1.a"},
     {"SELECT a FROM part_1", "copy public.part_1.a,public.parted.a"},
@@ -195,8 +228,10 @@ static const struct row rows[] = {
     /* what returns rows in other ways */
     {"INSERT INTO orders (id, total) SELECT id, 1 FROM customers", " ? c.id"},
     {"INSERT INTO secrets VALUES ('a', 'b') RETURNING *", "copy s.k | copy s.v"},
-    {"INSERT INTO secrets SELECT name, ssn FROM customers RETURNING v", "derived(s.v,c.ssn) ? c.name,c.ssn"},
-    {"UPDATE customers SET name = ssn RETURNING name, id", "derived(c.name,c.ssn) | copy c.id ? c.ssn"},
+    {"INSERT INTO secrets SELECT name, ssn FROM customers RETURNING v",
+     "derived(s.v,c.ssn) ? c.name,c.ssn"},
+    {"UPDATE customers SET name = ssn RETURNING name, id",
+     "derived(c.name,c.ssn) | copy c.id ? c.ssn"},
     {"UPDATE customers SET (name, email) = (SELECT k, v FROM secrets) RETURNING email",
      "derived(c.email,s.k,s.v) ? s.k,s.v"},
     {"UPDATE customers SET name = 'x' WHERE ssn = 'y'", " ? c.ssn"},
@@ -245,33 +280,39 @@ static void follows_the_session(void)
 			   temp = {.paths = {"public"}, .n_paths = 1, .has_temp = true},
 			   broken = {.paths = {"\"public"}, .n_paths = 1};
 	struct arena a;
-	CHECK_STR(text_of("SELECT total FROM orders", &two, &a), "derived(o.total,c.ssn,evil.orders.total)");
+	CHECK_STR(text_of("SELECT total FROM orders", &two, &a),
+		  "derived(o.total,c.ssn,evil.orders.total)");
 	arena_done(&a);
-	CHECK_STR(text_of("SELECT * FROM orders", &two, &a), "not knowncopy o.id | copy o.customer_id | copy o.total | "
-							     "copy o.made");
+	CHECK_STR(text_of("SELECT * FROM orders", &two, &a),
+		  "not knowncopy o.id | copy o.customer_id | copy o.total | "
+		  "copy o.made");
 	arena_done(&a);
 	CHECK_STR(text_of("SELECT id FROM orders", &temp, &a), "unknown");
 	arena_done(&a);
 	CHECK_STR(text_of("SELECT id FROM public.orders", &temp, &a), "copy o.id");
 	arena_done(&a);
-	CHECK_STR(text_of("SELECT total FROM evil.orders", &temp, &a), "copy c.ssn,evil.orders.total");
+	CHECK_STR(text_of("SELECT total FROM evil.orders", &temp, &a),
+		  "copy c.ssn,evil.orders.total");
 	arena_done(&a);
 	CHECK_STR(text_of("SELECT id FROM orders", &broken, &a), "nothing");
 	arena_done(&a);
 }
 
-/* Does one of the sources bear the name of that column? Of a whole row, whose number is 0: of the first. */
+/* Does one of the sources bear the name of that column? Of a whole row, whose number is 0: of the
+ * first. */
 static bool names(const struct lineage *o, Oid table, int number)
 {
 	char sql[256];
 	bool is_found = false;
 	snprintf(sql, sizeof(sql),
-		 "SELECT relnamespace::regnamespace::text, relname, attname FROM pg_attribute JOIN pg_class c "
+		 "SELECT relnamespace::regnamespace::text, relname, attname FROM pg_attribute JOIN "
+		 "pg_class c "
 		 "ON c.oid = attrelid WHERE attrelid = %u AND attnum = %d",
 		 table, number ? number : 1);
 	PGresult *r = PQexec(db_conn, sql);
 	for (int i = 0; i < o->n_sources; i++)
-		is_found |= PQntuples(r) == 1 && !strcmp(o->sources[i].schema, PQgetvalue(r, 0, 0)) &&
+		is_found |= PQntuples(r) == 1 &&
+			    !strcmp(o->sources[i].schema, PQgetvalue(r, 0, 0)) &&
 			    !strcmp(o->sources[i].relation, PQgetvalue(r, 0, 1)) &&
 			    !strcmp(o->sources[i].column, PQgetvalue(r, 0, 2));
 	PQclear(r);
@@ -285,7 +326,8 @@ static bool agrees(const struct lineage *o, Oid table, int number)
 	return names(o, table, number);
 }
 
-/* The server is asked to describe the statement, and does not run it. Returns whether it could be asked. */
+/* The server is asked to describe the statement, and does not run it. Returns whether it could be
+ * asked. */
 static bool compare_with_server(const char *sql)
 {
 	struct arena a;
@@ -328,9 +370,10 @@ static void agrees_with_the_server(void)
 static void follows_the_text(void)
 {
 	struct arena a;
-	struct sql_result r = analyze("SELECT v FROM secrets; CREATE OR REPLACE VIEW v_customers AS SELECT 1; "
-				      "SELECT name FROM v_customers",
-				      NULL, &a);
+	struct sql_result r =
+	    analyze("SELECT v FROM secrets; CREATE OR REPLACE VIEW v_customers AS SELECT 1; "
+		    "SELECT name FROM v_customers",
+		    NULL, &a);
 	CHECK_INT(r.n_stmts, 3);
 	CHECK_STR(lineage_text(r.stmts[0].lineage, &a), "copy s.v");
 	CHECK(!r.stmts[2].lineage->is_known);
@@ -357,7 +400,8 @@ static void stays_within_limits(void)
 	len = (size_t)sprintf(sql, "SELECT 1");
 	while (len < 100 * 1024)
 		len += (size_t)sprintf(sql + len, ",ROW(x)");
-	sprintf(sql + len, " FROM (SELECT c.id || c.name || c.email || c.ssn || o.total || o.id x FROM customers c, orders o) y");
+	sprintf(sql + len, " FROM (SELECT c.id || c.name || c.email || c.ssn || o.total || o.id x "
+			   "FROM customers c, orders o) y");
 	struct sql_result r = analyze(sql, NULL, &a);
 	CHECK(r.status == SQL_TOO_BIG || r.stmts[0].lineage->outputs[1].kind == LINEAGE_DERIVED);
 	arena_done(&a);
@@ -366,12 +410,14 @@ static void stays_within_limits(void)
 int main(void)
 {
 	db_up();
-	db_do("CREATE VIEW v_over AS SELECT c.name || o.total AS label, 1 AS one FROM customers c JOIN evil.orders o "
+	db_do("CREATE VIEW v_over AS SELECT c.name || o.total AS label, 1 AS one FROM customers c "
+	      "JOIN evil.orders o "
 	      "ON c.id = o.id;"
 	      "CREATE VIEW v_calls AS SELECT f_audit('x') AS one;"
 	      "CREATE TABLE parted (a int) PARTITION BY RANGE (a);"
 	      "CREATE TABLE part_1 PARTITION OF parted FOR VALUES FROM (1) TO (2);"
-	      "CREATE TABLE ancestors (ssn text); CREATE TABLE heirs (more text) INHERITS (ancestors);"
+	      "CREATE TABLE ancestors (ssn text); CREATE TABLE heirs (more text) INHERITS "
+	      "(ancestors);"
 	      "CREATE MATERIALIZED VIEW m_customers AS SELECT ssn FROM customers;"
 	      "CREATE TABLE gen (a int, b int GENERATED ALWAYS AS (a + 1) STORED, c text)");
 	catalog = db_catalog();
