@@ -79,7 +79,7 @@ struct member *scope_add(struct walk *w, struct scope *s, const char *name, cons
 	*src = (struct member){.next = s->sources,
 			       .name = name,
 			       .row = row,
-			       .whole = {TYPE_RECORD, row},
+			       .whole = {TYPE_RECORD, row, NULL},
 			       .shows_name = name != NULL,
 			       .shows_columns = true};
 	s->sources = src;
