@@ -284,20 +284,21 @@ static void say_refusal(struct answer *a)
 	a->verdict = ANSWER_DROP;
 }
 
-/* Parsing reads no table; nor has the server looked into one when it complains of a name or a type at a
- * place in the client's own text. */
-static bool is_plain_error(const struct answer *a, const struct msg_error_read *e)
+/* The server has not looked into a table when it complains of a name or a type at a place in the client's
+ * own text. */
+static bool is_about_text(const struct msg_error_read *e)
 {
-	bool is_parse = a->t && a->t->kind == TRACK_PARSE;
-	return is_parse || (!strncmp(e->sqlstate, "42", 2) && e->is_whole && e->has_position && !e->has_inner);
+	return !strncmp(e->sqlstate, "42", 2) && e->is_whole && e->has_position && !e->has_inner;
 }
 
+/* Parsing reads no table, but may quote the client's own literals: not for the record. */
 static void hide(struct answer *a, uint8_t type, struct msg_error_read *e)
 {
 	struct pg *pg = a->pg;
-	if (is_plain_error(a, e))
+	bool is_parse = a->t && a->t->kind == TRACK_PARSE;
+	if (is_about_text(e))
 		return;
-	if (pg->hides) {
+	if (pg->hides && !is_parse) {
 		server_flush(pg, a->out);
 		msg_add_hidden(a->out->to[TO_CLIENT], type, e);
 		a->verdict = ANSWER_DROP;

@@ -67,6 +67,7 @@ static int parse_decided(struct pg *pg, const struct decision *d, struct sink *o
 		return pg->discards ? 0 : refuse_extended(pg, &e, out);
 	}
 	pg->has_masks |= d->has_masks;
+	pg->hides_record |= d->hides_text;
 	if (!pg->discards && pg->deferred.name)
 		return send_deferred(pg, pg->deciding.op.id, out);
 	extended_forget(pg);
