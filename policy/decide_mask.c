@@ -1,5 +1,5 @@
-/* Which columns of what passes are masked, from where their values come. What cannot be told is refused
- * for a role that has masks; for the others it only keeps the rows out of the record. */
+/* Which columns of what passes are masked, from where their values come. What cannot be told is
+ * refused for a role that has masks; for the others it only keeps the rows out of the record. */
 #include <stdio.h>
 
 #include "policy/plan.h"
@@ -27,8 +27,8 @@ static const struct mask *find_mask(const struct mask *const *masks, int n, cons
 	return NULL;
 }
 
-/* By the rule that lets this relation be read. Behind a view there may be none: then any mask of the
- * role counts. */
+/* By the rule that lets this relation be read. Behind a view there may be none: then any mask of
+ * the role counts. */
 static const struct mask *client_mask(const struct masking *m, const struct source *s)
 {
 	if (!m->g->n_masks)
@@ -84,13 +84,14 @@ static bool refuse_column(struct masking *m, const struct source *s, const char 
 
 /* --- one result ------------------------------------------------------------------------------- */
 
-/* How an output is shown by the masks of its sources; NULL: as it is. ret_source: one that is masked. */
-static const struct mask_how *how_of(const struct masking *m, const struct lineage *l, bool is_record,
-				     const struct source **ret_source)
+/* How an output is shown by the masks of its sources; NULL: as it is. ret_source: one that is
+ * masked. */
+static const struct mask_how *how_of(const struct masking *m, const struct lineage *l,
+				     bool is_record, const struct source **ret_source)
 {
 	for (int i = 0; i < l->n_sources; i++) {
-		const struct mask *mask = is_record ? record_mask(m, &l->sources[i])
-						    : client_mask(m, &l->sources[i]);
+		const struct mask *mask =
+		    is_record ? record_mask(m, &l->sources[i]) : client_mask(m, &l->sources[i]);
 		if (!mask)
 			continue;
 		*ret_source = &l->sources[i];
@@ -112,7 +113,8 @@ static bool denies_predicates(const struct masking *m)
 static bool check_predicates(struct masking *m, const struct result_lineage *r)
 {
 	if (r->unknown_predicate && denies_predicates(m))
-		return refuse_untraced(m, "what a condition is about cannot be told", r->unknown_predicate);
+		return refuse_untraced(m, "what a condition is about cannot be told",
+				       r->unknown_predicate);
 	m->out->hides_client |= r->unknown_predicate && m->g->n_masks;
 	m->out->hides_record |= r->unknown_predicate != NULL;
 	for (int i = 0; i < r->n_predicates; i++) {
@@ -123,7 +125,8 @@ static bool check_predicates(struct masking *m, const struct result_lineage *r)
 			m->out->hides_record = true;
 		if (mask && mask->are_predicates_denied)
 			return refuse_column(m, &r->predicates[i],
-					     " is masked for this role: it may be read, but not stand in a condition, "
+					     " is masked for this role: it may be read, but not "
+					     "stand in a condition, "
 					     "a join, an order or a grouping (predicates: deny)");
 	}
 	return true;
@@ -135,7 +138,8 @@ static bool decide_output(struct masking *m, const struct lineage *l, struct mas
 	if (l->kind == LINEAGE_NONE)
 		return true;
 	if (l->kind == LINEAGE_UNKNOWN && m->g->n_masks)
-		return refuse_untraced(m, "where an output column comes from cannot be told", l->why);
+		return refuse_untraced(m, "where an output column comes from cannot be told",
+				       l->why);
 	if (l->kind == LINEAGE_UNKNOWN) {
 		c->record = &whole;
 		m->out->hides_record = true;
@@ -145,7 +149,8 @@ static bool decide_output(struct masking *m, const struct lineage *l, struct mas
 	if (c->client && c->client->way == MASK_DROP)
 		return refuse_column(m, s, " may not be read by this role (its mask is \"drop\")");
 	if (c->client && m->op->class == CLASS_COPY)
-		return refuse_column(m, s, " is masked for this role: COPY cannot mask it yet, SELECT can");
+		return refuse_column(
+		    m, s, " is masked for this role: COPY cannot mask it yet, SELECT can");
 	c->record = c->client ? c->client : how_of(m, l, true, &s);
 	m->out->n_client += c->client != NULL;
 	m->out->hides_client |= c->client != NULL;
@@ -166,7 +171,8 @@ static const struct mask_how *keep_how(struct arena *a, const struct mask_how *h
 	return copy;
 }
 
-static bool decide_outputs(struct masking *m, const struct result_lineage *r, struct mask_result *out)
+static bool decide_outputs(struct masking *m, const struct result_lineage *r,
+			   struct mask_result *out)
 {
 	struct arena *a = m->op->arena;
 	struct mask_column *columns = arena_array(a, (size_t)r->n_outputs, sizeof(*columns));
@@ -190,7 +196,8 @@ static bool reads(const struct op *op)
 	return op->class == CLASS_READ || op->class == CLASS_COPY;
 }
 
-static bool decide_result(struct masking *m, const struct result_lineage *r, struct mask_result *out)
+static bool decide_result(struct masking *m, const struct result_lineage *r,
+			  struct mask_result *out)
 {
 	bool is_masked_role = m->g->n_masks > 0;
 	out->is_strict = is_masked_role;
@@ -228,7 +235,8 @@ static bool check_write(struct masking *m, const struct need *n)
 	bool is_masked = r && r->effect == EFFECT_MASK && !r->is_observing;
 	if (!m->op->is_write || n->verb != VERB_SELECT || !is_masked)
 		return true;
-	return refuse_untraced(m, "this statement writes while it reads a relation that has some", n->name);
+	return refuse_untraced(m, "this statement writes while it reads a relation that has some",
+			       n->name);
 }
 
 bool mask_hides_text(const struct ruling *g, const struct op *op)
@@ -266,7 +274,8 @@ static bool weigh_needs(struct masking *m, bool *ret_matters)
 static bool decide_results(struct masking *m)
 {
 	const struct op *op = m->op;
-	struct mask_result *results = arena_array(op->arena, (size_t)op->n_results, sizeof(*results));
+	struct mask_result *results =
+	    arena_array(op->arena, (size_t)op->n_results, sizeof(*results));
 	if (!results)
 		return refuse_untraced(m, "there is no memory for them", NULL);
 	for (int i = 0; i < op->n_results; i++)
@@ -277,7 +286,8 @@ static bool decide_results(struct masking *m)
 	return true;
 }
 
-bool mask_decide(const struct plan *p, const struct ruling *g, const struct op *op, struct decision *ret)
+bool mask_decide(const struct plan *p, const struct ruling *g, const struct op *op,
+		 struct decision *ret)
 {
 	struct masks here = {.hides_record = ret->hides_text};
 	struct masking m = {.p = p, .g = g, .op = op, .ret = ret, .out = &here};

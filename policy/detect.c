@@ -43,7 +43,8 @@ static size_t ssn(struct span s, size_t i)
 	if (!has_form || s.p[i + 3] != s.p[i + 6])
 		return 0;
 	int area = number_at(s, i, 3);
-	bool is_given = area && area != 666 && area < 900 && number_at(s, i + 4, 2) && number_at(s, i + 7, 4);
+	bool is_given =
+	    area && area != 666 && area < 900 && number_at(s, i + 4, 2) && number_at(s, i + 7, 4);
 	return is_given ? 11 : 0;
 }
 
@@ -83,20 +84,28 @@ static size_t card(struct span s, size_t i)
 
 /* ---- mail addresses: RFC 5321 4.1.2, the usual part of it ---- */
 
+/* Of a local part. */
+static const bool locals[256] = {
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, [0x80 ... 0xff] = true,
+    ['.'] = true,	  ['_'] = true,		['%'] = true,	      ['+'] = true,
+    ['-'] = true,	  ['\''] = true,
+};
+
 static bool is_local(uint8_t c)
 {
-	return isalnum(c) || c >= 0x80 || strchr("._%+-'", c);
+	return locals[c];
 }
 
 static size_t email(struct span s, size_t i)
 {
 	size_t at = i;
-	while (at < s.len && s.p[at] && is_local(s.p[at]))
+	while (at < s.len && is_local(s.p[at]))
 		at++;
 	if (at == i || at >= s.len || s.p[at] != '@')
 		return 0;
 	size_t host = ++at;
-	while (at < s.len && (isalnum(s.p[at]) || s.p[at] == '-' || s.p[at] == '.' || s.p[at] >= 0x80))
+	while (at < s.len &&
+	       (isalnum(s.p[at]) || s.p[at] == '-' || s.p[at] == '.' || s.p[at] >= 0x80))
 		at++;
 	while (at > host && (s.p[at - 1] == '.' || s.p[at - 1] == '-'))
 		at--;
@@ -107,18 +116,33 @@ static size_t email(struct span s, size_t i)
 	return has_top ? at - i : 0;
 }
 
+/* What begins at i; 0: nothing. */
+static size_t found_at(uint32_t kinds, struct span text, size_t i)
+{
+	uint8_t before = i ? text.p[i - 1] : ' ';
+	size_t n = 0;
+	if (kinds >> DETECT_EMAIL & 1 && !is_local(before))
+		n = email(text, i);
+	if (n || !isdigit(text.p[i]) || isdigit(before))
+		return n;
+	if (kinds >> DETECT_CARD & 1)
+		n = card(text, i);
+	return !n && kinds >> DETECT_SSN & 1 ? ssn(text, i) : n;
+}
+
 bool detect_next(uint32_t kinds, struct span text, size_t from, size_t *ret_at, size_t *ret_len)
 {
+	/* Most texts have no '@', and few digits: what cannot begin anything is passed by at once.
+	 */
+	bool has_at = kinds >> DETECT_EMAIL & 1 && from < text.len &&
+		      memchr(text.p + from, '@', text.len - from);
+	if (!has_at)
+		kinds &= ~(1u << DETECT_EMAIL);
 	for (size_t i = from; i < text.len; i++) {
-		bool is_number = digit_at(text, i) && (!i || !digit_at(text, i - 1));
-		bool is_word = text.p[i] && is_local(text.p[i]) && (!i || !text.p[i - 1] || !is_local(text.p[i - 1]));
-		size_t n = 0;
-		if (is_word && kinds >> DETECT_EMAIL & 1)
-			n = email(text, i);
-		if (!n && is_number && kinds >> DETECT_CARD & 1)
-			n = card(text, i);
-		if (!n && is_number && kinds >> DETECT_SSN & 1)
-			n = ssn(text, i);
+		uint8_t c = text.p[i];
+		if (has_at ? !locals[c] : (uint8_t)(c - '0') > 9)
+			continue;
+		size_t n = found_at(kinds, text, i);
 		if (!n)
 			continue;
 		*ret_at = i;

@@ -32,15 +32,21 @@ static void mask_as(struct loader *l, const struct json_at *at, json_t *v, void 
 		enum mask_way way;
 		int n;
 	} ways[] = {
-	    {"redact", MASK_REDACT, 0},	 {"fixed", MASK_FIXED, 0},
-	    {"last4", MASK_KEEP_LAST, 4}, {"keep_last", MASK_KEEP_LAST, 0},
-	    {"keep_first", MASK_KEEP_FIRST, 0}, {"digits", MASK_DIGITS, 0},
-	    {"null", MASK_NULL, 0},	 {"truncate", MASK_TRUNCATE, 0},
-	    {"year", MASK_YEAR, 0},	 {"drop", MASK_DROP, 0},
+	    {"redact", MASK_REDACT, 0},
+	    {"fixed", MASK_FIXED, 0},
+	    {"last4", MASK_KEEP_LAST, 4},
+	    {"keep_last", MASK_KEEP_LAST, 0},
+	    {"keep_first", MASK_KEEP_FIRST, 0},
+	    {"digits", MASK_DIGITS, 0},
+	    {"null", MASK_NULL, 0},
+	    {"truncate", MASK_TRUNCATE, 0},
+	    {"year", MASK_YEAR, 0},
+	    {"drop", MASK_DROP, 0},
 	};
 	const char *names[ARRAY_LEN(ways)];
 	if (!strcmp(json_string_value(v), "hash")) {
-		load_fail(l, at, "\"hash\" is not built yet; expected another way, e.g. \"redact\"");
+		load_fail(l, at,
+			  "\"hash\" is not built yet; expected another way, e.g. \"redact\"");
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(ways); i++)
@@ -108,13 +114,17 @@ static void check_way(struct loader *l, const struct json_at *at, json_t *v, con
 	if (wants_keep && !has_keep)
 		load_fail(l, at, "\"keep\" is missing; expected it beside \"as\": \"%s\"", as);
 	if (has_keep && !wants_keep)
-		load_fail_member(l, at, "keep", "\"keep\" beside \"as\": \"%s\"; expected it with "
-						"keep_last, keep_first or truncate only", as);
+		load_fail_member(l, at, "keep",
+				 "\"keep\" beside \"as\": \"%s\"; expected it with "
+				 "keep_last, keep_first or truncate only",
+				 as);
 	if (m->how.way == MASK_FIXED && !has_text)
 		load_fail(l, at, "\"text\" is missing; expected it beside \"as\": \"fixed\"");
 	if (has_text && m->how.way != MASK_FIXED)
-		load_fail_member(l, at, "text", "\"text\" beside \"as\": \"%s\"; expected it with fixed "
-						"only", as);
+		load_fail_member(l, at, "text",
+				 "\"text\" beside \"as\": \"%s\"; expected it with fixed "
+				 "only",
+				 as);
 }
 
 void load_masks(struct loader *l, const struct json_at *at, json_t *v, void *into)

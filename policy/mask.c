@@ -21,6 +21,8 @@ const char *mask_way_name(enum mask_way w)
 /* Bytes of the character at p. What is no UTF-8 is a character of one byte. */
 static size_t char_len(const uint8_t *p, size_t left)
 {
+	if (*p < 0x80)
+		return 1;
 	size_t n = *p < 0xc2 ? 1 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : *p < 0xf5 ? 4 : 1;
 	if (n > left)
 		return 1;
@@ -44,23 +46,26 @@ static size_t count_hidden(struct span v)
 	return n;
 }
 
-/* Keeps characters from..to of those that would be hidden. A value that would be kept whole is hidden
- * whole. */
+/* Keeps characters from..to of those that would be hidden. A value that would be kept whole is
+ * hidden whole. */
 static void keep(struct span v, size_t from, size_t to, struct buf *out)
 {
+	uint8_t *p = buf_reserve(out, v.len), *start = p;
 	size_t at = 0;
-	for (size_t i = 0, n; i < v.len; i += n) {
+	for (size_t i = 0, n; p && i < v.len; i += n) {
 		n = char_len(v.p + i, v.len - i);
 		bool is_kept = true;
 		if (is_hidden(v.p[i])) {
 			is_kept = at >= from && at < to;
 			at++;
 		}
-		if (is_kept)
-			buf_add(out, v.p + i, n);
-		else
-			buf_add_u8(out, '*');
+		for (size_t k = 0; is_kept && k < n; k++)
+			*p++ = v.p[i + k];
+		if (!is_kept)
+			*p++ = '*';
 	}
+	if (start)
+		buf_commit(out, (size_t)(p - start));
 }
 
 static void keep_some(const struct mask_how *how, struct span v, struct buf *out)

@@ -83,7 +83,8 @@ static size_t skip_name(struct span s, size_t i)
 static size_t word(struct span s, size_t i, struct buf *out)
 {
 	size_t end = skip_name(s, i);
-	bool is_prefix = end == i + 1 && end < s.len && s.p[end] == '\'' && strchr("eEbBxXnN", s.p[i]);
+	bool is_prefix =
+	    end == i + 1 && end < s.len && s.p[end] == '\'' && strchr("eEbBxXnN", s.p[i]);
 	if (!is_prefix) {
 		buf_add(out, s.p + i, end - i);
 		return end;

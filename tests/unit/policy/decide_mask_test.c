@@ -11,24 +11,27 @@
 static struct policy_errors errors;
 static struct arena arena;
 
-#define RULES                                                                                                          \
-	"{'id': 'k', 'resource': 'db', 'roles': 'a', 'verbs': 'select', 'relations': 'p.c*', 'effect': 'mask',"        \
-	" 'masks': ['num', 'soft', 'no', 'nil']},"                                                                     \
-	"{'id': 'open', 'resource': 'db', 'roles': 'a', 'relations': 'p.o*', 'effect': 'allow'},"                      \
-	"{'id': 'fun', 'resource': 'db', 'roles': 'a', 'functions': 'p.f', 'effect': 'allow'},"                        \
-	"{'id': 'w', 'resource': 'db', 'roles': 'a', 'verbs': 'insert', 'relations': 'p.*', 'effect': 'allow'},"       \
-	"{'id': 'b', 'resource': 'db', 'roles': 'b', 'effect': 'allow', 'opaque': 'allow'},"                           \
-	"{'id': 'o', 'resource': 'db', 'roles': 'o', 'relations': 'p.*', 'effect': 'mask', 'masks': 'num', 'mode': 'observe'}"
+#define RULES                                                                                                      \
+	"{'id': 'k', 'resource': 'db', 'roles': 'a', 'verbs': 'select', 'relations': 'p.c*', 'effect': 'mask',"    \
+	" 'masks': ['num', 'soft', 'no', 'nil']},"                                                                 \
+	"{'id': 'open', 'resource': 'db', 'roles': 'a', 'relations': 'p.o*', 'effect': 'allow'},"                  \
+	"{'id': 'fun', 'resource': 'db', 'roles': 'a', 'functions': 'p.f', 'effect': 'allow'},"                    \
+	"{'id': 'w', 'resource': 'db', 'roles': 'a', 'verbs': 'insert', 'relations': 'p.*', 'effect': 'allow'},"   \
+	"{'id': 'b', 'resource': 'db', 'roles': 'b', 'effect': 'allow', 'opaque': 'allow'},"                       \
+	"{'id': 'o', 'resource': 'db', 'roles': 'o', 'relations': 'p.*', 'effect': 'mask', 'masks': 'num', "       \
+	"'mode': 'observe'}"
 
 static struct plan *plan_new(void)
 {
 	static char text[8192];
 	struct plan *p = NULL;
 	snprintf(text, sizeof(text),
-		 "{'version': 1, 'roles': {'a': 'a', 'b': 'b', 'o': 'o'}, 'resources': [{'name': 'db', 'protocol': 'postgres',"
-		 " 'match': 'db:1'}], 'masks': {'num': {'columns': 'p.*.ssn', 'as': 'last4'},"
-		 " 'soft': {'columns': 'p.c.mail', 'as': 'redact', 'predicates': 'allow'},"
-		 " 'no': {'columns': 'p.c.key', 'as': 'drop'}, 'nil': {'columns': 'p.c.born', 'as': 'null'}}, 'rules': [" RULES "]}");
+	         "{'version': 1, 'roles': {'a': 'a', 'b': 'b', 'o': 'o'}, 'resources': [{'name': 'db', 'protocol': "
+	         "'postgres',"
+	         " 'match': 'db:1'}], 'masks': {'num': {'columns': 'p.*.ssn', 'as': 'last4'},"
+	         " 'soft': {'columns': 'p.c.mail', 'as': 'redact', 'predicates': 'allow'},"
+	         " 'no': {'columns': 'p.c.key', 'as': 'drop'}, 'nil': {'columns': 'p.c.born', 'as': 'null'}}, "
+	         "'rules': [" RULES "]}");
 	for (char *c = text; *c; c++)
 		*c = *c == '\'' ? '"' : *c;
 	if (plan_compile(span_str(text), &p, &errors))
@@ -60,11 +63,11 @@ static const struct result_lineage *lineage_of(char *text)
 		else if (*kind == '?')
 			predicates[r->n_predicates++] = sources[0];
 		else
-			outputs[r->n_outputs++] = (struct lineage){*kind == 'C'	  ? LINEAGE_COPY
-								   : *kind == 'D' ? LINEAGE_DERIVED
-								   : *kind == 'U' ? LINEAGE_UNKNOWN
-										  : LINEAGE_NONE,
-								   sources, n, NULL};
+			outputs[r->n_outputs++] = (struct lineage){*kind == 'C'   ? LINEAGE_COPY
+			                                           : *kind == 'D' ? LINEAGE_DERIVED
+			                                           : *kind == 'U' ? LINEAGE_UNKNOWN
+			                                                          : LINEAGE_NONE,
+			                                           sources, n, NULL};
 	}
 	return r;
 }
@@ -73,39 +76,39 @@ static const struct result_lineage *lineage_of(char *text)
 static const struct {
 	const char *role, *needs, *lineage, *shown, *recorded;
 } table[] = {
-	{"a", "select:p.c", "C c.id", ".", "."},
-	{"a", "select:p.c", "C c.id;C c.ssn", ".keep_last", ".keep_last"},
-	{"a", "select:p.c", "C c.mail", "redact", "redact"},
-	{"a", "select:p.c", "D c.ssn;D c.id;N", "whole..", "whole.."},
-	{"a", "select:p.c", "D c.id c.ssn", "whole", "whole"},
-	{"a", "select:p.c", "D c.born", "null", "null"},
-	{"a", "select:p.c", "C c.key", NULL, NULL},
-	{"a", "select:p.c", "D c.id c.key", NULL, NULL},
-	{"a", "select:p.c", "C c.id;?p c.key", NULL, NULL},
-	{"a", "select:p.c", "U", NULL, NULL},
-	{"a", "select:p.c", "-", NULL, NULL},
-	{"a", "select:p.c", "C c.id;?p c.ssn", NULL, NULL},
-	{"a", "select:p.c", "C c.id;?p c.id", ".", "."},
-	{"a", "select:p.c", "C c.id;?p c.mail", ".", "."},
-	{"a", "select:p.c", "C c.id;?", NULL, NULL},
-	{"a", "select:p.c", "C v.x c.ssn", "keep_last", "keep_last"}, /* through a view: the same column */
-	/* a relation that an allowing rule opens is open; what no rule names is not */
-	{"a", "select:p.o", "C o.ssn", ".", "keep_last"},
-	{"a", "select:p.o", "C v.ssn", "keep_last", "keep_last"},
-	{"a", "select:p.o", "U", NULL, NULL},
-	{"a", "select:p.o execute:p.f", "U", NULL, NULL},
-	/* nothing of any relation */
-	{"a", "~select:pg_catalog.pg_class", "U", "", ""},
-	{"a", "select", "N", "", ""},
-	/* it reads what is masked and writes */
-	{"a", "insert:p.o select:p.c", "C c.id", NULL, NULL},
-	{"a", "insert:p.o", "-", "closed", "closed"},
-	/* who has no masks sees all; the record does not */
-	{"b", "select:p.c", "C c.ssn;C c.id", "..", "keep_last."},
-	{"b", "select:p.c", "U", ".", "whole"},
-	{"b", "select:p.c", "C c.id;?p c.ssn", ".", "."},
-	{"b", "opaque", "-", "open", "closed"},
-	{"o", "select:p.c", "C c.ssn", ".", "keep_last"},
+    {"a", "select:p.c", "C c.id", ".", "."},
+    {"a", "select:p.c", "C c.id;C c.ssn", ".keep_last", ".keep_last"},
+    {"a", "select:p.c", "C c.mail", "redact", "redact"},
+    {"a", "select:p.c", "D c.ssn;D c.id;N", "whole..", "whole.."},
+    {"a", "select:p.c", "D c.id c.ssn", "whole", "whole"},
+    {"a", "select:p.c", "D c.born", "null", "null"},
+    {"a", "select:p.c", "C c.key", NULL, NULL},
+    {"a", "select:p.c", "D c.id c.key", NULL, NULL},
+    {"a", "select:p.c", "C c.id;?p c.key", NULL, NULL},
+    {"a", "select:p.c", "U", NULL, NULL},
+    {"a", "select:p.c", "-", NULL, NULL},
+    {"a", "select:p.c", "C c.id;?p c.ssn", NULL, NULL},
+    {"a", "select:p.c", "C c.id;?p c.id", ".", "."},
+    {"a", "select:p.c", "C c.id;?p c.mail", ".", "."},
+    {"a", "select:p.c", "C c.id;?", NULL, NULL},
+    {"a", "select:p.c", "C v.x c.ssn", "keep_last", "keep_last"}, /* through a view: the same column */
+    /* a relation that an allowing rule opens is open; what no rule names is not */
+    {"a", "select:p.o", "C o.ssn", ".", "keep_last"},
+    {"a", "select:p.o", "C v.ssn", "keep_last", "keep_last"},
+    {"a", "select:p.o", "U", NULL, NULL},
+    {"a", "select:p.o execute:p.f", "U", NULL, NULL},
+    /* nothing of any relation */
+    {"a", "~select:pg_catalog.pg_class", "U", "", ""},
+    {"a", "select", "N", "", ""},
+    /* it reads what is masked and writes */
+    {"a", "insert:p.o select:p.c", "C c.id", NULL, NULL},
+    {"a", "insert:p.o", "-", "closed", "closed"},
+    /* who has no masks sees all; the record does not */
+    {"b", "select:p.c", "C c.ssn;C c.id", "..", "keep_last."},
+    {"b", "select:p.c", "U", ".", "whole"},
+    {"b", "select:p.c", "C c.id;?p c.ssn", ".", "."},
+    {"b", "opaque", "-", "open", "closed"},
+    {"o", "select:p.c", "C c.ssn", ".", "keep_last"},
 };
 
 static void add(char *to, const struct mask_how *how)
@@ -140,8 +143,13 @@ static void run_row(const struct plan *p, size_t i)
 	CHECK(n > 0);
 	snprintf(text, sizeof(text), "%s", table[i].lineage);
 	const struct result_lineage *l = lineage_of(text);
-	struct op op = {.protocol = "postgres", .class = CLASS_READ, .needs = needs, .n_needs = n,
-			.results = &l, .n_results = 1, .arena = &arena};
+	struct op op = {.protocol = "postgres",
+	                .class = CLASS_READ,
+	                .needs = needs,
+	                .n_needs = n,
+	                .results = &l,
+	                .n_results = 1,
+	                .arena = &arena};
 	for (int k = 0; k < n; k++)
 		op.is_write |= needs[k].verb == VERB_INSERT;
 	op.class = op.is_write ? CLASS_WRITE : CLASS_READ;
@@ -150,11 +158,12 @@ static void run_row(const struct plan *p, size_t i)
 	if (d.masks)
 		words_of(d.masks, shown, recorded);
 	bool is_refused = d.effect == EFFECT_DENY;
-	bool ok = table[i].shown ? !is_refused && !strcmp(shown, table[i].shown) && !strcmp(recorded, table[i].recorded)
-				 : is_refused && *d.reason && *d.hint && d.hides_text && !d.masks;
+	bool ok = table[i].shown
+	              ? !is_refused && !strcmp(shown, table[i].shown) && !strcmp(recorded, table[i].recorded)
+	              : is_refused && *d.reason && *d.hint && d.hides_text && !d.masks;
 	if (!ok)
-		printf("row %zu %s %s \"%s\": %s \"%s\" \"%s\" %s\n", i, table[i].role, table[i].needs, table[i].lineage,
-		       effect_name(d.effect), shown, recorded, d.reason);
+		printf("row %zu %s %s \"%s\": %s \"%s\" \"%s\" %s\n", i, table[i].role, table[i].needs,
+		       table[i].lineage, effect_name(d.effect), shown, recorded, d.reason);
 	CHECK(ok);
 }
 
@@ -165,13 +174,15 @@ static void refuses_without_room(const struct plan *p)
 	struct lineage out = {LINEAGE_COPY, &s, 1, NULL};
 	struct result_lineage r = {.outputs = &out, .n_outputs = 1, .is_known = true};
 	const struct result_lineage *l = &r;
-	struct need need = {.kind = NEED_RELATION, .verb = VERB_SELECT, .class = CLASS_READ, .schema = "p", .name = "c"};
+	struct need need = {
+	    .kind = NEED_RELATION, .verb = VERB_SELECT, .class = CLASS_READ, .schema = "p", .name = "c"};
 	struct who who = {"s-1", "i", "agent", "pat", "a", 1000};
 	for (size_t limit = 0; limit < 600; limit += 16) {
 		struct arena small;
 		struct decision d;
 		arena_init(&small, limit);
-		struct op op = {.needs = &need, .n_needs = 1, .results = &l, .n_results = 1, .arena = limit ? &small : NULL};
+		struct op op = {
+		    .needs = &need, .n_needs = 1, .results = &l, .n_results = 1, .arena = limit ? &small : NULL};
 		plan_decide(p, plan_resource_by_name(p, "db"), &who, &op, 1, &d);
 		CHECK(d.effect == EFFECT_DENY || (d.masks && d.masks->results[0].columns[0].client));
 		arena_done(&small);

@@ -1,6 +1,6 @@
-/* Masked values that are values of their type, so that strict clients go on: PostgreSQL documentation,
- * chapter "Data Types"; the binary forms are those of each type's send function. A type that is not in
- * the table, and whatever has no such value, becomes NULL. */
+/* Masked values that are values of their type, so that strict clients go on: PostgreSQL
+ * documentation, chapter "Data Types"; the binary forms are those of each type's send function. A
+ * type that is not in the table, and whatever has no such value, becomes NULL. */
 #include "proto/postgres/masking.h"
 
 #include <ctype.h>
@@ -20,26 +20,26 @@ struct type {
 
 /* catalog/pg_type.dat */
 static const struct type types[] = {
-    {16, SHAPE_CONSTANT, "f", 1},	 /* bool */
-    {17, SHAPE_CONSTANT, "\\x", 0},	 /* bytea */
-    {19, SHAPE_TEXT, NULL, 0},		 /* name */
-    {20, SHAPE_CONSTANT, "0", 8},	 /* int8 */
-    {21, SHAPE_CONSTANT, "0", 2},	 /* int2 */
-    {23, SHAPE_CONSTANT, "0", 4},	 /* int4 */
-    {25, SHAPE_TEXT, NULL, 0},		 /* text */
-    {26, SHAPE_CONSTANT, "0", 4},	 /* oid */
-    {114, SHAPE_JSON, NULL, 0},		 /* json */
-    {700, SHAPE_CONSTANT, "0", 4},	 /* float4 */
-    {701, SHAPE_CONSTANT, "0", 8},	 /* float8 */
-    {705, SHAPE_TEXT, NULL, 0},		 /* unknown */
-    {1042, SHAPE_TEXT, NULL, 0},	 /* bpchar */
-    {1043, SHAPE_TEXT, NULL, 0},	 /* varchar */
-    {1082, SHAPE_DAY, "2000-01-01", 4},	 /* date */
+    {16, SHAPE_CONSTANT, "f", 1},		       /* bool */
+    {17, SHAPE_CONSTANT, "\\x", 0},		       /* bytea */
+    {19, SHAPE_TEXT, NULL, 0},			       /* name */
+    {20, SHAPE_CONSTANT, "0", 8},		       /* int8 */
+    {21, SHAPE_CONSTANT, "0", 2},		       /* int2 */
+    {23, SHAPE_CONSTANT, "0", 4},		       /* int4 */
+    {25, SHAPE_TEXT, NULL, 0},			       /* text */
+    {26, SHAPE_CONSTANT, "0", 4},		       /* oid */
+    {114, SHAPE_JSON, NULL, 0},			       /* json */
+    {700, SHAPE_CONSTANT, "0", 4},		       /* float4 */
+    {701, SHAPE_CONSTANT, "0", 8},		       /* float8 */
+    {705, SHAPE_TEXT, NULL, 0},			       /* unknown */
+    {1042, SHAPE_TEXT, NULL, 0},		       /* bpchar */
+    {1043, SHAPE_TEXT, NULL, 0},		       /* varchar */
+    {1082, SHAPE_DAY, "2000-01-01", 4},		       /* date */
     {1114, SHAPE_MOMENT, "2000-01-01 00:00:00", 8},    /* timestamp */
     {1184, SHAPE_MOMENT, "2000-01-01 00:00:00+00", 8}, /* timestamptz */
-    {1700, SHAPE_CONSTANT, "0", 8},	 /* numeric: no digits, weight, sign, scale */
+    {1700, SHAPE_CONSTANT, "0", 8},		       /* numeric: no digits, weight, sign, scale */
     {2950, SHAPE_CONSTANT, "00000000-0000-0000-0000-000000000000", 16}, /* uuid */
-    {3802, SHAPE_JSONB, NULL, 0},	 /* jsonb */
+    {3802, SHAPE_JSONB, NULL, 0},					/* jsonb */
 };
 
 static const struct type *find_type(uint32_t oid)

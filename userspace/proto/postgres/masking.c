@@ -115,8 +115,32 @@ static void add_value(const struct mask_how *how, const struct columns *c, int i
 		buf_put_u32_at(out, at, is_value ? (uint32_t)(buf_len(out) - at - 4) : UINT32_MAX);
 }
 
-int mask_row(const struct mask_result *r, const struct columns *c, struct span body, struct buf *out,
-	     uint64_t *ret_masked)
+/* All fields of a row. Between masked columns what is as it was goes over in one piece. */
+static int mask_fields(const struct mask_result *r, const struct columns *c, struct cur *in,
+		       struct buf *out, uint64_t *ret_masked)
+{
+	const uint8_t *plain = in->p;
+	for (int i = 0; i < r->n; i++) {
+		const uint8_t *field = in->p;
+		uint32_t len = cur_u32(in);
+		bool is_null = len == UINT32_MAX;
+		struct span v = is_null ? (struct span){0} : cur_bytes(in, len);
+		if (cur_err(in))
+			return ERR_MALFORMED;
+		const struct mask_how *how = is_null ? NULL : r->columns[i].client;
+		if (!how)
+			continue;
+		buf_add(out, plain, (size_t)(field - plain));
+		add_value(how, c, i, v, out);
+		plain = in->p;
+		(*ret_masked)++;
+	}
+	buf_add(out, plain, (size_t)(in->p - plain));
+	return cur_left(in) ? ERR_MALFORMED : 0;
+}
+
+int mask_row(const struct mask_result *r, const struct columns *c, struct span body,
+	     struct buf *out, uint64_t *ret_masked)
 {
 	struct cur in = cur_of(body);
 	int n = cur_u16(&in);
@@ -126,23 +150,8 @@ int mask_row(const struct mask_result *r, const struct columns *c, struct span b
 	buf_add_u8(out, 'D');
 	buf_add_u32(out, 0);
 	buf_add_u16(out, (uint16_t)n);
-	for (int i = 0; i < n; i++) {
-		uint32_t len = cur_u32(&in);
-		struct span v = len == UINT32_MAX ? (struct span){0} : cur_bytes(&in, len);
-		if (cur_err(&in))
-			return ERR_MALFORMED;
-		const struct mask_how *how = len == UINT32_MAX ? NULL : r->columns[i].client;
-		if (how) {
-			add_value(how, c, i, v, out);
-			(*ret_masked)++;
-			continue;
-		}
-		buf_add_u32(out, len);
-		buf_add_span(out, v);
-	}
-	if (cur_left(&in))
-		return ERR_MALFORMED;
-	if (!buf_err(out))
+	int err = mask_fields(r, c, &in, out, ret_masked);
+	if (!err && !buf_err(out))
 		buf_put_u32_at(out, start + 1, (uint32_t)(buf_len(out) - start - 1));
-	return 0;
+	return err;
 }
