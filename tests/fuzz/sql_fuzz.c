@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check_sources(const struct source *s, int n)
 {
 	for (int i = 0; i < n; i++)
-		if (!s[i].schema || !s[i].relation || !s[i].column)
+		if (!*s[i].schema || !*s[i].relation || strlen(s[i].column) == 0)
 			abort();
 }
 

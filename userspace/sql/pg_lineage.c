@@ -13,8 +13,25 @@ struct gathered {
 	bool is_full;
 };
 
-static void add(struct gathered *g, const struct origin *o)
+/* The result outlives the catalogue and the text: names are copied, once for each column. */
+static const struct source *name_of(struct gathered *g, struct origin *o)
 {
+	struct source *s = o->told ? NULL : arena_new(g->out, struct source);
+	if (s) {
+		s->schema = arena_str(g->out, o->relation->schema->name);
+		s->relation = arena_str(g->out, o->relation->name);
+		s->column = arena_str(g->out, o->column);
+		o->told = s;
+	}
+	g->is_full |= !o->told;
+	return o->told;
+}
+
+static void add(struct gathered *g, struct origin *o)
+{
+	const struct source *name = name_of(g, o);
+	if (!name)
+		return;
 	if (g->n == g->room) {
 		int room = g->room ? g->room * 2 : 4;
 		struct source *at = arena_array(g->out, (size_t)room, sizeof(*at));
@@ -27,7 +44,7 @@ static void add(struct gathered *g, const struct origin *o)
 		g->at = at;
 		g->room = room;
 	}
-	g->at[g->n++] = (struct source){o->relation->schema->name, o->relation->name, o->column};
+	g->at[g->n++] = *name;
 }
 
 /* Each origin once. The fixed ones are never written to: other threads have them too. */
@@ -69,7 +86,7 @@ static bool is_copy(const struct origin *o)
 	return o && (o->kind == ORIGIN_COLUMN || o->kind == ORIGIN_NONE);
 }
 
-static void copy_sources(const struct origin *o, struct gathered *g)
+static void copy_sources(struct origin *o, struct gathered *g)
 {
 	for (; o && (o->kind == ORIGIN_VIEW || o->kind == ORIGIN_COLUMN); o = o->a)
 		add(g, o);
@@ -93,6 +110,8 @@ static struct lineage lineage_of(struct walk *w, struct origin *o, struct arena 
 	} else {
 		gather(w, o, &g);
 	}
+	if (g.is_full && !g.why)
+		g.why = "too big to be traced";
 	if (g.why)
 		kind = LINEAGE_UNKNOWN;
 	else if (g.n == 0)

@@ -60,6 +60,7 @@ struct origin {
 	const struct cat_relation *relation;
 	const char *column, *why;
 	struct origin *a, *b, *link;
+	const struct source *told; /* its name, once it is in a result */
 };
 
 struct row {
