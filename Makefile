@@ -12,13 +12,14 @@ VERSION := 0.1.0
 PG_VERSION_NUM := $(shell sed -n 's/^.define PG_VERSION_NUM \([0-9]*\).*/\1/p' /usr/include/pg_query.h 2>/dev/null)
 PG_INC  := $(firstword $(wildcard /usr/include/pg_query/postgres) $(wildcard /usr/include/postgresql/15/server))
 
-WARN    := -Wall -Wextra -Wshadow -Wundef -Wvla -Wmissing-prototypes -Wstrict-prototypes -Werror
+WARN    := -Wall -Wextra -Wno-missing-field-initializers -Wshadow -Wundef -Wvla -Wmissing-prototypes -Wstrict-prototypes -Werror
 CFLAGS  ?= -O2 -g
 BASE    := -std=gnu11 -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' $(WARN) -Iuserspace -I. -I$(B)/gen \
            -I/usr/include/postgresql -fstack-protector-strong -MMD -MP -pthread
 HARDEN  := $(if $(filter release,$(VARIANT)),-D_FORTIFY_SOURCE=2 -fPIE)
 SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-SAN_fuzz := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
+# clang calls NULL + 0 an overflow; C2y does not.
+SAN_fuzz := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize=pointer-overflow -fno-sanitize-recover=undefined
 SAN     := $(SAN_$(VARIANT))
 LDLIBS  := -Wl,-Bstatic -lpg_query -lbpf -llmdb -ljansson -Wl,-Bdynamic \
            -lelf -lz -lssl -lcrypto -ljwt -lpq -lcurl -lseccomp -lpthread -lm
@@ -80,20 +81,30 @@ $(B)/gen/%.skel.h: $(B)/gen/%.bpf.o
 pick     = $(if $(T),$(foreach t,$(1),$(if $(findstring $(T),$(t)),$(t))),$(1))
 E2E     := $(wildcard tests/e2e/*_test) $(wildcard tests/e2e/*_test.py)
 
-test: deps all tools $(TESTS) $(FUZZERS) ## everything, dependencies included (T=word: the tests whose path contains it)
+# What is there to build with is known only after deps: a make of its own comes behind it.
+JOBS    := $(if $(findstring j,$(filter-out --%,$(MAKEFLAGS))),,-j$(shell nproc))
+AGAIN    = +$(Q)$(MAKE) --no-print-directory $(JOBS)
+
+test: deps ## everything, dependencies included (T=word: the tests whose path contains it)
+	$(AGAIN) test-run
+test-run: all tools $(TESTS) $(FUZZERS)
 	$(Q)tests/run $(call pick,$(TESTS) $(FUZZERS) $(E2E))
 lint: ## layers, sizes, words that do not belong
 	$(Q)tests/lint
-asan: ## unit and fuzz tests under the address and undefined-behaviour sanitizers
-	+$(Q)$(MAKE) --no-print-directory VARIANT=asan asan-run
+asan: deps ## unit and fuzz tests under the address and undefined-behaviour sanitizers
+	$(AGAIN) VARIANT=asan asan-run
 asan-run: $(TESTS) $(FUZZERS)
 	$(Q)ASAN_OPTIONS=detect_leaks=1 tests/run $(call pick,$(TESTS) $(FUZZERS))
-bench: all tools ## ratios to a direct connection, beside pgbouncer and a bare relay: .output/bench.tsv
+bench: deps ## ratios to a direct connection, beside pgbouncer and a bare relay: .output/bench.tsv
+	$(AGAIN) all tools
 	$(Q)tests/bench/run
-# libFuzzer, SECS seconds for each target; what it finds goes into its corpus.
+bench-more: deps ## logins, COMMIT, idle flows, a decision, the recorder: .output/bench-more.tsv
+	$(AGAIN) all tools
+	$(Q)tests/bench/more
+# libFuzzer, SECS seconds for each target, from the corpus in the tree; what it finds lies in .output/fuzz/.
 SECS    ?= 60
-fuzz: $(SKELS) ## run the fuzz targets under libFuzzer (SECS=60 each, T=word)
-	+$(Q)$(MAKE) --no-print-directory VARIANT=fuzz CC=$(CLANG) fuzz-run
+fuzz: deps ## run the fuzz targets under libFuzzer (SECS=60 each, T=word)
+	$(AGAIN) VARIANT=fuzz CC=$(CLANG) fuzz-run
 fuzz-run: $(patsubst %.c,$(B)/%.libfuzzer,$(FUZZ_C))
 	$(Q)for f in $(call pick,$^); do n=$$(basename $$f _fuzz.libfuzzer); mkdir -p tests/fuzz/corpus/$$n $(O)/fuzz/$$n; \
 	  $$f -max_total_time=$(SECS) -rss_limit_mb=4096 -artifact_prefix=$(O)/fuzz/$$n- $(O)/fuzz/$$n tests/fuzz/corpus/$$n || exit 1; done
@@ -104,7 +115,11 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/sluiced $(DESTDIR)$(PREFIX)/sbin/sluiced
 	install -D -m 644 deploy/man/sluice.1 $(DESTDIR)$(PREFIX)/share/man/man1/sluice.1
 	install -D -m 644 deploy/man/sluiced.8 $(DESTDIR)$(PREFIX)/share/man/man8/sluiced.8
-	install -D -m 644 deploy/sluiced.service $(DESTDIR)/lib/systemd/system/sluiced.service
+	install -d $(DESTDIR)/lib/systemd/system
+	sed 's|/usr/local|$(PREFIX)|' deploy/sluiced.service >$(DESTDIR)/lib/systemd/system/sluiced.service
+	install -D -m 644 deploy/sluice.sysusers $(DESTDIR)/usr/lib/sysusers.d/sluice.conf
+	install -D -m 644 deploy/sluice.json $(DESTDIR)$(PREFIX)/share/doc/sluice/sluice.json
+	install -D -m 644 policy/schema.json $(DESTDIR)$(PREFIX)/share/doc/sluice/policy.schema.json
 unit: $(TESTS) ## unit tests only
 	$(Q)tests/run $(call pick,$(TESTS))
 tests: $(TESTS)
@@ -113,11 +128,23 @@ tools: $(TOOLS)
 
 deps: ## install what building, running and testing need
 	@deploy/deps
-quickstart: deps all ## the main job, shown and checked (KEEP=1 leaves it running)
+# What must hold on every kernel; vmtest/README.md.
+VM_TESTS = $(filter $(B)/tests/unit/bpf/% $(B)/tests/unit/userspace/kernel/% $(B)/tests/e2e/kernel_%,$(TESTS))
+vmtest: ## the kernel side on the oldest and the newest kernel, under qemu (K="6.1 6.12": on these)
+	@deploy/deps vm
+	$(AGAIN) vmtest-run
+vmtest-all: ## the same and the whole gateway on every kernel of vmtest/kernels.list
+	@deploy/deps vm
+	$(AGAIN) vmtest-run K="$(or $(K),--all)" WHOLE=tests/e2e/containment_test.py
+vmtest-run: $(VM_TESTS) $(if $(WHOLE),all)
+	$(Q)TESTS="$(VM_TESTS) $(WHOLE)" vmtest/run $(K)
+quickstart: deps ## the main job, shown and checked (KEEP=1 leaves it running)
+	$(AGAIN) all
 	@examples/quickstart/run
 
 clean: ## remove what was built
 	rm -rf $(O)
-.PHONY: all help test unit lint asan asan-run bench fuzz fuzz-run install deps quickstart tests fuzzers tools clean
+.PHONY: all help test test-run unit lint asan asan-run bench bench-more fuzz fuzz-run install deps quickstart tests fuzzers tools clean
+.PHONY: vmtest vmtest-all vmtest-run
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -13,7 +13,7 @@ struct loader {
 	struct span text;
 	struct plan *plan;
 	struct policy_errors *errors;
-	int n_failed; /* all errors, those too that found no room */
+	int n_failed;  /* all errors, those too that found no room */
 	int n_matches; /* of all resources */
 };
 
@@ -29,24 +29,27 @@ struct field {
 };
 
 void load_fail(struct loader *l, const struct json_at *at, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 void load_fail_place(struct loader *l, struct place where, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 /* At a member of the object at. */
-void load_fail_member(struct loader *l, const struct json_at *at, const char *key, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+void load_fail_member(struct loader *l, const struct json_at *at, const char *key, const char *fmt,
+		      ...) __attribute__((format(printf, 4, 5)));
 void load_warn(struct loader *l, const struct json_at *at, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
-/* Unknown, missing and wrongly typed members are errors; the others are loaded in the table's order. */
+/* Unknown, missing and wrongly typed members are errors; the others are loaded in the table's
+ * order. */
 void load_object(struct loader *l, const struct json_at *at, json_t *v, const struct field *fields,
 		 size_t n_fields, void *into);
 /* Calls each with every string of a string or a list; anything else, an empty list, a repetition or
  * more than max are errors. */
 void load_strings(struct loader *l, const struct json_at *at, json_t *v, int max,
-		  void (*each)(struct loader *l, const struct json_at *at, const char *s, void *into),
+		  void (*each)(struct loader *l, const struct json_at *at, const char *s,
+			       void *into),
 		  void *into);
-/* A string without control characters, 1 to 400 bytes, copied into the plan; NULL after an error. */
+/* A string without control characters, 1 to 400 bytes, copied into the plan; NULL after an error.
+ */
 const char *load_text(struct loader *l, const struct json_at *at, json_t *v);
 /* A name of ours: letters, digits, '_', '-', '.', at most 63; NULL after an error. */
 const char *load_name(struct loader *l, const struct json_at *at, const char *s);
@@ -67,8 +70,8 @@ void load_rules(struct loader *l, const struct json_at *at, json_t *v, void *int
 /* The whole: text to plan, errors and warnings collected. */
 void load_policy(struct loader *l);
 
-/* "db.example:5432", "10.0.0.0/8", "[fd00::/8]:443", ... 0, or ERR_MALFORMED with the reason and what
- * was expected in ret_why (static). ERR_LIMIT: the arena is full. */
+/* "db.example:5432", "10.0.0.0/8", "[fd00::/8]:443", ... 0, or ERR_MALFORMED with the reason and
+ * what was expected in ret_why (static). ERR_LIMIT: the arena is full. */
 must_check int match_parse(struct arena *a, const char *s, struct match *ret, const char **ret_why);
 
 /* Compiles what was loaded without an error: covers, rulings. ERR_LIMIT: it grew too big. */

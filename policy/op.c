@@ -4,12 +4,12 @@
 
 static const char *const verbs[] = {
 #define X(name, text) text,
-	VERB_LIST(X)
+    VERB_LIST(X)
 #undef X
 };
 static const char *const classes[] = {
 #define X(name, text) text,
-	CLASS_LIST(X)
+    CLASS_LIST(X)
 #undef X
 };
 static const char *const effects[] = {"allow", "mask", "ask", "deny"};

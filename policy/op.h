@@ -1,6 +1,6 @@
 /* The vocabulary that everything shares: who acts, what an operation needs, what was decided.
- * Protocol-neutral and pure. A wire module describes an operation as a list of needs; policy answers
- * for each need; the operation passes only if every need is met. */
+ * Protocol-neutral and pure. A wire module describes an operation as a list of needs; policy
+ * answers for each need; the operation passes only if every need is met. */
 #pragma once
 
 #include <stdbool.h>
@@ -25,34 +25,34 @@ struct who {
 	X(UPDATE, "update")                                                                        \
 	X(DELETE, "delete")                                                                        \
 	X(TRUNCATE, "truncate")                                                                    \
-	X(LOCK, "lock")         /* LOCK TABLE, SELECT ... FOR UPDATE|SHARE */                      \
-	X(EXECUTE, "execute")   /* a function, procedure or operator that is not a built-in read */ \
+	X(LOCK, "lock")	      /* LOCK TABLE, SELECT ... FOR UPDATE|SHARE */                        \
+	X(EXECUTE, "execute") /* a function, procedure or operator that is not a built-in read */  \
 	X(CREATE, "create")                                                                        \
 	X(ALTER, "alter")                                                                          \
 	X(DROP, "drop")                                                                            \
 	X(COMMENT, "comment")                                                                      \
 	X(REINDEX, "reindex")                                                                      \
 	X(REFRESH, "refresh")                                                                      \
-	X(GRANT, "grant")       /* GRANT, REVOKE, role membership */                               \
-	X(SET, "set")           /* SET, RESET, set_config */                                       \
+	X(GRANT, "grant") /* GRANT, REVOKE, role membership */                                     \
+	X(SET, "set")	  /* SET, RESET, set_config */                                             \
 	X(SHOW, "show")                                                                            \
 	X(TRANSACTION, "transaction")                                                              \
-	X(PREPARE, "prepare")   /* PREPARE, DEALLOCATE, DISCARD, cursors' own commands */          \
+	X(PREPARE, "prepare") /* PREPARE, DEALLOCATE, DISCARD, cursors' own commands */            \
 	X(LISTEN, "listen")                                                                        \
 	X(NOTIFY, "notify")                                                                        \
 	X(COPY_FILE, "copy_file") /* COPY from or to a server file or program */                   \
 	X(CALL, "call")                                                                            \
 	X(DO, "do")                                                                                \
 	X(MAINTAIN, "maintain") /* VACUUM, ANALYZE, CLUSTER, CHECKPOINT, ... */                    \
-	X(ADMIN, "admin")       /* ALTER SYSTEM, LOAD, databases, tablespaces, replication */      \
-	X(CONNECT, "connect")   /* an opaque flow (protocol tcp) */                                \
-	X(RESOLVE, "resolve")   /* a DNS question */
+	X(ADMIN, "admin")	/* ALTER SYSTEM, LOAD, databases, tablespaces, replication */      \
+	X(CONNECT, "connect")	/* an opaque flow (protocol tcp) */                                \
+	X(RESOLVE, "resolve")	/* a DNS question */
 
 enum verb {
 #define X(name, text) VERB_##name,
 	VERB_LIST(X)
 #undef X
-		VERB_COUNT
+	    VERB_COUNT
 };
 
 #define CLASS_LIST(X)                                                                              \
@@ -71,7 +71,7 @@ enum op_class {
 #define X(name, text) CLASS_##name,
 	CLASS_LIST(X)
 #undef X
-		CLASS_COUNT
+	    CLASS_COUNT
 };
 
 const char *verb_name(enum verb v);
@@ -86,7 +86,7 @@ enum need_kind {
 	NEED_OBJECT,   /* ddl, dcl, admin on an object that is no relation; name may be NULL */
 	NEED_SETTING,  /* VERB_SET of the parameter name */
 	NEED_PLAIN,    /* the verb alone: transaction, show, listen, a SELECT without relations */
-	NEED_OPAQUE,   /* only a rule with opaque: allow meets it; why says what could not be read */
+	NEED_OPAQUE, /* only a rule with opaque: allow meets it; why says what could not be read */
 };
 
 /* One thing that an operation wants. Strings borrowed from the operation's arena. */
@@ -94,14 +94,15 @@ struct need {
 	enum need_kind kind;
 	enum verb verb;
 	enum op_class class;
-	const char *schema; /* resolved; NULL where there is none */
-	const char *name;   /* resolved; NULL where there is none */
+	const char *schema;	    /* resolved; NULL where there is none */
+	const char *name;	    /* resolved; NULL where there is none */
 	const char *const *columns; /* written columns (INSERT, UPDATE), or NULL */
 	int n_columns;
 	/* True for what any allowed verb implies: transaction control, SHOW, harmless settings, the
 	 * catalogue relations that drivers read, the built-in read-only functions. */
 	bool is_implied;
-	const char *why; /* for people, e.g. "declared IMMUTABLE in SQL, outside pg_catalog"; may be NULL */
+	const char *
+	    why; /* for people, e.g. "declared IMMUTABLE in SQL, outside pg_catalog"; may be NULL */
 };
 
 struct arena;
@@ -110,11 +111,11 @@ struct result_lineage;
 
 /* One operation. For PostgreSQL: one Query message (all its statements), or one Bind. */
 struct op {
-	uint64_t id;          /* unique in its flow, rising from 1 */
-	const char *protocol; /* "postgres", "tcp", "dns" */
-	enum op_class class;  /* the heaviest of its statements */
-	const char *tag;      /* for people: "SELECT", "DELETE", "BEGIN; SELECT", "connect" */
-	struct span text;     /* statement text, destination, question */
+	uint64_t id;		   /* unique in its flow, rising from 1 */
+	const char *protocol;	   /* "postgres", "tcp", "dns" */
+	enum op_class class;	   /* the heaviest of its statements */
+	const char *tag;	   /* for people: "SELECT", "DELETE", "BEGIN; SELECT", "connect" */
+	struct span text;	   /* statement text, destination, question */
 	const struct span *params; /* bound parameter values as on the wire; p NULL is SQL NULL */
 	const uint16_t *param_formats; /* 0 text, 1 binary; n_params of them */
 	int n_params;
@@ -136,7 +137,7 @@ const char *effect_name(enum effect e);
 
 struct decision {
 	enum effect effect;
-	char rule[64];             /* id of the rule that made it; "default" where none matched */
+	char rule[64];		    /* id of the rule that made it; "default" where none matched */
 	char reason[DECISION_TEXT]; /* what was refused and why; for people and models; UTF-8 */
 	char hint[DECISION_TEXT];   /* what would be allowed, and how to ask */
 	bool is_observed;          /* a rule in observe mode let pass what it would have refused */

@@ -1,5 +1,5 @@
-/* What a plan is made of: between the files of policy/ only. Everything lives in the plan's arena and
- * never changes once plan_compile has returned. */
+/* What a plan is made of: between the files of policy/ only. Everything lives in the plan's arena
+ * and never changes once plan_compile has returned. */
 #pragma once
 
 #include <stdatomic.h>
@@ -15,7 +15,7 @@
 #define MAX_MASKS     256
 #define MAX_ISSUERS   32
 #define MAX_MATCHES   4096 /* of all resources together */
-#define MAX_LIST      512 /* elements of one list */
+#define MAX_LIST      512  /* elements of one list */
 #define NEED_KINDS    (NEED_OPAQUE + 1)
 
 struct bits {
@@ -61,8 +61,8 @@ struct approver {
 /* Which needs of one kind a rule speaks about. */
 struct cover {
 	bool is_on;
-	uint32_t verbs;   /* 1 << enum verb */
-	uint16_t classes; /* 1 << enum op_class */
+	uint32_t verbs;		      /* 1 << enum verb */
+	uint16_t classes;	      /* 1 << enum op_class */
 	const struct patterns *names; /* NULL: whatever the name */
 };
 

@@ -27,7 +27,8 @@ struct policy_errors {
 
 /* Returns 0 and a plan with one reference; ERR_CONFIG with errors filled in; -ENOMEM; ERR_LIMIT.
  * sha256 of the text is kept: plan_hash. */
-must_check int plan_compile(struct span text, struct plan **ret_plan, struct policy_errors *ret_errors);
+must_check int plan_compile(struct span text, struct plan **ret_plan,
+			    struct policy_errors *ret_errors);
 struct plan *plan_ref(struct plan *p);
 void plan_unref(struct plan *p);
 /* 64 hex digits, lives as long as the plan. */
@@ -38,9 +39,9 @@ enum record_rows { RECORD_NONE, RECORD_HASH, RECORD_ROWS };
 
 /* One thing that a resource answers to: a name, an address or a network, with a port (0: any). */
 struct match {
-	const char *host;  /* a DNS name in lower case, or NULL */
-	uint8_t net[16];   /* else a network, v4-mapped */
-	int prefix_len;    /* 0..128 */
+	const char *host; /* a DNS name in lower case, or NULL */
+	uint8_t net[16];  /* else a network, v4-mapped */
+	int prefix_len;	  /* 0..128 */
 	uint16_t port;
 };
 
@@ -55,7 +56,8 @@ struct resource {
 	const char *protocol; /* "postgres" or "tcp" */
 	const struct match *matches;
 	int n_matches;
-	const char *upstream; /* "host:port" to dial instead of the address that was asked for, or NULL */
+	const char
+	    *upstream; /* "host:port" to dial instead of the address that was asked for, or NULL */
 	const struct role_credential *credentials;
 	int n_credentials;
 	enum record_rows record;
@@ -81,27 +83,27 @@ const char *resource_credential(const struct resource *r, const char *role);
 /* An issuer's settings. Lives as long as its plan. */
 struct issuer {
 	const char *issuer, *audience;
-	const char *jwks;       /* "file:/path" or "https://..." (http:// only to a loopback address);
-				 * NULL: the local issuer */
+	const char *jwks; /* "file:/path" or "https://..." (http:// only to a loopback address);
+			   * NULL: the local issuer */
 	const char *groups_claim, *owner_claim; /* dotted paths; defaults "groups", "act.sub" */
-	const char *const *algorithms; /* NULL: every asymmetric one that we verify */
+	const char *const *algorithms;		/* NULL: every asymmetric one that we verify */
 	int n_algorithms;
 };
 int plan_n_issuers(const struct plan *p);
 const struct issuer *plan_issuer(const struct plan *p, int i);
 
-/* The roles that the groups give. Writes at most max names (borrowed from the plan), returns how many
- * there are. */
+/* The roles that the groups give. Writes at most max names (borrowed from the plan), returns how
+ * many there are. */
 int plan_roles(const struct plan *p, const char *const *groups, int n_groups,
 	       const char **ret_roles, int max);
 bool plan_has_role(const struct plan *p, const char *role);
 
 /* Decides. Never fails: whatever is not understood is denied with its reason. now: Unix seconds.
  *
- * Each need is met by the first rule (in the file's order) of this role on this resource that covers
- * it; no such rule denies ("default"); the heaviest effect of all needs wins, of equals the first.
- *   covers   A rule that names relations, functions or settings speaks about those kinds alone (and
- *            about plain verbs that it lists); one that names none speaks about all that its verbs and
+ * Each need is met by the first rule (in the file's order) of this role on this resource that
+ * covers it; no such rule denies ("default"); the heaviest effect of all needs wins, of equals the
+ * first. covers   A rule that names relations, functions or settings speaks about those kinds alone
+ * (and about plain verbs that it lists); one that names none speaks about all that its verbs and
  *            class fit. A function passes only by a rule whose "functions" names it; an unread text
  *            only by a rule with "opaque": "allow", which passes functions as well (a DO block
  *            also by a rule that lists the verb); a deny rule
@@ -121,8 +123,9 @@ bool plan_has_role(const struct plan *p, const char *role);
  *   expiry   who->expires <= now denies, rule "identity".
  *
  * ret->effect is EFFECT_ALLOW or EFFECT_DENY. ret->rule: of a refusal, the rule that refused (or
- * "default", "identity"); of an observed pass, the observing rule; else the rule that met the first need
- * that is not implied. r may belong to an older plan: then its name counts. NULL r: undeclared. */
+ * "default", "identity"); of an observed pass, the observing rule; else the rule that met the first
+ * need that is not implied. r may belong to an older plan: then its name counts. NULL r:
+ * undeclared. */
 void plan_decide(const struct plan *p, const struct resource *r, const struct who *who,
 		 const struct op *op, int64_t now, struct decision *ret);
 /* May this role use this resource at all (some rule of it allows, masks or asks)? */

@@ -31,6 +31,7 @@ struct config {
 	uint32_t enrol_gids[CONFIG_LIST_MAX];
 	int n_enrol_uids, n_enrol_gids;
 	int loops;	      /* "loops": 0: one per core */
+	int spin_us;	      /* "spin_us": polling before sleeping, while one flow alone is busy */
 	bool is_durable;      /* "audit": {"durability": "sync" | "memory"} */
 	uint64_t store_bytes; /* "audit": {"segment_bytes"}: LMDB map size */
 	int checkpoint_events, checkpoint_seconds;

@@ -30,6 +30,10 @@ POLICY = {
 }
 
 
+# How many times slower than an ordinary machine this one is (an emulated one, say).
+SLOWNESS = float(os.environ.get("SLOWNESS", "1"))
+
+
 class Sink:
     """Counts what arrives at it, TCP connects and UDP datagrams, on IPv4 and IPv6; echoes TCP."""
 
@@ -49,8 +53,11 @@ class Sink:
             threading.Thread(target=self.echo, args=(conn,), daemon=True).start()
 
     def echo(self, conn):
-        while data := conn.recv(65536):
-            conn.sendall(data)
+        try:
+            while data := conn.recv(65536):
+                conn.sendall(data)
+        except OSError:
+            pass  # a probe that left with something unread
         conn.close()
 
     def serve_udp(self, sock):
@@ -89,7 +96,8 @@ def closed(c, gw, sink, when):
         done = gw.run("viewer", argv)
         c.equal(sink.take(), (0, 0), f"{name}: nothing reaches the sink {when}")
         c.check(done.returncode != 0, f"{name}: the workload is told {when}", done.stdout)
-        c.check(time.monotonic() - began < 4, f"{name}: at once {when}")
+        took = time.monotonic() - began
+        c.check(took < 4 * SLOWNESS, f"{name}: at once {when}", f"{took:.1f} s")
 
 
 def protocols(c, gw):
@@ -99,7 +107,12 @@ def protocols(c, gw):
         "MPTCP": "socket.socket(socket.AF_INET,socket.SOCK_STREAM,262)",
         "UDP-Lite": "socket.socket(socket.AF_INET,socket.SOCK_DGRAM,136)",
     }.items():
-        done = gw.run("viewer", [sys.executable, "-c", PREFIX + code, "0"])
+        argv = [sys.executable, "-c", PREFIX + code, "0"]
+        control = subprocess.run(argv, capture_output=True, text=True)
+        if "Protocol not supported" in control.stderr:
+            c.skip(f"{name} sockets: not on this kernel, the control fails too")
+            continue
+        done = gw.run("viewer", argv)
         c.check("PermissionError" in done.stderr, f"{name} sockets are refused", done.stderr[-200:])
 
 
@@ -122,7 +135,7 @@ def names(c, s):
     began = time.monotonic()
     done = s.gw.run("viewer", [sys.executable, "-c", "import socket; print(socket.getaddrinfo('telemetry.crewai.com',443))"])
     c.check(done.returncode != 0, "an undeclared name is not resolved", done.stdout)
-    c.check(time.monotonic() - began < 8, "and refused without delay", time.monotonic() - began)
+    c.check(time.monotonic() - began < 8 * SLOWNESS, "and refused without delay", time.monotonic() - began)
     c.check("telemetry.crewai.com" in done.stderr, "and told after the run", done.stderr[-500:])
     for transport in ("+notcp", "+tcp"):
         dig = ["dig", transport, "+tries=1", "+time=3", "@192.0.2.53", "secret.tunnel.example", "A"]
@@ -146,10 +159,12 @@ def own_namespace(c, s):
 
 
 def many(c, s):
+    n = max(5, int(30 / SLOWNESS))
     argv = ["psql", "-XAt", s.dsn(), "-c", "SELECT 3"]
-    running = [s.gw.popen("viewer", argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(30)]
+    running = [s.gw.popen("viewer", argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(n)]
     outs = [p.communicate(timeout=120) for p in running]
-    c.equal([o.strip() for o, _ in outs], ["3"] * 30, "30 workloads at once")
+    failed = [err for out, err in outs if out.strip() != "3"]
+    c.check(not failed, f"{n} workloads at once", failed[:3])
 
 
 def daemon_away(c, s, sink):

@@ -4,6 +4,7 @@ program runs. Never a password on a terminal or in the policy."""
 import json
 import os
 import pathlib
+import pwd
 import stat
 import subprocess
 import sys
@@ -36,6 +37,12 @@ def writes(c, pg, folder):
         return
     for name in ("sluice token mint", "sluice run --token-file", "postgres://agent:anything@127.0.0.1"):
         c.check(name in done.stdout, f"it says how to go on: {name}", done.stdout)
+    try:
+        pwd.getpwnam("sluice")
+        is_missing = False
+    except KeyError:
+        is_missing = True
+    c.equal("useradd --system" in done.stdout, is_missing, "and to make the daemon's user, if there is none")
     text = (out / "policy.json").read_text()
     policy = json.loads(text)
     relations = policy["rules"][-1]["relations"]
@@ -88,6 +95,13 @@ def refuses(c, pg, folder):
                 f"with a reason and without the password: {what}", done.stderr)
         c.check(not out.exists(), f"and writes nothing: {what}")
     c.equal(init("-o", folder / "x").returncode, 2, "without --dsn: usage")
+    bare = f"postgres://app@127.0.0.1:{pg.port}/shop"
+    done = init("--dsn", bare, "-o", folder / "refused")
+    c.check(done.returncode == 1 and "PGPASSWORD" in done.stderr and "\n\n" not in done.stderr,
+            "without a password it says where one goes", done.stderr)
+    done = init("--dsn", bare, "-o", folder / "env", env={"PGPASSWORD": pg.password})
+    c.check(done.returncode == 0 and pg.password in (folder / "env/credentials/shop").read_text(),
+            "the environment's password is one", done.stderr)
 
 
 def runs(c, s):

@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
@@ -77,6 +78,26 @@ static inline void sleep_ms(int ms)
 {
 	poll(NULL, 0, ms);
 }
+
+/* Did a refused call fail as it should? Where the kernel cannot be told the errno (before 5.18; the
+ * gap "set_retval"), it is EPERM whatever was meant. */
+static inline bool is_refusal(int err, int meant)
+{
+	struct utsname u;
+	int major = 0, minor = 0;
+	if (err == meant || err != EPERM || uname(&u))
+		return err == meant;
+	return sscanf(u.release, "%d.%d", &major, &minor) == 2 &&
+	       (major < 5 || (major == 5 && minor < 18));
+}
+
+#define CHECK_REFUSED(call, meant)                                                                 \
+	do {                                                                                       \
+		int err_ = (call);                                                                 \
+		if (!is_refusal(err_, (meant)))                                                    \
+			printf("note: errno %d\n", err_);                                          \
+		CHECK(is_refusal(err_, (meant)));                                                  \
+	} while (0)
 
 static inline int shell(const char *fmt, ...)
 {

@@ -285,8 +285,27 @@ static const struct way {
     {"udp-lite", p_udplite, "protocol"},
 };
 
+/* The control: whatever it answers, it arrives. false: this kernel has no such protocol at all. */
+static bool has_way(const struct way *way)
+{
+	long before = env.sink->frames;
+	int err = run_in(NULL, way->probe, NULL);
+	sleep_ms(60);
+	if (err == EPROTONOSUPPORT) {
+		printf("SKIP %s: not on this kernel, the control fails too\n", way->name);
+		tap_skipped++;
+		return false;
+	}
+	if (env.sink->frames == before)
+		printf("note: control %s: errno %d\n", way->name, err);
+	CHECK(env.sink->frames > before);
+	return true;
+}
+
 static void test_way(const struct work *w, const struct way *way)
 {
+	if (!has_way(way))
+		return;
 	long before = env.sink->frames;
 	uint64_t from = clock_mono_ns();
 	int err = run_in(w->path, way->probe, NULL);
@@ -299,13 +318,6 @@ static void test_way(const struct work *w, const struct way *way)
 	CHECK(clock_mono_ns() - from < 2 * NS_PER_SEC);
 	if (way->reason)
 		CHECK(was_refused(w->id, NULL, way->reason, NULL));
-	/* The control: whatever it answers, it arrives. */
-	before = env.sink->frames;
-	err = run_in(NULL, way->probe, NULL);
-	sleep_ms(60);
-	if (env.sink->frames == before)
-		printf("note: control %s: errno %d\n", way->name, err);
-	CHECK(env.sink->frames > before);
 }
 
 static void test_refusal_event(const struct work *w)
@@ -340,7 +352,7 @@ static int p_listen(void *arg)
 	    write(fds[1], &me.sin_port, 2) != 2)
 		return BROKEN;
 	struct pollfd p = {fd, POLLIN, 0};
-	return poll(&p, 1, 1500) == 1 ? 0 : ETIMEDOUT;
+	return poll(&p, 1, 4000) == 1 ? 0 : ETIMEDOUT;
 }
 
 static int inbound(const char *cgroup)
@@ -350,7 +362,7 @@ static int inbound(const char *cgroup)
 	CHECK(!pipe(fds));
 	pid_t pid = start_in(cgroup, p_listen, fds);
 	CHECK_INT(read(fds[0], &port_be, 2), 2);
-	shell("nsenter -t %d -n timeout 1 bash -c 'exec 3<>/dev/tcp/%s/%d' 2>/dev/null",
+	shell("nsenter -t %d -n timeout 3 bash -c 'exec 3<>/dev/tcp/%s/%d' 2>/dev/null",
 	      env.sink_pid, env.here4, ntohs(port_be));
 	close(fds[0]);
 	close(fds[1]);
@@ -405,7 +417,7 @@ static void test_local(const struct work *w, const char *listener_cgroup, int ex
 	pid_t pid = start_in(listener_cgroup, serve_local, fds);
 	CHECK_INT(read(fds[0], &port, 2), 2);
 	port = ntohs(port);
-	CHECK_INT(run_in(w->path, p_local, &port), expect);
+	CHECK_REFUSED(run_in(w->path, p_local, &port), expect);
 	CHECK_INT(run_in(NULL, p_local, &port), 0);
 	kill(pid, SIGKILL);
 	finish(pid);
@@ -425,9 +437,10 @@ static int p_address_probe(void *arg)
 
 static int p_flood(void *arg)
 {
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	(void)arg;
 	for (int i = 0; i < 2000; i++)
-		p_tcp4(NULL);
+		connect_from(fd, AF_INET, false);
 	return 0;
 }
 
@@ -439,7 +452,7 @@ static void test_flood(void)
 	uint64_t told = 0;
 	CHECK_INT(run_in(w.path, p_flood, NULL), 0);
 	sleep_ms(1200);
-	CHECK_INT(run_in(w.path, p_tcp4, NULL), ECONNREFUSED);
+	CHECK_REFUSED(run_in(w.path, p_tcp4, NULL), ECONNREFUSED);
 	sleep_ms(200);
 	for (int i = before; i < env.n_refused; i++)
 		told += env.refused[i].cgroup_id == w.id ? env.refused[i].count : 0;
@@ -501,7 +514,7 @@ static void test_attach(void)
 	CHECK(foreign == NULL);
 	CHECK_INT(run_in(real, p_tcp4, NULL), EPERM); /* attached, not yet bound */
 	CHECK_INT(kernel_manage(env.k, id, 5), 0);
-	CHECK_INT(run_in(real, p_tcp4, NULL), ECONNREFUSED);
+	CHECK_REFUSED(run_in(real, p_tcp4, NULL), ECONNREFUSED);
 	CHECK_INT(run_in(real, probe_tcp, &db), 0);
 	CHECK(gate_saw("attached", &s));
 	CHECK_INT(s.info.cgroup_id, id);
@@ -526,16 +539,16 @@ static void run_all(void)
 	test_unbound();
 	CHECK_INT(inbound(w.path), ETIMEDOUT);
 	CHECK_INT(inbound(NULL), 0);
-	CHECK_INT(run_in(w.path, p_dial_gate, &port), ECONNREFUSED);
+	CHECK_REFUSED(run_in(w.path, p_dial_gate, &port), ECONNREFUSED);
 	CHECK(was_refused(w.id, NULL, "the gateway's own port", NULL));
-	CHECK_INT(run_in(w.path, p_bind_gate, &port), EADDRINUSE);
+	CHECK_REFUSED(run_in(w.path, p_bind_gate, &port), EADDRINUSE);
 	CHECK_INT(run_in(NULL, p_bind_gate, &port), 0);
 	test_local(&w, w.path, 0);
 	test_local(&w, NULL, ECONNREFUSED);
 	test_local(&w, other.path, ECONNREFUSED);
 	sleep_ms(1200);
 	quiet = env.n_refused;
-	CHECK_INT(run_in(w.path, p_address_probe, NULL), ECONNREFUSED);
+	CHECK_REFUSED(run_in(w.path, p_address_probe, NULL), ECONNREFUSED);
 	CHECK_INT(run_in(NULL, p_address_probe, NULL), 0);
 	sleep_ms(200);
 	CHECK_INT(env.n_refused, quiet);

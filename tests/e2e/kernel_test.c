@@ -208,7 +208,7 @@ static void test_netns(const struct work *w, struct ask_net a, char how, bool ha
 	if (has_gate)
 		CHECK_INT(gate_listen(pid), 0);
 	CHECK_INT(write(n.go[1], &how, 1), 1);
-	CHECK_INT(finish(pid), expect);
+	CHECK_REFUSED(finish(pid), expect);
 	if (has_gate) {
 		check_seen(&a, w, 7);
 		kernel_unlisten(env.k, env.gates[env.n_gates - 1].netns_cookie);
@@ -246,10 +246,10 @@ static void test_heart(const struct work *w)
 	} while (!got && clock_mono_ns() - from < 10 * NS_PER_SEC);
 	printf("note: refused %.1f s after the last beat\n",
 	       (double)(clock_mono_ns() - from) / 1e9);
-	CHECK_INT(got, ECONNREFUSED);
+	CHECK_REFUSED(got, ECONNREFUSED);
 	CHECK(clock_mono_ns() - from < 5 * NS_PER_SEC);
 	struct ask_net dns = {addr_of("192.0.2.53", 53), AF_INET, "x", "gate", false, false};
-	CHECK_INT(run_in(w->path, probe_udp, &dns), ECONNREFUSED);
+	CHECK_REFUSED(run_in(w->path, probe_udp, &dns), ECONNREFUSED);
 	CHECK(was_refused(w->id, &a.to, "the gateway is not running", NULL));
 	env.has_beat = 1;
 	sleep_ms(500);
@@ -273,14 +273,14 @@ static void test_restart(const struct work *w)
 	for (int i = 0; i < LISTEN_FDS; i++)
 		close(env.gates[0].fds[i]);
 	kernel_close(env.k, true);
-	CHECK_INT(run_in(w->path, probe_tcp, &a), ECONNREFUSED);
-	CHECK_INT(run_in(w->path, probe_tcp, &out), ECONNREFUSED);
+	CHECK_REFUSED(run_in(w->path, probe_tcp, &a), ECONNREFUSED);
+	CHECK_REFUSED(run_in(w->path, probe_tcp, &out), ECONNREFUSED);
 	CHECK_INT(env.sink->frames, frames);
 	CHECK_INT(kernel_open(&o, &env.k, why, sizeof(why)), 0);
 	CHECK_STR(why, "");
 	env.n_gates = 0;
 	gate_start();
-	CHECK_INT(run_in(w->path, probe_tcp, &a), ECONNREFUSED);
+	CHECK_REFUSED(run_in(w->path, probe_tcp, &a), ECONNREFUSED);
 	CHECK_INT(kernel_managed(env.k, ids, 8), 1);
 	CHECK_INT(ids[0], w->id);
 	CHECK_INT(gate_listen(getpid()), 0);
@@ -331,7 +331,7 @@ static void test_end(void)
 	struct workload_stats st;
 	CHECK_INT(run_in(w.path, probe_tcp, &a), 0);
 	a.to.port = 1;
-	CHECK_INT(run_in(w.path, probe_tcp, &a), ECONNREFUSED);
+	CHECK_REFUSED(run_in(w.path, probe_tcp, &a), ECONNREFUSED);
 	CHECK_INT(kernel_stats(env.k, w.id, &st), 0);
 	CHECK_INT(st.connects, 1);
 	CHECK_INT(st.refused, 1);

@@ -27,6 +27,8 @@ POLICY = {
 SETUP = """
 CREATE TABLE t (id int PRIMARY KEY, v text);
 INSERT INTO t SELECT g, 'row ' || g FROM generate_series(1, 5) g;
+CREATE SCHEMA hidden;
+CREATE TABLE hidden.t AS SELECT 1 AS id, 'SECRET' AS v;
 """
 
 
@@ -63,6 +65,42 @@ def execute(portal="", rows=0):
 
 
 SYNC = message(b"S")
+
+
+def query(sql):
+    return message(b"Q", cstr(sql))
+
+
+def at_once(sql, portal="", rows=0):
+    return [parse(sql), bind(portal), execute(portal, rows), SYNC]
+
+
+HIDE, CONFIG = query("SET search_path = hidden"), "SELECT set_config('search_path', '%s', false)"
+SHOWN = CONFIG % "public"
+# Ways to have the gateway believe another search_path than the server's. Whatever comes of them, t is not hidden.t.
+PATHS = [
+    ("a row limit", at_once(CONFIG % "hidden", rows=1)),
+    ("a row limit, then Close", [*at_once(CONFIG % "hidden", rows=1)[:-1], message(b"C", b"P\0"), SYNC]),
+    ("a cast that cuts", [query("SELECT set_config('search_path', 'hidden_none, public'::varchar(6), false)")]),
+    ("a number as is_local", [HIDE, query("BEGIN"), query("SELECT set_config('search_path', 'public', 2::bool)"),
+                              query("COMMIT")]),
+    ("blanks in is_local", [HIDE, query("BEGIN"), query("SELECT set_config('search_path', 'public', ' t '::bool)"),
+                            query("COMMIT")]),
+    ("VALUES that is not run", [HIDE, query("VALUES (set_config('search_path', 'public', false)) LIMIT 0")]),
+    ("a CTE that is not run", [HIDE, query("WITH x AS (VALUES (set_config('search_path', 'public', false))) SELECT 1")]),
+    ("no rows", [HIDE, query(SHOWN + ", generate_series(1, generate_series(1, 0))")]),
+    ("EXECUTE of a Parse", [parse(CONFIG % "hidden", "q"), SYNC, query("EXECUTE q")]),
+    ("EXECUTE of a Parse of SET", [parse("SET search_path = hidden", "q"), SYNC, query("EXECUTE q")]),
+    ("EXPLAIN ANALYZE EXECUTE", [parse(CONFIG % "hidden", "q"), SYNC, query("EXPLAIN ANALYZE EXECUTE q")]),
+    ("EXECUTE of ROLLBACK", [HIDE, parse("ROLLBACK", "r"), SYNC, query("BEGIN"), query("SET search_path = public"),
+                             query("EXECUTE r")]),
+    ("EXECUTE of ROLLBACK TO", [HIDE, parse("ROLLBACK TO a", "r"), SYNC, query("BEGIN"), query("SAVEPOINT a"),
+                                query("SET search_path = public"), query("EXECUTE r")]),
+    ("FETCH from a Bind", [query("BEGIN"), parse(CONFIG % "hidden"), bind("p"), SYNC, query("FETCH ALL FROM p"),
+                           query("COMMIT")]),
+    ("a portal run again", [query("BEGIN"), *at_once(SHOWN, "p"), HIDE, execute("p"), SYNC, query("COMMIT")]),
+    ("a suspended portal run again", [query("BEGIN"), *at_once(SHOWN, "p", 1), HIDE, execute("p"), SYNC, query("COMMIT")]),
+]
 
 # name, what the client sends in one flight, the shape of the answer; runs as the viewer.
 CONVERSATIONS = [
@@ -119,6 +157,15 @@ def in_workload():
             conn = pgwire.Connection(host, port, database, split=split)
             c.equal(kinds(converse(conn, flight)), want, f"{name}{' (a byte a segment)' if split else ''}")
             conn.close()
+    for name, steps in PATHS:
+        conn = pgwire.Connection(host, port, database)
+        for step in steps:
+            conn.send(step)
+            if step[:1] in b"QS":
+                conn.until(b"Z")
+        conn.query("SELECT * FROM t")
+        c.check(b"SECRET" not in bytes(conn.raw), f"search_path: {name}")
+        conn.close()
     conn = pgwire.Connection(host, port, database)
     error = pgwire.errors(conn.query("DELETE FROM t"))[0]
     c.equal(error.get("R"), "sluice", "a refusal says who refused")

@@ -73,6 +73,7 @@ def cgroups(c, gw):
     c.check(gw.instance in line, "the command runs in a managed cgroup", done.stdout)
     path = next((p for p in pathlib.Path("/sys/fs/cgroup").glob("**/cgroup.procs") if str(p.parent).endswith(line[3:])), None)
     c.check(path is None, "which is removed at the end", path)
+    gw.env.pop("SLUICE_CACHE", None)  # the tests' own
     c.check("SLUICE" not in gw.run("viewer", ["env"], token={"sub": "x"}).stdout,
             "nothing in the environment names sluice")
     left = gw.run("viewer", ["sh", "-c", "sleep 600 & echo $!"])
@@ -139,7 +140,9 @@ def tokens(c, s):
               "conn = pgwire.Connection('127.0.0.1', int(sys.argv[2]), 'shop'); print('open', flush=True)\n"
               "try:\n"
               "  while True:\n    conn.query('SELECT 1'); time.sleep(0.2)\n"
-              "except (pgwire.Fatal, pgwire.Closed, OSError) as e:\n  print('ended:', e, flush=True)\n")
+              "except (pgwire.Fatal, pgwire.Closed, OSError) as e:\n  print('ended:', e, flush=True)\n"
+              "try:\n  pgwire.Connection('127.0.0.1', int(sys.argv[2]), 'shop'); print('in again')\n"
+              "except (pgwire.Fatal, pgwire.Closed, OSError): pass\n")
     start = lambda ttl: gw.popen("viewer", [sys.executable, "-c", script, str(stack.ROOT / "tests/lib"), str(s.pg.port)],  # noqa: E731
                                  token={"ttl": ttl}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     p = start("3s")
@@ -151,8 +154,12 @@ def tokens(c, s):
     gw.sluice("revoke", live, "--reason", "laptop stolen")
     out, err = p.communicate(timeout=30)
     c.check("ended:" in out and "laptop stolen" in out, "revocation acts at once, with its reason", out + err)
+    c.check("in again" not in out, "whoever comes again is refused", out)
+    c.check("it was revoked before" in err, "and the last line says why", err)
     kinds = {e["type"] for e in gw.events(live)}
     c.check("session.revoke" in kinds, "and is on record", kinds)
+    refused = [e["reason"] for e in gw.events(live) if e["type"] == "connect.refused"]
+    c.check("the identity was revoked" in refused, "with what was refused afterwards", refused)
     p = start("4s")
     p.stdout.readline()
     live = next(w["session"] for w in json.loads(gw.sluice("status", "--json").stdout)["workloads"])
@@ -188,6 +195,8 @@ def attach(c, s):
         time.sleep(0.3)
         done = gw.sluice("attach", "--cgroup", cg, "--token-file", gw.token("viewer"), check=False)
         c.equal(done.returncode, 0, "an existing cgroup is enrolled")
+        done = gw.sluice("attach", "--cgroup", cg, "--token-file", gw.token("viewer"), check=False)
+        c.check(done.returncode == 1 and "already" in done.stderr, "once", done.stderr)
         out, err = p.communicate("\n", timeout=30)
         c.equal(out.strip(), "5", "and what runs in it goes through the gateway")
     finally:

@@ -1,7 +1,8 @@
-/* relay [-l LOOPS] [-s FILE] -- COMMAND...: the least that can stand behind the same redirect, as the
- * measure of what sluice adds. Runs COMMAND in a managed cgroup and relays what it connects to: read,
- * write, epoll, no more. With -s it also holds what design/Records holds (a COMMIT, in PostgreSQL's simple
- * protocol or bound from a prepared statement) for one group-committed fdatasync of FILE. Bench only. */
+/* relay [-l LOOPS] [-s FILE] -- COMMAND...: the least that can stand behind the same redirect, as
+ * the measure of what sluice adds. Runs COMMAND in a managed cgroup and relays what it connects to:
+ * read, write, epoll, no more. With -s it also holds what design/Records holds (a COMMIT, in
+ * PostgreSQL's simple protocol or bound from a prepared statement) for one group-committed
+ * fdatasync of FILE. Bench only. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -18,9 +19,9 @@
 #include "kernel/flowmap.h"
 #include "kernel/kernel.h"
 
-#define CHUNK     65536
+#define CHUNK	  65536
 #define MAX_LOOPS 16
-#define NAMES     512 /* pgbench names its statements P<script>_<command>: a small number */
+#define NAMES	  512 /* pgbench names its statements P<script>_<command>: a small number */
 
 struct side {
 	struct source source;
@@ -117,7 +118,8 @@ static bool holds_commit(struct pair *p, const uint8_t *m, size_t len)
 {
 	bool found = false;
 	while (len >= 5 && m[0] >= 'A') {
-		size_t size = 1 + ((size_t)m[1] << 24 | (size_t)m[2] << 16 | (size_t)m[3] << 8 | m[4]);
+		size_t size =
+		    1 + ((size_t)m[1] << 24 | (size_t)m[2] << 16 | (size_t)m[3] << 8 | m[4]);
 		if (size > len)
 			break;
 		const uint8_t *body = m + 5;
@@ -187,8 +189,11 @@ static void side_flush(struct side *from)
 	bool is_full = from->start < from->end;
 	if (!is_full)
 		from->start = from->end = 0;
-	if (loop_mod(l, &from->source, is_full ? from->source.events & ~EPOLLIN : from->source.events | EPOLLIN) < 0 ||
-	    loop_mod(l, &to->source, is_full ? to->source.events | EPOLLOUT : to->source.events & ~EPOLLOUT) < 0)
+	if (loop_mod(l, &from->source,
+		     is_full ? from->source.events & ~EPOLLIN : from->source.events | EPOLLIN) <
+		0 ||
+	    loop_mod(l, &to->source,
+		     is_full ? to->source.events | EPOLLOUT : to->source.events & ~EPOLLOUT) < 0)
 		pair_close(from->pair);
 }
 
@@ -336,8 +341,9 @@ static int serve(char **argv)
 	if (r < 0)
 		return fail(why, r);
 	flow_map_fd = kernel_flow_map_fd(kern);
-	if ((r = kernel_cgroup_create(kern, "bench", &cgroup, &id)) < 0 || (r = kernel_manage(kern, id, 1)) < 0 ||
-	    (r = kernel_listen(kern, getpid(), &l)) < 0 || (r = dest_add(kernel_dest_map_fd(kern), any, 0, 0)) < 0 ||
+	if ((r = kernel_cgroup_create(kern, "bench", &cgroup, &id)) < 0 ||
+	    (r = kernel_manage(kern, id, 1)) < 0 || (r = kernel_listen(kern, getpid(), &l)) < 0 ||
+	    (r = dest_add(kernel_dest_map_fd(kern), any, 0, 0)) < 0 ||
 	    (r = loop_new(&main_loop)) < 0)
 		return fail("set-up", r);
 	netns_cookie = l.netns_cookie;
@@ -346,8 +352,10 @@ static int serve(char **argv)
 			return fail("loop", r);
 		loop_on_wake(workers[i].loop, on_wake, &workers[i]);
 	}
-	struct source tcp4 = {l.fds[0], EPOLLIN, on_listener, false}, tcp6 = {l.fds[1], EPOLLIN, on_listener, false};
-	if ((r = loop_add(main_loop, &tcp4)) < 0 || (l.fds[1] >= 0 && (r = loop_add(main_loop, &tcp6)) < 0))
+	struct source tcp4 = {l.fds[0], EPOLLIN, on_listener, false},
+		      tcp6 = {l.fds[1], EPOLLIN, on_listener, false};
+	if ((r = loop_add(main_loop, &tcp4)) < 0 ||
+	    (l.fds[1] >= 0 && (r = loop_add(main_loop, &tcp6)) < 0))
 		return fail("listener", r);
 	timer_init(&beat, on_beat);
 	kernel_beat(kern);

@@ -116,7 +116,7 @@ static void buf_add_int(struct buf *b, uint64_t v, size_t n)
 	buf_add(b, bytes, n);
 }
 
-void buf_add_u8(struct buf *b, uint8_t v)
+void buf_add_u8_slow(struct buf *b, uint8_t v)
 {
 	buf_add_int(b, v, 1);
 }

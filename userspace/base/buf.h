@@ -47,7 +47,14 @@ void buf_add(struct buf *b, const void *p, size_t n);
 void buf_add_span(struct buf *b, struct span s);
 void buf_add_str(struct buf *b, const char *s);
 void buf_add_cstr(struct buf *b, const char *s); /* with its NUL */
-void buf_add_u8(struct buf *b, uint8_t v);
+void buf_add_u8_slow(struct buf *b, uint8_t v);
+static inline void buf_add_u8(struct buf *b, uint8_t v)
+{
+	if (b->end < b->cap && !b->err && b->end - b->start < b->limit)
+		b->mem[b->end++] = v;
+	else
+		buf_add_u8_slow(b, v);
+}
 void buf_add_u16(struct buf *b, uint16_t v);
 void buf_add_u32(struct buf *b, uint32_t v);
 void buf_add_u64(struct buf *b, uint64_t v);

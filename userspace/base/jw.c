@@ -8,8 +8,6 @@ void jw_begin(struct jw *w, struct buf *out)
 	w->first[0] = true;
 }
 
-static void jw_quote(struct jw *w, struct span s);
-
 static void jw_key(struct jw *w, const char *key)
 {
 	if (!w->first[w->depth])
@@ -19,8 +17,10 @@ static void jw_key(struct jw *w, const char *key)
 		return;
 	assert(!w->last_key[w->depth] || strcmp(w->last_key[w->depth], key) < 0);
 	w->last_key[w->depth] = key;
-	jw_quote(w, span_str(key));
-	buf_add_u8(w->out, ':');
+	/* Keys are the program's own: nothing in them to escape. */
+	buf_add_u8(w->out, '"');
+	buf_add_str(w->out, key);
+	buf_add(w->out, "\":", 2);
 }
 
 static void jw_open(struct jw *w, const char *key, char c)
@@ -82,13 +82,16 @@ static const char *short_escape(uint8_t c)
 	}
 }
 
+/* What RFC 8259 wants escaped: control characters, quote, backslash. */
+static const bool escapes[256] = {[0 ... 0x1f] = true, ['"'] = true, ['\\'] = true};
+
 static void jw_quote(struct jw *w, struct span s)
 {
 	size_t from = 0;
 	buf_add_u8(w->out, '"');
 	for (size_t i = 0; i < s.len; i++) {
 		uint8_t c = s.p[i];
-		if (c >= 0x20 && c != '"' && c != '\\')
+		if (!escapes[c])
 			continue;
 		buf_add(w->out, s.p + from, i - from);
 		from = i + 1;
@@ -184,9 +187,22 @@ static int utf8_lead(uint8_t c, uint8_t *lo, uint8_t *hi)
 	return -1;
 }
 
+/* Plain ASCII without NUL, eight bytes at once; where it ends or changes. */
+static size_t skip_ascii(struct span s, size_t i)
+{
+	const uint64_t ones = 0x0101010101010101ull, tops = 0x8080808080808080ull;
+	uint64_t v;
+	for (; s.len - i >= sizeof(v); i += sizeof(v)) {
+		memcpy(&v, s.p + i, sizeof(v));
+		if ((v | (v - ones)) & tops) /* a byte above 0x7f, or perhaps a zero */
+			break;
+	}
+	return i;
+}
+
 bool utf8_valid(struct span s)
 {
-	for (size_t i = 0; i < s.len;) {
+	for (size_t i = skip_ascii(s, 0); i < s.len;) {
 		uint8_t lo, hi;
 		if (s.p[i] < 0x80) {
 			if (s.p[i++] == 0)

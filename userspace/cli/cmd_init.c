@@ -1,5 +1,6 @@
 /* sluice init: a first policy for a database that is there. */
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -136,8 +137,11 @@ static void print_next(const struct init *in, const struct init_facts *f)
 	if (in->allow.n == 0)
 		printf("note: an agent's LLM must be declared too: --allow api.openai.com:443, or paste what the "
 		       "first run prints\n");
-	printf("\nGo on:\n"
-	       "  sluiced -c %s &\n"
+	puts("\nGo on:");
+	/* Whom the daemon's processes run as: it does not start without. */
+	if (!getpwnam(in->config->user))
+		printf("  useradd --system --no-create-home --shell /usr/sbin/nologin %s\n", in->config->user);
+	printf("  sluiced -c %s &\n"
 	       "  sluice token mint --sub my-crew --groups viewer --ttl 8h -o crew.jwt\n"
 	       "  sluice run --token-file crew.jwt -- psql postgres://agent:anything@%s:%s/%s\n",
 	       in->config_path, host, f->port, f->database);

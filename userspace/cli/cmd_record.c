@@ -19,7 +19,8 @@ struct filters {
 	bool is_denied;
 };
 
-/* "2026-11-24", "2026-11-24T08:00:00Z", "90m", "24h", "7d" (ago) or Unix seconds -> Unix seconds as text. NULL: neither. */
+/* "2026-11-24", "2026-11-24T08:00:00Z", "90m", "24h", "7d" (ago) or Unix seconds -> Unix seconds as
+ * text. NULL: neither. */
 static const char *seconds_of(const char *text, char out[24])
 {
 	static const struct {
@@ -51,17 +52,22 @@ static const char *seconds_of(const char *text, char out[24])
 static json_t *filters_json(const struct filters *f, const char *command)
 {
 	char since[24], until[24];
-	const char *from = f->since ? seconds_of(f->since, since) : NULL, *to = f->until ? seconds_of(f->until, until) : NULL;
+	const char *from = f->since ? seconds_of(f->since, since) : NULL,
+		   *to = f->until ? seconds_of(f->until, until) : NULL;
 	if ((f->since && !from) || (f->until && !to)) {
-		cli_usage(command, "%s: expected a date (2026-11-24), a time (2026-11-24T08:00:00Z), an age (90m, 24h, 7d) or Unix seconds",
+		cli_usage(command,
+			  "%s: expected a date (2026-11-24), a time (2026-11-24T08:00:00Z), an age "
+			  "(90m, 24h, 7d) or Unix seconds",
 			  f->since && !from ? f->since : f->until);
 		return NULL;
 	}
-	return json_pack("{s:s?,s:s?,s:s?,s:s?,s:s?,s:s?,s:s?}", "session", f->session, "identity", f->identity, "owner", f->owner,
-			 "role", f->role, "since", from, "until", to, "denied", f->is_denied ? "1" : NULL);
+	return json_pack("{s:s?,s:s?,s:s?,s:s?,s:s?,s:s?,s:s?}", "session", f->session, "identity",
+			 f->identity, "owner", f->owner, "role", f->role, "since", from, "until",
+			 to, "denied", f->is_denied ? "1" : NULL);
 }
 
-/* --- sessions ----------------------------------------------------------------------------------- */
+/* --- sessions -----------------------------------------------------------------------------------
+ */
 
 static const char *length_text(uint64_t from_ns, uint64_t to_ns, char *out, size_t size)
 {
@@ -69,7 +75,8 @@ static const char *length_text(uint64_t from_ns, uint64_t to_ns, char *out, size
 	if (s < 3600)
 		snprintf(out, size, "%" PRIu64 ":%02" PRIu64, s / 60, s % 60);
 	else
-		snprintf(out, size, "%" PRIu64 ":%02" PRIu64 ":%02" PRIu64, s / 3600, s / 60 % 60, s % 60);
+		snprintf(out, size, "%" PRIu64 ":%02" PRIu64 ":%02" PRIu64, s / 3600, s / 60 % 60,
+			 s % 60);
 	return out;
 }
 
@@ -95,18 +102,21 @@ static int by_start(const void *a, const void *b)
 
 static void add_session(json_t *rows, const json_t *j)
 {
-	static const char *const counts[] = {"flows", "ops", "denied", "asked", "masked"};
+	static const char *const counts[] = {"flows",	      "ops",   "denied",
+					     "refused_total", "asked", "masked"};
 	uint64_t start = (uint64_t)json_integer_value(json_object_get(j, "start"));
 	uint64_t end = (uint64_t)json_integer_value(json_object_get(j, "end"));
 	char when[40], length[32];
 	clock_rfc3339(start, when, sizeof(when));
 	when[19] = 0;
-	json_t *row = json_pack("[s,s,s,s,s,s]", text_of(j, "session"), when,
-				length_text(start, end ? end : clock_real_ns(), length, sizeof(length)), text_of(j, "identity"),
-				text_of(j, "owner"), text_of(j, "role"));
+	json_t *row =
+	    json_pack("[s,s,s,s,s,s]", text_of(j, "session"), when,
+		      length_text(start, end ? end : clock_real_ns(), length, sizeof(length)),
+		      text_of(j, "identity"), text_of(j, "owner"), text_of(j, "role"));
 	for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
 		char n[24];
-		snprintf(n, sizeof(n), "%lld", (long long)json_integer_value(json_object_get(j, counts[i])));
+		snprintf(n, sizeof(n), "%lld",
+			 (long long)json_integer_value(json_object_get(j, counts[i])));
 		json_array_append_new(row, json_string(n));
 	}
 	json_array_append_new(row, json_string(end ? text_of(j, "reason") : "live"));
@@ -118,8 +128,9 @@ static int show_sessions(const json_t *sessions, bool is_json)
 {
 	size_t n = json_array_size(sessions);
 	_cleanup_(freep) json_t **sorted = calloc(n + 1, sizeof(*sorted));
-	json_t *rows = json_pack("[[s,s,s,s,s,s,s,s,s,s,s,s]]", "SESSION", "START", "LENGTH", "IDENTITY", "FOR", "ROLE", "FLOWS",
-				 "OPS", "DENIED", "ASKED", "MASKED", "END");
+	json_t *rows = json_pack("[[s,s,s,s,s,s,s,s,s,s,s,s,s]]", "SESSION", "START (UTC)",
+				 "LENGTH", "IDENTITY", "FOR", "ROLE", "FLOWS", "OPS", "DENIED",
+				 "REFUSED", "ASKED", "MASKED", "END");
 	if (!sorted || !rows)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
@@ -148,15 +159,21 @@ int cmd_sessions(int argc, char **argv)
 	struct filters f = {0};
 	struct record_source source = {0};
 	bool is_json = false;
-	const struct cli_option options[] = {
-		{"identity", &f.identity, NULL, NULL}, {"owner", &f.owner, NULL, NULL},     {"role", &f.role, NULL, NULL},
-		{"since", &f.since, NULL, NULL},       {"until", &f.until, NULL, NULL},     {"denied", NULL, &f.is_denied, NULL},
-		{"json", NULL, &is_json, NULL},        {"store", &source.store, NULL, NULL}, {0}};
+	const struct cli_option options[] = {{"identity", &f.identity, NULL, NULL},
+					     {"owner", &f.owner, NULL, NULL},
+					     {"role", &f.role, NULL, NULL},
+					     {"since", &f.since, NULL, NULL},
+					     {"until", &f.until, NULL, NULL},
+					     {"denied", NULL, &f.is_denied, NULL},
+					     {"json", NULL, &is_json, NULL},
+					     {"store", &source.store, NULL, NULL},
+					     {0}};
 	argc = cli_take_options(argc, argv, options);
 	if (argc < 0)
 		return CLI_USAGE;
 	if (argc > 1)
-		return cli_usage("sessions", "no argument is expected: sluice replay SESSION shows one");
+		return cli_usage("sessions",
+				 "no argument is expected: sluice replay SESSION shows one");
 	json_t *filters = filters_json(&f, "sessions");
 	if (!filters)
 		return CLI_USAGE;
@@ -169,23 +186,31 @@ int cmd_sessions(int argc, char **argv)
 	return r < 0;
 }
 
-/* --- export ------------------------------------------------------------------------------------- */
+/* --- export -------------------------------------------------------------------------------------
+ */
 
 int cmd_export(int argc, char **argv)
 {
 	struct filters f = {0};
 	struct record_source source = {0};
 	const char *format = NULL, *path = NULL;
-	const struct cli_option options[] = {
-		{"format", &format, NULL, NULL}, {"o", &path, NULL, NULL},         {"session", &f.session, NULL, NULL},
-		{"identity", &f.identity, NULL, NULL}, {"owner", &f.owner, NULL, NULL}, {"role", &f.role, NULL, NULL},
-		{"since", &f.since, NULL, NULL}, {"until", &f.until, NULL, NULL},  {"denied", NULL, &f.is_denied, NULL},
-		{"store", &source.store, NULL, NULL}, {0}};
+	const struct cli_option options[] = {{"format", &format, NULL, NULL},
+					     {"o", &path, NULL, NULL},
+					     {"session", &f.session, NULL, NULL},
+					     {"identity", &f.identity, NULL, NULL},
+					     {"owner", &f.owner, NULL, NULL},
+					     {"role", &f.role, NULL, NULL},
+					     {"since", &f.since, NULL, NULL},
+					     {"until", &f.until, NULL, NULL},
+					     {"denied", NULL, &f.is_denied, NULL},
+					     {"store", &source.store, NULL, NULL},
+					     {0}};
 	argc = cli_take_options(argc, argv, options);
 	if (argc < 0)
 		return CLI_USAGE;
 	if (argc > 1 || (format && strcmp(format, "jsonl")))
-		return cli_usage("export", argc > 1 ? "no argument is expected" : "%s: expected jsonl", format);
+		return cli_usage(
+		    "export", argc > 1 ? "no argument is expected" : "%s: expected jsonl", format);
 	json_t *filters = filters_json(&f, "export");
 	if (!filters)
 		return CLI_USAGE;
@@ -208,7 +233,8 @@ int cmd_export(int argc, char **argv)
 	return r < 0;
 }
 
-/* --- verify ------------------------------------------------------------------------------------- */
+/* --- verify -------------------------------------------------------------------------------------
+ */
 
 static void take_verdict(void *ctx, const char *line, size_t len)
 {
@@ -221,17 +247,25 @@ int cmd_verify(int argc, char **argv)
 {
 	struct record_source source = {0};
 	json_t *verdict = NULL;
-	const struct cli_option options[] = {{"store", &source.store, NULL, NULL}, {"key", &source.key, NULL, NULL}, {0}};
+	const struct cli_option options[] = {
+	    {"store", &source.store, NULL, NULL}, {"key", &source.key, NULL, NULL}, {0}};
 	argc = cli_take_options(argc, argv, options);
 	if (argc < 0)
 		return CLI_USAGE;
 	if (argc > 1)
 		return cli_usage("verify", "no argument is expected: --store DIR checks a copy");
+	if (source.key && !source.store)
+		return cli_usage(
+		    "verify", "--key goes with --store: the daemon checks with the node's own key");
 	int r = record_ask(&source, "verify", NULL, take_verdict, &verdict);
 	const char *line = json_string_value(json_object_get(verdict, "line"));
 	int code = r == 0 && line ? (int)json_integer_value(json_object_get(verdict, "exit")) : 2;
 	if (line)
 		puts(line);
+	fflush(stdout);
+	if (line && code == 2 && source.store)
+		cli_remedy("--store names a folder with segment-000001 and so on in it, which you "
+			   "may read");
 	json_decref(verdict);
 	return code;
 }

@@ -1,5 +1,5 @@
-/* sluice replay: a session from the record, in its own time. What was recorded is hostile: it is shown
- * inert, whatever it holds. */
+/* sluice replay: a session from the record, in its own time. What was recorded is hostile: it is
+ * shown inert, whatever it holds. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,9 +61,28 @@ static void on_session_end(const json_t *e)
 	inert_print(text_of(e, "reason"), "");
 }
 
+static void on_session_renew(const json_t *e)
+{
+	char until[40];
+	clock_rfc3339(number_of(e, "expires") * NS_PER_SEC, until, sizeof(until));
+	printf("identity is renewed, until %.19sZ", until);
+}
+
+static void on_session_revoke(const json_t *e)
+{
+	fputs("identity is revoked: ", stdout);
+	inert_print(text_of(e, "reason"), "");
+}
+
+static void on_session_expire(const json_t *e)
+{
+	inert_print(text_of(e, "reason"), "");
+}
+
 static void on_flow_open(const json_t *e)
 {
-	printf("%s opens to %s  %s  by ", text_of(e, "flow"), text_of(e, "dst"), text_of(e, "protocol"));
+	printf("%s opens to %s  %s  by ", text_of(e, "flow"), text_of(e, "dst"),
+	       text_of(e, "protocol"));
 	inert_print(*text_of(e, "exe") ? text_of(e, "exe") : text_of(e, "comm"), "");
 	printf("[%" PRIu64 "]", number_of(e, "pid"));
 }
@@ -72,16 +91,20 @@ static void on_flow_close(const json_t *e)
 {
 	printf("%s closes: ", text_of(e, "flow"));
 	inert_print(text_of(e, "reason"), "");
-	printf("  %" PRIu64 " bytes up, %" PRIu64 " down", number_of(e, "bytes_up"), number_of(e, "bytes_down"));
+	printf("  %" PRIu64 " bytes up, %" PRIu64 " down", number_of(e, "bytes_up"),
+	       number_of(e, "bytes_down"));
 }
 
 static void say_params(const json_t *e)
 {
 	size_t i;
 	json_t *p;
-	json_array_foreach(json_object_get(e, "params"), i, p) {
+	json_array_foreach(json_object_get(e, "params"), i, p)
+	{
 		printf("\n             $%zu = ", i + 1);
-		const char *text = json_is_string(p) ? json_string_value(p) : json_string_value(json_object_get(p, "text"));
+		const char *text = json_is_string(p)
+				       ? json_string_value(p)
+				       : json_string_value(json_object_get(p, "text"));
 		const char *b64 = json_string_value(json_object_get(p, "b64"));
 		inert_print(text ? text : b64 ? b64 : "NULL", "             ");
 	}
@@ -105,9 +128,12 @@ static void say_cells(const json_t *row)
 	size_t i;
 	json_t *cell;
 	fputs("\n             |", stdout);
-	json_array_foreach(row, i, cell) {
+	json_array_foreach(row, i, cell)
+	{
 		const char *b64 = json_string_value(json_object_get(cell, "b64"));
-		const char *text = json_is_string(cell) ? json_string_value(cell) : b64 ? b64 : "NULL";
+		const char *text = json_is_string(cell) ? json_string_value(cell)
+				   : b64		? b64
+							: "NULL";
 		putchar(' ');
 		inert_print(text, NULL);
 		fputs(" |", stdout);
@@ -124,12 +150,12 @@ static void on_op_end(const json_t *e)
 		inert_print(text_of(e, "error"), "             ");
 		return;
 	}
-	printf("   %s  %" PRIu64 " rows, %" PRIu64 ".%03" PRIu64 " ms", text_of(e, "tag"), number_of(e, "rows"),
-	       number_of(e, "duration_ns") / 1000000, number_of(e, "duration_ns") / 1000 % 1000);
+	printf("   %s  %" PRIu64 " rows, %" PRIu64 ".%03" PRIu64 " ms", text_of(e, "tag"),
+	       number_of(e, "rows"), number_of(e, "duration_ns") / 1000000,
+	       number_of(e, "duration_ns") / 1000 % 1000);
 	if (json_array_size(columns))
 		say_cells(columns);
-	json_array_foreach(rows, i, row)
-		say_cells(row);
+	json_array_foreach(rows, i, row) say_cells(row);
 	if (json_is_true(json_object_get(e, "cut")))
 		fputs("\n             (the record keeps no more of it)", stdout);
 }
@@ -150,9 +176,16 @@ static const struct {
 	const char *type;
 	void (*say)(const json_t *e);
 } types[] = {
-	{"session.start", on_session_start}, {"session.end", on_session_end}, {"session.revoke", on_session_end},
-	{"flow.open", on_flow_open},         {"flow.close", on_flow_close},   {"op", on_op},
-	{"op.end", on_op_end},               {"connect.refused", on_refused},
+    {"session.start", on_session_start},
+    {"session.renew", on_session_renew},
+    {"session.revoke", on_session_revoke},
+    {"session.expire", on_session_expire},
+    {"session.end", on_session_end},
+    {"flow.open", on_flow_open},
+    {"flow.close", on_flow_close},
+    {"op", on_op},
+    {"op.end", on_op_end},
+    {"connect.refused", on_refused},
 };
 
 static void say_event(const json_t *e)
@@ -174,7 +207,8 @@ static void keep_time(struct replay *r, uint64_t at_ns)
 	pause = (uint64_t)((double)pause / r->speed);
 	fflush(stdout);
 	if (pause > PAUSE_MAX_NS) {
-		printf("          ... (%" PRIu64 " s of silence)\n", (uint64_t)(pause / NS_PER_SEC));
+		printf("          ... (%" PRIu64 " s of silence)\n",
+		       (uint64_t)(pause / NS_PER_SEC));
 		pause = PAUSE_MAX_NS;
 	}
 	usleep((useconds_t)(pause / 1000));
@@ -201,7 +235,8 @@ int cmd_replay(int argc, char **argv)
 	struct replay r = {.speed = 1};
 	const char *speed = NULL;
 	char *end = "";
-	const struct cli_option options[] = {{"speed", &speed, NULL, NULL}, {"store", &source.store, NULL, NULL}, {0}};
+	const struct cli_option options[] = {
+	    {"speed", &speed, NULL, NULL}, {"store", &source.store, NULL, NULL}, {0}};
 	argc = cli_take_options(argc, argv, options);
 	if (argc < 0)
 		return CLI_USAGE;
@@ -211,7 +246,8 @@ int cmd_replay(int argc, char **argv)
 	if (speed)
 		r.speed = is_max ? 0 : strtod(speed, &end);
 	if (!is_max && (*end || r.speed <= 0))
-		return cli_usage("replay", "--speed %s: expected a number such as 2 or 0.5, or max", speed);
+		return cli_usage("replay", "--speed %s: expected a number such as 2 or 0.5, or max",
+				 speed);
 	json_t *filters = json_pack("{s:s}", "session", argv[1]);
 	int e = record_ask(&source, "events", filters, on_line, &r);
 	json_decref(filters);

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "cli/api.h"
@@ -22,10 +23,11 @@ static json_t *row_of(const json_t *w)
 {
 	static const char *const numbers[] = {"processes", "flows", "ops", "ops_per_second", "denied"};
 	char left[32];
-	const char *owner = json_text(w, "owner", "");
+	const char *owner = json_text(w, "owner", ""), *state = json_text(w, "state", "live");
+	left_text(json_number(w, "expires"), time(NULL), left, sizeof(left));
 	json_t *row = json_pack("[s, s, s, s, s]", json_text(w, "session", "?"), json_text(w, "subject", "?"),
 				*owner ? owner : "-", json_text(w, "role", "?"),
-				left_text(json_number(w, "expires"), time(NULL), left, sizeof(left)));
+				strcmp(state, "live") ? state : left);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		add_number(row, w, numbers[i]);
 	json_array_append_new(row, json_string(json_text(w, "cgroup", "-")));
@@ -37,9 +39,10 @@ static void print_status(const json_t *status)
 	size_t i;
 	json_t *w;
 	const json_t *workloads = json_object_get(status, "workloads");
-	printf("node %s  sluiced %s  policy %.12s  %zu workloads\n", json_text(status, "node", "?"),
-	       json_text(status, "version", "?"), json_text(status, "policy", "none"), json_array_size(workloads));
-	if (json_array_size(workloads) == 0)
+	size_t n = json_array_size(workloads);
+	printf("node %s  sluiced %s  policy %.12s  %zu workload%s\n", json_text(status, "node", "?"),
+	       json_text(status, "version", "?"), json_text(status, "policy", "none"), n, n == 1 ? "" : "s");
+	if (n == 0)
 		return;
 	json_t *rows = json_pack("[[s,s,s,s,s,s,s,s,s,s,s]]", "SESSION", "IDENTITY", "FOR", "ROLE", "LEFT", "PROCS",
 				 "FLOWS", "OPS", "OPS/S", "DENIED", "CGROUP");

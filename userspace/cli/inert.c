@@ -6,14 +6,16 @@
 
 #include "base/macro.h"
 
-/* What a terminal or a reader's eye could be led astray by: C0, DEL and C1, soft hyphen, Arabic letter
- * mark, zero-width and directional marks, line and paragraph separators, embeddings and isolates, word
- * joiner to invisible operators, variation selectors' neighbour BOM, interlinear marks, tags. */
+/* What a terminal or a reader's eye could be led astray by: C0, DEL and C1, soft hyphen, Arabic
+ * letter mark, zero-width and directional marks, line and paragraph separators, embeddings and
+ * isolates, word joiner to invisible operators, variation selectors' neighbour BOM, interlinear
+ * marks, tags. */
 static const struct {
 	uint32_t from, to;
 } acting[] = {
-	{0x00, 0x1f},     {0x7f, 0x9f},     {0xad, 0xad},     {0x61c, 0x61c},   {0x180e, 0x180e},   {0x200b, 0x200f},
-	{0x2028, 0x202e}, {0x2060, 0x206f}, {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0xe0000, 0xe007f},
+    {0x00, 0x1f},     {0x7f, 0x9f},	{0xad, 0xad},	    {0x61c, 0x61c},
+    {0x180e, 0x180e}, {0x200b, 0x200f}, {0x2028, 0x202e},   {0x2060, 0x206f},
+    {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0xe0000, 0xe007f},
 };
 
 static int acts(uint32_t c)
@@ -30,7 +32,8 @@ static uint32_t decode(const unsigned char *s, size_t left, size_t *ret_len, int
 	static const struct {
 		unsigned char mask, lead;
 		uint32_t least;
-	} forms[] = {{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+	} forms[] = {
+	    {0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
 	*ret_bad = 0;
 	for (size_t n = 0; n < ARRAY_LEN(forms); n++) {
 		if ((s[0] & forms[n].mask) != forms[n].lead || left < n + 1)

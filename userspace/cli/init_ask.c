@@ -1,5 +1,6 @@
 #include <libpq-fe.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/macro.h"
 #include "cli/cli.h"
@@ -114,6 +115,19 @@ static int check_dsn(const char *dsn)
 	return ERR_MALFORMED;
 }
 
+/* libpq's messages end with a newline. */
+static void say_connect(PGconn *c)
+{
+	const char *why = PQerrorMessage(c);
+	size_t len = strlen(why);
+	while (len && why[len - 1] == '\n')
+		len--;
+	cli_error("cannot connect to the database: %.*s", (int)len, why);
+	if (PQconnectionNeedsPassword(c))
+		cli_remedy("the password of the gateway's login goes into the URL, "
+			   "postgres://USER:PASSWORD@HOST:5432/DATABASE, or into PGPASSWORD");
+}
+
 int init_ask(const char *dsn, struct init_facts *ret)
 {
 	struct init_facts f = {0};
@@ -128,7 +142,7 @@ int init_ask(const char *dsn, struct init_facts *ret)
 	if (PQstatus(c) == CONNECTION_OK)
 		r = ask(c, dsn, &f);
 	else
-		cli_error("cannot connect to the database: %s", PQerrorMessage(c));
+		say_connect(c);
 	PQfinish(c);
 	if (r < 0) {
 		init_facts_done(&f);

@@ -63,7 +63,7 @@ static const struct command commands[] = {
 	 "[options]\n"
 	 "  --identity S, --owner O, --role R\n"
 	 "  --since T, --until T  a date (2026-11-24), a time (2026-11-24T08:00:00Z), an age (90m, 24h, 7d)\n"
-	 "  --denied              only those with something refused\n"
+	 "  --denied              only those with an operation denied or a connect refused\n"
 	 "  --json                a JSON object a line\n"
 	 "  --store DIR           a store's folder instead of the daemon\n"},
 	{"replay", cmd_replay, "play a session back from the record",
@@ -117,7 +117,7 @@ void cli_remedy(const char *fmt, ...)
 
 static void print_usage(FILE *f, const struct command *c)
 {
-	fprintf(f, "usage: sluice %s %s", c->name, c->usage);
+	fprintf(f, "usage: sluice %s%s%s", c->name, *c->usage == '\n' ? "" : " ", c->usage);
 }
 
 int cli_usage(const char *command, const char *fmt, ...)

@@ -38,7 +38,8 @@ static void take_line(void *ctx, const char *line, size_t len)
 	l->is_cut = true;
 }
 
-/* --- a store's folder --------------------------------------------------------------------------- */
+/* --- a store's folder ---------------------------------------------------------------------------
+ */
 
 static int write_line(void *ctx, struct span line)
 {
@@ -46,8 +47,8 @@ static int write_line(void *ctx, struct span line)
 	return fwrite(line.p, 1, line.len, f) == line.len ? 0 : -EPIPE;
 }
 
-/* LMDB trusts the files that it maps, and a copy may come from anybody: what it does to the process that
- * reads it stays in that process. */
+/* LMDB trusts the files that it maps, and a copy may come from anybody: what it does to the process
+ * that reads it stays in that process. */
 static int read_store(const char *store, const char *key, const struct query *q, int fd)
 {
 	FILE *f = fdopen(fd, "w");
@@ -92,11 +93,10 @@ static const char *key_of(const struct record_source *s, char beside[PATH_MAX])
 	return key_read(beside, key) == 0 ? beside : NULL;
 }
 
-static int fork_reader(const struct record_source *s, const struct query *q, pid_t *ret_pid)
+static int fork_reader(const struct record_source *s, const struct query *q, const char *key,
+		       pid_t *ret_pid)
 {
-	char beside[PATH_MAX];
 	int ends[2];
-	const char *key = key_of(s, beside);
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	fflush(NULL);
@@ -115,14 +115,22 @@ static int fork_reader(const struct record_source *s, const struct query *q, pid
 static int ask_store(const struct record_source *s, const json_t *question, struct lines *l)
 {
 	uint8_t key[KEY_LEN];
+	char beside[PATH_MAX];
 	struct query *q;
-	pid_t pid;
+	pid_t pid = -1;
 	int status = 0, r = query_read(question, &q);
 	if (r == 0 && s->key && (r = key_read(s->key, key)) < 0)
-		cli_error("%s: no Ed25519 public key (PEM, or 64 hex digits): %s", s->key, err_text(r));
+		cli_error("%s: no Ed25519 public key (PEM, or 64 hex digits): %s", s->key,
+			  err_text(r));
 	if (r < 0)
 		return r;
-	int fd = fork_reader(s, q, &pid);
+	const char *name = key_of(s, beside);
+	/* Whoever rewrites a store can sign it anew with a key of their own. */
+	if (!name && !strcmp(json_string_value(json_object_get(question, "kind")), "verify"))
+		fputs("note: signatures are checked with the key that the store itself names; "
+		      "--key FILE has the node's (keys/node.pub)\n",
+		      stderr);
+	int fd = fork_reader(s, q, name, &pid);
 	query_free(q);
 	if (fd < 0) {
 		cli_error("%s: %s", s->store, err_text(fd));
@@ -133,13 +141,15 @@ static int ask_store(const struct record_source *s, const json_t *question, stru
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (WIFSIGNALED(status)) {
-		cli_error("%s: the file is damaged: reading it ended with signal %d", s->store, WTERMSIG(status));
+		cli_error("%s: the file is damaged: reading it ended with signal %d", s->store,
+			  WTERMSIG(status));
 		return ERR_VERIFY;
 	}
 	return r;
 }
 
-/* --- the daemon --------------------------------------------------------------------------------- */
+/* --- the daemon ---------------------------------------------------------------------------------
+ */
 
 static int ask_daemon(const char *kind, const json_t *question, struct lines *l)
 {
@@ -148,9 +158,8 @@ static int ask_daemon(const char *kind, const json_t *question, struct lines *l)
 	json_t *value;
 	buf_init(&path, 4096);
 	buf_printf(&path, "/v1/%s", kind);
-	json_object_foreach((json_t *)question, key, value)
-		if (strcmp(key, "kind"))
-			api_add_query(&path, key, json_string_value(value));
+	json_object_foreach((json_t *)question, key, value) if (strcmp(key, "kind"))
+	    api_add_query(&path, key, json_string_value(value));
 	buf_add_u8(&path, 0);
 	int r = buf_err(&path);
 	if (r == 0)
@@ -159,14 +168,14 @@ static int ask_daemon(const char *kind, const json_t *question, struct lines *l)
 	return r;
 }
 
-int record_ask(const struct record_source *s, const char *kind, const json_t *filters, record_line on_line, void *ctx)
+int record_ask(const struct record_source *s, const char *kind, const json_t *filters,
+	       record_line on_line, void *ctx)
 {
 	struct lines l = {.on_line = on_line, .ctx = ctx};
 	json_t *question = json_pack("{s:s}", "kind", kind), *value;
 	const char *key;
-	json_object_foreach((json_t *)filters, key, value)
-		if (json_is_string(value))
-			json_object_set(question, key, value);
+	json_object_foreach((json_t *)filters, key, value) if (json_is_string(value))
+	    json_object_set(question, key, value);
 	int r = s->store ? ask_store(s, question, &l) : ask_daemon(kind, question, &l);
 	json_decref(question);
 	return r == 0 && l.is_cut ? ERR_VERIFY : r;

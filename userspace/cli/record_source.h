@@ -1,5 +1,5 @@
-/* Where the record is read from: the daemon (by default) or, with --store, a store's folder: a copy, or as
- * root the node's own. Both give JSON lines. */
+/* Where the record is read from: the daemon (by default) or, with --store, a store's folder: a
+ * copy, or as root the node's own. Both give JSON lines. */
 #pragma once
 
 #include <jansson.h>
@@ -9,12 +9,13 @@
 
 struct record_source {
 	const char *store; /* NULL: the daemon */
-	const char *key;   /* verify of a store: the node's public key, as a file (PEM) or in hex; NULL:
-			    * keys/node.pub beside the store, else the key that the store itself names */
+	const char
+	    *key; /* verify of a store: the node's public key, as a file (PEM) or in hex; NULL:
+		   * keys/node.pub beside the store, else the key that the store itself names */
 };
 
 typedef void (*record_line)(void *ctx, const char *line, size_t len);
-/* Asks (kind: "sessions", "events", "export", "verify"; filters: an object of strings, borrowed; nulls are left
- * out). Says on stderr what went wrong. 0 or a negative code. */
-must_check int record_ask(const struct record_source *s, const char *kind, const json_t *filters, record_line on_line,
-			  void *ctx);
+/* Asks (kind: "sessions", "events", "export", "verify"; filters: an object of strings, borrowed;
+ * nulls are left out). Says on stderr what went wrong. 0 or a negative code. */
+must_check int record_ask(const struct record_source *s, const char *kind, const json_t *filters,
+			  record_line on_line, void *ctx);

@@ -34,39 +34,65 @@ long long json_number(const json_t *object, const char *key)
 	return json_integer_value(json_object_get(object, key));
 }
 
-/* Where the secret of a word begins and ends; false: it has none that we know. */
-static bool find_secret(const char *s, const char **ret_start, const char **ret_end)
+/* Where the secret of a word begins and ends, and whether it has one that we know: the first URL's, the
+ * first pair's, whichever comes first. */
+static bool find_in_url(const char *s, const char **ret_start, const char **ret_end)
 {
-	const char *scheme = strstr(s, "://");
-	if (scheme) {
-		const char *host = scheme + 3, *at = memrchr(host, '@', strcspn(host, "/?# "));
+	for (const char *scheme = s; (scheme = strstr(scheme, "://")); scheme += 3) {
+		const char *host = scheme + 3, *at = memrchr(host, '@', strcspn(host, "/?# \t\n"));
 		const char *colon = at ? memchr(host, ':', (size_t)(at - host)) : NULL;
-		if (colon) {
-			*ret_start = colon + 1;
-			*ret_end = at;
-			return true;
-		}
-	}
-	static const char *const keys[] = {"password=", "passwd=", "PASSWORD=", "PGPASSWORD=", "token=", "secret="};
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		const char *k = strstr(s, keys[i]);
-		if (!k)
+		if (!colon)
 			continue;
-		*ret_start = k + strlen(keys[i]);
-		*ret_end = *ret_start + strcspn(*ret_start, " &;");
+		*ret_start = colon + 1;
+		*ret_end = at;
 		return true;
 	}
 	return false;
 }
 
+static bool find_in_pair(const char *s, const char **ret_start, const char **ret_end)
+{
+	static const char *const keys[] = {"password=", "passwd=", "PASSWORD=", "PGPASSWORD=", "token=", "secret="};
+	const char *first = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		const char *k = strstr(s, keys[i]), *value = k ? k + strlen(keys[i]) : NULL;
+		if (value && (!first || value < first))
+			first = value;
+	}
+	if (!first)
+		return false;
+	/* A value in quotes may hold what else would end it. */
+	const char *quoted = *first == '\'' || *first == '"' ? strchr(first + 1, *first) : NULL;
+	*ret_start = first;
+	*ret_end = quoted ? quoted + 1 : first + strcspn(first, " &;\t\n");
+	return true;
+}
+
+static bool find_secret(const char *s, const char **ret_start, const char **ret_end)
+{
+	const char *start = NULL, *end = NULL, *other = NULL, *other_end = NULL;
+	bool has_url = find_in_url(s, &start, &end), has_pair = find_in_pair(s, &other, &other_end);
+	bool is_pair = has_pair && (!has_url || other < start);
+	*ret_start = is_pair ? other : start;
+	*ret_end = is_pair ? other_end : end;
+	return has_url || has_pair;
+}
+
+/* A script (sh -c "...") may hold several. */
+static void star_secrets(const char *word, char *out, size_t size)
+{
+	const char *start = NULL, *end = NULL;
+	size_t n = 0;
+	for (; n + 1 < size && find_secret(word, &start, &end); word = end)
+		n += (size_t)snprintf(out + n, size - n, "%.*s***", (int)MIN(start - word, (ptrdiff_t)size), word);
+	if (n + 1 < size)
+		snprintf(out + n, size - n, "%s", word);
+}
+
 static json_t *word_json(const char *word)
 {
 	char text[WORD_MAX + 8];
-	const char *start, *end;
-	if (find_secret(word, &start, &end))
-		snprintf(text, sizeof(text), "%.*s***%s", (int)MIN(start - word, WORD_MAX), word, end);
-	else
-		snprintf(text, sizeof(text), "%s", word);
+	star_secrets(word, text, sizeof(text));
 	size_t len = strlen(text);
 	if (len > WORD_MAX)
 		text[len = WORD_MAX] = 0;

@@ -1,6 +1,7 @@
 /* The line after a run and the stanza to paste. */
 #include <ctype.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/macro.h"
@@ -24,6 +25,24 @@ static void target_text(const json_t *r, char *out, size_t size)
 	for (; *out; out++) /* names come from the agent: nothing that moves a cursor or ends a string */
 		if (!isgraph((unsigned char)*out) || *out == '"' || *out == '\\')
 			*out = '?';
+}
+
+/* A resource and a rule would help. Otherwise the reason is worth telling: the gateway was away, the role
+ * may not, the far end did not answer. */
+static bool is_undeclared(const json_t *r)
+{
+	const char *why = json_text(r, "reason", "");
+	return !*why || !strcmp(why, "not declared") || !strncmp(why, "no resource declares ", 21);
+}
+
+static void print_reason(const json_t *r)
+{
+	if (is_undeclared(r))
+		return;
+	fputs(" (", stderr);
+	for (const char *c = json_text(r, "reason", ""); *c; c++)
+		fputc(isprint((unsigned char)*c) ? *c : '?', stderr);
+	fputc(')', stderr);
 }
 
 static void print_denied(const json_t *summary)
@@ -58,6 +77,7 @@ static void print_refused(const json_t *refused)
 		}
 		target_text(r, target, sizeof(target));
 		fprintf(stderr, "%s%s", i ? ", " : "", target);
+		print_reason(r);
 	}
 }
 
@@ -78,7 +98,7 @@ void id_text(const char *target, char *out, size_t size)
 static bool can_declare(const json_t *r)
 {
 	const char *proto = json_text(r, "proto", "tcp");
-	return !strcmp(proto, "tcp") || !strcmp(proto, "dns");
+	return is_undeclared(r) && (!strcmp(proto, "tcp") || !strcmp(proto, "dns"));
 }
 
 static void print_resource(const json_t *r, const char *role, const char *comma)
@@ -131,6 +151,14 @@ static void print_stanza(const json_t *refused, const char *role)
 		print_rule(shown[i], role, i + 1 < n ? "," : "");
 }
 
+/* A command whose identity was taken away wonders why nothing answers. */
+static void print_end(const json_t *summary)
+{
+	const char *before = strstr(json_text(summary, "end_reason", ""), "; it was ");
+	if (before)
+		fprintf(stderr, "  %s", before + 2);
+}
+
 void summary_print(const json_t *summary, const char *role)
 {
 	const char *session = json_text(summary, "session", "?");
@@ -138,6 +166,7 @@ void summary_print(const json_t *summary, const char *role)
 	fprintf(stderr, "session %s  %lld ops", session, json_number(summary, "ops"));
 	print_denied(summary);
 	print_refused(refused);
+	print_end(summary);
 	fprintf(stderr, " -> sluice replay %s\n", session);
 	print_stanza(refused, role);
 }

@@ -229,9 +229,13 @@ void api_tokens(struct call *k)
 	json_int_t ttl = json_integer_value(json_object_get(k->body, "ttl"));
 	struct msg answer = {0};
 	char why[300];
-	if (!sub || !*sub || !json_is_array(json_object_get(k->body, "groups")) || ttl < 1 || ttl > TTL_MAX) {
-		conn_fail(k->conn, 400, NULL, "expected sub, groups (a list), and ttl (1 to %d seconds)",
-			  TTL_MAX);
+	if (!sub || !*sub || !json_is_array(json_object_get(k->body, "groups"))) {
+		conn_fail(k->conn, 400, NULL, "expected sub and groups (a list)");
+		return;
+	}
+	if (ttl < 1 || ttl > TTL_MAX) {
+		conn_fail(k->conn, 400, NULL, "a token lives for 1 second to %d days, not for %lld seconds",
+			  TTL_MAX / 86400, (long long)ttl);
 		return;
 	}
 	json_t *q = json_pack("{s:s,s:o}", "t", "mint", "claims", claims_of(k->c, k->body, ttl));

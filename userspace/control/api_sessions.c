@@ -53,7 +53,7 @@ void api_end(struct call *k)
 	if (!s)
 		return;
 	if (s->state != SESSION_ENDED)
-		session_end(k->c, s, "ended by its owner",
+		session_end(k->c, s, "the command ended",
 			    json_is_integer(code) ? (int)(json_integer_value(code) & 255) : -1);
 	conn_answer(k->conn, 200, session_json(s));
 }

@@ -71,6 +71,7 @@ void session_revoke(struct control *c, struct session *s, const char *reason)
 	s->state = SESSION_REVOKED;
 	snprintf(text, sizeof(text), "revoked: %s", reason);
 	proxy_end_session(c, s, text);
+	proxy_send_session(c, s);
 	loop_timer_del(c->loop, &s->expiry);
 	session_keep(c, s);
 	log_info("session %s is revoked", s->id);
@@ -88,9 +89,13 @@ static void unwatch(struct control *c, struct session *s)
 void session_end(struct control *c, struct session *s, const char *reason, int exit_code)
 {
 	struct msg answer = {0};
-	char why[200];
+	char why[200], text[300];
 	if (s->state == SESSION_ENDED)
 		return;
+	if (s->state != SESSION_LIVE) {
+		snprintf(text, sizeof(text), "%s; it was %s before", reason, session_state_name(s->state));
+		reason = text;
+	}
 	loop_timer_del(c->loop, &s->expiry);
 	unwatch(c, s);
 	proxy_end_session(c, s, reason);

@@ -29,15 +29,16 @@ static void label(struct buf *b, const char *value)
 static void by_resource(struct buf *b, json_t *resources)
 {
 	static const struct {
-		const char *key, *name;
-	} rows[] = {{"flows_total", "flows"}, {"ops", "ops"}, {"denied", "denied"}};
+		const char *key, *name, *help;
+	} rows[] = {{"flows_total", "flows", "Connections so far, by resource."},
+		    {"ops", "ops", "Operations decided, by resource."},
+		    {"denied", "denied", "Operations denied, by resource."}};
 	const char *name;
 	json_t *r;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		buf_printf(b,
-			   "# HELP sluice_resource_%s_total By resource.\n# TYPE sluice_resource_%s_total "
-			   "counter\n",
-			   rows[i].name, rows[i].name);
+			   "# HELP sluice_resource_%s_total %s\n# TYPE sluice_resource_%s_total counter\n",
+			   rows[i].name, rows[i].help, rows[i].name);
 		json_object_foreach(resources, name, r) {
 			buf_printf(b, "sluice_resource_%s_total{resource=\"", rows[i].name);
 			label(b, name);

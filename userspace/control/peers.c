@@ -103,7 +103,7 @@ void peer_set(struct peer *p, int fd)
 	c->is_asked = false;
 	proxy_send_policy(c);
 	for (struct session *s = c->sessions.first; s; s = s->next)
-		if (s->state == SESSION_LIVE || s->state == SESSION_EXPIRED)
+		if (s->state != SESSION_ENDED)
 			proxy_send_session(c, s);
 }
 
@@ -126,12 +126,14 @@ void proxy_send_policy(struct control *c)
 		log_warn("the policy did not reach the proxy");
 }
 
+/* exp 0: revoked. The proxy knows it still, so that what it refuses is on record under this session. */
 void proxy_send_session(struct control *c, const struct session *s)
 {
 	json_t *j = json_pack("{s:s,s:s,s:I,s:I,s:s,s:s,s:s,s:O,s:s,s:I}", "t", "session", "id", s->id,
 			      "cgroup_id", (json_int_t)s->cgroup_id, "generation", (json_int_t)s->generation,
 			      "issuer", s->issuer, "subject", s->subject, "owner", s->owner, "groups",
-			      s->groups, "role", s->role, "exp", (json_int_t)s->expires);
+			      s->groups, "role", s->role, "exp",
+			      s->state == SESSION_REVOKED ? (json_int_t)0 : (json_int_t)s->expires);
 	if (peer_send(&c->proxy, j, -1) < 0)
 		log_warn("session %s did not reach the proxy: its connects are refused", s->id);
 }

@@ -31,7 +31,7 @@ static const char *who_is_it(struct lane *l, const struct flow_info *info, struc
 	if (registry_find(l->proxy->registry, info->cgroup_id, info->generation, ret_s) < 0)
 		return "no identity";
 	if (session_is_over(*ret_s, now_s))
-		return "the identity has expired";
+		return (*ret_s)->who.expires ? "the identity has expired" : "the identity was revoked";
 	if (atomic_load(&l->proxy->n_flows) >= l->proxy->cfg->max_flows)
 		return "too many flows";
 	return l->plan ? NULL : "no policy is loaded yet";

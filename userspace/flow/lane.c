@@ -12,7 +12,6 @@
 #include "flow/refuse.h"
 
 #define SPARE_KEEP (256 * 1024)
-#define SPIN_NS	   50000 /* the round trip to a local server and back */
 
 void lane_lend(struct lane *l, int i, struct buf *b)
 {
@@ -113,7 +112,7 @@ int lane_init(struct lane *l, struct proxy *p, int index)
 		err = journal_init(&l->journal, &p->env->rings[index]);
 	if (err)
 		return err;
-	loop_spin(l->loop, SPIN_NS);
+	loop_spin(l->loop, (uint64_t)p->cfg->spin_us * 1000);
 	loop_on_wake(l->loop, on_inbox, l);
 	l->journal.wake.events = EPOLLIN;
 	l->journal.wake.on_event = on_ring;

@@ -102,8 +102,10 @@ static void count(struct flow *f, const struct decision *d)
 		COUNT(s->denied);
 	if (d->is_observed)
 		COUNT(s->observed);
-	if (!r)
+	if (!r) {
+		COUNT(f->lane->proxy->other_ops);
 		return;
+	}
 	COUNT(r->ops);
 	if (d->effect == EFFECT_DENY)
 		COUNT(r->denied);

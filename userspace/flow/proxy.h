@@ -45,6 +45,7 @@ struct proxy {
 	struct timer refresh;	    /* names are resolved again */
 	_Atomic int n_flows;
 	_Atomic uint64_t total_flows;
+	_Atomic uint64_t other_ops; /* of no resource: names that were asked for */
 };
 
 /* All but the channels: what an integration test drives as the process would. lanes are started. */

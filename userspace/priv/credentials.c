@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -23,11 +24,17 @@
 static int open_file(struct child *c, const char *path, struct answer *a)
 {
 	const struct config *cfg = c->m->cfg;
+	struct stat st;
 	int r = open_beneath(cfg->credential_dirs, cfg->n_credential_dirs, path, &a->fd);
 	if (r == ERR_DENIED)
 		a->why = "the credential does not lie in a folder of \"credential_dirs\"";
 	else if (r < 0)
 		a->why = "the credential cannot be opened";
+	/* The agent is told that much; which file it is, and why, is for the log alone. */
+	if (r < 0)
+		log_warn("credential %s: %s", path, err_text(r));
+	else if (fstat(a->fd, &st) == 0 && (st.st_mode & 077))
+		log_warn("credential %s: others may read it (mode %04o): chmod 600 it", path, st.st_mode & 07777);
 	return r;
 }
 

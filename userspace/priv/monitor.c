@@ -300,7 +300,7 @@ static int take_over(struct monitor *m)
 	m->workloads.ctx = m;
 	int live = workloads_restore(&m->workloads);
 	if (live > 0)
-		log_info("%d live workloads taken over", live);
+		log_info("live workloads taken over: %d", live);
 	return 0;
 }
 

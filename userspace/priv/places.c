@@ -109,6 +109,16 @@ static int listen_metrics(struct monitor *m)
 
 int places_listen(struct monitor *m)
 {
-	int r = say(listen_control(m), "control.sock");
-	return r < 0 ? r : say(listen_metrics(m), "metrics_listen");
+	char what[300];
+	int r = listen_control(m);
+	if (r == -EADDRINUSE) {
+		log_error("another sluiced answers at %s/control.sock: stop it, or give this one an \"instance\" and a "
+			  "\"run_dir\" of its own", m->cfg->run_dir);
+		return r;
+	}
+	snprintf(what, sizeof(what), "%s/control.sock", m->cfg->run_dir);
+	if (say(r, what) < 0)
+		return r;
+	snprintf(what, sizeof(what), "\"metrics_listen\": %s", m->cfg->metrics_listen ? m->cfg->metrics_listen : "");
+	return say(listen_metrics(m), what);
 }

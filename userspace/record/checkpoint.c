@@ -40,7 +40,7 @@ int checkpoint_read(struct span json, struct checkpoint *ret_c)
 	struct span node = scan_plain(&s, "node");
 	c.seq = scan_u64(&s, "seq");
 	c.time = (int64_t)scan_u64(&s, "time");
-	if (!c.seq || node.len >= sizeof(c.node) || hex_decode(scan_plain(&s, "hash"), c.hash, HASH_LEN) < 0 ||
+	if (!c.seq || !node.len || node.len >= sizeof(c.node) || hex_decode(scan_plain(&s, "hash"), c.hash, HASH_LEN) < 0 ||
 	    hex_decode(scan_plain(&s, "key"), c.key, KEY_LEN) < 0 ||
 	    hex_decode(scan_plain(&s, "sig"), c.sig, SIG_LEN) < 0)
 		return ERR_MALFORMED;

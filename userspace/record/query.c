@@ -143,7 +143,7 @@ bool query_match_session(const struct query *q, const struct scan *s)
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
 		if (q->texts[fields[i]] && !span_is(scan_get(s, text_keys[fields[i]]), q->texts[fields[i]]))
 			return false;
-	if (q->denied && !scan_u64(s, "denied"))
+	if (q->denied && !scan_u64(s, "denied") && !scan_u64(s, "refused_total"))
 		return false;
 	return time_matches(q, scan_u64(s, "start")) && (!q->live || !scan_u64(s, "end"));
 }

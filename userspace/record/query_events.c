@@ -76,7 +76,7 @@ static int export_checkpoint(struct answer *a, struct segment *g, uint64_t seq)
 	if (r == 0) {
 		buf_add_str(&b, "{\"_checkpoint\":");
 		buf_add(&b, v.mv_data, v.mv_size);
-		buf_add_u8(&b, '}');
+		buf_add_str(&b, ",\"type\":\"checkpoint\"}");
 		r = buf_err(&b) ? buf_err(&b) : answer_line(a, buf_span(&b));
 	}
 	mdb_txn_abort(txn);

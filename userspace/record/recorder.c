@@ -180,11 +180,12 @@ static void wait_for_work(struct recorder *r, int timeout_ms)
 	p[n++] = (struct pollfd){.fd = r->is_orphan ? -1 : r->env->call_fd, .events = POLLIN};
 	for (int i = 0; i < r->n_peers; i++)
 		p[n++] = (struct pollfd){.fd = r->peers[i], .events = POLLIN};
+	int lanes_at = n;
 	for (int i = 0; i < r->n_lanes; i++)
 		p[n++] = (struct pollfd){.fd = ring_consumer_fd(r->lanes[i].ring), .events = POLLIN};
 	int ready = poll(p, (nfds_t)n, timeout_ms);
 	for (int i = 0; i < r->n_lanes; i++)
-		ring_consumer_awake(r->lanes[i].ring);
+		ring_consumer_awake(r->lanes[i].ring, ready > 0 && p[lanes_at + i].revents);
 	if (ready <= 0)
 		return;
 	if (p[1].revents)

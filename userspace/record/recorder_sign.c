@@ -46,7 +46,11 @@ static int store_checkpoint(struct recorder *r, const struct checkpoint *c)
 	int err = buf_err(&b);
 	if (err == 0)
 		err = store_begin(r->store);
-	if (err == 0) {
+	if (err == 0 && c->seq < store_first(r->store)) {
+		/* A checkpoint lies beside its event, and that segment was sealed meanwhile: the next one
+		 * vouches for it as well. */
+		store_abort(r->store);
+	} else if (err == 0) {
 		err = store_put(r->store, DB_CHECKPOINTS, span_of(key, 8), buf_span(&b));
 		if (err == 0)
 			err = store_commit(r->store);
@@ -70,7 +74,7 @@ static int take_signature(struct recorder *r, const struct msg *m)
 	if (!c.seq || hex_decode(span_str(sig), c.sig, SIG_LEN) < 0 || hex_decode(span_str(key), c.key, KEY_LEN) < 0 ||
 	    checkpoint_check(&c, c.key) < 0)
 		return ERR_VERIFY;
-	r->signed_seq = c.seq;
+	r->signed_seq = MAX(c.seq, r->signed_seq);
 	return r->store ? store_checkpoint(r, &c) : 0;
 }
 

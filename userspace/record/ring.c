@@ -187,12 +187,12 @@ bool ring_durable(const struct ring *r, uint64_t ticket)
 {
 	if (atomic_load_explicit(&r->h->state, memory_order_acquire) == RING_STATE_MEMORY)
 		return ring_check(r) == 0;
-	return atomic_load(&r->h->durable) >= ticket;
+	return ring_reaches(atomic_load(&r->h->durable), ticket);
 }
 
 void ring_want(struct ring *r, uint64_t ticket)
 {
-	if (ticket > atomic_load(&r->h->wanted))
+	if (!ring_reaches(atomic_load(&r->h->wanted), ticket))
 		atomic_store(&r->h->wanted, ticket);
 	wake_recorder(r);
 }

@@ -15,6 +15,7 @@ struct ring_consumer {
 	uint64_t pos;  /* read up to here */
 	uint64_t tail; /* committed up to here */
 	uint64_t mark; /* read no further in this round */
+	bool has_mark;
 	uint8_t id[16];
 	uint32_t state;
 	struct ring_desc desc; /* borrowed descriptors */
@@ -31,8 +32,7 @@ static void wake_producer(struct ring_consumer *c)
 static uint64_t unread(const struct ring_consumer *c)
 {
 	uint64_t head = atomic_load(&c->h->head);
-	uint64_t n = head - c->pos;
-	return head < c->pos || head - c->tail > c->size ? c->size + 1 : n;
+	return head - c->tail > c->size || head - c->pos > c->size ? c->size + 1 : head - c->pos;
 }
 
 int ring_consumer_open(const struct ring_desc *d, struct ring_consumer **ret_c)
@@ -49,7 +49,6 @@ int ring_consumer_open(const struct ring_desc *d, struct ring_consumer **ret_c)
 	c->desc = *d;
 	memcpy(c->id, c->h->id, sizeof(c->id));
 	c->pos = c->tail = atomic_load(&c->h->tail);
-	c->mark = UINT64_MAX;
 	*ret_c = c;
 	return 0;
 }
@@ -80,7 +79,7 @@ uint64_t ring_consumer_pos(const struct ring_consumer *c)
 int ring_consumer_seek(struct ring_consumer *c, uint64_t pos)
 {
 	uint64_t head = atomic_load(&c->h->head);
-	if (pos < c->tail || pos > head || head - pos > c->size)
+	if (head - c->tail > c->size || pos - c->tail > head - c->tail)
 		return ERR_NOT_FOUND;
 	c->pos = pos;
 	return 0;
@@ -89,6 +88,7 @@ int ring_consumer_seek(struct ring_consumer *c, uint64_t pos)
 void ring_consumer_mark(struct ring_consumer *c)
 {
 	c->mark = atomic_load(&c->h->head);
+	c->has_mark = true;
 }
 
 static void copy_out(const struct ring_consumer *c, uint64_t at, void *to, size_t len)
@@ -105,7 +105,7 @@ static void copy_out(const struct ring_consumer *c, uint64_t at, void *to, size_
 static int skip_all(struct ring_consumer *c)
 {
 	uint64_t head = atomic_load(&c->h->head);
-	if (head < c->tail || head - c->tail > c->size)
+	if (head - c->tail > c->size)
 		c->tail = head;
 	c->pos = head;
 	return ERR_MALFORMED;
@@ -115,7 +115,7 @@ int ring_consumer_next(struct ring_consumer *c, uint8_t *out, size_t *ret_len)
 {
 	uint32_t len;
 	uint64_t n = unread(c);
-	if (n == 0 || c->pos == c->mark)
+	if (n == 0 || (c->has_mark && c->pos == c->mark))
 		return 0;
 	if (n > c->size || n < RING_FRAME)
 		return skip_all(c);
@@ -134,7 +134,7 @@ void ring_consumer_commit(struct ring_consumer *c, uint64_t pos)
 	c->tail = pos;
 	atomic_store(&c->h->tail, pos);
 	atomic_store(&c->h->durable, pos);
-	bool is_wanted = pos != before && atomic_load(&c->h->wanted) > before;
+	bool is_wanted = pos != before && !ring_reaches(before, atomic_load(&c->h->wanted));
 	if (atomic_load(&c->h->room_wanted) && atomic_exchange(&c->h->room_wanted, 0))
 		is_wanted = true;
 	if (is_wanted)
@@ -165,7 +165,7 @@ bool ring_consumer_is_urgent(const struct ring_consumer *c)
 	uint64_t n = unread(c);
 	if (n == 0)
 		return false;
-	return n > c->size / 4 || atomic_load(&c->h->wanted) > c->tail ||
+	return n > c->size / 4 || !ring_reaches(c->tail, atomic_load(&c->h->wanted)) ||
 	       atomic_load(&c->h->room_wanted);
 }
 
@@ -174,10 +174,10 @@ void ring_consumer_sleep(struct ring_consumer *c)
 	atomic_store(&c->h->is_asleep, 1);
 }
 
-void ring_consumer_awake(struct ring_consumer *c)
+void ring_consumer_awake(struct ring_consumer *c, bool is_readable)
 {
 	uint64_t n;
 	atomic_store(&c->h->is_asleep, 0);
-	if (read(c->desc.to_recorder, &n, sizeof(n)) < 0)
-		return; /* not woken: slept its time */
+	if (is_readable && read(c->desc.to_recorder, &n, sizeof(n)) < 0)
+		return; /* somebody else was faster */
 }

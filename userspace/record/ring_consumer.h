@@ -39,5 +39,5 @@ void ring_consumer_beat(struct ring_consumer *c, uint64_t now_ns);
 bool ring_consumer_is_urgent(const struct ring_consumer *c);
 /* From now on the producer must wake us; call, then look at is_urgent once more, then sleep. */
 void ring_consumer_sleep(struct ring_consumer *c);
-/* Takes the flag back and drains the eventfd. */
-void ring_consumer_awake(struct ring_consumer *c);
+/* Takes the flag back, and drains the eventfd where it was found readable. */
+void ring_consumer_awake(struct ring_consumer *c, bool is_readable);

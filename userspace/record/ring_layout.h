@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define RING_MAGIC   0x676e6952u /* "Ring" */
@@ -34,6 +35,13 @@ struct ring_header {
 };
 
 _Static_assert(sizeof(struct ring_header) <= RING_HEADER, "one page");
+
+/* Is position a at or behind b? They may wrap: a producer that was taken over can leave any head behind,
+ * and the one that comes after it goes on from there. */
+static inline bool ring_reaches(uint64_t a, uint64_t b)
+{
+	return (int64_t)(a - b) >= 0;
+}
 
 /* Maps a ring's memfd after checking its size and seals. ERR_MALFORMED: not a ring. */
 int ring_map(int memfd, struct ring_header **ret_h, uint64_t *ret_size);

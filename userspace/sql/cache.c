@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "base/macro.h"
+#include "sql/numbers.h"
 
 #define RESULT_BYTES ((size_t)4 * 1024 * 1024) /* of one analysis */
 #define ENTRY_MIN    8192		       /* an arena's smallest block */
@@ -16,6 +17,7 @@ struct key {
 	struct span text;
 	uint64_t generation;
 	const struct sql_session *session;
+	bool is_masked; /* for all texts of this mask */
 	uint64_t hash;
 };
 
@@ -24,6 +26,7 @@ struct sql_entry {
 	struct sql_entry *newer, *older; /* by last use */
 	int refs;			 /* the cache's own included */
 	uint64_t hash, generation;
+	bool is_masked;
 	struct span text;
 	struct sql_session session; /* strings and types in the arena */
 	struct arena arena;
@@ -36,6 +39,7 @@ struct sql_cache {
 	uint64_t seed;
 	struct sql_entry **buckets;
 	struct sql_entry *newest, *oldest;
+	char masked[NUMBERS_TEXT_MAX];
 };
 
 static uint64_t mix(uint64_t h, uint64_t v)
@@ -69,7 +73,7 @@ static uint64_t hash_key(const struct sql_cache *c, const struct key *k)
 	if (s->n_param_types)
 		h = mix_bytes(h, s->param_types,
 			      (size_t)s->n_param_types * sizeof(*s->param_types));
-	return mix(h, s->has_temp);
+	return mix(h, (uint64_t)s->has_temp << 1 | k->is_masked);
 }
 
 static bool is_same_session(const struct sql_session *a, const struct sql_session *b)
@@ -86,7 +90,8 @@ static bool is_same_session(const struct sql_session *a, const struct sql_sessio
 
 static bool is_match(const struct sql_entry *e, const struct key *k)
 {
-	return e->hash == k->hash && e->generation == k->generation && span_eq(e->text, k->text) &&
+	return e->hash == k->hash && e->generation == k->generation &&
+	       e->is_masked == k->is_masked && span_eq(e->text, k->text) &&
 	       is_same_session(&e->session, k->session);
 }
 
@@ -180,6 +185,7 @@ static bool keep_key(struct sql_entry *e, const struct key *k)
 	size_t types = (size_t)s->n_param_types * sizeof(*s->param_types);
 	e->hash = k->hash;
 	e->generation = k->generation;
+	e->is_masked = k->is_masked;
 	e->text = span_of(arena_strn(a, k->text.p, k->text.len), k->text.len);
 	e->session = *s;
 	for (int i = 0; i < s->n_paths; i++)
@@ -206,7 +212,8 @@ static void insert(struct sql_cache *c, struct sql_entry *e)
 	sql_entry_ref(e);
 }
 
-static int make(struct sql_cache *c, const struct key *k, const struct catalog *cat,
+/* masked: what the text shares with others; p NULL: nothing. k is the text's own. */
+static int make(struct sql_cache *c, struct key *k, struct span masked, const struct catalog *cat,
 		struct sql_entry **ret_e)
 {
 	struct sql_entry *e = calloc(1, sizeof(*e));
@@ -215,6 +222,11 @@ static int make(struct sql_cache *c, const struct key *k, const struct catalog *
 	e->refs = 1;
 	arena_init(&e->arena, RESULT_BYTES);
 	int err = sql_analyze(k->text, cat, k->session, &e->arena, &e->result);
+	if (!err && masked.p && numbers_are_free(&e->result)) {
+		k->text = masked;
+		k->is_masked = true;
+		k->hash = hash_key(c, k);
+	}
 	if (!err && !keep_key(e, k))
 		err = ERR_LIMIT;
 	if (err) {
@@ -226,20 +238,36 @@ static int make(struct sql_cache *c, const struct key *k, const struct catalog *
 	return 0;
 }
 
-int sql_cache_get(struct sql_cache *c, struct span text, const struct catalog *cat,
-		  const struct sql_session *s, struct sql_entry **ret_e)
+static struct sql_entry *find(struct sql_cache *c, struct key *k)
 {
-	struct key k = {text, catalog_generation(cat), s, 0};
-	k.hash = hash_key(c, &k);
-	struct sql_entry *e = c->buckets[k.hash & (c->n_buckets - 1)];
-	while (e && !is_match(e, &k))
+	k->hash = hash_key(c, k);
+	struct sql_entry *e = c->buckets[k->hash & (c->n_buckets - 1)];
+	while (e && !is_match(e, k))
 		e = e->chain;
-	if (!e)
-		return make(c, &k, cat, ret_e);
-	if (e != c->newest) {
+	if (e && e != c->newest) {
 		unlink_use(c, e);
 		link_newest(c, e);
 	}
+	return e;
+}
+
+int sql_cache_get(struct sql_cache *c, struct span text, const struct catalog *cat,
+		  const struct sql_session *s, struct sql_entry **ret_e)
+{
+	struct span masked = {0};
+	struct key k = {.text = text, .generation = catalog_generation(cat), .session = s};
+	struct sql_entry *e = NULL;
+	if (numbers_mask(text, c->masked)) {
+		masked = k.text = span_of(c->masked, text.len);
+		k.is_masked = true;
+		e = find(c, &k);
+		k.text = text;
+		k.is_masked = false;
+	}
+	if (!e)
+		e = find(c, &k);
+	if (!e)
+		return make(c, &k, masked, cat, ret_e);
 	*ret_e = sql_entry_ref(e);
 	return 0;
 }

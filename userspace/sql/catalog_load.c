@@ -346,9 +346,12 @@ static void add_inheritance(struct row *r)
 	add_kin(r, &parent->children, child);
 }
 
+/* A range, and its multirange, is compared by the operator class that it names. */
 #define ORDER_CHECK                                                                                \
 	"EXISTS (SELECT FROM pg_catalog.pg_opclass o WHERE o.opcintype = t.oid AND o.opcdefault "  \
-	"AND o.oid >= 16384 AND o.opcmethod IN (403, 405))"
+	"AND o.oid >= 16384 AND o.opcmethod IN (403, 405)) OR t.oid >= 16384 AND EXISTS (SELECT "  \
+	"FROM pg_catalog.pg_range g WHERE g.rngsubopc >= 16384 AND (g.rngtypid = t.oid OR "        \
+	"pg_catalog.to_jsonb(g) ->> 'rngmultitypid' = t.oid::pg_catalog.text))"
 
 /* Rows come sorted where the loader looks things up by number. */
 static const struct {

@@ -13,6 +13,7 @@ struct needs {
 	int n, room;
 	bool is_full;
 	bool is_write, is_untransactional;
+	bool reads_numbers; /* the value of a number in the text was looked at */
 };
 
 /* Copies what n points to. A need that is there already is not added again; where one of the two is

@@ -86,6 +86,7 @@ static int add_catalog(const struct catalog *c, struct path *p)
 	memmove(p->at + 1, p->at, (size_t)p->n * sizeof(p->at[0]));
 	p->at[0] = s;
 	p->n++;
+	p->is_catalog_implicit = true;
 	return 0;
 }
 

@@ -36,6 +36,30 @@ static const char *first_place(const struct walk *w, const struct call *call)
 	return p->n > 1 && !strcmp(p->at[0]->name, "pg_catalog") ? p->at[1]->name : p->at[0]->name;
 }
 
+/* What an argument has to be, where that is certain, else 0: of a polymorphic parameter the type that
+ * the others give it, as which an untyped literal is read. That may be a domain. */
+static uint32_t declared_type(struct walk *w, const struct call *call, const struct resolved *r,
+			      int i)
+{
+	if (!r->one || call->has_names)
+		return 0;
+	return type_result(w->c, r->one->args[i], call->types, r->one->args, call->n);
+}
+
+/* The arguments become what the function takes. */
+static void need_argument_casts(struct walk *w, const struct call *call, const struct resolved *r)
+{
+	for (int i = 0; i < call->n; i++) {
+		uint32_t from = call->types[i], to = declared_type(w, call, r, i);
+		if (to == 0 || from == 0)
+			need_implicit_casts(w, from);
+		else if (to != TYPE_ANY && to != from)
+			need_cast(w, T(from), to, 'i');
+		for (int k = 0; to == 0 && from == TYPE_UNKNOWN && k < call->n; k++)
+			need_type_input(w, call->types[k]);
+	}
+}
+
 /* What a resolved name needs; is_column: it was written as a column. */
 static void need_resolved(struct walk *w, const struct call *call, const struct resolved *r,
 			  bool is_operator)
@@ -54,6 +78,7 @@ static void need_resolved(struct walk *w, const struct call *call, const struct 
 						   .schema = r->first->function->schema->name,
 						   .name = call->name,
 						   .is_implied = true});
+	need_argument_casts(w, call, r);
 }
 
 static void need_unknown(struct walk *w, const struct call *call)
@@ -92,7 +117,7 @@ static bool resolve(struct walk *w, const struct call *call, bool is_operator, s
 struct ty call_by_types(struct walk *w, const char *schema, const char *name,
 			const struct ty *types, int n)
 {
-	uint32_t oids[2] = {types[0].oid, n > 1 ? types[1].oid : 0};
+	uint32_t oids[2] = {n > 0 ? types[0].oid : 0, n > 1 ? types[1].oid : 0};
 	struct call call = {.schema = schema, .name = name, .types = oids, .n = n};
 	struct resolved r;
 	struct ty result = UNSURE;
@@ -119,10 +144,13 @@ void need_order(struct walk *w, struct ty t)
 			     "a type whose comparison is not built in");
 }
 
-/* Arrays and rows are compared by their members' own functions. */
+/* Arrays, rows and ranges are compared by their members' own functions. */
 static void need_members_order(struct walk *w, struct ty t)
 {
-	if (t.oid == TYPE_RECORD || type_element(w->c, t.oid) || type_relation(w->c, t.oid))
+	const struct cat_type *base = cat_type(w->c, type_base(w->c, t.oid));
+	bool is_range = base && (base->kind == 'r' || base->kind == 'm') && base->has_own_order;
+	if (t.oid == TYPE_RECORD || type_element(w->c, t.oid) || type_relation(w->c, t.oid) ||
+	    is_range)
 		need_order(w, t);
 }
 
@@ -146,6 +174,13 @@ struct ty operate(struct walk *w, const List *names, struct ty left, struct ty r
 	return result;
 }
 
+void need_sort(struct walk *w, const SortBy *by, struct ty t)
+{
+	if (by->useOp)
+		operate(w, by->useOp, t, t, false);
+	need_order(w, t);
+}
+
 struct ty operate_named(struct walk *w, const char *name, struct ty left, struct ty right)
 {
 	String value = {.type = T_String};
@@ -156,7 +191,7 @@ struct ty operate_named(struct walk *w, const char *name, struct ty left, struct
 }
 
 /* Making JSON of a value calls the type's own cast to json, if it has one: utils/adt/json.c. */
-static void need_json_of(struct walk *w, struct ty t)
+void need_json_of(struct walk *w, struct ty t)
 {
 	const struct row *r = row_of_type(w, t);
 	uint32_t base = type_base(w->c, t.oid), element = type_element(w->c, t.oid);
@@ -184,8 +219,8 @@ static void need_by_arguments(struct walk *w, const char *name, const struct ty 
 		if (is_json)
 			need_json_of(w, types[i]);
 	}
-	if (n > 0 && is_json && strstr(name, "_populate_record"))
-		need_type_input(w, types[0].oid);
+	for (int i = 0; is_json && strstr(name, "_populate_record") && i < n; i++)
+		need_type_input(w, types[i].oid); /* by name the row may come second */
 }
 
 static struct ty *call_arguments(struct walk *w, struct scope *s, FuncCall *f, struct call *call)
@@ -204,7 +239,7 @@ static struct ty *call_arguments(struct walk *w, struct scope *s, FuncCall *f, s
 	}
 	foreach (cell, f->agg_order) {
 		struct ty t = expr(w, s, ((SortBy *)lfirst(cell))->node);
-		need_order(w, t);
+		need_sort(w, lfirst(cell), t);
 		if (n_order)
 			types[n++] = t;
 	}
@@ -231,8 +266,9 @@ static bool is_conversion(struct walk *w, const struct call *call, const struct 
 	struct coercion k = {COERCION_NONE, NULL};
 	if (of.oid != 0 && of.oid != TYPE_UNKNOWN)
 		k = type_coercion(w->c, of.oid, t->oid, 'e');
+	bool is_row = of.oid == TYPE_RECORD || type_relation(w->c, of.oid);
 	if (of.oid != 0 && of.oid != TYPE_UNKNOWN && k.kind != COERCION_RELABEL &&
-	    k.kind != COERCION_IO)
+	    (k.kind != COERCION_IO || (is_row && t->category == 'S')))
 		return false;
 	need_cast(w, of, t->oid, 'e');
 	*ret = T(t->oid);
@@ -265,7 +301,7 @@ static struct ty call_result(struct walk *w, FuncCall *f, const struct call *cal
 	return result_type(w, call, &r);
 }
 
-static void window(struct walk *w, struct scope *s, WindowDef *d)
+void window(struct walk *w, struct scope *s, WindowDef *d)
 {
 	ListCell *cell;
 	if (!d)
@@ -273,9 +309,11 @@ static void window(struct walk *w, struct scope *s, WindowDef *d)
 	foreach (cell, d->partitionClause)
 		need_order(w, expr(w, s, lfirst(cell)));
 	foreach (cell, d->orderClause)
-		need_order(w, expr(w, s, ((SortBy *)lfirst(cell))->node));
-	expr(w, s, d->startOffset);
-	expr(w, s, d->endOffset);
+		need_sort(w, lfirst(cell), expr(w, s, ((SortBy *)lfirst(cell))->node));
+	if (d->startOffset)
+		need_implicit_casts(w, expr(w, s, d->startOffset).oid);
+	if (d->endOffset)
+		need_implicit_casts(w, expr(w, s, d->endOffset).oid);
 }
 
 struct ty func_call(struct walk *w, struct scope *s, FuncCall *f)
@@ -285,7 +323,7 @@ struct ty func_call(struct walk *w, struct scope *s, FuncCall *f)
 	bool allows = w->allows_set_config;
 	w->allows_set_config = false;
 	const struct ty *types = call_arguments(w, s, f, &call);
-	expr(w, s, f->agg_filter);
+	expr_as(w, s, f->agg_filter, TYPE_BOOL);
 	window(w, s, f->over);
 	w->allows_set_config = allows;
 	if (!types)

@@ -40,8 +40,6 @@ struct ty type_named(struct walk *w, const TypeName *t)
 		oid = type_of_column(w, t->names);
 	const struct cat_type *found =
 	    oid || t->pct_type ? cat_type(w->c, oid) : path_type(w->c, w->path, schema, name);
-	if (!schema && w->session->has_temp && t->names)
-		walk_execute(w, "pg_temp", name, "a temporary type may bear this name");
 	if (!found) {
 		w->lacks_facts = true;
 		walk_execute(w, schema, name, "no such type is known");
@@ -127,6 +125,43 @@ static void need_casts_into(struct walk *w, uint32_t to)
 	for (int i = 0; i < n; i++)
 		if (all[i]->target == to && all[i]->function && !all[i]->function->is_read)
 			need_function(w, all[i]);
+}
+
+void need_length_cast(struct walk *w, uint32_t type)
+{
+	uint32_t base = type_base(w->c, type);
+	const struct cat_cast *k = cat_cast(w->c, base, base);
+	if (k)
+		need_function(w, k);
+}
+
+/* to_own: also into types that are not PostgreSQL's own, from one that is. */
+static void need_casts_from(struct walk *w, uint32_t from, char context, bool to_own)
+{
+	int n = 0;
+	const struct cat_cast *const *all = cat_casts(w->c, &n);
+	if (from == TYPE_UNKNOWN)
+		return;
+	from = type_base(w->c, from);
+	for (int i = 0; i < n; i++) {
+		bool applies = all[i]->context == 'i' || all[i]->context == context;
+		bool is_meant = to_own || all[i]->source >= CAT_FIRST_USER_OID ||
+				all[i]->target < CAT_FIRST_USER_OID;
+		bool is_read = !all[i]->function_oid ||
+			       (all[i]->function && all[i]->function->is_read);
+		if ((all[i]->source == from || from == 0) && applies && is_meant && !is_read)
+			need_function(w, all[i]);
+	}
+}
+
+void need_implicit_casts(struct walk *w, uint32_t from)
+{
+	need_casts_from(w, from, 'i', false);
+}
+
+void need_assignment_casts(struct walk *w, uint32_t from)
+{
+	need_casts_from(w, from, 'a', true);
 }
 
 struct ty need_common(struct walk *w, const struct ty *types, int n)

@@ -25,16 +25,6 @@ static void need_named_object(struct walk *w, enum verb v, enum op_class class, 
 		  &(struct need){.kind = NEED_OBJECT, .verb = v, .class = class, .name = name});
 }
 
-static void need_table(struct walk *w, const RangeVar *v, enum verb verb, enum op_class class)
-{
-	bool is_temp;
-	RangeVar name = *v;
-	/* CREATE TEMP TABLE t makes pg_temp.t whatever the path says. */
-	if (verb == VERB_CREATE && name.relpersistence == PERSISTENCE_TEMP)
-		name.schemaname = (char *)(uintptr_t) "pg_temp";
-	need_relation(w, &name, (struct need){.verb = verb, .class = class}, &is_temp);
-}
-
 static bool is_relation_kind(ObjectType t)
 {
 	return t == OBJECT_TABLE || t == OBJECT_VIEW || t == OBJECT_MATVIEW ||
@@ -73,18 +63,20 @@ static void on_drop(struct walk *w, Node *n)
 static void on_rename(struct walk *w, Node *n)
 {
 	RenameStmt *r = (RenameStmt *)n;
+	bool is_temp;
 	if (!r->relation) {
 		need_object(w, VERB_ALTER, CLASS_DDL, r->object);
 		return;
 	}
-	need_table(w, r->relation, VERB_ALTER, CLASS_DDL);
-	if (r->renameType != OBJECT_COLUMN && is_relation_kind(r->renameType)) {
-		RangeVar name = *r->relation;
-		name.relname = r->newname;
-		bool lacked = w->lacks_facts;
-		need_table(w, &name, VERB_CREATE, CLASS_DDL);
-		w->lacks_facts = lacked;
-	}
+	const struct cat_relation *old = need_relation(
+	    w, r->relation, (struct need){.verb = VERB_ALTER, .class = CLASS_DDL}, &is_temp);
+	if (r->renameType == OBJECT_COLUMN || !is_relation_kind(r->renameType))
+		return;
+	RangeVar name = *r->relation;
+	name.relname = r->newname;
+	if (old)
+		name.schemaname = (char *)(uintptr_t)old->schema->name;
+	need_new_relation(w, &name);
 }
 
 static void on_alter_schema(struct walk *w, Node *n)
@@ -167,78 +159,6 @@ static void on_reindex(struct walk *w, Node *n)
 		need_named_object(w, VERB_REINDEX, CLASS_DDL, r->name);
 }
 
-/* CREATE TABLE AS and CREATE MATERIALIZED VIEW run their query. */
-static void on_create_as(struct walk *w, Node *n)
-{
-	CreateTableAsStmt *c = (CreateTableAsStmt *)n;
-	if (IsA(c->query, ExecuteStmt))
-		needs_opaque(w->needs,
-			     "CREATE TABLE AS EXECUTE: a prepared statement's rows into a table");
-	else
-		touch_row(w, query(w, NULL, c->query));
-	need_into(w, c->into, c->objtype == OBJECT_MATVIEW);
-}
-
-static void on_view(struct walk *w, Node *n)
-{
-	ViewStmt *v = (ViewStmt *)n;
-	need_table(w, v->view, VERB_CREATE, CLASS_DDL);
-	query(w, NULL, v->query);
-}
-
-/* Expressions in definitions may run at once: over the rows of the table that they are for. */
-static void definition_exprs(struct walk *w, const RangeVar *of, const List *elements)
-{
-	struct scope s = {.up = NULL};
-	ListCell *cell, *c;
-	read_target(w, &s, of, false);
-	foreach (cell, elements) {
-		Node *e = lfirst(cell);
-		if (IsA(e, AlterTableCmd))
-			e = ((AlterTableCmd *)e)->def;
-		if (e && IsA(e, Constraint))
-			expr(w, &s, ((Constraint *)e)->raw_expr);
-		if (!e || !IsA(e, ColumnDef))
-			continue;
-		expr(w, &s, ((ColumnDef *)e)->raw_default);
-		foreach (c, ((ColumnDef *)e)->constraints)
-			expr(w, &s, ((Constraint *)lfirst(c))->raw_expr);
-	}
-}
-
-static void on_alter_table(struct walk *w, Node *n)
-{
-	AlterTableStmt *a = (AlterTableStmt *)n;
-	need_table(w, a->relation, VERB_ALTER, CLASS_DDL);
-	definition_exprs(w, a->relation, a->cmds);
-}
-
-static void on_create(struct walk *w, Node *n)
-{
-	CreateStmt *c = (CreateStmt *)n;
-	ListCell *cell;
-	need_table(w, c->relation, VERB_CREATE, CLASS_DDL);
-	foreach (cell, c->inhRelations)
-		need_table(w, lfirst(cell), VERB_ALTER, CLASS_DDL);
-	foreach (cell, c->tableElts)
-		if (IsA(lfirst(cell), TableLikeClause))
-			need_table(w, ((TableLikeClause *)lfirst(cell))->relation, VERB_SELECT,
-				   CLASS_READ);
-}
-
-static void on_index(struct walk *w, Node *n)
-{
-	IndexStmt *i = (IndexStmt *)n;
-	struct scope s = {.up = NULL};
-	ListCell *cell;
-	need_table(w, i->relation, VERB_CREATE, CLASS_DDL);
-	read_target(w, &s, i->relation, false);
-	foreach (cell, i->indexParams)
-		expr(w, &s, ((IndexElem *)lfirst(cell))->expr);
-	expr(w, &s, i->whereClause);
-	w->needs->is_untransactional |= i->concurrent;
-}
-
 static void on_schema(struct walk *w, Node *n)
 {
 	CreateSchemaStmt *c = (CreateSchemaStmt *)n;
@@ -288,7 +208,7 @@ static const struct ddl table[] = {
     READ(CreateTableAsStmt, on_create_as, CREATE, DDL, "CREATE TABLE AS"),
     READ(ViewStmt, on_view, CREATE, DDL, "CREATE VIEW"),
     READ(IndexStmt, on_index, CREATE, DDL, "CREATE INDEX"),
-    NAMED(CreateSeqStmt, AT_RELATION, sequence, CREATE, DDL, "CREATE SEQUENCE"),
+    READ(CreateSeqStmt, on_sequence, CREATE, DDL, "CREATE SEQUENCE"),
     NAMED(AlterSeqStmt, AT_RELATION, sequence, ALTER, DDL, "ALTER SEQUENCE"),
     READ(AlterTableStmt, on_alter_table, ALTER, DDL, "ALTER TABLE"),
     READ(DropStmt, on_drop, DROP, DDL, "DROP"),
@@ -300,10 +220,10 @@ static const struct ddl table[] = {
     NAMED(AlterTypeStmt, AT_LIST, typeName, ALTER, DDL, "ALTER TYPE"),
     READ(CommentStmt, on_comment, COMMENT, DDL, "COMMENT"),
     NAMED(SecLabelStmt, AT_NODE, object, COMMENT, DDL, "SECURITY LABEL"),
-    NAMED(CreateTrigStmt, AT_RELATION, relation, CREATE, DDL, "CREATE TRIGGER"),
-    NAMED(RuleStmt, AT_RELATION, relation, CREATE, DDL, "CREATE RULE"),
-    NAMED(CreatePolicyStmt, AT_RELATION, table, CREATE, DDL, "CREATE POLICY"),
-    NAMED(AlterPolicyStmt, AT_RELATION, table, ALTER, DDL, "ALTER POLICY"),
+    READ(CreateTrigStmt, on_trigger, CREATE, DDL, "CREATE TRIGGER"),
+    READ(RuleStmt, on_rule, CREATE, DDL, "CREATE RULE"),
+    READ(CreatePolicyStmt, on_policy, CREATE, DDL, "CREATE POLICY"),
+    READ(AlterPolicyStmt, on_policy, ALTER, DDL, "ALTER POLICY"),
     NAMED(CreateStatsStmt, AT_LIST, defnames, CREATE, DDL, "CREATE STATISTICS"),
     NAMED(AlterStatsStmt, AT_LIST, defnames, ALTER, DDL, "ALTER STATISTICS"),
     NAMED(RefreshMatViewStmt, AT_RELATION, relation, REFRESH, DDL, "REFRESH MATERIALIZED VIEW"),
@@ -311,11 +231,11 @@ static const struct ddl table[] = {
     NAMED(CreateFunctionStmt, AT_LIST, funcname, CREATE, DDL, "CREATE FUNCTION"),
     NAMED(AlterFunctionStmt, AT_NODE, func, ALTER, DDL, "ALTER FUNCTION"),
     NAMED(DefineStmt, AT_LIST, defnames, CREATE, DDL, "CREATE"),
-    NAMED(CompositeTypeStmt, AT_RELATION, typevar, CREATE, DDL, "CREATE TYPE"),
+    READ(CompositeTypeStmt, on_composite, CREATE, DDL, "CREATE TYPE"),
     NAMED(CreateEnumStmt, AT_LIST, typeName, CREATE, DDL, "CREATE TYPE"),
     NAMED(CreateRangeStmt, AT_LIST, typeName, CREATE, DDL, "CREATE TYPE"),
     NAMED(AlterEnumStmt, AT_LIST, typeName, ALTER, DDL, "ALTER TYPE"),
-    NAMED(CreateDomainStmt, AT_LIST, domainname, CREATE, DDL, "CREATE DOMAIN"),
+    READ(CreateDomainStmt, on_domain, CREATE, DDL, "CREATE DOMAIN"),
     NAMED(AlterDomainStmt, AT_LIST, typeName, ALTER, DDL, "ALTER DOMAIN"),
     NAMED(CreateCastStmt, AT_NODE, targettype, CREATE, DDL, "CREATE CAST"),
     NAMED(CreateConversionStmt, AT_LIST, conversion_name, CREATE, DDL, "CREATE CONVERSION"),

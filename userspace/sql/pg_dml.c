@@ -81,7 +81,7 @@ static void on_conflict(struct walk *w, struct scope *s, struct member *target, 
 	if (c->infer) {
 		foreach (cell, c->infer->indexElems)
 			expr(w, s, ((IndexElem *)lfirst(cell))->expr);
-		expr(w, s, c->infer->whereClause);
+		expr_as(w, s, c->infer->whereClause, TYPE_BOOL);
 	}
 	if (c->action != ONCONFLICT_UPDATE)
 		return;
@@ -91,7 +91,7 @@ static void on_conflict(struct walk *w, struct scope *s, struct member *target, 
 	excluded->whole = target->whole;
 	excluded->shows_columns = false;
 	set_clause(w, &inner, target, c->targetList);
-	expr(w, &inner, c->whereClause);
+	expr_as(w, &inner, c->whereClause, TYPE_BOOL);
 }
 
 static void dml_tag(struct walk *w, const struct scope *up, const char *tag)
@@ -130,7 +130,7 @@ const struct row *update_query(struct walk *w, struct scope *up, UpdateStmt *n)
 		    target_relation(w, &s, n->relation, VERB_UPDATE, n->targetList);
 		from_clause(w, &s, n->fromClause);
 		set_clause(w, &s, target, n->targetList);
-		expr(w, &s, n->whereClause);
+		expr_as(w, &s, n->whereClause, TYPE_BOOL);
 		out = returning(w, &s, n->relation, RETURNING_OF(n));
 	}
 	leave(w, 4);
@@ -146,7 +146,7 @@ const struct row *delete_query(struct walk *w, struct scope *up, DeleteStmt *n)
 		with_clause(w, &with, n->withClause);
 		target_relation(w, &s, n->relation, VERB_DELETE, NIL);
 		from_clause(w, &s, n->usingClause);
-		expr(w, &s, n->whereClause);
+		expr_as(w, &s, n->whereClause, TYPE_BOOL);
 		out = returning(w, &s, n->relation, RETURNING_OF(n));
 	}
 	leave(w, 4);
@@ -158,7 +158,7 @@ static void merge_when(struct walk *w, struct scope *s, MergeStmt *n, MergeWhenC
 	bool is_temp;
 	ListCell *cell;
 	const struct member *target = s->sources;
-	expr(w, s, c->condition);
+	expr_as(w, s, c->condition, TYPE_BOOL);
 	if (c->commandType == CMD_DELETE) {
 		need_relation(w, n->relation,
 			      (struct need){.verb = VERB_DELETE, .class = CLASS_WRITE}, &is_temp);
@@ -204,7 +204,7 @@ const struct row *merge_query(struct walk *w, struct scope *up, MergeStmt *n)
 		w->needs->is_write = true;
 		from_item(w, &s, n->sourceRelation);
 		read_target(w, &s, n->relation, !merge_writes(n));
-		expr(w, &s, n->joinCondition);
+		expr_as(w, &s, n->joinCondition, TYPE_BOOL);
 		foreach (cell, n->mergeWhenClauses)
 			merge_when(w, &s, n, lfirst(cell));
 		out = merge_returning(w, &s, n);

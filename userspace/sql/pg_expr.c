@@ -58,7 +58,9 @@ static struct ty on_named_arg(struct walk *w, struct scope *s, Node *n)
 
 static struct ty on_bool(struct walk *w, struct scope *s, Node *n)
 {
-	expr_list(w, s, ((BoolExpr *)n)->args);
+	ListCell *cell;
+	foreach (cell, ((BoolExpr *)n)->args)
+		expr_as(w, s, lfirst(cell), TYPE_BOOL);
 	return T(TYPE_BOOL);
 }
 
@@ -70,7 +72,7 @@ static struct ty on_null_test(struct walk *w, struct scope *s, Node *n)
 
 static struct ty on_boolean_test(struct walk *w, struct scope *s, Node *n)
 {
-	expr(w, s, (Node *)((BooleanTest *)n)->arg);
+	expr_as(w, s, (Node *)((BooleanTest *)n)->arg, TYPE_BOOL);
 	return T(TYPE_BOOL);
 }
 
@@ -113,9 +115,10 @@ static struct ty on_case(struct walk *w, struct scope *s, Node *n)
 		test = T(TYPE_TEXT);
 	foreach (cell, e->args) {
 		CaseWhen *when = lfirst(cell);
-		struct ty value = predicate(w, s, (Node *)when->expr);
 		if (e->arg)
-			operate_named(w, "=", test, value);
+			operate_named(w, "=", test, predicate(w, s, (Node *)when->expr));
+		else
+			predicate_as(w, s, (Node *)when->expr, TYPE_BOOL);
 		types[i++] = expr(w, s, (Node *)when->result);
 	}
 	types[i++] = e->defresult ? expr(w, s, (Node *)e->defresult) : T(TYPE_UNKNOWN);
@@ -178,9 +181,11 @@ static struct ty on_current_of(struct walk *w, struct scope *s, Node *n)
 static struct ty on_multi_assign(struct walk *w, struct scope *s, Node *n)
 {
 	MultiAssignRef *m = (MultiAssignRef *)n;
-	/* One node for each target, all with the same source: read it once. */
-	struct ty t = m->colno == 1 ? expr(w, s, m->source) : UNSURE;
-	t = t.row && t.row->n >= m->colno ? t.row->at[m->colno - 1].ty : UNSURE;
+	/* One node for each target, all with the same source: it is read once. */
+	if (m->colno == 1)
+		w->assigned = expr(w, s, m->source).row;
+	const struct row *r = w->assigned;
+	struct ty t = r && r->n >= m->colno ? r->at[m->colno - 1].ty : UNSURE;
 	t.from = NULL; /* of all that the source is made of */
 	return t;
 }
@@ -208,13 +213,25 @@ static struct ty on_value_function(struct walk *w, struct scope *s, Node *n)
 	return T(op < ARRAY_LEN(types) ? types[op] : 0);
 }
 
+/* Arguments become XML or text as the kind of expression asks. */
+static void xml_argument(struct walk *w, struct scope *s, Node *n)
+{
+	struct ty t = expr(w, s, n);
+	need_implicit_casts(w, t.oid);
+	if (t.oid >= CAT_FIRST_USER_OID) {
+		need_cast(w, t, TYPE_XML, 'a');
+		need_cast(w, t, TYPE_TEXT, 'a');
+	}
+}
+
 static struct ty on_xml(struct walk *w, struct scope *s, Node *n)
 {
 	XmlExpr *x = (XmlExpr *)n;
 	ListCell *cell;
 	foreach (cell, x->named_args)
-		expr(w, s, ((ResTarget *)lfirst(cell))->val);
-	expr_list(w, s, x->args);
+		xml_argument(w, s, ((ResTarget *)lfirst(cell))->val);
+	foreach (cell, x->args)
+		xml_argument(w, s, lfirst(cell));
 	return T(x->op == IS_DOCUMENT ? TYPE_BOOL : TYPE_XML);
 }
 
@@ -251,6 +268,8 @@ static struct ty on_cast(struct walk *w, struct scope *s, Node *n)
 	}
 	struct ty from = expr(w, s, c->arg);
 	need_cast(w, from, to.oid, 'e');
+	if (c->typeName->typmods != NIL) /* a length is a cast of the type to itself */
+		need_length_cast(w, to.oid);
 	/* Between strings nothing changes, but where the name of the type cuts them, or checks. */
 	if (type_base(w->c, to.oid) == to.oid && type_category(w->c, from.oid) == 'S' &&
 	    c->typeName->typmods == NIL &&
@@ -262,8 +281,9 @@ static struct ty on_cast(struct walk *w, struct scope *s, Node *n)
 static struct ty subscripted(struct walk *w, struct scope *s, struct ty of, A_Indices *i)
 {
 	const struct cat_type *t = cat_type(w->c, type_base(w->c, of.oid));
-	expr(w, s, i->lidx);
-	expr(w, s, i->uidx);
+	uint32_t index = t && t->oid == TYPE_JSONB ? TYPE_TEXT : TYPE_INT4;
+	expr_as(w, s, i->lidx, index);
+	expr_as(w, s, i->uidx, index);
 	if (t && t->has_subscript)
 		walk_execute(w, t->schema->name, t->name, "a type with subscripting of its own");
 	if (!t || i->is_slice || t->oid == TYPE_JSONB)
@@ -521,6 +541,8 @@ struct ty expr(struct walk *w, struct scope *s, Node *n)
 		w->allows_set_config = allows && (tag == T_FuncCall || tag == T_TypeCast);
 		if (tag < ARRAY_LEN(handlers) && handlers[tag])
 			t = handlers[tag](w, s, n);
+		else if (json_handler((NodeTag)tag))
+			t = json_handler((NodeTag)tag)(w, s, n);
 		else
 			walk_opaque(w, "a kind of expression that is not known");
 		w->allows_set_config = allows;
@@ -531,6 +553,17 @@ struct ty expr(struct walk *w, struct scope *s, Node *n)
 		t.from = origin_derived(w, own);
 	touch(w, t.from);
 	return t;
+}
+
+void expr_as(struct walk *w, struct scope *s, Node *n, uint32_t type)
+{
+	if (!n)
+		return;
+	struct ty t = expr(w, s, n);
+	if (t.oid == 0)
+		need_implicit_casts(w, 0);
+	else if (t.oid != TYPE_UNKNOWN && t.oid != type)
+		need_cast(w, t, type, 'a');
 }
 
 void expr_list(struct walk *w, struct scope *s, const List *l)

@@ -75,6 +75,7 @@ void read_target(struct walk *w, struct scope *s, const RangeVar *v, bool is_sel
 		w->needs = &none;
 	add_relation(w, s, v, (struct need){.verb = VERB_SELECT, .class = CLASS_READ});
 	w->needs = all;
+	all->reads_numbers |= none.reads_numbers;
 }
 
 /* The columns of what an expression in FROM gives. */
@@ -193,15 +194,17 @@ static struct member *on_sample(struct walk *w, struct scope *s, RangeTableSampl
 	struct member *src = from_item(w, s, t->relation);
 	const char *schema, *name = name_parts(t->method, &schema);
 	int n = 0;
+	ListCell *cell;
 	const struct cat_function *const *all = cat_functions(w->c, name, &n);
 	bool is_builtin = n > 0 && (!strcmp(name, "bernoulli") || !strcmp(name, "system"));
 	for (int i = 0; i < n; i++)
 		is_builtin &= all[i]->oid < CAT_FIRST_USER_OID;
 	if (!is_builtin)
 		walk_execute(w, schema ? schema : "public", name,
-			     "a sampling method that is not built in");
-	expr_list(w, s, t->args);
-	expr(w, s, t->repeatable);
+			      "a sampling method that is not built in");
+	foreach (cell, t->args)
+		expr_as(w, s, lfirst(cell), TYPE_FLOAT8);
+	expr_as(w, s, t->repeatable, TYPE_FLOAT8);
 	return src;
 }
 
@@ -287,7 +290,7 @@ static void read_condition(struct walk *w, struct scope *s, Node *quals, const s
 	struct scope was = *s;
 	s->reads_from = false;
 	s->end = end;
-	expr(w, s, quals);
+	expr_as(w, s, quals, TYPE_BOOL);
 	s->reads_from = was.reads_from;
 	s->end = was.end;
 }
@@ -311,6 +314,21 @@ static struct member *on_join(struct walk *w, struct scope *s, JoinExpr *j)
 		add(w, s, j->join_using_alias, NULL, merged)->shows_columns = false;
 	}
 	return add(w, s, j->alias, NULL, row);
+}
+
+static struct member *on_other(struct walk *w, struct scope *s, Node *n)
+{
+	const Alias *alias = NULL;
+	struct origin *all = &origin_none, **up = w->values;
+	w->values = &all;
+	const struct row *row = json_table(w, s, n, &alias);
+	w->values = up;
+	touch(w, all);
+	if (row)
+		return add(w, s, alias, "json_table",
+			   row_derived(w, row, origin_derived(w, all)));
+	walk_opaque(w, "a kind of FROM member that is not known");
+	return NULL;
 }
 
 struct member *from_item(struct walk *w, struct scope *s, Node *n)
@@ -337,7 +355,7 @@ struct member *from_item(struct walk *w, struct scope *s, Node *n)
 			src = on_join(w, s, (JoinExpr *)n);
 			break;
 		default:
-			walk_opaque(w, "a kind of FROM member that is not known");
+			src = on_other(w, s, n);
 		}
 	}
 	leave(w, 3);

@@ -67,3 +67,32 @@ const struct cat_relation *need_relation(struct walk *w, const RangeVar *v, stru
 		add_unknown(w, need, NULL, v->relname);
 	return n == 1 ? found[0] : NULL;
 }
+
+/* Where something new goes: the first schema of the path that the login may use. */
+void need_new_relation(struct walk *w, const RangeVar *v)
+{
+	struct need need = {.kind = NEED_RELATION,
+			    .verb = VERB_CREATE,
+			    .class = CLASS_DDL,
+			    .schema = v->schemaname,
+			    .name = v->relname};
+	int i = w->path->is_catalog_implicit ? 1 : 0;
+	bool is_temp = v->relpersistence == PERSISTENCE_TEMP;
+	if (is_temp || (v->schemaname && !strcmp(v->schemaname, "pg_temp"))) {
+		need.schema = "pg_temp";
+		/* It would come before the built-in type of that name: its row is a type too. */
+		if (path_type(w->c, w->path, "pg_catalog", v->relname))
+			needs_opaque(w->needs,
+				     "a temporary object with the name of a built-in type");
+	}
+	if (need.schema || i >= w->path->n) {
+		needs_add(w->needs, &need);
+		return;
+	}
+	for (; i < w->path->n; i++) {
+		need.schema = w->path->at[i]->name;
+		needs_add(w->needs, &need);
+		if (w->path->at[i]->is_usable)
+			break;
+	}
+}

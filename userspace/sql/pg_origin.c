@@ -103,6 +103,14 @@ struct ty predicate(struct walk *w, struct scope *s, Node *n)
 	return t;
 }
 
+void predicate_as(struct walk *w, struct scope *s, Node *n, uint32_t type)
+{
+	struct origin **up = w->values;
+	w->values = &w->predicates;
+	expr_as(w, s, n, type);
+	w->values = up;
+}
+
 const struct row *row_derived(struct walk *w, const struct row *r, struct origin *from)
 {
 	struct row *copy = row_new(w, r->n);

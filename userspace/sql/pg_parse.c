@@ -90,6 +90,16 @@ Node *parse_query(const char *text)
 	return n && IsA(n, SelectStmt) ? n : NULL;
 }
 
+/* A type that a Parse message declares by its number. */
+static void need_declared(struct walk *w, uint32_t type)
+{
+	need_type_input(w, type);
+	if (cat_type(w->c, type))
+		return;
+	w->lacks_facts = true; /* it may have been made since the catalogue was loaded */
+	walk_opaque(w, "a parameter is declared of a type that is not known");
+}
+
 /* One statement under one search_path. Twice where that shows an untyped parameter used more than
  * once: then such ones are of no known type. */
 static struct result_lineage *walk_under(struct job *j, const struct path *p, Node *tree,
@@ -103,7 +113,7 @@ static struct result_lineage *walk_under(struct job *j, const struct path *p, No
 		w.values = &w.predicates;
 		for (int i = 0; i < w.n_params; i++)
 			if (w.params[i])
-				need_type_input(&w, w.params[i]);
+				need_declared(&w, w.params[i]);
 		statement(&w, tree);
 		j->lacks_facts |= w.lacks_facts;
 		j->is_too_big |= w.is_too_big || needs->is_full || arena_failed(&j->scratch);
@@ -170,6 +180,7 @@ static void one_statement(struct job *j, const RawStmt *raw, size_t text_len, st
 	stmt->n_needs = needs.n;
 	stmt->is_write = needs.is_write;
 	stmt->is_untransactional = needs.is_untransactional;
+	stmt->reads_numbers = needs.reads_numbers;
 	/* The tree's own strings die with it. */
 	stmt->name = stmt->name ? arena_str(j->out, stmt->name) : NULL;
 	follow_session(j, stmt, &needs);

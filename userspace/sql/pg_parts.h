@@ -8,6 +8,8 @@ void leave(struct walk *w, int cost);
 /* pg_expr.c: types of expressions. */
 struct ty expr(struct walk *w, struct scope *s, Node *n);
 void expr_list(struct walk *w, struct scope *s, const List *l);
+/* An expression that is made to be of a type: a condition, a number of rows. */
+void expr_as(struct walk *w, struct scope *s, Node *n, uint32_t type);
 /* Types of the members, as an array in w->a. */
 struct ty *expr_types(struct walk *w, struct scope *s, const List *l);
 
@@ -43,6 +45,7 @@ void touch_row(struct walk *w, const struct row *r);
 void touch_predicate(struct walk *w, struct origin *o);
 /* An expression whose value is not shown, only what follows from it. */
 struct ty predicate(struct walk *w, struct scope *s, Node *n);
+void predicate_as(struct walk *w, struct scope *s, Node *n, uint32_t type);
 /* A copy whose fields all come from there; NULL: from what holds them. */
 const struct row *row_derived(struct walk *w, const struct row *r, struct origin *from);
 /* A relation's columns as themselves. */
@@ -69,12 +72,28 @@ struct ty operate(struct walk *w, const List *name, struct ty left, struct ty ri
 struct ty operate_named(struct walk *w, const char *name, struct ty left, struct ty right);
 /* Sorting, grouping and comparing by the type's default operators. */
 void need_order(struct walk *w, struct ty t);
+/* By the operator that ORDER BY names, if it does. */
+void need_sort(struct walk *w, const SortBy *by, struct ty t);
+
+/* Making JSON of a value: by the type's own cast, if it has one. */
+void need_json_of(struct walk *w, struct ty t);
+void window(struct walk *w, struct scope *s, WindowDef *d);
+
+/* pg_json.c: NULL where the grammar has no such thing, or the node is none of JSON's. */
+struct ty (*json_handler(NodeTag tag))(struct walk *, struct scope *, Node *);
+const struct row *json_table(struct walk *w, struct scope *s, Node *n, const Alias **ret_alias);
 
 /* pg_cast.c: type names and conversions. */
 const char *name_parts(const List *names, const char **ret_schema);
 struct ty type_named(struct walk *w, const TypeName *t);
 void need_type_input(struct walk *w, uint32_t type);
 void need_cast(struct walk *w, struct ty from, uint32_t to, char context);
+/* type(n): the type's own function for lengths. */
+void need_length_cast(struct walk *w, uint32_t type);
+/* Whatever a value of a type of the database may be made into without being asked. */
+void need_implicit_casts(struct walk *w, uint32_t from);
+/* The same for any value that is assigned to what is not known here. */
+void need_assignment_casts(struct walk *w, uint32_t from);
 /* Into the common type of a CASE, a UNION and the like: returns it. */
 struct ty need_common(struct walk *w, const struct ty *types, int n);
 
@@ -94,6 +113,9 @@ void read_target(struct walk *w, struct scope *s, const RangeVar *v, bool is_sel
  * known; ret_temp: it may be a temporary one, which the catalogue does not hold. */
 const struct cat_relation *need_relation(struct walk *w, const RangeVar *v, struct need need,
 					 bool *ret_temp);
+
+/* A relation that is to be made. */
+void need_new_relation(struct walk *w, const RangeVar *v);
 
 /* pg_select.c: queries. */
 /* Any query, also one that writes and returns. */
@@ -121,6 +143,20 @@ void on_set(struct walk *w, Node *n);
 void on_transaction(struct walk *w, Node *n);
 /* A call of set_config. */
 void set_config_call(struct walk *w, FuncCall *f);
+/* pg_define.c: definitions with expressions or queries in them, which run later for whoever uses
+ * them. */
+void on_create(struct walk *w, Node *n);
+void on_alter_table(struct walk *w, Node *n);
+void on_index(struct walk *w, Node *n);
+void on_create_as(struct walk *w, Node *n);
+void on_view(struct walk *w, Node *n);
+void on_sequence(struct walk *w, Node *n);
+void on_composite(struct walk *w, Node *n);
+void on_domain(struct walk *w, Node *n);
+void on_trigger(struct walk *w, Node *n);
+void on_rule(struct walk *w, Node *n);
+void on_policy(struct walk *w, Node *n);
+void need_table(struct walk *w, const RangeVar *v, enum verb verb, enum op_class class);
 /* pg_ddl.c */
 void on_ddl(struct walk *w, Node *n);
 /* A need on an object that is no relation. name: list of strings, a String or NULL. */

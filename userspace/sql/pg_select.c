@@ -336,6 +336,7 @@ static struct ty sort_key(struct walk *w, struct scope *s, Node *n, const struct
 {
 	const struct field *f = output_named(out, n);
 	if (n && IsA(n, A_Const) && !((A_Const *)n)->isnull && IsA(&((A_Const *)n)->val, Integer)) {
+		w->needs->reads_numbers = true;
 		int i = intVal(&((A_Const *)n)->val);
 		if (out->is_open || (i >= 1 && i <= out->n))
 			touch(w, out->is_open ? NULL : out->at[i - 1].ty.from);
@@ -365,9 +366,7 @@ static void sort_clause(struct walk *w, struct scope *s, const List *sorts, cons
 	foreach (cell, sorts) {
 		SortBy *by = lfirst(cell);
 		struct ty t = sort_key(w, s, by->node, out);
-		if (by->useOp)
-			operate(w, by->useOp, t, t, false);
-		need_order(w, t);
+		need_sort(w, by, t);
 	}
 }
 
@@ -389,16 +388,9 @@ static void distinct_clause(struct walk *w, struct scope *s, const List *distinc
 
 static void windows(struct walk *w, struct scope *s, const List *l)
 {
-	ListCell *cell, *member;
-	foreach (cell, l) {
-		WindowDef *d = lfirst(cell);
-		foreach (member, d->partitionClause)
-			need_order(w, expr(w, s, lfirst(member)));
-		foreach (member, d->orderClause)
-			need_order(w, expr(w, s, ((SortBy *)lfirst(member))->node));
-		expr(w, s, d->startOffset);
-		expr(w, s, d->endOffset);
-	}
+	ListCell *cell;
+	foreach (cell, l)
+		window(w, s, lfirst(cell));
 }
 
 static const char *item_name(Node *n)
@@ -458,11 +450,7 @@ static void locking(struct walk *w, struct scope *s, const SelectStmt *n)
 
 void need_into(struct walk *w, const IntoClause *into, bool is_matview)
 {
-	bool is_temp;
-	RangeVar name = *into->rel;
-	if (name.relpersistence == PERSISTENCE_TEMP)
-		name.schemaname = (char *)(uintptr_t) "pg_temp";
-	need_relation(w, &name, (struct need){.verb = VERB_CREATE, .class = CLASS_DDL}, &is_temp);
+	need_new_relation(w, into->rel);
 	w->stmt->class = CLASS_DDL;
 	w->stmt->tag = is_matview ? "CREATE MATERIALIZED VIEW" : "CREATE TABLE AS";
 	w->needs->is_write = true;
@@ -502,27 +490,28 @@ static const struct row *values_query(struct walk *w, struct scope *s, const Lis
 	return first ? first : row_new(w, 0);
 }
 
-/* Nothing but the target list: set_config there runs once, and only then. */
+/* Nothing but one thing to compute: set_config there runs once, and only then. Beside a
+ * function that returns no rows it may not run at all. */
 static bool is_bare(const SelectStmt *n)
 {
-	return !n->fromClause && !n->whereClause && !n->groupClause && !n->havingClause &&
+	return list_length(n->targetList) == 1 && !n->fromClause && !n->whereClause &&
+	       !n->groupClause && !n->havingClause &&
 	       !n->limitCount && !n->limitOffset && !n->withClause && !n->intoClause &&
 	       !n->distinctClause;
 }
 
-static const struct row *plain_select(struct walk *w, struct scope *s, SelectStmt *n)
+static const struct row *plain_select(struct walk *w, struct scope *s, SelectStmt *n,
+				      bool allows)
 {
-	bool allows = w->allows_set_config;
-	w->allows_set_config = false;
 	from_clause(w, s, n->fromClause);
 	w->allows_set_config = allows && !s->up && is_bare(n);
 	struct row *out = target_list(w, s, n->targetList);
 	w->allows_set_config = false;
-	expr(w, s, n->whereClause);
+	expr_as(w, s, n->whereClause, TYPE_BOOL);
 	ListCell *cell;
 	foreach (cell, n->groupClause)
 		need_order(w, sort_key(w, s, lfirst(cell), out));
-	expr(w, s, n->havingClause);
+	expr_as(w, s, n->havingClause, TYPE_BOOL);
 	windows(w, s, n->windowClause);
 	distinct_clause(w, s, n->distinctClause, out);
 	sort_clause(w, s, n->sortClause, out);
@@ -593,6 +582,8 @@ const struct row *select_query(struct walk *w, struct scope *up, SelectStmt *n)
 	struct scope s = {.up = up};
 	const struct row *out = NULL;
 	struct cte *filling = n->op != SETOP_NONE ? w->filling : NULL;
+	bool allows = w->allows_set_config;
+	w->allows_set_config = false;
 	w->filling = NULL;
 	if (enter(w, 4)) {
 		with_clause(w, &s, n->withClause);
@@ -604,12 +595,12 @@ const struct row *select_query(struct walk *w, struct scope *up, SelectStmt *n)
 		else if (n->valuesLists)
 			out = values_query(w, &s, n->valuesLists);
 		else
-			out = plain_select(w, &s, n);
+			out = plain_select(w, &s, n, allows);
 		w->filling = NULL;
 		if (n->op != SETOP_NONE || n->valuesLists)
 			sort_clause(w, &s, n->sortClause, out);
-		expr(w, &s, n->limitOffset);
-		expr(w, &s, n->limitCount);
+		expr_as(w, &s, n->limitOffset, TYPE_INT8);
+		expr_as(w, &s, n->limitCount, TYPE_INT8);
 	}
 	leave(w, 4);
 	return out ? out : row_new(w, 0);

@@ -72,6 +72,7 @@ static void need_setting(struct walk *w, const char *name, const char *value, bo
 
 static const char *literal(struct walk *w, const A_Const *c)
 {
+	w->needs->reads_numbers = true;
 	if (c->isnull)
 		return NULL;
 	switch (nodeTag(&c->val)) {
@@ -204,9 +205,41 @@ void on_set(struct walk *w, Node *n)
 	remember(w, name, value, v->is_local);
 }
 
-/* The three arguments of set_config, in their places or by their names. ret: literals; ret_bound:
- * the value is a bound parameter. False: something is computed. */
-static bool config_arguments(struct walk *w, FuncCall *f, const char **ret, bool *ret_bound)
+static bool is_false(const char *v)
+{
+	static const char *const words[] = {"off", "false", "f", "no", "n", "0"};
+	for (size_t i = 0; v && i < ARRAY_LEN(words); i++)
+		if (!strcasecmp(v, words[i]))
+			return true;
+	return false;
+}
+
+/* Is the i-th argument of set_config just what its text says? A cast may make another value of it:
+ * 'a, b'::varchar(1), 2::bool. */
+static bool is_exact(struct walk *w, Node *n, int i)
+{
+	const TypeCast *cast = n && IsA(n, TypeCast) ? (TypeCast *)n : NULL;
+	const A_Const *c = constant(n);
+	if (!c || c->isnull)
+		return false;
+	if (cast && (cast->typeName->typmods != NIL ||
+		     type_named(w, cast->typeName).oid != (i < 2 ? TYPE_TEXT : TYPE_BOOL)))
+		return false;
+	if (i < 2 || IsA(&c->val, String))
+		return IsA(&c->val, String) &&
+		       (i < 2 || is_true(strVal(&c->val)) || is_false(strVal(&c->val)));
+	return IsA(&c->val, Boolean);
+}
+
+/* The arguments of a call of set_config. */
+struct config {
+	const char *args[3]; /* name, value, is_local: literals */
+	bool is_exact[3];
+	bool is_bound; /* the value is a bound parameter */
+};
+
+/* In their places or by their names. False: something is computed. */
+static bool config_arguments(struct walk *w, FuncCall *f, struct config *ret)
 {
 	static const char *const names[] = {"setting_name", "new_value", "is_local"};
 	int at = 0;
@@ -221,36 +254,36 @@ static bool config_arguments(struct walk *w, FuncCall *f, const char **ret, bool
 		}
 		const A_Const *c = constant(arg);
 		bool is_bound = i == 1 && IsA(arg, ParamRef);
-		*ret_bound |= is_bound;
+		ret->is_bound |= is_bound;
 		if (i >= 3 || (!is_bound && (!c || c->isnull)))
 			return false;
-		ret[i] = c ? literal(w, c) : NULL;
+		ret->args[i] = c ? literal(w, c) : NULL;
+		ret->is_exact[i] = is_exact(w, arg, i);
 	}
-	return ret[0] && (ret[1] || *ret_bound) && ret[2];
+	return ret->args[0] && (ret->args[1] || ret->is_bound) && ret->args[2];
 }
 
 void set_config_call(struct walk *w, FuncCall *f)
 {
-	const char *args[3] = {NULL, NULL, NULL};
-	bool is_bound = false, is_known = config_arguments(w, f, args, &is_bound);
-	if (!args[0]) {
+	struct config c = {.is_bound = false};
+	bool is_known = config_arguments(w, f, &c);
+	if (!c.args[0] || !c.is_exact[0]) {
 		needs_opaque(w->needs, "sets a parameter whose name is computed");
 		return;
 	}
-	const char *name = lower(w->needs->a, args[0]);
-	if (is_bound && builtin_setting(name) != SETTING_HARMLESS)
+	const char *name = lower(w->needs->a, c.args[0]);
+	if (!c.is_exact[1] && builtin_setting(name) != SETTING_HARMLESS)
 		is_known = false;
 	if (!strcmp(name, "search_path")) {
 		/* Names hang on it: that it runs must be certain, and once only, and to what. */
-		if (!is_known || is_bound || !w->allows_set_config || w->stmt->kind == SQL_SET) {
+		if (!is_known || !c.is_exact[1] || !c.is_exact[2] || !w->allows_set_config) {
 			needs_opaque(w->needs, "sets search_path where it cannot be followed");
 			return;
 		}
-		w->stmt->kind = SQL_OTHER; /* it goes before others of the same SELECT */
 	}
-	need_setting(w, name, args[1], is_known);
+	need_setting(w, name, c.args[1], is_known);
 	if (w->stmt->kind != SQL_SET)
-		remember(w, name, is_known ? args[1] : NULL, args[2] && is_true(args[2]));
+		remember(w, name, is_known ? c.args[1] : NULL, c.args[2] && is_true(c.args[2]));
 }
 
 static const struct {

@@ -127,7 +127,7 @@ static void on_copy(struct walk *w, Node *n)
 		const struct cat_relation *r = need_relation(w, c->relation, need, &is_temp);
 		struct scope s = {.up = NULL};
 		scope_add(w, &s, c->relation->relname, r ? row_of_relation(w, r) : row_new(w, 0));
-		expr(w, &s, c->whereClause);
+		expr_as(w, &s, c->whereClause, TYPE_BOOL);
 		if (!c->is_from)
 			copy_rows(w, c, is_temp ? NULL : r);
 	}
@@ -178,7 +178,9 @@ static void on_execute(struct walk *w, Node *n)
 {
 	ExecuteStmt *e = (ExecuteStmt *)n;
 	struct scope s = {.up = NULL};
-	expr_list(w, &s, e->params);
+	ListCell *cell;
+	foreach (cell, e->params) /* they become what PREPARE has declared */
+		need_assignment_casts(w, expr(w, &s, lfirst(cell)).oid);
 	w->stmt->kind = SQL_EXECUTE;
 	w->stmt->name = e->name;
 	w->stmt->tag = "EXECUTE";

@@ -120,6 +120,7 @@ struct walk {
 	int depth, nodes;
 	bool is_too_big, lacks_facts;
 	struct cte *filling; /* the recursive query that the next set operation is the body of */
+	const struct row *assigned; /* of UPDATE ... SET (a, b) = row */
 	const struct cat_function
 	    *last_function;	/* the one that func_call found, if it is certain */
 	struct origin **values; /* what the expression that is being read is made of so far */

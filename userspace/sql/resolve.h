@@ -14,6 +14,8 @@
 struct path {
 	const struct cat_schema *at[PATH_MAX_SCHEMAS];
 	int n;
+	bool is_catalog_implicit; /* pg_catalog is first without being named: nothing is created
+				     there */
 };
 
 /* Reads a search_path as SHOW gives it. Schemas that do not exist are left out, as the server does.

@@ -61,6 +61,7 @@ struct sql_stmt {
 	 * that is not a built-in read, CALL, DO, a command that cannot run in a transaction block.
 	 */
 	bool is_untransactional;
+	bool reads_numbers; /* what it needs depends on the value of a number in its text */
 	int n_params; /* SQL_PREPARE: highest $n of the body */
 	/* Where its values come from; NULL where none pass. Of PREPARE and DECLARE: of the body; of
 	 * EXECUTE and FETCH, which only name one, not known. */

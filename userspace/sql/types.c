@@ -230,8 +230,9 @@ static void conclude(const struct catalog *c, struct generic *g)
 		agree(g, &g->element, type_element(c, g->array));
 	if (g->range)
 		agree(g, &g->element, subtype(c, g->range));
-	if (g->n_compatible > 1 && type_common(c, g->compatible, g->n_compatible) == 0)
-		g->fit = MIN(g->fit, FIT_MAYBE);
+	uint32_t common = g->n_compatible ? type_common(c, g->compatible, g->n_compatible) : 0;
+	for (int i = 0; i < g->n_compatible; i++)
+		require(g, common && type_fits(c, g->compatible[i], common) != FIT_NO);
 }
 
 static struct generic generics(const struct catalog *c, const uint32_t *from,

@@ -1,5 +1,5 @@
-/* Every policy in policy/examples is good, and decides as its golden file says: role, resource, needs,
- * effect, rule. */
+/* Every policy in policy/examples is good, and decides as its golden file says: role, resource,
+ * needs, effect, rule. */
 #include <glob.h>
 #include <stdlib.h>
 
@@ -40,7 +40,8 @@ static void run_case(const struct plan *p, const char *file, int line, char *con
 	const char *effect = masks ? "mask" : d.is_observed ? "observe" : effect_name(d.effect);
 	bool ok = n > 0 && !strcmp(effect, f[3]) && !strcmp(d.rule, f[4]);
 	if (!ok)
-		printf("%s:%d: %s by %s, expected %s by %s %s\n", file, line, effect, d.rule, f[3], f[4], why);
+		printf("%s:%d: %s by %s, expected %s by %s %s\n", file, line, effect, d.rule, f[3],
+		       f[4], why);
 	CHECK(ok);
 	arena_done(&a);
 }
@@ -78,7 +79,8 @@ int main(void)
 		size_t len;
 		char *text = slurp(g.gl_pathv[i], &len);
 		CHECK_INT(plan_compile(span_of(text, len), &p, &errors), 0);
-		snprintf(golden, sizeof(golden), "%.*s.golden.tsv", (int)strlen(g.gl_pathv[i]) - 5, g.gl_pathv[i]);
+		snprintf(golden, sizeof(golden), "%.*s.golden.tsv", (int)strlen(g.gl_pathv[i]) - 5,
+			 g.gl_pathv[i]);
 		if (p)
 			run_golden(p, golden);
 		plan_unref(p);

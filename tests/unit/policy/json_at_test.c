@@ -17,9 +17,9 @@ static void check(const struct json_at *at, bool is_key, int line, int column)
 
 static void finds_values_and_keys(void)
 {
-	struct json_at a = {&root, "a", 0}, a0 = {&a, NULL, 0}, a1 = {&a, NULL, 1}, bc = {&a1, "bc", 0},
-		       a2 = {&a, NULL, 2}, a21 = {&a2, NULL, 1}, e = {&root, "\xc3\xa9", 0},
-		       k2 = {&e, "k2", 0};
+	struct json_at a = {&root, "a", 0}, a0 = {&a, NULL, 0}, a1 = {&a, NULL, 1},
+		       bc = {&a1, "bc", 0}, a2 = {&a, NULL, 2}, a21 = {&a2, NULL, 1},
+		       e = {&root, "\xc3\xa9", 0}, k2 = {&e, "k2", 0};
 	check(&root, false, 1, 1);
 	check(&a, false, 2, 8);
 	check(&a, true, 2, 3);
@@ -29,7 +29,7 @@ static void finds_values_and_keys(void)
 	check(&bc, true, 2, 14);
 	check(&a2, false, 2, 33);
 	check(&a21, false, 2, 40); /* a quote in a string ends nothing */
-	check(&e, false, 3, 8);    /* columns are characters */
+	check(&e, false, 3, 8);	   /* columns are characters */
 	check(&k2, true, 3, 20);
 	check(&k2, false, 3, 27);
 }

@@ -6,8 +6,8 @@
 
 #include "../tap.h"
 
-/* The good policy that every bad one differs from in one place; a line each. Single quotes stand for
- * double ones. */
+/* The good policy that every bad one differs from in one place; a line each. Single quotes stand
+ * for double ones. */
 #define SHOP   " 'resources': [{'name': 'shop', 'protocol': 'postgres', 'match': "
 #define ISSUER " 'issuers': [{'issuer': 'i', 'audience': 'a', "
 #define R      "{'id': 'r', 'resource': 'shop', 'roles': 'op', "
@@ -15,16 +15,16 @@
 #define Y      "{'id': 'y', 'resource': 'shop', 'roles': 'op', "
 
 static const char *const good[] = {
-	"{'version': 1,",
-	" 'issuers': [{'issuer': 'i', 'audience': 'a'}],",
-	" 'roles': {'viewer': ['g'], 'op': ['h']},",
-	SHOP "['db:5432'], 'credentials': {'viewer': 'file:/v', 'op': 'fd:o'}},",
-	"   {'name': 'llm', 'protocol': 'tcp', 'match': 'llm:443'}],",
-	" 'masks': {'pii': {'columns': ['public.*.ssn'], 'as': 'last4'}},",
-	" 'rules': [{'id': 'llm', 'resource': 'llm', 'roles': '*', 'effect': 'allow'},",
-	"   {'id': 'r', 'resource': 'shop', 'roles': ['viewer', 'op'], 'verbs': 'select', 'relations': "
-		"'public.*', 'effect': 'allow'}",
-	" ]}",
+    "{'version': 1,",
+    " 'issuers': [{'issuer': 'i', 'audience': 'a'}],",
+    " 'roles': {'viewer': ['g'], 'op': ['h']},",
+    SHOP "['db:5432'], 'credentials': {'viewer': 'file:/v', 'op': 'fd:o'}},",
+    "   {'name': 'llm', 'protocol': 'tcp', 'match': 'llm:443'}],",
+    " 'masks': {'pii': {'columns': ['public.*.ssn'], 'as': 'last4'}},",
+    " 'rules': [{'id': 'llm', 'resource': 'llm', 'roles': '*', 'effect': 'allow'},",
+    "   {'id': 'r', 'resource': 'shop', 'roles': ['viewer', 'op'], 'verbs': 'select', 'relations': "
+    "'public.*', 'effect': 'allow'}",
+    " ]}",
 };
 #define LINES (sizeof(good) / sizeof(good[0]))
 
@@ -32,7 +32,8 @@ static void build(char *out, size_t size, int line, const char *replacement)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < LINES; i++)
-		n += (size_t)snprintf(out + n, size - n, "%s\n", (int)i + 1 == line ? replacement : good[i]);
+		n += (size_t)snprintf(out + n, size - n, "%s\n",
+				      (int)i + 1 == line ? replacement : good[i]);
 	for (char *c = out; *c; c++)
 		*c = *c == '\'' ? '"' : *c;
 }
@@ -176,26 +177,31 @@ static void points_at_every_error(void)
 		build(text, sizeof(text), bad[i].line, bad[i].with);
 		CHECK_INT(compile(text, &errors), ERR_CONFIG);
 		const struct policy_error *e = &errors.at[0];
-		bool ok = errors.n > 0 && (!bad[i].says || (e->line == bad[i].line && strstr(e->text,
-			bad[i].says))) &&
-			  (!bad[i].column || e->column == bad[i].column);
+		bool ok =
+		    errors.n > 0 &&
+		    (!bad[i].says || (e->line == bad[i].line && strstr(e->text, bad[i].says))) &&
+		    (!bad[i].column || e->column == bad[i].column);
 		if (!ok)
-			printf("row %zu %s\n  -> %d:%d: %s\n", i, bad[i].with, e->line, e->column, e->text);
+			printf("row %zu %s\n  -> %d:%d: %s\n", i, bad[i].with, e->line, e->column,
+			       e->text);
 		CHECK(ok);
-		CHECK(strstr(e->text, "expected") || strstr(e->text, "near") || strstr(e->text, ";") ||
-		      strstr(e->text, "lower case") || strstr(e->text, "behind the prefix"));
+		CHECK(strstr(e->text, "expected") || strstr(e->text, "near") ||
+		      strstr(e->text, ";") || strstr(e->text, "lower case") ||
+		      strstr(e->text, "behind the prefix"));
 	}
 }
 
 static void collects_errors_in_order(void)
 {
 	char text[8192];
-	build(text, sizeof(text), 8, "{'id': '', 'resource': 'x',\n 'roles': 1, 'zz': 0, 'effect': ''}");
+	build(text, sizeof(text), 8,
+	      "{'id': '', 'resource': 'x',\n 'roles': 1, 'zz': 0, 'effect': ''}");
 	CHECK_INT(compile(text, &errors), ERR_CONFIG);
 	CHECK_INT(errors.n, 5);
 	for (int i = 1; i < errors.n; i++)
 		CHECK(errors.at[i].line > errors.at[i - 1].line ||
-		      (errors.at[i].line == errors.at[i - 1].line && errors.at[i].column > errors.at[i - 1].column));
+		      (errors.at[i].line == errors.at[i - 1].line &&
+		       errors.at[i].column > errors.at[i - 1].column));
 }
 
 static void keeps_the_first_of_many(void)
@@ -236,7 +242,8 @@ static void survives_truncation(void)
 	for (size_t n = 0; n < len; n++) {
 		struct plan *p = NULL;
 		CHECK_INT(plan_compile(span_of(text, n), &p, &errors), ERR_CONFIG);
-		CHECK(errors.at[0].line >= 1 && errors.at[0].line <= (int)LINES + 1 && errors.at[0].column >= 1);
+		CHECK(errors.at[0].line >= 1 && errors.at[0].line <= (int)LINES + 1 &&
+		      errors.at[0].column >= 1);
 	}
 }
 
@@ -282,9 +289,11 @@ static void warns_of_what_is_not_meant(void)
 		snprintf(line, sizeof(line), "%s,\n%s", good[7], warned[i].rules);
 		build(text, sizeof(text), 8, line);
 		CHECK_INT(compile(text, &errors), 0);
-		bool said = errors.n_warnings && warned[i].says && strstr(errors.warnings[0].text, warned[i].says);
+		bool said = errors.n_warnings && warned[i].says &&
+			    strstr(errors.warnings[0].text, warned[i].says);
 		if (said != (warned[i].says != NULL) || (!warned[i].says && errors.n_warnings))
-			printf("row %zu: %s\n", i, errors.n_warnings ? errors.warnings[0].text : "no warning");
+			printf("row %zu: %s\n", i,
+			       errors.n_warnings ? errors.warnings[0].text : "no warning");
 		CHECK(said == (warned[i].says != NULL));
 		CHECK(warned[i].says || !errors.n_warnings);
 	}
@@ -296,11 +305,11 @@ static void warns_of_what_is_unused(void)
 		int line;
 		const char *with, *says;
 	} rows[] = {
-		{3, " 'roles': {'viewer': ['g'], 'op': ['h'], 'idle': 'i'},", "no credential there"},
-		{7, " 'rules': [", "resource \"llm\" has no rule"},
-		{2, "", "there are no issuers"},
-		{2, "'issuers': [{'issuer': 'https://acme.okta.com', 'audience': 'a'}],",
-			"taken for this machine's local issuer"},
+	    {3, " 'roles': {'viewer': ['g'], 'op': ['h'], 'idle': 'i'},", "no credential there"},
+	    {7, " 'rules': [", "resource \"llm\" has no rule"},
+	    {2, "", "there are no issuers"},
+	    {2, "'issuers': [{'issuer': 'https://acme.okta.com', 'audience': 'a'}],",
+	     "taken for this machine's local issuer"},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char text[8192];
@@ -338,13 +347,13 @@ static void check_keys(json_t *schema, const char *section, int line, const char
 	for (const char *c = known; c && *c; c++)
 		n += *c == ',';
 	CHECK_INT(json_object_size(props), n + 1);
-	json_object_foreach(props, key, v)
-		CHECK(known && strstr(known, key) != NULL);
+	json_object_foreach(props, key, v) CHECK(known && strstr(known, key) != NULL);
 }
 
 static void check_enum(json_t *schema, const char *name, int count, const char *(*name_of)(int i))
 {
-	json_t *list = json_object_get(json_object_get(json_object_get(schema, "$defs"), name), "enum");
+	json_t *list =
+	    json_object_get(json_object_get(json_object_get(schema, "$defs"), name), "enum");
 	CHECK_INT(json_array_size(list), count);
 	for (int i = 0; i < count; i++)
 		CHECK_STR(json_string_value(json_array_get(list, (size_t)i)), name_of(i));
@@ -366,10 +375,13 @@ static void agrees_with_the_schema(void)
 	CHECK(schema != NULL);
 	check_keys(schema, NULL, 1, "{'version': 1, '?': 0,");
 	check_keys(schema, "issuer", 2, "'issuers': [{'issuer': 'i', 'audience': 'a', '?': 0}],");
-	check_keys(schema, "resource", 5, "   {'name': 'llm', 'protocol': 'tcp', 'match': 'llm:443', '?': 0}],");
-	check_keys(schema, "mask", 6, " 'masks': {'pii': {'columns': ['public.*.ssn'], 'as': 'last4', '?': 0}},");
+	check_keys(schema, "resource", 5,
+		   "   {'name': 'llm', 'protocol': 'tcp', 'match': 'llm:443', '?': 0}],");
+	check_keys(schema, "mask", 6,
+		   " 'masks': {'pii': {'columns': ['public.*.ssn'], 'as': 'last4', '?': 0}},");
 	check_keys(schema, "rule", 8, R "'effect': 'allow', '?': 0}");
-	check_keys(schema, "approver", 8, R "'effect': 'ask', 'approvers': [{'group': 'g', '?': 0}]}");
+	check_keys(schema, "approver", 8,
+		   R "'effect': 'ask', 'approvers': [{'group': 'g', '?': 0}]}");
 	check_enum(schema, "verb", VERB_COUNT, verb_at);
 	check_enum(schema, "class", CLASS_COUNT, class_at);
 	json_decref(schema);
@@ -433,11 +445,13 @@ static void survives_any_shortage_of_memory(void)
 {
 	char text[8192];
 	bool is_done = false;
-	build(text, sizeof(text), 8, R "'description': 'd', 'verbs': ['select', 'insert'], 'relations': "
+	build(text, sizeof(text), 8,
+	      R "'description': 'd', 'verbs': ['select', 'insert'], 'relations': "
 		"['a.b', 'c.*'], "
-	      "'functions': 'a.f', 'settings': 'x.*', 'effect': 'allow'},\n"
-		X "'verbs': 'insert', 'columns': ['a', 'b'], "
-	      "'effect': 'mask', 'masks': 'pii'},\n" Y "'class': 'ddl', 'effect': 'ask', 'approvers': "
+		"'functions': 'a.f', 'settings': 'x.*', 'effect': 'allow'},\n" X
+		"'verbs': 'insert', 'columns': ['a', 'b'], "
+		"'effect': 'mask', 'masks': 'pii'},\n" Y
+		"'class': 'ddl', 'effect': 'ask', 'approvers': "
 		"[{'group': 'g'}]}");
 	for (size_t limit = 0; limit < 64 * 1024 && !is_done; limit += 16) {
 		struct plan p = {.refs = 1};
@@ -460,17 +474,20 @@ static void refuses_what_multiplies_too_far(void)
 	n += (size_t)snprintf(text + n, size - n, "{\"version\": 1, \"roles\": {\"r\": \"g\"");
 	for (int i = 1; i < MAX_ROLES; i++)
 		n += (size_t)snprintf(text + n, size - n, ", \"r%d\": \"g\"", i);
-	n += (size_t)snprintf(text + n, size - n, "}, \"resources\": [{\"name\": \"d\", \"protocol\": "
-		"\"tcp\", \"match\": \"h\"}");
+	n += (size_t)snprintf(text + n, size - n,
+			      "}, \"resources\": [{\"name\": \"d\", \"protocol\": "
+			      "\"tcp\", \"match\": \"h\"}");
 	for (int i = 1; i < MAX_RESOURCES; i++)
-		n += (size_t)snprintf(text + n, size - n,
-				      ", {\"name\": \"d%d\", \"protocol\": \"tcp\", \"match\": \"h%d\"}", i, i);
+		n += (size_t)snprintf(
+		    text + n, size - n,
+		    ", {\"name\": \"d%d\", \"protocol\": \"tcp\", \"match\": \"h%d\"}", i, i);
 	n += (size_t)snprintf(text + n, size - n, "], \"rules\": [");
 	for (int i = 0; i < MAX_RULES; i++)
-		n += (size_t)snprintf(text + n, size - n,
-				      "%s{\"id\": \"x%d\", \"resource\": \"*\", \"roles\": \"*\", \"effect\": "
-					"\"deny\"}",
-				      i ? ", " : "", i);
+		n += (size_t)snprintf(
+		    text + n, size - n,
+		    "%s{\"id\": \"x%d\", \"resource\": \"*\", \"roles\": \"*\", \"effect\": "
+		    "\"deny\"}",
+		    i ? ", " : "", i);
 	snprintf(text + n, size - n, "]}");
 	CHECK_INT(plan_compile(span_str(text), &p, &errors), ERR_LIMIT);
 	CHECK(!p && errors.n == 1 && strstr(errors.at[0].text, "expected fewer"));

@@ -13,20 +13,23 @@ static void reads_every_form(void)
 		int n_columns;
 		bool is_implied;
 	} rows[] = {
-		{"select:public.orders", NEED_RELATION, VERB_SELECT, CLASS_READ, "public", "orders", 0, false},
-		{"update:public.orders(total,\"No\"\"te\")", NEED_RELATION, VERB_UPDATE, CLASS_WRITE, "public",
-			"orders", 2, false},
-		{"execute:public.f", NEED_FUNCTION, VERB_EXECUTE, CLASS_PROCEDURAL, "public", "f", 0, false},
-		{"execute/write:public.f", NEED_FUNCTION, VERB_EXECUTE, CLASS_WRITE, "public", "f", 0, false},
-		{"call:public.p", NEED_FUNCTION, VERB_CALL, CLASS_PROCEDURAL, "public", "p", 0, false},
-		{"set:my.app", NEED_SETTING, VERB_SET, CLASS_SESSION, NULL, "my.app", 0, false},
-		{"drop@public.f", NEED_OBJECT, VERB_DROP, CLASS_DDL, "public", "f", 0, false},
-		{"create@", NEED_OBJECT, VERB_CREATE, CLASS_DDL, NULL, NULL, 0, false},
-		{"~transaction", NEED_PLAIN, VERB_TRANSACTION, CLASS_TRANSACTION, NULL, NULL, 0, true},
-		{"opaque", NEED_OPAQUE, VERB_SELECT, CLASS_OPAQUE, NULL, NULL, 0, false},
-		{"opaque: what it was", NEED_OPAQUE, VERB_SELECT, CLASS_OPAQUE, NULL, NULL, 0, false},
-		{"select:public.\"Odd Name\"", NEED_RELATION, VERB_SELECT, CLASS_READ, "public", "Odd Name", 0,
-			false},
+	    {"select:public.orders", NEED_RELATION, VERB_SELECT, CLASS_READ, "public", "orders", 0,
+	     false},
+	    {"update:public.orders(total,\"No\"\"te\")", NEED_RELATION, VERB_UPDATE, CLASS_WRITE,
+	     "public", "orders", 2, false},
+	    {"execute:public.f", NEED_FUNCTION, VERB_EXECUTE, CLASS_PROCEDURAL, "public", "f", 0,
+	     false},
+	    {"execute/write:public.f", NEED_FUNCTION, VERB_EXECUTE, CLASS_WRITE, "public", "f", 0,
+	     false},
+	    {"call:public.p", NEED_FUNCTION, VERB_CALL, CLASS_PROCEDURAL, "public", "p", 0, false},
+	    {"set:my.app", NEED_SETTING, VERB_SET, CLASS_SESSION, NULL, "my.app", 0, false},
+	    {"drop@public.f", NEED_OBJECT, VERB_DROP, CLASS_DDL, "public", "f", 0, false},
+	    {"create@", NEED_OBJECT, VERB_CREATE, CLASS_DDL, NULL, NULL, 0, false},
+	    {"~transaction", NEED_PLAIN, VERB_TRANSACTION, CLASS_TRANSACTION, NULL, NULL, 0, true},
+	    {"opaque", NEED_OPAQUE, VERB_SELECT, CLASS_OPAQUE, NULL, NULL, 0, false},
+	    {"opaque: what it was", NEED_OPAQUE, VERB_SELECT, CLASS_OPAQUE, NULL, NULL, 0, false},
+	    {"select:public.\"Odd Name\"", NEED_RELATION, VERB_SELECT, CLASS_READ, "public",
+	     "Odd Name", 0, false},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct arena a;
@@ -62,9 +65,24 @@ static void reads_several(void)
 static void refuses_the_rest(void)
 {
 	static const char *const rows[] = {
-		"", " ", "reed:a.b", "select:a", "select:a.", "select:a.B", "select:a.b.c", "select/x:a.b",
-		"update:a.b(", "update:a.b(x", "update:a.b()", "set:", "select:a.\"b", "show:",
-		"select:a.b,select:a.c", "SELECT:a.b", "opaquex", "opaque/read",
+	    "",
+	    " ",
+	    "reed:a.b",
+	    "select:a",
+	    "select:a.",
+	    "select:a.B",
+	    "select:a.b.c",
+	    "select/x:a.b",
+	    "update:a.b(",
+	    "update:a.b(x",
+	    "update:a.b()",
+	    "set:",
+	    "select:a.\"b",
+	    "show:",
+	    "select:a.b,select:a.c",
+	    "SELECT:a.b",
+	    "opaquex",
+	    "opaque/read",
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct arena a;

@@ -46,6 +46,7 @@ static void takes_every_kind(void)
 		return;
 	CHECK_STR(c->node, "n-1");
 	CHECK_INT(c->loops, 3);
+	CHECK_INT(c->spin_us, 50);
 	CHECK(!c->is_durable);
 	CHECK_INT(c->store_bytes, 1048576);
 	CHECK_INT(c->n_enrol_uids, 2);
@@ -77,6 +78,7 @@ static void tells_errors(void)
 		{"{\"run_dir\": \"run\"}", "f.json:1:13: ", "absolute path"},
 		{"{\"run_dir\": \"/a/../b\"}", "f.json:1:13: ", "absolute path"},
 		{"{\"loops\": 17}", "f.json:1:11: ", "expected 0 to 16"},
+		{"{\"spin_us\": 1001}", "f.json:1:13: ", "expected 0 to 1000"},
 		{"{\"loops\": 1.5}", "f.json:1:11: ", "expected an integer"},
 		{"{\"audit\": {\n \"durability\": \"maybe\"}}", "f.json:2:16: ", "memory|sync"},
 		{"{\"audit\": {\"x\": 1}}", "f.json:1:17: ", "no such key"},

@@ -222,10 +222,12 @@ static int on_empty(struct answer *a)
 	return completed(a, NULL);
 }
 
+/* What it has to do beside its rows, it has done. */
 static int on_suspended(struct answer *a)
 {
+	int err = effects_of_execute(a->pg, a->t, "SELECT");
 	tracks_pop(&a->pg->tracks);
-	return 0;
+	return err;
 }
 
 /* ---- ErrorResponse ---- */

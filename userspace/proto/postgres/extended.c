@@ -318,6 +318,7 @@ static int send_execute(struct pg *pg, struct name *portal, uint64_t op_id, stru
 	struct track t = {.kind = TRACK_EXECUTE, .op_id = op_id, .masking = masking};
 	bool is_empty = portal && portal->stmt->entry && !st;
 	if (portal) {
+		portal->was_run = true;
 		t.name = name_ref(portal);
 		t.stmt = prepared_ref(portal->stmt);
 	}
@@ -388,6 +389,12 @@ int on_execute(struct pg *pg, struct span body, struct sink *out)
 		"what this portal runs by name was prepared or closed again after it was bound",
 	    .hint = "Bind it again.",
 	};
+	static const struct msg_error done = {
+	    .severity = "ERROR",
+	    .sqlstate = "55000",
+	    .message = "a portal that changes a setting runs once",
+	    .hint = "Bind it again.",
+	};
 	struct cur c = cur_of(body);
 	struct span name = cur_cstr(&c);
 	(void)cur_u32(&c);
@@ -402,6 +409,9 @@ int on_execute(struct pg *pg, struct span body, struct sink *out)
 	bool by_name = st && (st->kind == SQL_EXECUTE || st->kind == SQL_FETCH);
 	if (by_name && !portal->is_cursor && portal->names_version != pg->names_version)
 		return refuse_extended(pg, &stale, out);
+	/* The server would say that it is done, and do nothing. */
+	if (st && st->kind == SQL_SET && portal->was_run)
+		return refuse_extended(pg, &done, out);
 	int err = execute_barrier(pg, portal, out);
 	return err ? err : send_execute(pg, portal, 0, NULL, out);
 }

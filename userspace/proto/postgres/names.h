@@ -37,6 +37,7 @@ struct name {
 	bool is_listed;
 	bool is_live;	  /* the server has said so */
 	bool is_cursor;	  /* DECLAREd: outlives what ends a portal, until it is closed */
+	bool was_run;	  /* portals: an Execute was sent */
 	bool is_ended;	  /* portals: the result of op_id was reported */
 	bool has_columns; /* portals: columns of op_id were reported */
 	uint32_t segment; /* of the message that makes it: the stretch between two Syncs */

@@ -129,6 +129,13 @@ static bool uses_name(const struct sql_stmt *st)
 	return st->kind == SQL_EXECUTE || (st->kind == SQL_FETCH && strncmp(st->tag, "CLOSE", 5));
 }
 
+/* What a Parse or Bind has named may be anything: SET, COMMIT and the like are followed only where they
+ * stand themselves. */
+static bool runs_by_name(const struct sql_stmt *st)
+{
+	return st->kind == SQL_OTHER || st->kind == SQL_PREPARE || st->kind == SQL_DECLARE_CURSOR;
+}
+
 /* EXECUTE and FETCH run what was prepared or declared before: its needs are theirs. */
 static int resolve(struct pg *pg, const struct sql_result *r, int i, struct sink *out,
 		   struct target *ret)
@@ -142,12 +149,13 @@ static int resolve(struct pg *pg, const struct sql_result *r, int i, struct sink
 	ret->stmt = find_within(r, i, is_execute ? SQL_PREPARE : SQL_DECLARE_CURSOR, name);
 	if (!ret->stmt)
 		err = find_target(pg, is_execute ? &pg->stmts : &pg->portals, name, out, ret);
-	if (ret->stmt && (ret->stmt->kind == SQL_EXECUTE || ret->stmt->kind == SQL_FETCH))
+	bool was_found = ret->stmt != NULL;
+	if (was_found && !runs_by_name(ret->stmt))
 		ret->stmt = NULL;
 	if (!ret->stmt)
-		ret->why = is_execute
-			       ? "EXECUTE of a statement that was not prepared in this session"
-			       : "FETCH from a cursor that was not declared in this session";
+		ret->why = was_found    ? "by name it would change what is known of the session"
+			   : is_execute ? "EXECUTE of a statement that was not prepared in this session"
+					: "FETCH from a cursor that was not declared in this session";
 	return err;
 }
 

@@ -21,6 +21,7 @@ void track_add_changes(const struct pg *pg, struct track *t, const struct sql_st
 	    [SQL_COMMIT] = true,
 	    [SQL_ROLLBACK] = true,
 	    [SQL_PREPARE_XACT] = true,
+	    [SQL_EXECUTE] = true, /* of what a rule lets pass unread */
 	};
 	t->is_fence |= names[st->kind] || session_is_changed_by(&pg->session, st);
 	t->touches_tx |=

@@ -18,6 +18,14 @@ static void keeps_secrets_out_of_the_record(void)
 		{"host=db password=secret user=x", "host=db password=*** user=x"},
 		{"PGPASSWORD=secret", "PGPASSWORD=***"},
 		{"https://h/?token=abc&x=1", "https://h/?token=***&x=1"},
+		/* A script may hold several; a value in quotes may hold a blank. */
+		{"psql postgres://a:one@h/x; psql postgres://a:two@h/y",
+		 "psql postgres://a:***@h/x; psql postgres://a:***@h/y"},
+		{"curl https://h/ && psql postgres://a:two@h/y", "curl https://h/ && psql postgres://a:***@h/y"},
+		{"PGPASSWORD=one psql postgres://a:two@h", "PGPASSWORD=*** psql postgres://a:***@h"},
+		{"psql postgres://a:two@h password=one", "psql postgres://a:***@h password=***"},
+		{"password='a b' host=h", "password=*** host=h"},
+		{"password='a b", "password=*** b"},
 		{"caf\xc3\xa9", "caf\xc3\xa9"},
 		{"bad\xff", "bad?"},
 	};

@@ -25,6 +25,8 @@ static void says_one_line(void)
 	CHECK_STR(said, "session s-1  0 ops -> sluice replay s-1\n");
 	print("{\"session\":\"s-1\",\"ops\":9,\"denied\":3,\"denied_rules\":{\"a\":1,\"b\":2},\"refused\":[]}");
 	CHECK_STR(said, "session s-1  9 ops  3 denied (rule a, b) -> sluice replay s-1\n");
+	print("{\"session\":\"s-1\",\"ops\":9,\"end_reason\":\"the command ended; it was revoked before\"}");
+	CHECK_STR(said, "session s-1  9 ops  it was revoked before -> sluice replay s-1\n");
 	print("{}");
 	CHECK_STR(said, "session ?  0 ops -> sluice replay ?\n");
 }
@@ -66,6 +68,11 @@ static void says_what_to_paste(void)
 	/* Only what a rule could allow is offered. */
 	print("{\"session\":\"s-1\",\"ops\":1,\"refused\":[{\"proto\":\"family 17\",\"host\":\"?\"}]}");
 	CHECK(!strstr(said, "to allow it"));
+	/* What is declared already is not to be declared again: the reason is told. */
+	print("{\"session\":\"s-1\",\"ops\":1,\"refused\":[{\"proto\":\"tcp\",\"host\":\"10.0.0.4\",\"port\":1,"
+	      "\"reason\":\"the gateway is not running\"}]}");
+	CHECK(!strstr(said, "to allow it"));
+	CHECK(strstr(said, "  1 refused: 10.0.0.4:1 (the gateway is not running) -> ") != NULL);
 	/* A name that the agent chose cannot write to the terminal or end a string. */
 	print("{\"session\":\"s-1\",\"refused\":[{\"proto\":\"dns\",\"name\":\"a\\u001b[2J\\\"x\\n\"}]}");
 	CHECK(!strchr(said, '\x1b') && strstr(said, "a?[2J?x?"));

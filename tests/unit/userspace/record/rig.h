@@ -42,6 +42,7 @@ struct rig {
 	int keys_fd;
 	struct signer signer;
 	pthread_t monitor;
+	pthread_mutex_t mutex; /* of the call channel */
 	atomic_bool stops;
 	pid_t pid;
 };
@@ -62,11 +63,15 @@ static inline void *rig_monitor(void *arg)
 {
 	struct rig *g = arg;
 	while (!atomic_load(&g->stops)) {
-		struct pollfd p = {.fd = g->call[0], .events = POLLIN};
 		struct msg m;
 		char sig[SIGNATURE_HEX], key[PUBLIC_HEX];
-		if (poll(&p, 1, 50) <= 0 || msg_recv(g->call[0], &m) < 0)
+		pthread_mutex_lock(&g->mutex);
+		struct pollfd p = {.fd = g->call[0], .events = POLLIN};
+		if (poll(&p, 1, 5) <= 0 || msg_recv(g->call[0], &m) < 0) {
+			pthread_mutex_unlock(&g->mutex);
+			usleep(1000);
 			continue;
+		}
 		int r = signer_sign(&g->signer, g->cfg.node, (uint64_t)json_integer_value(json_object_get(m.json, "seq")),
 				    json_string_value(json_object_get(m.json, "hash")),
 				    json_integer_value(json_object_get(m.json, "time")), sig);
@@ -75,6 +80,7 @@ static inline void *rig_monitor(void *arg)
 				    : json_pack("{s:b,s:s}", "ok", 0, "why", err_text(r));
 		if (msg_send(g->call[0], a, NULL, 0) < 0)
 			perror("rig: answer");
+		pthread_mutex_unlock(&g->mutex);
 		json_decref(a);
 		msg_done(&m);
 	}
@@ -84,6 +90,14 @@ static inline void *rig_monitor(void *arg)
 static inline void rig_start(struct rig *g)
 {
 	int ends[2];
+	pthread_mutex_lock(&g->mutex); /* channels are new with every process */
+	for (int i = 0; i < 2; i++) {
+		closep(&g->call[i]);
+		closep(&g->notify[i]);
+	}
+	if (msg_pair(g->call) < 0 || msg_pair(g->notify) < 0)
+		abort();
+	pthread_mutex_unlock(&g->mutex);
 	struct child_env env = {.call_fd = g->call[1], .notify_fd = g->notify[1], .health = g->health,
 				.n_rings = RIG_RINGS, .control_fd = -1, .metrics_fd = -1};
 	memcpy(env.rings, g->rings, sizeof(g->rings));
@@ -124,10 +138,12 @@ static inline void rig_init(struct rig *g, const char *dir, uint64_t segment_byt
 		if (ring_create(RING_SIZE, &g->rings[i]) < 0 || ring_open(&g->rings[i], &g->producers[i]) < 0)
 			abort();
 	g->health = mmap(NULL, sizeof(*g->health), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (g->health == MAP_FAILED || msg_pair(g->call) < 0 || msg_pair(g->notify) < 0)
+	if (g->health == MAP_FAILED)
 		abort();
-	pthread_create(&g->monitor, NULL, rig_monitor, g);
+	pthread_mutex_init(&g->mutex, NULL);
+	g->call[0] = g->call[1] = g->notify[0] = g->notify[1] = -1;
 	rig_start(g);
+	pthread_create(&g->monitor, NULL, rig_monitor, g);
 }
 
 /* The recorder's exit code, or minus the signal. */

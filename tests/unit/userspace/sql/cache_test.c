@@ -56,12 +56,12 @@ static void oldest_use_goes_first(void)
 {
 	struct sql_cache *c = NULL;
 	CHECK_INT(sql_cache_new(3, 1 << 20, &c), 0);
-	struct sql_entry *one = get(c, "SELECT 1", &session), *two = get(c, "SELECT 2", &session);
-	sql_entry_unref(get(c, "SELECT 3", &session));
-	sql_entry_unref(get(c, "SELECT 1", &session)); /* two is the oldest now */
-	sql_entry_unref(get(c, "SELECT 4", &session));
-	struct sql_entry *again = get(c, "SELECT 1", &session),
-			 *other = get(c, "SELECT 2", &session);
+	struct sql_entry *one = get(c, "SELECT '1'", &session), *two = get(c, "SELECT '2'", &session);
+	sql_entry_unref(get(c, "SELECT '3'", &session));
+	sql_entry_unref(get(c, "SELECT '1'", &session)); /* two is the oldest now */
+	sql_entry_unref(get(c, "SELECT '4'", &session));
+	struct sql_entry *again = get(c, "SELECT '1'", &session),
+			 *other = get(c, "SELECT '2'", &session);
 	CHECK(again == one);
 	CHECK(other != two);
 	sql_entry_unref(again);
@@ -78,17 +78,17 @@ static void bytes_are_bounded(void)
 	memset(big, ' ', sizeof(big) - 1);
 	memcpy(big, "SELECT 1", 8);
 	CHECK_INT(sql_cache_new(1000, 200000, &c), 0);
-	struct sql_entry *small = get(c, "SELECT 1", &session);
+	struct sql_entry *small = get(c, "SELECT '1'", &session);
 	struct sql_entry *e = get(c, big, &session), *f = get(c, big, &session);
 	CHECK(e != f); /* too big to be kept: it would push out all others */
-	struct sql_entry *again = get(c, "SELECT 1", &session);
+	struct sql_entry *again = get(c, "SELECT '1'", &session);
 	CHECK(again == small);
 	for (int i = 0; i < 100; i++) {
 		char sql[40];
-		snprintf(sql, sizeof(sql), "SELECT %d", i + 10);
+		snprintf(sql, sizeof(sql), "SELECT '%d'", i + 10);
 		sql_entry_unref(get(c, sql, &session));
 	}
-	struct sql_entry *gone = get(c, "SELECT 1", &session);
+	struct sql_entry *gone = get(c, "SELECT '1'", &session);
 	CHECK(gone != small);
 	struct sql_entry *all[] = {small, e, f, again, gone};
 	for (size_t i = 0; i < 5; i++)

@@ -8,6 +8,7 @@
 static struct catalog *catalog;
 static struct path path;
 static int n_same, n_wider, n_asked;
+static bool wants_all; /* RESOLVE_ALL=1: every combination, not every third */
 
 static const char *const types[] = {
     "NULL",  "int2",	   "int4",	"int8",	       "numeric",  "float4",	"float8",
@@ -117,7 +118,8 @@ static void operators_are_the_servers(void)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		for (int l = 0; l < N_TYPES; l++)
 			for (int r = 0; r < N_TYPES; r++)
-				ask_operator(names[i], l, r);
+				if (wants_all || (l + r + (int)i) % 3 == 0)
+					ask_operator(names[i], l, r);
 }
 
 static void ask_function(const char *name, const int *args, int n)
@@ -210,6 +212,7 @@ static void reads_paths_as_the_server(void)
 
 int main(void)
 {
+	wants_all = getenv("RESOLVE_ALL") != NULL;
 	db_up();
 	catalog = db_catalog();
 	CHECK_INT(path_read(catalog, "public", &path), 0);
