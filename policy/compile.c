@@ -109,7 +109,7 @@ static const char *say_may(struct plan *p, const struct ruling *g)
 	text_init(&t, words, sizeof(words));
 	for (int i = 0; i < g->n; i++) {
 		const struct rule *r = &p->rules[g->rules[i]];
-		if (r->effect != EFFECT_ALLOW)
+		if (r->effect != EFFECT_ALLOW && r->effect != EFFECT_MASK)
 			continue;
 		text_add(&t, n++ ? "; " : "");
 		add_rule(&t, r);
@@ -120,6 +120,33 @@ static const char *say_may(struct plan *p, const struct ruling *g)
 static bool lets_through(const struct rule *r)
 {
 	return r->effect != EFFECT_DENY || r->is_observing;
+}
+
+/* The masks that rules of this resource ask for; role < 0: of any role. Those that only observe mask nothing. */
+static const struct mask *const *gather_masks(struct plan *p, int resource, int role, int *ret_n)
+{
+	const struct mask *found[MAX_MASKS];
+	int n = 0;
+	for (int m = 0; m < p->n_masks; m++) {
+		bool is_asked = false;
+		for (int i = 0; i < p->n_rules && !is_asked; i++) {
+			const struct rule *r = &p->rules[i];
+			bool is_mine = r->effect == EFFECT_MASK && !r->is_observing &&
+				       bits_has(&r->resources, resource) &&
+				       (role < 0 || bits_has(&r->roles, role));
+			for (int k = 0; is_mine && k < r->n_masks; k++)
+				is_asked |= r->masks[k] == &p->masks[m];
+		}
+		if (is_asked)
+			found[n++] = &p->masks[m];
+	}
+	*ret_n = 0;
+	const struct mask **all = n ? arena_array(&p->arena, (size_t)n, sizeof(*all)) : NULL;
+	if (!all)
+		return NULL;
+	memcpy(all, found, (size_t)n * sizeof(*all));
+	*ret_n = n;
+	return all;
 }
 
 static void build_ruling(struct plan *p, int resource, int role)
@@ -144,6 +171,10 @@ static void build_ruling(struct plan *p, int resource, int role)
 	memcpy(rules, mine, (size_t)g->n * sizeof(*rules));
 	g->rules = rules;
 	g->may = say_may(p, g);
+	if (!p->n_masks)
+		return;
+	g->masks = gather_masks(p, resource, role, &g->n_masks);
+	g->record_masks = gather_masks(p, resource, -1, &g->n_record_masks);
 }
 
 int plan_index(struct plan *p)

@@ -60,11 +60,10 @@ static bool means(const struct rule *r, const struct need *n)
 	return r->covers[n->kind].names != NULL;
 }
 
-static struct verdict verdict_of(const struct rule *r, const struct need *n)
+static struct verdict verdict_of(const struct rule *r)
 {
-	/* A statement without relations has nothing to mask. */
-	bool lets =
-	    r->effect == EFFECT_ALLOW || (r->effect == EFFECT_MASK && n->kind == NEED_PLAIN);
+	/* One that masks lets through; what it hides is worked out once all needs are met. */
+	bool lets = r->effect == EFFECT_ALLOW || (r->effect == EFFECT_MASK && !r->is_observing);
 	if (lets || r->is_observing)
 		return (struct verdict){EFFECT_ALLOW, r, !lets};
 	return (struct verdict){r->effect, r, false};
@@ -76,12 +75,27 @@ static struct verdict weigh(const struct plan *p, const struct ruling *g, const 
 	bool is_implied = (n->is_implied || n->verb == VERB_RESOLVE) && n->kind != NEED_OPAQUE;
 	for (int i = 0; i < g->n; i++) {
 		const struct rule *r = &p->rules[g->rules[i]];
-		if (covers(r, n) && (!is_implied || r->effect == EFFECT_ALLOW || means(r, n)))
-			return verdict_of(r, n);
+		bool lets = r->effect == EFFECT_ALLOW || (r->effect == EFFECT_MASK && !r->is_observing);
+		if (covers(r, n) && (!is_implied || lets || means(r, n)))
+			return verdict_of(r);
 	}
 	if (is_implied)
 		return (struct verdict){EFFECT_ALLOW, g->first_use, false};
 	return (struct verdict){EFFECT_DENY, NULL, false};
+}
+
+const struct rule *plan_rule_for_read(const struct plan *p, const struct ruling *g, const char *schema,
+				      const char *name)
+{
+	struct need n = {.kind = NEED_RELATION,
+			 .verb = VERB_SELECT,
+			 .class = CLASS_READ,
+			 .schema = schema,
+			 .name = name};
+	for (int i = 0; i < g->n; i++)
+		if (covers(&p->rules[g->rules[i]], &n))
+			return &p->rules[g->rules[i]];
+	return NULL;
 }
 
 /* --- words ------------------------------------------------------------------------------------ */
@@ -151,8 +165,7 @@ static void say_reason(struct text *t, const struct resource *r, const struct wh
 	add_rule(t, v->rule);
 	text_add(t, v->rule->effect == EFFECT_ASK
 			? " asks for an approval, which this version cannot do yet"
-		    : v->rule->effect == EFFECT_MASK
-			? " asks for masks, which this version cannot do yet"
+		    : v->rule->effect == EFFECT_MASK ? " would mask this, but only observes"
 		    : v->is_observed ? " would refuse this, but only observes"
 				     : " refuses this");
 	if (v->rule->description) {
@@ -294,6 +307,8 @@ void plan_decide(const struct plan *p, const struct resource *r, const struct wh
 		 const struct op *op, int64_t now, struct decision *ret)
 {
 	struct outcome o = {.worst.effect = EFFECT_ALLOW};
+	ret->has_masks = ret->hides_text = false;
+	ret->masks = NULL;
 	if (is_refused_outright(p, r, who, op, now, ret))
 		return;
 	for (int i = 0; i < op->n_needs; i++) {
@@ -313,10 +328,21 @@ void plan_decide(const struct plan *p, const struct resource *r, const struct wh
 	weigh_all(p, g, op, &o);
 	if (o.worst_need || o.observed_need) {
 		say_outcome(&o, r, who, g, ret);
-		return;
+	} else {
+		ret->effect = EFFECT_ALLOW;
+		ret->is_observed = false;
+		ret->reason[0] = ret->hint[0] = 0;
+		set_rule(ret, o.met_by ? o.met_by->id : g->first_use->id);
 	}
-	ret->effect = EFFECT_ALLOW;
-	ret->is_observed = false;
-	ret->reason[0] = ret->hint[0] = 0;
-	set_rule(ret, o.met_by ? o.met_by->id : g->first_use->id);
+	if (!g->n_record_masks)
+		return;
+	ret->hides_text = mask_hides_text(g, op);
+	if (ret->effect != EFFECT_ALLOW)
+		return;
+	ret->has_masks = g->n_masks > 0;
+	if (!mask_decide(p, g, op, ret)) {
+		struct text t;
+		text_init(&t, ret->hint, sizeof(ret->hint));
+		say_hint(&t, r, who, g);
+	}
 }

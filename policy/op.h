@@ -105,6 +105,10 @@ struct need {
 	    why; /* for people, e.g. "declared IMMUTABLE in SQL, outside pg_catalog"; may be NULL */
 };
 
+struct arena;
+struct masks;
+struct result_lineage;
+
 /* One operation. For PostgreSQL: one Query message (all its statements), or one Bind. */
 struct op {
 	uint64_t id;		   /* unique in its flow, rising from 1 */
@@ -117,9 +121,13 @@ struct op {
 	int n_params;
 	const struct need *needs;
 	int n_needs;
-	bool is_write;	   /* has or may have an effect: whatever is not a plain read */
-	bool is_permanent; /* may make effects permanent or visible outside at once: waits for the
-			      disk */
+	bool is_write;     /* has or may have an effect: whatever is not a plain read */
+	bool is_permanent; /* may make effects permanent or visible outside at once: waits for the disk */
+	/* Where the rows of each statement come from, in order; NULL: not traced, or it returns none. */
+	const struct result_lineage *const *results;
+	int n_results;
+	/* What lives as long as the operation: a decision's masks are put there. NULL: it cannot be masked. */
+	struct arena *arena;
 };
 
 enum effect { EFFECT_ALLOW, EFFECT_MASK, EFFECT_ASK, EFFECT_DENY };
@@ -132,12 +140,16 @@ struct decision {
 	char rule[64];		    /* id of the rule that made it; "default" where none matched */
 	char reason[DECISION_TEXT]; /* what was refused and why; for people and models; UTF-8 */
 	char hint[DECISION_TEXT];   /* what would be allowed, and how to ask */
-	bool is_observed;	    /* a rule in observe mode let pass what it would have refused */
+	bool is_observed;          /* a rule in observe mode let pass what it would have refused */
+	bool has_masks;            /* the role has masks on this resource, whether they matter here or not */
+	bool hides_text;           /* literals and parameters are not recorded, nor what quotes them */
+	const struct masks *masks; /* policy/mask.h, in the operation's arena; NULL: nothing is masked */
 };
 
 /* How an operation ended. */
 struct op_result {
 	uint64_t rows;
+	uint64_t masked; /* values that were masked for the client */
 	uint64_t duration_ns;
 	const char *tag;      /* CommandComplete's, or NULL */
 	const char *sqlstate; /* of the error that ended it, or NULL */

@@ -203,6 +203,15 @@ bool patterns_match_one(const struct patterns *ps, const char *name)
 	return false;
 }
 
+bool patterns_touch(const struct patterns *ps, const char *schema, const char *table)
+{
+	for (int i = 0; i < ps->n; i++)
+		if (part_matches(&ps->at[i].parts[1], table, false) &&
+		    part_matches(&ps->at[i].parts[0], schema, false))
+			return true;
+	return false;
+}
+
 static bool part_covers(const struct part *a, const struct part *b, bool nocase)
 {
 	if (a->kind == PART_ANY)

@@ -37,6 +37,8 @@ must_check int pattern_parse_setting(struct arena *a, const char *source, struct
 bool pattern_matches(const struct pattern *p, const char *const *names);
 /* Does some pattern match schema.name? False if either is NULL. */
 bool patterns_match(const struct patterns *ps, const char *schema, const char *name);
+/* Of three parts: may some column of schema.table match? */
+bool patterns_touch(const struct patterns *ps, const char *schema, const char *table);
 /* For one part: columns, settings. */
 bool patterns_match_one(const struct patterns *ps, const char *name);
 /* Does a match everything that b matches? May say no where the answer is yes. */

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
+#include "policy/mask.h"
 #include "policy/pattern.h"
 #include "policy/policy.h"
 
@@ -48,7 +49,7 @@ struct role {
 struct mask {
 	const char *name;
 	struct patterns columns; /* schema.table.column */
-	const char *as;
+	struct mask_how how;
 	bool are_predicates_denied;
 };
 
@@ -89,8 +90,21 @@ struct ruling {
 	const uint16_t *rules;
 	int n;
 	const struct rule *first_use; /* the first that lets anything through, NULL: none */
-	const char *may;	      /* for people: what the role may do here */
+	const char *may;              /* for people: what the role may do here */
+	/* Every mask that some rule of this role here asks for, and that some rule of any role here does: the
+	 * first hide values from the role, the second from the record. */
+	const struct mask *const *masks, *const *record_masks;
+	int n_masks, n_record_masks;
 };
+
+/* decide_mask.c: an operation that passes, and what of it must be masked. False: it is refused after
+ * all, rule and reason in ret. */
+bool mask_decide(const struct plan *p, const struct ruling *g, const struct op *op, struct decision *ret);
+/* May its text or parameters hold values that masks keep out of the record? */
+bool mask_hides_text(const struct ruling *g, const struct op *op);
+/* decide.c: the first rule that covers a plain read of this relation; NULL: none. */
+const struct rule *plan_rule_for_read(const struct plan *p, const struct ruling *g, const char *schema,
+				      const char *name);
 
 struct plan {
 	_Atomic int refs;

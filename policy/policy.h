@@ -107,13 +107,20 @@ bool plan_has_role(const struct plan *p, const char *role);
  *            class fit. A function passes only by a rule whose "functions" names it; an unread text
  *            only by a rule with "opaque": "allow", which passes functions as well (a DO block
  *            also by a rule that lists the verb); a deny rule
- *            without names refuses functions that its verbs and class fit, and unread texts if it
- * lists no verbs. implied  Implied needs pass with any rule that lets the role use the resource,
- * unless a refusing rule that comes before means them by name. columns  An allowing rule wants
- * every written column to match, a deny rule any. ask, mask  are not built: they refuse, with their
- * rule's id. observe  A rule in this mode that would refuse lets pass (masks: unmasked);
- * is_observed is set, the reason says what would have been refused. A need that another rule
- * refuses stays refused. expiry   who->expires <= now denies, rule "identity".
+ *            without names refuses functions that its verbs and class fit, and unread texts if it lists
+ *            no verbs.
+ *   implied  Implied needs pass with any rule that lets the role use the resource, unless a refusing
+ *            rule that comes before means them by name.
+ *   columns  An allowing rule wants every written column to match, a deny rule any.
+ *   ask      is not built: it refuses, with its rule's id.
+ *   mask     lets through. What is hidden follows from op->results by column: a copy as its mask says, what
+ *            is computed from masked columns whole; refused is what cannot be traced or read, a masked
+ *            column in a condition (unless the mask allows it), COPY of one, and a statement that writes
+ *            while it reads a relation with some. ret->masks says how, for the client and for the record:
+ *            the record's do not depend on the role.
+ *   observe  A rule in this mode that would refuse lets pass (masks: unmasked); is_observed is set, the
+ *            reason says what would have been refused. A need that another rule refuses stays refused.
+ *   expiry   who->expires <= now denies, rule "identity".
  *
  * ret->effect is EFFECT_ALLOW or EFFECT_DENY. ret->rule: of a refusal, the rule that refused (or
  * "default", "identity"); of an observed pass, the observing rule; else the rule that met the first

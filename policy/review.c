@@ -81,11 +81,6 @@ static void warn_rule(struct loader *l, const struct json_at *here, const struct
 			  "rule \"%s\" asks for an approval, which this version cannot do "
 			  "yet: it refuses",
 			  r->id);
-	if (r->effect == EFFECT_MASK && !r->is_observing)
-		load_warn(l, here,
-			  "rule \"%s\" asks for masks, which this version cannot do yet: it "
-			  "refuses",
-			  r->id);
 	for (int i = 0; i < p->n_resources; i++)
 		met |= bits_has(&r->resources, i) &&
 		       (is_tcp(&p->resources[i]) ? connects : (r->verbs & sql) != 0);

@@ -82,6 +82,9 @@ static const struct sql_row sql_rows[] = {
     R(8, "19", "25", "0", "i", "b"),
     R(8, "23", "1700", "0", "i", "b"),
     R(8, "25", "16532", "16601", "e", "f"),
+    R(9, "16510", "2", "1"),
+    R(10, "16520", "SELECT c.ssn AS name FROM public.customers c WHERE c.id > 1;"),
+    R(11, "16510", "16501"),
 };
 
 static inline struct catalog *sql_catalog_new(void)

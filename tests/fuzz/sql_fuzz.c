@@ -6,6 +6,29 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void check_sources(const struct source *s, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!*s[i].schema || !*s[i].relation || strlen(s[i].column) == 0)
+			abort();
+}
+
+static void check_lineage(const struct result_lineage *l)
+{
+	if (!l->is_known && !l->why)
+		abort();
+	for (int i = 0; i < l->n_outputs; i++) {
+		const struct lineage *o = &l->outputs[i];
+		bool has_sources = o->kind == LINEAGE_COPY || o->kind == LINEAGE_DERIVED;
+		if ((has_sources && o->n_sources == 0) ||
+		    (o->kind == LINEAGE_NONE && o->n_sources) ||
+		    (o->kind == LINEAGE_UNKNOWN) != (o->why != NULL))
+			abort();
+		check_sources(o->sources, o->n_sources);
+	}
+	check_sources(l->predicates, l->n_predicates);
+}
+
 static void check(const struct sql_result *r, size_t len)
 {
 	for (int i = 0; i < r->n_stmts; i++) {
@@ -13,6 +36,8 @@ static void check(const struct sql_result *r, size_t len)
 		if (!s->tag || s->location < 0 || s->len < 0 ||
 		    (size_t)s->location + (size_t)s->len > len)
 			abort();
+		if (s->lineage)
+			check_lineage(s->lineage);
 		if (s->n_needs == 0 && r->status != SQL_TOO_BIG)
 			abort(); /* a statement without a need would pass every policy */
 		for (int k = 0; k < s->n_needs; k++)

@@ -1,6 +1,6 @@
-/* Shows what statements need: sqlx DSN [search_path]... < statements, one a line. Prints, per line,
- * the status, then per statement its kind, class, flags and needs. U+23CE in a line stands for a
- * newline. */
+/* Shows what statements need and where their values come from: sqlx DSN [search_path]... <
+ * statements, one a line. Prints, per line, the status, then per statement its kind, class, flags,
+ * needs and lineage. U+23CE in a line stands for a newline. */
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +59,34 @@ static void print_need(const struct need *n)
 	printf("%s%s%s\n", n->n_columns ? ")" : "", n->why ? " -- " : "", n->why ? n->why : "");
 }
 
+static void print_sources(const struct source *s, int n)
+{
+	for (int i = 0; i < n; i++)
+		printf("%s%s.%s.%s", i ? "," : "", s[i].schema, s[i].relation, s[i].column);
+}
+
+static void print_lineage(const struct result_lineage *l)
+{
+	static const char *const lineages[] = {"none", "copy ", "derived(", "unknown("};
+	if (!l)
+		return;
+	printf("\t  rows%s%s:", l->is_known ? "" : " unknown: ", l->is_known ? "" : l->why);
+	for (int i = 0; i < l->n_outputs; i++) {
+		const struct lineage *o = &l->outputs[i];
+		printf(" %s%s", i ? "| " : "", lineages[o->kind]);
+		print_sources(o->sources, o->n_sources);
+		printf("%s%s%s", o->why ? ": " : "", o->why ? o->why : "",
+		       o->kind >= LINEAGE_DERIVED ? ")" : "");
+	}
+	printf("\n");
+	if (l->n_predicates || l->unknown_predicate)
+		printf("\t  predicates%s%s: ", l->unknown_predicate ? " unknown: " : "",
+		       l->unknown_predicate ? l->unknown_predicate : "");
+	print_sources(l->predicates, l->n_predicates);
+	if (l->n_predicates || l->unknown_predicate)
+		printf("\n");
+}
+
 static void print_stmt(const struct sql_stmt *s)
 {
 	printf("\t%s %s [%s]%s%s%s%s name=%s value=%s at %d+%d\n", kinds[s->kind],
@@ -68,6 +96,7 @@ static void print_stmt(const struct sql_stmt *s)
 	       s->location, s->len);
 	for (int i = 0; i < s->n_needs; i++)
 		print_need(&s->needs[i]);
+	print_lineage(s->lineage);
 }
 
 static size_t unescape(char *line, size_t len)

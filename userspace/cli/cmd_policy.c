@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/policy_sql.h"
 #include "policy/needs.h"
+#include "policy/mask.h"
 #include "policy/policy.h"
 
 #define CASES_MAX (4 * 1024 * 1024)
@@ -103,8 +104,8 @@ static int run_check(int argc, char **argv, const struct options *o)
 
 /* --- deciding --------------------------------------------------------------------------------- */
 
-static void decide(const struct session *s, const char *role, const struct resource *r,
-		   const struct need *needs, int n, struct decision *ret)
+static void decide(const struct session *s, const char *role, const struct resource *r, struct op *op,
+		   struct decision *ret)
 {
 	struct who who = {.session = "s-policy",
 			  .issuer = "",
@@ -112,8 +113,9 @@ static void decide(const struct session *s, const char *role, const struct resou
 			  .role = role,
 			  .owner = s->o->owner ? s->o->owner : "",
 			  .expires = INT64_MAX};
-	struct op op = {.id = 1, .protocol = r->protocol, .needs = needs, .n_needs = n};
-	plan_decide(s->plan, r, &who, &op, NOW, ret);
+	op->id = 1;
+	op->protocol = r->protocol;
+	plan_decide(s->plan, r, &who, op, NOW, ret);
 }
 
 /* All needs of a text, one after the other; where statements are wanted, ret_sql holds them.
@@ -167,6 +169,8 @@ static int needs_of(const struct session *s, const char *text, struct arena *a,
 
 static const char *outcome(const struct decision *d)
 {
+	if (d->effect == EFFECT_ALLOW && d->masks && d->masks->hides_client)
+		return effect_name(EFFECT_MASK);
 	return d->is_observed ? "observe" : effect_name(d->effect);
 }
 
@@ -190,7 +194,8 @@ static int run_case(const struct session *s, const char *file, int line, char *c
 		arena_done(&a);
 		return 1;
 	}
-	decide(s, fields[0], r, needs, n, &d);
+	struct op op = {.needs = needs, .n_needs = n, .arena = &a};
+	decide(s, fields[0], r, &op, &d);
 	bool ok = !strcmp(outcome(&d), fields[3]) && !strcmp(d.rule, fields[4]);
 	if (!ok)
 		printf("FAIL %s:%d: %s by rule %s, expected %s by %s: %s\n", file, line,
@@ -281,21 +286,49 @@ static void print_name(const struct need *n)
 		printf("%s%s%s", i ? "," : "(", n->columns[i], i == n->n_columns - 1 ? ")" : "");
 }
 
-static void explain_need(const struct session *s, const struct resource *r, const struct need *n)
+static void explain_need(const struct session *s, const struct resource *r, const struct need *n, struct arena *a)
 {
 	struct decision d;
-	decide(s, s->o->role, r, n, 1, &d);
+	struct op op = {.needs = n, .n_needs = 1, .arena = a};
+	decide(s, s->o->role, r, &op, &d);
 	printf("  %-8s rule %-24s ", outcome(&d), d.rule);
 	print_name(n);
 	printf("  [%s%s]%s%s\n", class_name(n->class), n->is_implied ? ", implied" : "",
 	       n->why ? " " : "", n->why ? n->why : "");
 }
 
-static int explain_all(const struct session *s, const struct resource *r, const struct need *needs,
-		       int n)
+static void print_source(const struct lineage *l)
+{
+	static const char *const kinds[] = {"no relation", "", "computed from ", "unknown: "};
+	printf("%s%s", kinds[l->kind], l->kind == LINEAGE_UNKNOWN && l->why ? l->why : "");
+	for (int i = 0; i < l->n_sources; i++)
+		printf("%s%s.%s.%s", i ? ", " : "", l->sources[i].schema, l->sources[i].relation,
+		       l->sources[i].column);
+}
+
+/* Where each output column comes from, and how it is shown. */
+static void explain_result(const struct result_lineage *l, const struct mask_result *m)
+{
+	if (!l->is_known)
+		printf("  rows: cannot be traced%s%s\n", l->why ? ": " : "", l->why ? l->why : "");
+	for (int i = 0; l->is_known && i < l->n_outputs; i++) {
+		const struct mask_how *how =
+		    m && m->columns && i < m->n ? m->columns[i].client : NULL;
+		printf("  column %-3d %-10s ", i + 1, how ? mask_way_name(how->way) : "as it is");
+		print_source(&l->outputs[i]);
+		printf("\n");
+	}
+}
+
+static int explain_all(const struct session *s, const struct resource *r, struct op *op)
 {
 	struct decision d;
-	decide(s, s->o->role, r, needs, n, &d);
+	decide(s, s->o->role, r, op, &d);
+	for (int i = 0; i < op->n_results; i++)
+		if (op->results[i])
+			explain_result(op->results[i], d.masks && i < d.masks->n_results
+							   ? &d.masks->results[i]
+							   : NULL);
 	printf("%s by rule %s\n", outcome(&d), d.rule);
 	if (*d.reason)
 		printf("  %s\n", d.reason);
@@ -316,10 +349,17 @@ static int explain_sql(const struct session *s, const struct resource *r, struct
 	for (int i = 0; i < sql.n_stmts; i++) {
 		printf("%s (class %s)\n", sql.stmts[i].tag, class_name(sql.stmts[i].class));
 		for (int k = 0; k < sql.stmts[i].n_needs; k++)
-			explain_need(s, r, &sql.stmts[i].needs[k]);
+			explain_need(s, r, &sql.stmts[i].needs[k], a);
 	}
-	int n = flatten(&sql, a, &all);
-	return n < 0 ? CLI_USAGE : explain_all(s, r, all, n);
+	struct op op = {.arena = a, .n_results = sql.n_stmts, .n_needs = flatten(&sql, a, &all)};
+	const struct result_lineage **results = arena_array(a, (size_t)sql.n_stmts, sizeof(*results));
+	for (int i = 0; results && i < sql.n_stmts; i++) {
+		results[i] = sql.stmts[i].lineage;
+		op.class = MAX(op.class, sql.stmts[i].class);
+	}
+	op.results = results;
+	op.needs = all;
+	return op.n_needs < 0 || !results ? CLI_USAGE : explain_all(s, r, &op);
 }
 
 static int explain_needs(const struct session *s, const struct resource *r, struct arena *a)
@@ -332,8 +372,9 @@ static int explain_needs(const struct session *s, const struct resource *r, stru
 		return CLI_USAGE;
 	}
 	for (int i = 0; i < n; i++)
-		explain_need(s, r, &needs[i]);
-	return explain_all(s, r, needs, n);
+		explain_need(s, r, &needs[i], a);
+	struct op op = {.needs = needs, .n_needs = n, .arena = a};
+	return explain_all(s, r, &op);
 }
 
 static int run_explain(int argc, char **argv, const struct options *o)

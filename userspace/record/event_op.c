@@ -5,6 +5,8 @@
 #include "base/ossl.h"
 
 #include "base/macro.h"
+#include "policy/mask.h"
+#include "record/literals.h"
 
 /* Together, with all else that an event has, under RING_EVENT_MAX. Sizes as JSON. */
 #define TEXT_MAX    (96 * 1024)
@@ -33,8 +35,25 @@ static void op_text(struct event_writer *e, struct span text, size_t limit)
 	cut_marks(&e->w, "text_len", "text_sha256", text);
 }
 
-/* null; "text"; {"b64":".."} for what is binary or not UTF-8; with len and sha256 where it was cut.
- */
+/* Values that masks keep out of the record: the text without its literals. How long it was and what it hashes
+ * to is not said: a short one could be guessed. */
+static void op_hidden_text(struct event_writer *e, struct span text, size_t limit)
+{
+	struct buf b;
+	buf_init(&b, text.len + 1);
+	literals_hide(text, &b);
+	op_text(e, buf_err(&b) ? (struct span){0} : buf_span(&b), limit);
+	buf_done(&b);
+}
+
+static void op_hidden_params(struct event_writer *e, const struct op *op)
+{
+	if (!op->n_params)
+		return;
+	ev_int(e, "params_total", (uint64_t)op->n_params);
+}
+
+/* null; "text"; {"b64":".."} for what is binary or not UTF-8; with len and sha256 where it was cut. */
 static void op_param(struct jw *w, struct span v, bool is_binary, size_t limit)
 {
 	struct span cut = text_cut(v, limit);
@@ -139,11 +158,16 @@ void event_op(struct buf *out, const struct event_ctx *c, const struct op *op,
 	struct event_writer e;
 	ev_begin(&e, out, c, "op");
 	ev_str(&e, "class", class_name(op->class));
-	ev_str(&e, "decision", effect_name(d->effect));
+	bool is_masked = d->effect == EFFECT_ALLOW && d->masks && d->masks->n_client;
+	ev_str(&e, "decision", effect_name(is_masked ? EFFECT_MASK : d->effect));
+	ev_flag(&e, "hidden", d->hides_text);
 	ev_int(&e, "id", op->id);
 	op_needs(&e, op);
 	ev_flag(&e, "observed", d->is_observed);
-	op_params(&e, op, text_limit);
+	if (d->hides_text)
+		op_hidden_params(&e, op);
+	else
+		op_params(&e, op, text_limit);
 	ev_flag(&e, "permanent", op->is_permanent);
 	ev_str(&e, "protocol", op->protocol);
 	if (d->reason[0])
@@ -151,7 +175,10 @@ void event_op(struct buf *out, const struct event_ctx *c, const struct op *op,
 	ev_text(&e, "rule", "rule_b64", span_str(d->rule));
 	if (op->tag)
 		ev_text(&e, "tag", "tag_b64", text_cut(span_str(op->tag), 1024));
-	op_text(&e, op->text, text_limit);
+	if (d->hides_text)
+		op_hidden_text(&e, op->text, text_limit);
+	else
+		op_text(&e, op->text, text_limit);
 	ev_flag(&e, "write", op->is_write);
 	ev_end(&e);
 }
@@ -190,6 +217,8 @@ void event_op_end(struct buf *out, const struct event_ctx *c, uint64_t op_id,
 	if (r->error)
 		ev_text(&e, "error", "error_b64", text_cut(span_str(r->error), 4096));
 	ev_int(&e, "id", op_id);
+	if (r->masked)
+		ev_int(&e, "masked", r->masked);
 	op_result(&e, rows_json, rows_sha256);
 	ev_int(&e, "rows", r->rows);
 	if (r->sqlstate)

@@ -181,8 +181,8 @@ static void add_column(struct row *r)
 	if (b->n_columns == MAX_COLUMNS)
 		r->is_bad = true;
 	else
-		b->columns[b->n_columns++] =
-		    (struct cat_column){text(r, 1), number(r, 2), (int)number(r, 3)};
+		b->columns[b->n_columns++] = (struct cat_column){
+		    .name = text(r, 1), .type = number(r, 2), .number = (int)number(r, 3)};
 }
 
 static void add_type(struct row *r)
@@ -245,8 +245,8 @@ static void add_outs(struct row *r, struct cat_function *f)
 			const char *own =
 			    len ? arena_strn(&r->b->c->arena, name, len)
 				: arena_printf(&r->b->c->arena, "column%d", f->n_outs + 1);
-			outs[f->n_outs] =
-			    (struct cat_column){own ? own : "", types[i], f->n_outs + 1};
+			outs[f->n_outs] = (struct cat_column){
+			    .name = own ? own : "", .type = types[i], .number = f->n_outs + 1};
 			f->n_outs++;
 		}
 		name = name && name[len] ? name + len + 1 : NULL;
@@ -301,6 +301,51 @@ static void add_cast(struct row *r)
 	k->function = find(&r->b->c->functions, k->function_oid);
 }
 
+/* Columns are ours to change until the catalogue is built. One row for each column that the
+ * generated one is computed from. */
+static void mark_generated(struct row *r)
+{
+	close_relation(r->b);
+	const struct cat_relation *o = find(&r->b->c->relations, number(r, 0));
+	int at = (int)number(r, 1);
+	for (int i = 0; o && i < o->n_columns; i++) {
+		struct cat_column *c = (struct cat_column *)(uintptr_t)&o->columns[i];
+		struct cat_made_of *m = arena_new(&r->b->c->arena, struct cat_made_of);
+		if (c->number != at || !m)
+			continue;
+		*m = (struct cat_made_of){(int)number(r, 2), c->made_of};
+		c->is_generated = true;
+		c->made_of = m;
+	}
+}
+
+static void add_definition(struct row *r)
+{
+	struct cat_relation *o = find(&r->b->c->relations, number(r, 0));
+	if (o && r->fields[1])
+		o->definition = text(r, 1);
+}
+
+static void add_kin(struct row *r, const struct cat_kin **to, const struct cat_relation *relation)
+{
+	struct cat_kin *k = arena_new(&r->b->c->arena, struct cat_kin);
+	if (!k)
+		return;
+	*k = (struct cat_kin){relation, *to};
+	*to = k;
+}
+
+/* Indexes inherit too; they are not among the relations. */
+static void add_inheritance(struct row *r)
+{
+	struct cat_relation *child = find(&r->b->c->relations, number(r, 0)),
+			    *parent = find(&r->b->c->relations, number(r, 1));
+	if (!child || !parent)
+		return;
+	add_kin(r, &child->parents, parent);
+	add_kin(r, &parent->children, child);
+}
+
 /* A range, and its multirange, is compared by the operator class that it names. */
 #define ORDER_CHECK                                                                                \
 	"EXISTS (SELECT FROM pg_catalog.pg_opclass o WHERE o.opcintype = t.oid AND o.opcdefault "  \
@@ -353,6 +398,19 @@ static const struct {
     {"SELECT castsource, casttarget, castfunc, castcontext, castmethod FROM pg_catalog.pg_cast "
      "ORDER BY 1, 2",
      5, add_cast},
+    {"SELECT attrelid, attnum, COALESCE(refobjsubid, 0) FROM pg_catalog.pg_attribute a "
+     "LEFT JOIN pg_catalog.pg_attrdef d ON adrelid = attrelid AND adnum = attnum "
+     "LEFT JOIN pg_catalog.pg_depend ON classid IN ('pg_catalog.pg_attrdef'::pg_catalog.regclass, "
+     "'pg_catalog.pg_class'::pg_catalog.regclass) AND (objid = d.oid OR objid = attrelid AND "
+     "objsubid = attnum) AND refobjid = attrelid "
+     "AND refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass "
+     "WHERE attrelid >= 16384 AND attnum > 0 AND NOT attisdropped AND "
+     "pg_catalog.to_jsonb(a) ->> 'attgenerated' <> ''",
+     3, mark_generated},
+    {"SELECT oid, pg_catalog.pg_get_viewdef(oid) FROM pg_catalog.pg_class WHERE relkind = 'v' AND "
+     "oid >= 16384",
+     2, add_definition},
+    {"SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits", 2, add_inheritance},
 };
 
 int catalog_n_queries(void)

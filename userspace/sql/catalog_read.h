@@ -61,10 +61,23 @@ struct cat_schema {
 	bool is_usable; /* the login has USAGE: only then it is searched */
 };
 
+struct cat_made_of {
+	int number;
+	const struct cat_made_of *next;
+};
+
 struct cat_column {
 	const char *name;
 	uint32_t type;
 	int number; /* as in pg_attribute: from 1, with gaps where columns were dropped */
+	bool is_generated;
+	const struct cat_made_of *made_of; /* the columns that a generated one is computed from */
+};
+
+/* A list of relations: last found first. */
+struct cat_kin {
+	const struct cat_relation *relation;
+	const struct cat_kin *next;
 };
 
 struct cat_relation {
@@ -75,7 +88,10 @@ struct cat_relation {
 	uint32_t row_type;
 	const struct cat_column *columns;
 	int n_columns;
-	bool is_system;	 /* made by initdb */
+	/* Of a view that is not the system's: its query, every name in full. NULL: not told. */
+	const char *definition;
+	const struct cat_kin *parents, *children; /* by inheritance or partitioning */
+	bool is_system;				  /* made by initdb */
 	bool is_implied; /* one of the reviewed catalogue relations that drivers read */
 };
 

@@ -10,7 +10,7 @@ static void need_risky(struct walk *w, const struct target *t)
 {
 	const char *why;
 	if (!t->function) {
-		needs_opaque(w->needs, "an operator whose function is not in the catalogue");
+		walk_opaque(w, "an operator whose function is not in the catalogue");
 		return;
 	}
 	if (t->operator)
@@ -18,7 +18,7 @@ static void need_risky(struct walk *w, const struct target *t)
 				   t->operator->schema->name, t->operator->name);
 	else
 		why = why_not(t->function);
-	needs_execute(w->needs, t->function->schema->name, t->function->name, why);
+	walk_execute(w, t->function->schema->name, t->function->name, why);
 }
 
 static bool is_set_config(const struct resolved *r)
@@ -67,10 +67,10 @@ static void need_resolved(struct walk *w, const struct call *call, const struct 
 	for (int i = 0; i < r->n_risky; i++)
 		need_risky(w, r->risky[i]);
 	if (r->has_more_risky)
-		needs_opaque(w->needs, "too many functions of that name");
+		walk_opaque(w, "too many functions of that name");
 	if (r->n_matching == 0 && r->has_risky_named)
-		needs_execute(w->needs, first_place(w, call), call->name,
-			      "none of that name takes these arguments");
+		walk_execute(w, first_place(w, call), call->name,
+			     "none of that name takes these arguments");
 	if (r->n_matching > 0 && r->n_risky == 0 && !is_operator && r->first)
 		needs_add(w->needs, &(struct need){.kind = NEED_FUNCTION,
 						   .verb = VERB_EXECUTE,
@@ -84,7 +84,7 @@ static void need_resolved(struct walk *w, const struct call *call, const struct 
 static void need_unknown(struct walk *w, const struct call *call)
 {
 	w->lacks_facts = true;
-	needs_execute(w->needs, first_place(w, call), call->name, "no such function is known");
+	walk_execute(w, first_place(w, call), call->name, "no such function is known");
 }
 
 /* The result's fields, where the function declares them. */
@@ -100,9 +100,9 @@ static struct ty result_type(struct walk *w, const struct call *call, const stru
 			type = call->has_names
 				   ? 0
 				   : type_result(w->c, type, call->types, r->one->args, call->n);
-		row->at[i] = (struct field){f->outs[i].name, T(type), NULL, 0};
+		row->at[i] = (struct field){f->outs[i].name, T(type)};
 	}
-	return (struct ty){TYPE_RECORD, row};
+	return (struct ty){TYPE_RECORD, row, NULL};
 }
 
 static bool resolve(struct walk *w, const struct call *call, bool is_operator, struct resolved *r)
@@ -133,15 +133,15 @@ struct ty call_by_types(struct walk *w, const char *schema, const char *name,
 void need_order(struct walk *w, struct ty t)
 {
 	if (t.oid == 0 && cat_has_own_order(w->c))
-		needs_opaque(w->needs, "cannot tell which type is sorted or compared");
+		walk_opaque(w, "cannot tell which type is sorted or compared");
 	for (int i = 0; t.row && i < t.row->n && enter(w, 1); i++) {
 		need_order(w, t.row->at[i].ty);
 		leave(w, 1);
 	}
 	const struct cat_type *risky = type_risky_order(w->c, t.oid);
 	if (risky)
-		needs_execute(w->needs, risky->schema->name, risky->name,
-			      "a type whose comparison is not built in");
+		walk_execute(w, risky->schema->name, risky->name,
+			     "a type whose comparison is not built in");
 }
 
 /* Arrays, rows and ranges are compared by their members' own functions. */
@@ -289,6 +289,7 @@ static struct ty call_result(struct walk *w, FuncCall *f, const struct call *cal
 	if (field) /* column(row) */
 		return field->ty;
 	if (is_set_config(&r)) {
+		touch_predicate(w, *w->values); /* it is there for SHOW then */
 		set_config_call(w, f);
 		return T(TYPE_TEXT);
 	}

@@ -13,7 +13,7 @@ const char *name_parts(const List *names, const char **ret_schema)
 
 static void need_of_type(struct walk *w, const struct cat_type *t, const char *why)
 {
-	needs_execute(w->needs, t->schema->name, t->name, why);
+	walk_execute(w, t->schema->name, t->name, why);
 }
 
 /* t.c%TYPE: the type of a column. */
@@ -42,7 +42,7 @@ struct ty type_named(struct walk *w, const TypeName *t)
 	    oid || t->pct_type ? cat_type(w->c, oid) : path_type(w->c, w->path, schema, name);
 	if (!found) {
 		w->lacks_facts = true;
-		needs_execute(w->needs, schema, name, "no such type is known");
+		walk_execute(w, schema, name, "no such type is known");
 		return UNSURE;
 	}
 	oid = found->oid;
@@ -63,10 +63,10 @@ void need_type_input(struct walk *w, uint32_t type)
 static void need_function(struct walk *w, const struct cat_cast *k)
 {
 	if (!k->function)
-		needs_opaque(w->needs, "a cast by a function that is not in the catalogue");
+		walk_opaque(w, "a cast by a function that is not in the catalogue");
 	else if (!k->function->is_read)
-		needs_execute(w->needs, k->function->schema->name, k->function->name,
-			      "the function of a cast");
+		walk_execute(w, k->function->schema->name, k->function->name,
+			     "the function of a cast");
 }
 
 static void need_casts_into(struct walk *w, uint32_t to);
@@ -175,5 +175,9 @@ struct ty need_common(struct walk *w, const struct ty *types, int n)
 	for (int i = 0; i < n && common; i++)
 		if (types[i].oid != common)
 			need_cast(w, types[i], common, 'i');
-	return n == 1 || common == TYPE_RECORD ? (struct ty){common, types[0].row} : T(common);
+	if (n == 1)
+		return (struct ty){common, types[0].row, types[0].from};
+	if (common == TYPE_RECORD && types[0].row)
+		return (struct ty){common, row_derived(w, types[0].row, NULL), NULL};
+	return T(common);
 }

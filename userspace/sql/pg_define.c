@@ -99,7 +99,7 @@ static void add_new_table(struct walk *w, struct scope *s, CreateStmt *c)
 		row->is_open |= IsA(d, TableLikeClause);
 		if (IsA(d, ColumnDef) && d->typeName)
 			row_push(w, row,
-				 (struct field){d->colname, column_type(w, d->typeName), NULL, 0});
+				 (struct field){d->colname, column_type(w, d->typeName)});
 	}
 	scope_add(w, s, c->relation->relname, row);
 }
@@ -143,7 +143,7 @@ void on_create_as(struct walk *w, Node *n)
 		needs_opaque(w->needs,
 			     "CREATE TABLE AS EXECUTE: a prepared statement's rows into a table");
 	else
-		query(w, NULL, c->query);
+		touch_row(w, query(w, NULL, c->query));
 	need_into(w, c->into, c->objtype == OBJECT_MATVIEW);
 }
 
@@ -178,7 +178,7 @@ void on_domain(struct walk *w, Node *n)
 	if (schema && !strcmp(schema, "pg_temp") && path_type(w->c, w->path, "pg_catalog", name))
 		needs_opaque(w->needs, "a temporary object with the name of a built-in type");
 	struct row *value = row_new(w, 0);
-	row_push(w, value, (struct field){"value", column_type(w, d->typeName), NULL, 0});
+	row_push(w, value, (struct field){"value", column_type(w, d->typeName)});
 	scope_add(w, &s, NULL, value);
 	foreach (cell, d->constraints)
 		constraint(w, &s, lfirst(cell));

@@ -11,16 +11,32 @@ static const struct row *returning(struct walk *w, struct scope *s, const RangeV
 	return target_list(w, s, l);
 }
 
-/* Values into columns: an assignment may call a cast's function. */
-static void assign(struct walk *w, const struct source *target, const char *column, struct ty value)
+/* Which of its branches wrote what MERGE returns cannot be told: any value may be in any column. */
+static const struct row *merge_returning(struct walk *w, struct scope *s, const MergeStmt *n)
 {
-	const struct field *f = row_find(target->row, column);
+	const struct row *r = returning(w, s, n->relation, MERGE_RETURNING(n));
+	for (int i = 0; i < r->n; i++)
+		r->at[i].ty.from =
+		    origin_mix(w, r->at[i].ty.from, w->predicates ? w->predicates : &origin_none);
+	return r;
+}
+
+/* Values into columns: an assignment may call a cast's function. What the column shows from now on
+ * is as much the value's as its own. */
+static void assign(struct walk *w, const struct member *target, const char *column, struct ty value)
+{
+	struct field *f = (struct field *)(uintptr_t)row_find(target->row, column);
+	if (f && value.from != &origin_none) {
+		f->ty.from = origin_same(w, f->ty.from, value.from);
+		((struct member *)(uintptr_t)target)->whole.from = NULL;
+	}
 	if (f && value.oid != f->ty.oid && value.oid != TYPE_UNKNOWN)
 		need_cast(w, value, f->ty.oid, 'a');
 }
 
-static void set_clause(struct walk *w, struct scope *s, const struct source *target, const List *l)
+static void set_clause(struct walk *w, struct scope *s, const struct member *target, const List *l)
 {
+	struct origin *several = &origin_none;
 	ListCell *cell, *step;
 	foreach (cell, l) {
 		ResTarget *t = lfirst(cell);
@@ -30,14 +46,21 @@ static void set_clause(struct walk *w, struct scope *s, const struct source *tar
 				expr(w, s, ((A_Indices *)lfirst(step))->lidx);
 				expr(w, s, ((A_Indices *)lfirst(step))->uidx);
 			}
-		if (t->indirection == NIL && !IsA(t->val, SetToDefault))
+		/* (a, b) = (SELECT ...): any of them may be of all of it. */
+		if (IsA(t->val, MultiAssignRef) && ((MultiAssignRef *)t->val)->colno > 1)
+			value.from = several;
+		several = value.from;
+		if (t->indirection != NIL)
+			value.oid = TYPE_UNKNOWN;
+		if (!IsA(t->val, SetToDefault))
 			assign(w, target, t->name, value);
 	}
 }
 
-static void insert_values(struct walk *w, const struct source *target, const List *columns,
+static void insert_values(struct walk *w, const struct member *target, const List *columns,
 			  const struct row *r)
 {
+	touch_row(w, r);
 	for (int i = 0; i < r->n; i++) {
 		const char *name = NULL;
 		if (columns != NIL && i < list_length(columns))
@@ -49,7 +72,7 @@ static void insert_values(struct walk *w, const struct source *target, const Lis
 	}
 }
 
-static void on_conflict(struct walk *w, struct scope *s, struct source *target, InsertStmt *n)
+static void on_conflict(struct walk *w, struct scope *s, struct member *target, InsertStmt *n)
 {
 	OnConflictClause *c = n->onConflictClause;
 	ListCell *cell;
@@ -64,7 +87,7 @@ static void on_conflict(struct walk *w, struct scope *s, struct source *target, 
 		return;
 	struct scope inner = {.up = s->up, .ctes = s->ctes};
 	target_relation(w, &inner, n->relation, VERB_UPDATE, c->targetList);
-	struct source *excluded = scope_add(w, &inner, "excluded", target->row);
+	struct member *excluded = scope_add(w, &inner, "excluded", target->row);
 	excluded->whole = target->whole;
 	excluded->shows_columns = false;
 	set_clause(w, &inner, target, c->targetList);
@@ -85,7 +108,7 @@ const struct row *insert_query(struct walk *w, struct scope *up, InsertStmt *n)
 	dml_tag(w, up, "INSERT");
 	if (enter(w, 4)) {
 		with_clause(w, &with, n->withClause);
-		struct source *target = target_relation(w, &s, n->relation, VERB_INSERT, n->cols);
+		struct member *target = target_relation(w, &s, n->relation, VERB_INSERT, n->cols);
 		if (n->selectStmt)
 			insert_values(w, target, n->cols,
 				      select_query(w, &with, (SelectStmt *)n->selectStmt));
@@ -103,7 +126,7 @@ const struct row *update_query(struct walk *w, struct scope *up, UpdateStmt *n)
 	dml_tag(w, up, "UPDATE");
 	if (enter(w, 4)) {
 		with_clause(w, &with, n->withClause);
-		struct source *target =
+		struct member *target =
 		    target_relation(w, &s, n->relation, VERB_UPDATE, n->targetList);
 		from_clause(w, &s, n->fromClause);
 		set_clause(w, &s, target, n->targetList);
@@ -134,7 +157,7 @@ static void merge_when(struct walk *w, struct scope *s, MergeStmt *n, MergeWhenC
 {
 	bool is_temp;
 	ListCell *cell;
-	const struct source *target = s->sources;
+	const struct member *target = s->sources;
 	expr_as(w, s, c->condition, TYPE_BOOL);
 	if (c->commandType == CMD_DELETE) {
 		need_relation(w, n->relation,
@@ -184,7 +207,7 @@ const struct row *merge_query(struct walk *w, struct scope *up, MergeStmt *n)
 		expr_as(w, &s, n->joinCondition, TYPE_BOOL);
 		foreach (cell, n->mergeWhenClauses)
 			merge_when(w, &s, n, lfirst(cell));
-		out = returning(w, &s, n->relation, MERGE_RETURNING(n));
+		out = merge_returning(w, &s, n);
 	}
 	leave(w, 4);
 	return out ? out : row_new(w, 0);

@@ -29,7 +29,7 @@ static struct ty on_const(struct walk *w, struct scope *s, Node *n)
 
 static struct ty on_column(struct walk *w, struct scope *s, Node *n)
 {
-	return column_ref(w, s, (ColumnRef *)n, NULL);
+	return column_ref(w, s, (ColumnRef *)n);
 }
 
 static struct ty on_param(struct walk *w, struct scope *s, Node *n)
@@ -93,18 +93,19 @@ static struct ty on_row(struct walk *w, struct scope *s, Node *n)
 		if (is_star)
 			star_fields(w, s, (ColumnRef *)member, r);
 		else
-			row_push(w, r, (struct field){NULL, expr(w, s, member), NULL, 0});
+			row_push(w, r, (struct field){NULL, expr(w, s, member)});
 	}
+	touch_row(w, r);
 	for (int i = 0; i < r->n; i++)
 		r->at[i].name = arena_printf(w->a, "f%d", i + 1);
-	return (struct ty){TYPE_RECORD, r};
+	return (struct ty){TYPE_RECORD, r, NULL};
 }
 
 static struct ty on_case(struct walk *w, struct scope *s, Node *n)
 {
 	CaseExpr *e = (CaseExpr *)n;
 	struct ty *types = arena_array(w->a, (size_t)list_length(e->args) + 1, sizeof(*types));
-	struct ty test = e->arg ? expr(w, s, (Node *)e->arg) : UNSURE;
+	struct ty test = e->arg ? predicate(w, s, (Node *)e->arg) : UNSURE;
 	int i = 0;
 	ListCell *cell;
 	if (!types)
@@ -115,9 +116,9 @@ static struct ty on_case(struct walk *w, struct scope *s, Node *n)
 	foreach (cell, e->args) {
 		CaseWhen *when = lfirst(cell);
 		if (e->arg)
-			operate_named(w, "=", test, expr(w, s, (Node *)when->expr));
+			operate_named(w, "=", test, predicate(w, s, (Node *)when->expr));
 		else
-			expr_as(w, s, (Node *)when->expr, TYPE_BOOL);
+			predicate_as(w, s, (Node *)when->expr, TYPE_BOOL);
 		types[i++] = expr(w, s, (Node *)when->result);
 	}
 	types[i++] = e->defresult ? expr(w, s, (Node *)e->defresult) : T(TYPE_UNKNOWN);
@@ -184,7 +185,9 @@ static struct ty on_multi_assign(struct walk *w, struct scope *s, Node *n)
 	if (m->colno == 1)
 		w->assigned = expr(w, s, m->source).row;
 	const struct row *r = w->assigned;
-	return r && r->n >= m->colno ? r->at[m->colno - 1].ty : UNSURE;
+	struct ty t = r && r->n >= m->colno ? r->at[m->colno - 1].ty : UNSURE;
+	t.from = NULL; /* of all that the source is made of */
+	return t;
 }
 
 static struct ty on_value_function(struct walk *w, struct scope *s, Node *n)
@@ -267,6 +270,11 @@ static struct ty on_cast(struct walk *w, struct scope *s, Node *n)
 	need_cast(w, from, to.oid, 'e');
 	if (c->typeName->typmods != NIL) /* a length is a cast of the type to itself */
 		need_length_cast(w, to.oid);
+	/* Between strings nothing changes, but where the name of the type cuts them, or checks. */
+	if (type_base(w->c, to.oid) == to.oid && type_category(w->c, from.oid) == 'S' &&
+	    c->typeName->typmods == NIL &&
+	    type_coercion(w->c, from.oid, to.oid, 'e').kind == COERCION_RELABEL)
+		to.from = from.from;
 	return to;
 }
 
@@ -277,8 +285,7 @@ static struct ty subscripted(struct walk *w, struct scope *s, struct ty of, A_In
 	expr_as(w, s, i->lidx, index);
 	expr_as(w, s, i->uidx, index);
 	if (t && t->has_subscript)
-		needs_execute(w->needs, t->schema->name, t->name,
-			      "a type with subscripting of its own");
+		walk_execute(w, t->schema->name, t->name, "a type with subscripting of its own");
 	if (!t || i->is_slice || t->oid == TYPE_JSONB)
 		return T(t ? t->oid : 0);
 	return T(t->element);
@@ -326,6 +333,7 @@ static struct ty on_sublink(struct walk *w, struct scope *s, Node *n)
 	SubLink *l = (SubLink *)n;
 	const struct row *r = query(w, s, l->subselect);
 	struct ty first = r->n > 0 ? r->at[0].ty : UNSURE;
+	struct origin *all = origin_of_row(w, r);
 	String equal = {.type = T_String, .sval = (char[]){"="}};
 	ListCell cell = {.ptr_value = &equal};
 	List equals = {.type = T_List, .length = 1, .max_length = 1, .elements = &cell};
@@ -333,18 +341,21 @@ static struct ty on_sublink(struct walk *w, struct scope *s, Node *n)
 		first = T(TYPE_TEXT);
 	switch (l->subLinkType) {
 	case EXPR_SUBLINK:
-		return r->n > 1 ? (struct ty){TYPE_RECORD, r} : first;
+		return r->n == 1 && !r->is_open ? first : (struct ty){TYPE_RECORD, r, all};
 	case ARRAY_SUBLINK:
+		touch(w, all);
 		return T(type_element(w->c, first.oid) ? first.oid : type_array(w->c, first.oid));
 	case EXISTS_SUBLINK:
 		return T(TYPE_BOOL);
 	case ANY_SUBLINK:
 	case ALL_SUBLINK:
+		touch(w, all);
+		touch_predicate(w, all);
 		compare_rows(w, l->operName ? l->operName : &equals, row_of_test(w, s, l->testexpr),
 			     r);
 		return T(TYPE_BOOL);
 	default:
-		needs_opaque(w->needs, "a kind of subquery that is not known");
+		walk_opaque(w, "a kind of subquery that is not known");
 		return UNSURE;
 	}
 }
@@ -409,6 +420,7 @@ static struct ty on_nullif(struct walk *w, struct scope *s, A_Expr *e)
 {
 	struct ty left = expr(w, s, e->lexpr), right = expr(w, s, e->rexpr);
 	operate(w, e->name, left, right, false);
+	left.from = NULL;
 	return left;
 }
 
@@ -482,7 +494,7 @@ static struct ty on_a_expr(struct walk *w, struct scope *s, Node *n)
 	A_Expr *e = (A_Expr *)n;
 	if ((unsigned)e->kind < ARRAY_LEN(kinds) && kinds[e->kind])
 		return kinds[e->kind](w, s, e);
-	needs_opaque(w->needs, "a kind of expression that is not known");
+	walk_opaque(w, "a kind of expression that is not known");
 	return UNSURE;
 }
 
@@ -519,8 +531,10 @@ static struct ty (*const handlers[])(struct walk *, struct scope *, Node *) = {
 struct ty expr(struct walk *w, struct scope *s, Node *n)
 {
 	struct ty t = UNSURE;
+	struct origin *own = NULL, **up = w->values;
 	if (!n)
-		return t;
+		return (struct ty){.from = &origin_none};
+	w->values = &own;
 	unsigned tag = (unsigned)nodeTag(n);
 	if (enter(w, 1)) {
 		bool allows = w->allows_set_config;
@@ -530,10 +544,14 @@ struct ty expr(struct walk *w, struct scope *s, Node *n)
 		else if (json_handler((NodeTag)tag))
 			t = json_handler((NodeTag)tag)(w, s, n);
 		else
-			needs_opaque(w->needs, "a kind of expression that is not known");
+			walk_opaque(w, "a kind of expression that is not known");
 		w->allows_set_config = allows;
 	}
 	leave(w, 1);
+	w->values = up;
+	if (!t.from)
+		t.from = origin_derived(w, own);
+	touch(w, t.from);
 	return t;
 }
 

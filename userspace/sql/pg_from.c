@@ -15,10 +15,10 @@ static const struct row *renamed(struct walk *w, const struct row *r, const Alia
 	return copy;
 }
 
-static struct source *add(struct walk *w, struct scope *s, const Alias *alias, const char *name,
+static struct member *add(struct walk *w, struct scope *s, const Alias *alias, const char *name,
 			  const struct row *row)
 {
-	struct source *src =
+	struct member *src =
 	    scope_add(w, s, alias ? alias->aliasname : name, renamed(w, row, alias));
 	src->has_alias = alias != NULL;
 	return src;
@@ -33,20 +33,20 @@ struct cte *find_cte(struct scope *s, const char *name)
 	return NULL;
 }
 
-static struct source *add_relation(struct walk *w, struct scope *s, const RangeVar *v,
+static struct member *add_relation(struct walk *w, struct scope *s, const RangeVar *v,
 				   struct need need)
 {
 	bool is_temp = false;
 	const struct cat_relation *r = need_relation(w, v, need, &is_temp);
 	struct row *row = r && !is_temp ? row_of_relation(w, r) : row_new(w, 0);
 	row->is_open |= !r || is_temp;
-	struct source *src = add(w, s, v->alias, v->relname, row);
+	struct member *src = add(w, s, v->alias, v->relname, row);
 	src->relation = is_temp ? NULL : r;
-	src->whole = row->is_open ? UNSURE : (struct ty){r->row_type, src->row};
+	src->whole = row->is_open ? UNSURE : (struct ty){r->row_type, src->row, NULL};
 	return src;
 }
 
-struct source *from_relation(struct walk *w, struct scope *s, const RangeVar *v)
+struct member *from_relation(struct walk *w, struct scope *s, const RangeVar *v)
 {
 	struct cte *t = v->schemaname ? NULL : find_cte(s, v->relname);
 	if (t)
@@ -54,7 +54,7 @@ struct source *from_relation(struct walk *w, struct scope *s, const RangeVar *v)
 	return add_relation(w, s, v, (struct need){.verb = VERB_SELECT, .class = CLASS_READ});
 }
 
-struct source *target_relation(struct walk *w, struct scope *s, const RangeVar *v, enum verb verb,
+struct member *target_relation(struct walk *w, struct scope *s, const RangeVar *v, enum verb verb,
 			       const List *columns)
 {
 	const char **names = arena_array(w->a, (size_t)list_length(columns), sizeof(*names));
@@ -78,7 +78,15 @@ void read_target(struct walk *w, struct scope *s, const RangeVar *v, bool is_sel
 	all->reads_numbers |= none.reads_numbers;
 }
 
-static struct source *on_subselect(struct walk *w, struct scope *s, RangeSubselect *r)
+/* The columns of what an expression in FROM gives. */
+static void push_derived(struct walk *w, struct row *out, struct field f, struct origin *from)
+{
+	f.ty.from = from;
+	f.ty.row = NULL;
+	row_push(w, out, f);
+}
+
+static struct member *on_subselect(struct walk *w, struct scope *s, RangeSubselect *r)
 {
 	bool was = s->is_lateral;
 	s->is_lateral = r->lateral;
@@ -95,7 +103,7 @@ static struct row *column_definitions(struct walk *w, const List *definitions)
 		ColumnDef *d = lfirst(cell);
 		struct ty t = type_named(w, d->typeName);
 		need_type_input(w, t.oid);
-		row_push(w, r, (struct field){d->colname, t, NULL, 0});
+		row_push(w, r, (struct field){d->colname, t});
 	}
 	return r;
 }
@@ -108,22 +116,23 @@ static void function_columns(struct walk *w, struct scope *s, const List *item, 
 	const List *definitions = lsecond(item);
 	w->last_function = NULL;
 	struct ty t = expr(w, s, call);
+	struct origin *from = origin_derived(w, t.from);
 	const struct cat_function *f = w->last_function;
 	const struct row *row =
 	    definitions ? column_definitions(w, definitions) : row_of_type(w, t);
 	const char *schema, *name = alias ? alias->aliasname : "?column?";
-	*ret_whole = definitions ? (struct ty){TYPE_RECORD, row} : t;
+	*ret_whole = definitions ? (struct ty){TYPE_RECORD, row, from} : t;
 	if (row || t.oid == TYPE_RECORD || t.oid == 0) {
 		out->is_open |= !row || row->is_open;
 		for (int i = 0; row && i < row->n; i++)
-			row_push(w, out, row->at[i]);
+			push_derived(w, out, row->at[i], from);
 		return;
 	}
 	if (!alias && IsA(call, FuncCall))
 		name = name_parts(((FuncCall *)call)->funcname, &schema);
 	if (f && f->n_outs == 1 && strncmp(f->outs[0].name, "column", 6) != 0)
 		name = f->outs[0].name;
-	row_push(w, out, (struct field){name, t, NULL, 0});
+	push_derived(w, out, (struct field){name, t}, from);
 }
 
 /* unnest(a, b) in FROM is ROWS FROM (unnest(a), unnest(b)): parser/parse_clause.c. */
@@ -137,9 +146,8 @@ static bool unnest_each(struct walk *w, struct scope *s, Node *call, struct row 
 		return false;
 	foreach (cell, f->args) {
 		struct ty t = expr(w, s, lfirst(cell));
-		struct field field = {"unnest", call_by_types(w, "pg_catalog", "unnest", &t, 1),
-				      NULL, 0};
-		row_push(w, out, field);
+		struct field field = {"unnest", call_by_types(w, "pg_catalog", "unnest", &t, 1)};
+		push_derived(w, out, field, origin_derived(w, t.from));
 	}
 	return true;
 }
@@ -162,7 +170,7 @@ static struct ty functions_row(struct walk *w, struct scope *s, RangeFunction *r
 	return whole;
 }
 
-static struct source *on_function(struct walk *w, struct scope *s, RangeFunction *r)
+static struct member *on_function(struct walk *w, struct scope *s, RangeFunction *r)
 {
 	struct row *row = row_new(w, 0);
 	bool was = s->is_lateral;
@@ -170,20 +178,20 @@ static struct source *on_function(struct walk *w, struct scope *s, RangeFunction
 	struct ty whole = functions_row(w, s, r, row);
 	s->is_lateral = was;
 	if (r->ordinality)
-		row_push(w, row, (struct field){"ordinality", T(TYPE_INT8), NULL, 0});
+		row_push(w, row, (struct field){"ordinality", {TYPE_INT8, .from = &origin_none}});
 	const char *schema, *name = NULL;
 	Node *first = r->functions ? linitial((List *)linitial(r->functions)) : NULL;
 	if (first && IsA(first, FuncCall))
 		name = name_parts(((FuncCall *)first)->funcname, &schema);
-	struct source *src = add(w, s, r->alias, name, row);
+	struct member *src = add(w, s, r->alias, name, row);
 	if (list_length(r->functions) == 1 && !r->ordinality)
-		src->whole = whole.row ? (struct ty){whole.oid, src->row} : whole;
+		src->whole = whole.row ? (struct ty){whole.oid, src->row, NULL} : whole;
 	return src;
 }
 
-static struct source *on_sample(struct walk *w, struct scope *s, RangeTableSample *t)
+static struct member *on_sample(struct walk *w, struct scope *s, RangeTableSample *t)
 {
-	struct source *src = from_item(w, s, t->relation);
+	struct member *src = from_item(w, s, t->relation);
 	const char *schema, *name = name_parts(t->method, &schema);
 	int n = 0;
 	ListCell *cell;
@@ -192,7 +200,7 @@ static struct source *on_sample(struct walk *w, struct scope *s, RangeTableSampl
 	for (int i = 0; i < n; i++)
 		is_builtin &= all[i]->oid < CAT_FIRST_USER_OID;
 	if (!is_builtin)
-		needs_execute(w->needs, schema ? schema : "public", name,
+		walk_execute(w, schema ? schema : "public", name,
 			      "a sampling method that is not built in");
 	foreach (cell, t->args)
 		expr_as(w, s, lfirst(cell), TYPE_FLOAT8);
@@ -200,12 +208,14 @@ static struct source *on_sample(struct walk *w, struct scope *s, RangeTableSampl
 	return src;
 }
 
-static struct source *on_xml_table(struct walk *w, struct scope *s, RangeTableFunc *t)
+static struct member *on_xml_table(struct walk *w, struct scope *s, RangeTableFunc *t)
 {
 	struct row *row = row_new(w, 0);
+	struct origin *all = &origin_none, **up = w->values;
 	bool was = s->is_lateral;
 	ListCell *cell;
 	s->is_lateral = true;
+	w->values = &all;
 	expr(w, s, t->docexpr);
 	expr(w, s, t->rowexpr);
 	foreach (cell, t->namespaces)
@@ -218,10 +228,12 @@ static struct source *on_xml_table(struct walk *w, struct scope *s, RangeTableFu
 			expr(w, s, c->colexpr);
 		if (c->coldefexpr)
 			need_cast(w, expr(w, s, c->coldefexpr), type.oid, 'e');
-		row_push(w, row, (struct field){c->colname, type, NULL, 0});
+		row_push(w, row, (struct field){c->colname, type});
 	}
 	s->is_lateral = was;
-	return add(w, s, t->alias, "xmltable", row);
+	w->values = up;
+	touch(w, all);
+	return add(w, s, t->alias, "xmltable", row_derived(w, row, origin_derived(w, all)));
 }
 
 static bool is_listed(const List *names, const char *name)
@@ -240,11 +252,11 @@ static void merge_column(struct walk *w, const struct row *l, const struct row *
 {
 	const struct field *a = row_find(l, name), *b = row_find(r, name);
 	struct ty both[2] = {a ? a->ty : UNSURE, b ? b->ty : UNSURE};
+	struct origin *from = origin_same(w, a ? a->ty.from : NULL, b ? b->ty.from : NULL);
 	operate_named(w, "=", both[0], both[1]);
-	struct field f = {name, need_common(w, both, 2), NULL, 0};
-	if (a && f.ty.oid == a->ty.oid)
-		f = *a;
-	f.name = name;
+	touch_predicate(w, from);
+	struct field f = {name, need_common(w, both, 2)};
+	f.ty.from = from;
 	row_push(w, out, f);
 }
 
@@ -273,7 +285,7 @@ static struct row *joined_row(struct walk *w, JoinExpr *j, const struct row *l, 
 	return out;
 }
 
-static void read_condition(struct walk *w, struct scope *s, Node *quals, const struct source *end)
+static void read_condition(struct walk *w, struct scope *s, Node *quals, const struct member *end)
 {
 	struct scope was = *s;
 	s->reads_from = false;
@@ -283,17 +295,17 @@ static void read_condition(struct walk *w, struct scope *s, Node *quals, const s
 	s->end = was.end;
 }
 
-static struct source *on_join(struct walk *w, struct scope *s, JoinExpr *j)
+static struct member *on_join(struct walk *w, struct scope *s, JoinExpr *j)
 {
-	struct source *before = s->sources;
-	struct source *l = from_item(w, s, j->larg), *r = from_item(w, s, j->rarg);
+	struct member *before = s->sources;
+	struct member *l = from_item(w, s, j->larg), *r = from_item(w, s, j->rarg);
 	if (w->is_too_big)
 		return l;
 	struct row *row = joined_row(w, j, l->row, r->row);
 	read_condition(w, s, j->quals, before);
 	l->shows_columns = r->shows_columns = false;
 	if (j->alias)
-		for (struct source *child = s->sources; child != before; child = child->next)
+		for (struct member *child = s->sources; child != before; child = child->next)
 			child->shows_name = false;
 	if (j->join_using_alias) {
 		struct row *merged = row_new(w, 0);
@@ -304,19 +316,24 @@ static struct source *on_join(struct walk *w, struct scope *s, JoinExpr *j)
 	return add(w, s, j->alias, NULL, row);
 }
 
-static struct source *on_other(struct walk *w, struct scope *s, Node *n)
+static struct member *on_other(struct walk *w, struct scope *s, Node *n)
 {
 	const Alias *alias = NULL;
+	struct origin *all = &origin_none, **up = w->values;
+	w->values = &all;
 	const struct row *row = json_table(w, s, n, &alias);
+	w->values = up;
+	touch(w, all);
 	if (row)
-		return add(w, s, alias, "json_table", row);
-	needs_opaque(w->needs, "a kind of FROM member that is not known");
+		return add(w, s, alias, "json_table",
+			   row_derived(w, row, origin_derived(w, all)));
+	walk_opaque(w, "a kind of FROM member that is not known");
 	return NULL;
 }
 
-struct source *from_item(struct walk *w, struct scope *s, Node *n)
+struct member *from_item(struct walk *w, struct scope *s, Node *n)
 {
-	struct source *src = NULL;
+	struct member *src = NULL;
 	if (enter(w, 3)) {
 		switch (nodeTag(n)) {
 		case T_RangeVar:

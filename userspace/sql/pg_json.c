@@ -55,6 +55,7 @@ static struct ty on_array_query(struct walk *w, struct scope *s, Node *n)
 {
 	JsonArrayQueryConstructor *c = (JsonArrayQueryConstructor *)n;
 	const struct row *r = query(w, s, c->query);
+	touch_row(w, r);
 	for (int i = 0; i < r->n; i++)
 		need_json_of(w, r->at[i].ty);
 	return output(w, c->output, TYPE_JSON);
@@ -154,7 +155,7 @@ static void table_columns(struct walk *w, struct scope *s, const List *columns, 
 		need_type_input(w, t.oid);
 		behavior(w, s, c->on_empty, t.oid);
 		behavior(w, s, c->on_error, t.oid);
-		row_push(w, out, (struct field){c->name, t, NULL, 0});
+		row_push(w, out, (struct field){c->name, t});
 	}
 	leave(w, 4);
 }

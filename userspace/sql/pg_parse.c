@@ -31,6 +31,7 @@ struct job {
 	struct sql_session session; /* has_temp grows with what the text creates */
 	struct path paths[MAX_PATHS];
 	int n_paths;
+	bool is_changed;   /* an earlier statement may have changed what names mean */
 	bool is_path_lost; /* the search_path is set to what cannot be read */
 	bool lacks_facts, is_too_big;
 	struct arena scratch, tmp;
@@ -74,6 +75,21 @@ static struct walk walk_of(struct job *j, const struct path *p, struct needs *ne
 			     .uses = &j->uses};
 }
 
+Node *parse_query(const char *text)
+{
+	struct span s = span_str(text);
+	if (s.len > SQL_TEXT_MAX || !utf8_valid(s))
+		return NULL;
+	PgQueryInternalParsetreeAndError parsed = RAW_PARSE(text);
+	Node *n = NULL;
+	if (!parsed.error && list_length(parsed.tree) == 1)
+		n = ((RawStmt *)linitial(parsed.tree))->stmt;
+	if (parsed.error)
+		pg_query_free_error(parsed.error);
+	free(parsed.stderr_buffer);
+	return n && IsA(n, SelectStmt) ? n : NULL;
+}
+
 /* A type that a Parse message declares by its number. */
 static void need_declared(struct walk *w, uint32_t type)
 {
@@ -81,18 +97,20 @@ static void need_declared(struct walk *w, uint32_t type)
 	if (cat_type(w->c, type))
 		return;
 	w->lacks_facts = true; /* it may have been made since the catalogue was loaded */
-	needs_opaque(w->needs, "a parameter is declared of a type that is not known");
+	walk_opaque(w, "a parameter is declared of a type that is not known");
 }
 
 /* One statement under one search_path. Twice where that shows an untyped parameter used more than
  * once: then such ones are of no known type. */
-static void walk_under(struct job *j, const struct path *p, Node *tree, struct needs *needs,
-		       struct sql_stmt *stmt)
+static struct result_lineage *walk_under(struct job *j, const struct path *p, Node *tree,
+					 struct needs *needs, struct sql_stmt *stmt)
 {
+	struct result_lineage *lineage = NULL;
 	memset(&j->uses, 0, sizeof(j->uses));
 	for (int pass = 0; pass < 2 && !j->is_too_big; pass++) {
 		*stmt = (struct sql_stmt){.class = CLASS_READ};
 		struct walk w = walk_of(j, p, needs, stmt);
+		w.values = &w.predicates;
 		for (int i = 0; i < w.n_params; i++)
 			if (w.params[i])
 				need_declared(&w, w.params[i]);
@@ -101,12 +119,14 @@ static void walk_under(struct job *j, const struct path *p, Node *tree, struct n
 		j->is_too_big |= w.is_too_big || needs->is_full || arena_failed(&j->scratch);
 		if (!stmt->n_params)
 			stmt->n_params = w.max_param;
+		lineage = w.is_too_big ? NULL : lineage_new(&w, j->out);
 		arena_reset(&j->scratch);
 		if (!j->uses.has_several)
 			break;
 		j->uses.was_asked = true;
 		j->uses.has_several = false;
 	}
+	return lineage;
 }
 
 /* What this statement does to the names of those behind it. */
@@ -122,13 +142,36 @@ static void follow_session(struct job *j, const struct sql_stmt *stmt, const str
 			j->session.has_temp |= needs->at[i].verb == VERB_CREATE;
 }
 
+/* The catalogue is that of before the text. */
+static bool changes_names(const struct sql_stmt *stmt)
+{
+	bool is_any = false;
+	for (int i = 0; i < stmt->n_needs; i++) {
+		const struct need *n = &stmt->needs[i];
+		is_any |= n->kind == NEED_OPAQUE || (n->kind == NEED_FUNCTION && !n->is_implied) ||
+			  n->class == CLASS_DDL || n->class == CLASS_ADMIN ||
+			  n->class == CLASS_PROCEDURAL;
+	}
+	return is_any;
+}
+
 static void one_statement(struct job *j, const RawStmt *raw, size_t text_len, struct sql_stmt *stmt)
 {
 	struct needs needs = {.a = j->out};
 	if (j->is_path_lost)
 		needs_opaque(&needs, "the search_path that names go by is not known");
-	for (int i = 0; i < j->n_paths; i++)
-		walk_under(j, &j->paths[i], raw->stmt, &needs, stmt);
+	struct result_lineage *lineage = NULL;
+	for (int i = 0; i < j->n_paths; i++) {
+		struct result_lineage *l = walk_under(j, &j->paths[i], raw->stmt, &needs, stmt);
+		lineage = i == 0 ? l : lineage_merge(j->out, lineage, l);
+	}
+	if ((j->is_path_lost || j->is_changed) && lineage) {
+		lineage->is_known = false;
+		lineage->why = j->is_path_lost
+				   ? "the search_path that names go by is not known"
+				   : "a statement before it may change what its names mean";
+	}
+	stmt->lineage = lineage;
 	if (needs.n == 0) /* nothing wanted would be nothing refused */
 		needs_opaque(&needs, "a statement in which nothing was recognised");
 	stmt->location = raw->stmt_location;
@@ -141,6 +184,7 @@ static void one_statement(struct job *j, const RawStmt *raw, size_t text_len, st
 	/* The tree's own strings die with it. */
 	stmt->name = stmt->name ? arena_str(j->out, stmt->name) : NULL;
 	follow_session(j, stmt, &needs);
+	j->is_changed |= changes_names(stmt);
 }
 
 static void walk_all(struct job *j, const List *tree, size_t text_len, struct sql_result *ret)

@@ -14,19 +14,53 @@ void expr_as(struct walk *w, struct scope *s, Node *n, uint32_t type);
 struct ty *expr_types(struct walk *w, struct scope *s, const List *l);
 
 /* pg_scope.c: columns. */
-struct source *scope_add(struct walk *w, struct scope *s, const char *name, const struct row *row);
+struct member *scope_add(struct walk *w, struct scope *s, const char *name, const struct row *row);
 struct row *row_new(struct walk *w, int n);
-struct row *row_of_relation(struct walk *w, const struct cat_relation *r);
 /* The fields of a type: of a composite, of a record that is known; NULL otherwise. */
 const struct row *row_of_type(struct walk *w, struct ty t);
 const struct field *row_find(const struct row *r, const char *name);
-/* A column, whole row, or f(row): with its needs. ret_field: the column itself, or NULL. */
-struct ty column_ref(struct walk *w, struct scope *s, ColumnRef *c, const struct field **ret_field);
+/* A column, whole row, or f(row): with its needs. */
+struct ty column_ref(struct walk *w, struct scope *s, ColumnRef *c);
 /* What a.* or * stands for, appended to out (grown in w->a). */
 void star_fields(struct walk *w, struct scope *s, ColumnRef *c, struct row *out);
 void row_push(struct walk *w, struct row *r, struct field f);
 /* (expr).name: a field, or a function of the row. */
 struct ty field_or_call(struct walk *w, struct ty of, const char *name);
+
+/* pg_origin.c: where values come from. */
+extern struct origin origin_none;
+__attribute__((format(printf, 2, 3))) struct origin *origin_unknown(struct walk *w, const char *fmt,
+								    ...);
+/* Computed from both, from one (which is not a copy of it then), from all of a row. */
+struct origin *origin_mix(struct walk *w, struct origin *a, struct origin *b);
+struct origin *origin_derived(struct walk *w, struct origin *o);
+struct origin *origin_of_row(struct walk *w, const struct row *r);
+/* One or the other: a copy only if both are the same. */
+struct origin *origin_same(struct walk *w, struct origin *a, struct origin *b);
+struct origin *origin_system_column(struct walk *w, const struct cat_relation *rel,
+				    const char *name);
+/* Adds to what the present expression is made of; to the statement's predicates. */
+void touch(struct walk *w, struct origin *o);
+void touch_row(struct walk *w, const struct row *r);
+void touch_predicate(struct walk *w, struct origin *o);
+/* An expression whose value is not shown, only what follows from it. */
+struct ty predicate(struct walk *w, struct scope *s, Node *n);
+void predicate_as(struct walk *w, struct scope *s, Node *n, uint32_t type);
+/* A copy whose fields all come from there; NULL: from what holds them. */
+const struct row *row_derived(struct walk *w, const struct row *r, struct origin *from);
+/* A relation's columns as themselves. */
+struct row *row_of_relation(struct walk *w, const struct cat_relation *r);
+/* needs_execute and needs_opaque for what a value is made by: it is unknown then. */
+void walk_execute(struct walk *w, const char *schema, const char *name, const char *why);
+void walk_opaque(struct walk *w, const char *why);
+/* pg_view.c: what a view gives, by its definition; NULL: it cannot be told. */
+const struct row *view_row(struct walk *w, const struct cat_relation *rel);
+/* pg_parse.c: one SELECT; NULL: it is none. */
+Node *parse_query(const char *text);
+/* pg_lineage.c: in out. NULL: nothing passes. */
+struct result_lineage *lineage_new(struct walk *w, struct arena *out);
+struct result_lineage *lineage_merge(struct arena *out, struct result_lineage *a,
+				     const struct result_lineage *b);
 
 /* pg_call.c: functions and operators. */
 struct ty func_call(struct walk *w, struct scope *s, FuncCall *f);
@@ -66,12 +100,12 @@ struct ty need_common(struct walk *w, const struct ty *types, int n);
 /* pg_from.c: FROM. */
 void from_clause(struct walk *w, struct scope *s, const List *from);
 /* Adds what the item stands for; returns the source that shows its columns. */
-struct source *from_item(struct walk *w, struct scope *s, Node *n);
+struct member *from_item(struct walk *w, struct scope *s, Node *n);
 struct cte *find_cte(struct scope *s, const char *name);
 /* A relation by name, with a need of verb on it: for reading (ctes count) or as a target. */
-struct source *from_relation(struct walk *w, struct scope *s, const RangeVar *v);
+struct member *from_relation(struct walk *w, struct scope *s, const RangeVar *v);
 /* columns: written ones as ResTargets, or NIL. */
-struct source *target_relation(struct walk *w, struct scope *s, const RangeVar *v, enum verb verb,
+struct member *target_relation(struct walk *w, struct scope *s, const RangeVar *v, enum verb verb,
 			       const List *columns);
 /* The target of MERGE as its conditions see it; is_select: they are all that becomes of it. */
 void read_target(struct walk *w, struct scope *s, const RangeVar *v, bool is_select);

@@ -43,12 +43,12 @@ void row_push(struct walk *w, struct row *r, struct field f)
 	r->at[r->n++] = f;
 }
 
-struct row *row_of_relation(struct walk *w, const struct cat_relation *rel)
+/* Of a value of the relation's type, wherever it comes from. */
+static struct row *row_of_columns(struct walk *w, const struct cat_relation *rel)
 {
 	struct row *r = row_new(w, rel->n_columns);
 	for (int i = 0; i < r->n; i++)
-		r->at[i] = (struct field){rel->columns[i].name, T(rel->columns[i].type), rel,
-					  rel->columns[i].number};
+		r->at[i] = (struct field){rel->columns[i].name, T(rel->columns[i].type)};
 	return r;
 }
 
@@ -57,7 +57,7 @@ const struct row *row_of_type(struct walk *w, struct ty t)
 	const struct cat_relation *rel = type_relation(w->c, t.oid);
 	if (t.row)
 		return t.row;
-	return rel ? row_of_relation(w, rel) : NULL;
+	return rel ? row_of_columns(w, rel) : NULL;
 }
 
 const struct field *row_find(const struct row *r, const char *name)
@@ -68,18 +68,18 @@ const struct field *row_find(const struct row *r, const char *name)
 	return NULL;
 }
 
-struct source *scope_add(struct walk *w, struct scope *s, const char *name, const struct row *row)
+struct member *scope_add(struct walk *w, struct scope *s, const char *name, const struct row *row)
 {
-	static struct source none;
-	struct source *src = arena_new(w->a, struct source);
+	static struct member none;
+	struct member *src = arena_new(w->a, struct member);
 	if (!src) {
 		w->is_too_big = true;
 		return &none;
 	}
-	*src = (struct source){.next = s->sources,
+	*src = (struct member){.next = s->sources,
 			       .name = name,
 			       .row = row,
-			       .whole = {TYPE_RECORD, row},
+			       .whole = {TYPE_RECORD, row, NULL},
 			       .shows_name = name != NULL,
 			       .shows_columns = true};
 	s->sources = src;
@@ -87,22 +87,21 @@ struct source *scope_add(struct walk *w, struct scope *s, const char *name, cons
 }
 
 /* The sources of a level that names may mean now. */
-static struct source *first_visible(const struct scope *s)
+static struct member *first_visible(const struct scope *s)
 {
 	return s->reads_from && !s->is_lateral ? NULL : s->sources;
 }
 
 #define EACH_VISIBLE(src, s)                                                                       \
-	for (struct source *src = first_visible(s); src && src != (s)->end; src = src->next)
+	for (struct member *src = first_visible(s); src && src != (s)->end; src = src->next)
 
 static const struct {
 	const char *name;
 	uint32_t type;
-	int number;
-} system_columns[] = {{"ctid", TYPE_TID, -1}, {"xmin", TYPE_XID, -2}, {"cmin", TYPE_CID, -3},
-		      {"xmax", TYPE_XID, -4}, {"cmax", TYPE_CID, -5}, {"tableoid", TYPE_OID, -6}};
+} system_columns[] = {{"ctid", TYPE_TID}, {"xmin", TYPE_XID}, {"cmin", TYPE_CID},
+		      {"xmax", TYPE_XID}, {"cmax", TYPE_CID}, {"tableoid", TYPE_OID}};
 
-static const struct field *system_column(struct walk *w, const struct source *src, const char *name)
+static const struct field *system_column(struct walk *w, const struct member *src, const char *name)
 {
 	if (!src->relation)
 		return NULL;
@@ -110,15 +109,16 @@ static const struct field *system_column(struct walk *w, const struct source *sr
 		if (strcmp(system_columns[i].name, name) != 0)
 			continue;
 		struct row *r = row_new(w, 1);
+		struct ty t = T(system_columns[i].type);
+		t.from = origin_system_column(w, src->relation, name);
 		if (r->n)
-			r->at[0] = (struct field){system_columns[i].name, T(system_columns[i].type),
-						  src->relation, system_columns[i].number};
+			r->at[0] = (struct field){system_columns[i].name, t};
 		return r->n ? &r->at[0] : NULL;
 	}
 	return NULL;
 }
 
-static const struct field *source_column(struct walk *w, const struct source *src, const char *name)
+static const struct field *source_column(struct walk *w, const struct member *src, const char *name)
 {
 	const struct field *f = row_find(src->row, name);
 	return f ? f : system_column(w, src, name);
@@ -144,7 +144,7 @@ static const struct field *find_column(struct walk *w, struct scope *s, const ch
 	return NULL;
 }
 
-static bool is_named(const struct source *src, const char *schema, const char *name)
+static bool is_named(const struct member *src, const char *schema, const char *name)
 {
 	if (!src->shows_name || strcmp(src->name, name) != 0)
 		return false;
@@ -152,7 +152,7 @@ static bool is_named(const struct source *src, const char *schema, const char *n
 	       (!src->has_alias && src->relation && !strcmp(src->relation->schema->name, schema));
 }
 
-static struct source *find_source(struct scope *s, const char *schema, const char *name)
+static struct member *find_source(struct scope *s, const char *schema, const char *name)
 {
 	for (; s; s = s->up)
 		EACH_VISIBLE(src, s)
@@ -175,50 +175,64 @@ static int parts_of(const List *fields, const char **parts)
 	return n;
 }
 
-static struct ty bare_name(struct walk *w, struct scope *s, const char *name,
-			   const struct field **ret_field)
+static struct ty unknown_name(struct walk *w, const char *name)
+{
+	return (struct ty){.from = origin_unknown(
+			       w, "name %s, which may be of a relation that is not known", name)};
+}
+
+static struct ty of_column(struct walk *w, const struct field *f)
+{
+	struct ty t = f->ty;
+	if (!t.from)
+		t.from = origin_unknown(w, "column %s", f->name);
+	return t;
+}
+
+/* The whole row: of all of its columns. */
+static struct ty of_row(struct walk *w, struct member *src)
+{
+	if (!src->whole.from)
+		src->whole.from = origin_of_row(w, src->row);
+	return src->whole;
+}
+
+static struct ty bare_name(struct walk *w, struct scope *s, const char *name)
 {
 	bool is_open = false;
 	const struct field *f = find_column(w, s, name, &is_open);
-	if (f) {
-		if (ret_field)
-			*ret_field = f;
-		return f->ty;
-	}
-	struct source *src = find_source(s, NULL, name);
+	if (f)
+		return of_column(w, f);
+	struct member *src = find_source(s, NULL, name);
 	if (src && !is_open)
-		return src->whole;
+		return of_row(w, src);
 	if (!is_open)
 		w->lacks_facts = true;
-	return UNSURE;
+	return unknown_name(w, name);
 }
 
-static struct ty of_source(struct walk *w, struct source *src, const char *name,
-			   const struct field **ret_field)
+static struct ty of_source(struct walk *w, struct member *src, const char *name)
 {
 	const struct field *f = source_column(w, src, name);
-	if (!f)
-		return field_or_call(w, src->row->is_open ? UNSURE : src->whole, name);
-	if (ret_field)
-		*ret_field = f;
-	return f->ty;
+	if (f)
+		return of_column(w, f);
+	touch(w, of_row(w, src).from);
+	return field_or_call(w, src->row->is_open ? UNSURE : src->whole, name);
 }
 
-struct ty column_ref(struct walk *w, struct scope *s, ColumnRef *c, const struct field **ret_field)
+struct ty column_ref(struct walk *w, struct scope *s, ColumnRef *c)
 {
 	const char *parts[4];
 	int n = parts_of(c->fields, parts);
-	if (ret_field)
-		*ret_field = NULL;
 	if (n == 0)
-		return UNSURE;
+		return unknown_name(w, "of many parts");
 	if (n == 1)
-		return bare_name(w, s, parts[0], ret_field);
-	struct source *src = find_source(s, n > 2 ? parts[n - 3] : NULL, parts[n - 2]);
+		return bare_name(w, s, parts[0]);
+	struct member *src = find_source(s, n > 2 ? parts[n - 3] : NULL, parts[n - 2]);
 	if (!src)
-		return UNSURE;
+		return unknown_name(w, parts[n - 2]);
 	/* c.* where a value is wanted is the row: count(c.*), c.*::text. */
-	return strcmp(parts[n - 1], "*") ? of_source(w, src, parts[n - 1], ret_field) : src->whole;
+	return strcmp(parts[n - 1], "*") ? of_source(w, src, parts[n - 1]) : of_row(w, src);
 }
 
 static void append(struct walk *w, struct row *out, const struct row *r)
@@ -253,7 +267,7 @@ void star_fields(struct walk *w, struct scope *s, ColumnRef *c, struct row *out)
 		append_sources(w, s, out);
 		return;
 	}
-	struct source *src =
+	struct member *src =
 	    n > 1 ? find_source(s, n > 2 ? parts[n - 3] : NULL, parts[n - 2]) : NULL;
 	if (src)
 		append(w, out, src->row);

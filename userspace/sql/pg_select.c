@@ -1,6 +1,6 @@
 #include "sql/pg_walk.h"
 
-const struct row *query(struct walk *w, struct scope *up, Node *n)
+static const struct row *query_inside(struct walk *w, struct scope *up, Node *n)
 {
 	const struct row *r = NULL;
 	switch (nodeTag(n)) {
@@ -20,13 +20,22 @@ const struct row *query(struct walk *w, struct scope *up, Node *n)
 		r = merge_query(w, up, (MergeStmt *)n);
 		break;
 	default:
-		needs_opaque(w->needs, "a kind of query that is not known");
+		walk_opaque(w, "a kind of query that is not known");
 		return row_new(w, 0);
 	}
 	/* What is still untyped at the end is text. */
 	for (int i = 0; i < r->n; i++)
 		if (r->at[i].ty.oid == TYPE_UNKNOWN)
-			r->at[i].ty = T(TYPE_TEXT);
+			r->at[i].ty.oid = TYPE_TEXT;
+	return r;
+}
+
+const struct row *query(struct walk *w, struct scope *up, Node *n)
+{
+	struct origin **values = w->values;
+	w->values = &w->predicates; /* what is in none of its targets */
+	const struct row *r = query_inside(w, up, n);
+	w->values = values;
 	return r;
 }
 
@@ -41,30 +50,47 @@ static const struct row *cte_renamed(struct walk *w, const struct cte *t, const 
 		if (i < list_length(names))
 			copy->at[i].name = strVal(list_nth(names, i));
 		if (copy->at[i].ty.oid == TYPE_UNKNOWN)
-			copy->at[i].ty = T(TYPE_TEXT);
+			copy->at[i].ty.oid = TYPE_TEXT;
 	}
 	copy->is_open = r->is_open;
 	return copy;
+}
+
+/* What a recursive reference sees: the first rows, and, once that is known, all others. */
+static struct row *cte_seed(struct walk *w, const struct cte *t, const struct row *first)
+{
+	struct row *r = (struct row *)(uintptr_t)cte_renamed(w, t, first);
+	for (int i = 0; i < r->n; i++) {
+		struct origin *o = arena_new(w->a, struct origin);
+		w->is_too_big |= !o;
+		if (o)
+			*o = (struct origin){.kind = ORIGIN_MIX,
+					     .a = origin_mix(w, r->at[i].ty.from, &origin_none)};
+		r->at[i].ty.from = o;
+		r->at[i].ty.row = r->at[i].ty.row ? row_derived(w, r->at[i].ty.row, NULL) : NULL;
+	}
+	return r;
 }
 
 static void add_search_columns(struct walk *w, struct cte *t, struct row *r)
 {
 	CTESearchClause *search = t->node->search_clause;
 	CTECycleClause *cycle = t->node->cycle_clause;
+	struct origin *all = search || cycle ? origin_of_row(w, r) : NULL;
+	struct ty order = {TYPE_RECORDARRAY, .from = all}, path = order;
+	if (search && search->search_breadth_first)
+		order.oid = TYPE_RECORD;
 	if (search)
-		row_push(
-		    w, r,
-		    (struct field){search->search_seq_column,
-				   T(search->search_breadth_first ? TYPE_RECORD : TYPE_RECORDARRAY),
-				   NULL, 0});
+		row_push(w, r, (struct field){search->search_seq_column, order});
 	if (!cycle)
 		return;
 	struct ty marks[2] = {expr(w, t->scope, cycle->cycle_mark_value),
 			      expr(w, t->scope, cycle->cycle_mark_default)};
 	struct ty mark = need_common(w, marks, 2);
 	operate_named(w, "<>", mark, mark);
-	row_push(w, r, (struct field){cycle->cycle_mark_column, mark, NULL, 0});
-	row_push(w, r, (struct field){cycle->cycle_path_column, T(TYPE_RECORDARRAY), NULL, 0});
+	mark.from = origin_mix(w, all, origin_mix(w, marks[0].from, marks[1].from));
+	row_push(w, r, (struct field){cycle->cycle_mark_column, mark});
+	row_push(w, r, (struct field){cycle->cycle_path_column, path});
 }
 
 const struct row *cte_row(struct walk *w, struct cte *t)
@@ -238,14 +264,17 @@ static void expand_star(struct walk *w, struct scope *s, A_Indirection *i, struc
 	struct ty t = expr(w, s, (Node *)&without);
 	const struct row *r = row_of_type(w, t);
 	out->is_open |= !r || r->is_open;
-	for (int k = 0; r && k < r->n && !w->is_too_big; k++)
-		row_push(w, out, r->at[k]);
+	for (int k = 0; r && k < r->n && !w->is_too_big; k++) {
+		struct field f = r->at[k];
+		if (!f.ty.from) /* of what holds it */
+			f.ty.from = origin_derived(w, t.from);
+		row_push(w, out, f);
+	}
 }
 
 static void add_target(struct walk *w, struct scope *s, ResTarget *t, struct row *out)
 {
-	const struct field *field = NULL;
-	struct field f = {t->name ? t->name : column_name(t->val), UNSURE, NULL, 0};
+	struct field f = {t->name ? t->name : column_name(t->val), UNSURE};
 	if (IsA(t->val, ColumnRef) && IsA(llast(((ColumnRef *)t->val)->fields), A_Star)) {
 		star_fields(w, s, (ColumnRef *)t->val, out);
 		return;
@@ -255,40 +284,39 @@ static void add_target(struct walk *w, struct scope *s, ResTarget *t, struct row
 		expand_star(w, s, (A_Indirection *)t->val, out);
 		return;
 	}
-	if (IsA(t->val, ColumnRef))
-		f.ty = column_ref(w, s, (ColumnRef *)t->val, &field);
-	else
-		f.ty = expr(w, s, t->val);
-	if (field) {
-		f.relation = field->relation;
-		f.number = field->number;
-	}
+	f.ty = expr(w, s, t->val);
 	row_push(w, out, f);
 }
 
 struct row *target_list(struct walk *w, struct scope *s, const List *targets)
 {
 	struct row *out = row_new(w, 0);
+	struct origin *shown = NULL, **up = w->values;
 	ListCell *cell;
+	w->values = &shown; /* by the columns of the result, which say so themselves */
 	foreach (cell, targets) {
 		if (w->is_too_big)
 			break;
 		add_target(w, s, lfirst(cell), out);
 	}
+	w->values = up;
 	return out;
 }
 
 static struct row *target_values(struct walk *w, struct scope *s, const List *values)
 {
 	struct row *out = row_new(w, 0);
+	struct origin *shown = NULL, **up = w->values;
 	ListCell *cell;
+	w->values = &shown;
 	foreach (cell, values) {
-		struct field f = {NULL, expr(w, s, lfirst(cell)), NULL, 0};
+		struct field f = {NULL, expr(w, s, lfirst(cell))};
 		if (w->is_too_big)
 			break;
 		f.name = arena_printf(w->a, "column%d", out->n + 1);
 		row_push(w, out, f);
 	}
+	w->values = up;
 	return out;
 }
 
@@ -310,13 +338,22 @@ static struct ty sort_key(struct walk *w, struct scope *s, Node *n, const struct
 	if (n && IsA(n, A_Const) && !((A_Const *)n)->isnull && IsA(&((A_Const *)n)->val, Integer)) {
 		w->needs->reads_numbers = true;
 		int i = intVal(&((A_Const *)n)->val);
+		if (out->is_open || (i >= 1 && i <= out->n))
+			touch(w, out->is_open ? NULL : out->at[i - 1].ty.from);
 		return i >= 1 && i <= out->n ? out->at[i - 1].ty : T(TYPE_UNKNOWN);
 	}
 	if (!f)
 		return expr(w, s, n);
+	touch(w, f->ty.from);
 	/* GROUP BY prefers a column of the input of that name, if there is one: ask for both. */
+	struct origin *own = NULL, **up = w->values;
 	bool lacked = w->lacks_facts;
+	w->lacks_facts = false;
+	w->values = &own;
 	struct ty input = expr(w, s, n);
+	w->values = up;
+	if (!w->lacks_facts)
+		touch(w, input.from);
 	w->lacks_facts = lacked;
 	if (input.oid)
 		need_order(w, input);
@@ -339,6 +376,8 @@ static void distinct_clause(struct walk *w, struct scope *s, const List *distinc
 	ListCell *cell;
 	if (distinct == NIL)
 		return;
+	if (linitial(distinct) == NULL)
+		touch_row(w, out);
 	if (linitial(distinct) == NULL)
 		for (int i = 0; i < out->n; i++)
 			need_order(w, out->at[i].ty);
@@ -432,6 +471,9 @@ static const struct row *values_query(struct walk *w, struct scope *s, const Lis
 		rows[n] = arena_array(w->a, (size_t)r->n, sizeof(**rows));
 		for (int i = 0; rows[n] && i < r->n; i++)
 			rows[n][i] = r->at[i].ty;
+		for (int i = 0; n > 0 && i < r->n; i++)
+			first->at[i].ty.from =
+			    origin_mix(w, first->at[i].ty.from, r->at[i].ty.from);
 		n += rows[n] != NULL;
 	}
 	struct ty *column = arena_array(w->a, (size_t)n, sizeof(*column));
@@ -441,7 +483,9 @@ static const struct row *values_query(struct walk *w, struct scope *s, const Lis
 			column[k] = rows[k][i];
 			is_untyped &= column[k].oid == TYPE_UNKNOWN;
 		}
+		struct origin *from = first->at[i].ty.from;
 		first->at[i].ty = is_untyped ? T(TYPE_UNKNOWN) : need_common(w, column, n);
+		first->at[i].ty.from = from;
 	}
 	return first ? first : row_new(w, 0);
 }
@@ -481,12 +525,14 @@ static struct row *combine(struct walk *w, SelectStmt *n, const struct row *l, c
 	bool is_untyped_end = l->is_open || r->is_open || l->n != r->n;
 	for (int i = 0; i < l->n && !w->is_too_big; i++) {
 		struct ty both[2] = {l->at[i].ty, i < r->n ? r->at[i].ty : UNSURE};
-		struct field f = {l->at[i].name, is_untyped_end ? UNSURE : need_common(w, both, 2),
-				  NULL, 0};
+		struct field f = {l->at[i].name, is_untyped_end ? UNSURE : need_common(w, both, 2)};
+		f.ty.from = is_untyped_end ? NULL : origin_same(w, both[0].from, both[1].from);
 		row_push(w, out, f);
 		if (!n->all)
 			need_order(w, f.ty);
 	}
+	if (!n->all)
+		touch_row(w, out);
 	out->is_open = l->is_open || r->is_open;
 	return out;
 }
@@ -503,6 +549,7 @@ static bool is_link(const SelectStmt *n)
 static const struct row *set_operation(struct walk *w, struct scope *s, SelectStmt *top)
 {
 	struct cte *own = w->filling;
+	struct row *seed = NULL;
 	int n = 1, i = 0;
 	w->filling = NULL;
 	for (SelectStmt *l = top->larg; is_link(l); l = l->larg)
@@ -518,10 +565,15 @@ static const struct row *set_operation(struct walk *w, struct scope *s, SelectSt
 	for (i = n - 1; i >= 0 && !w->is_too_big; i--) {
 		/* What stands before the last UNION is what a recursive reference sees. */
 		if (own && i == 0)
-			own->row = cte_renamed(w, own, row);
+			own->row = seed = cte_seed(w, own, row);
 		row = combine(w, chain[i], row, select_query(w, s, chain[i]->rarg));
 		w->nodes++;
 	}
+	/* What goes in again is whatever has come out. */
+	for (i = 0; seed && i < seed->n && !w->is_too_big; i++)
+		seed->at[i].ty.from->b = origin_derived(
+		    w, i < row->n && !row->is_open ? row->at[i].ty.from
+						   : origin_unknown(w, "a recursive query"));
 	return row;
 }
 

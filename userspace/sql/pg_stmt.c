@@ -1,10 +1,25 @@
 /* Statements by their node's kind: class, tag, needs. What the table does not name is opaque. */
 #include "sql/pg_walk.h"
 
+/* SELECT INTO keeps its rows. */
+static bool is_kept(Node *n)
+{
+	if (!IsA(n, SelectStmt))
+		return false;
+	SelectStmt *s = (SelectStmt *)n;
+	while (s->op != SETOP_NONE)
+		s = s->larg;
+	return s->intoClause != NULL;
+}
+
 static void on_query(struct walk *w, Node *n)
 {
 	w->allows_set_config = IsA(n, SelectStmt) && !w->is_inside;
-	query(w, NULL, n);
+	const struct row *r = query(w, NULL, n);
+	if (is_kept(n))
+		touch_row(w, r);
+	else
+		w->rows = r;
 	w->allows_set_config = false;
 	if (!w->stmt->tag)
 		w->stmt->tag = IsA(n, SelectStmt)  ? "SELECT"
@@ -26,6 +41,25 @@ static bool is_option_true(DefElem *d)
 	       (strcasecmp(strVal(d->arg), "off") && strcasecmp(strVal(d->arg), "false"));
 }
 
+static void one_column(struct walk *w, struct origin *from)
+{
+	struct row *r = row_new(w, 0);
+	row_push(w, r, (struct field){NULL, {TYPE_TEXT, .from = from}});
+	w->rows = r;
+	w->rows_unknown = NULL;
+}
+
+/* A plan shows constants, and statistics of all that it touches. */
+static void explain_rows(struct walk *w)
+{
+	struct origin *all = w->predicates ? w->predicates : &origin_none;
+	if (w->rows)
+		all = origin_mix(w, all, origin_of_row(w, w->rows));
+	if (w->rows_unknown)
+		all = origin_unknown(w, "%s", w->rows_unknown);
+	one_column(w, origin_derived(w, all));
+}
+
 /* The statement inside is planned, and so its immutable functions run: its needs in any case. */
 static void on_explain(struct walk *w, Node *n)
 {
@@ -41,6 +75,7 @@ static void on_explain(struct walk *w, Node *n)
 	if (enter(w, 4))
 		statement(w, e->query);
 	leave(w, 4);
+	explain_rows(w);
 	/* A write that is only planned is none; a function of its own may run at planning all the
 	 * same. */
 	if (!is_run && !w->needs->is_untransactional)
@@ -52,6 +87,23 @@ static void on_explain(struct walk *w, Node *n)
 	w->stmt->tag = "EXPLAIN";
 }
 
+/* COPY of a table: its columns, or those that are listed. Generated ones are left out. */
+static void copy_rows(struct walk *w, const CopyStmt *c, const struct cat_relation *r)
+{
+	const struct row *all = r ? row_of_relation(w, r) : row_new(w, 0);
+	struct row *out = row_new(w, 0);
+	ListCell *cell;
+	for (int i = 0; r && c->attlist == NIL && i < all->n; i++)
+		if (!r->columns[i].is_generated)
+			row_push(w, out, all->at[i]);
+	foreach (cell, c->attlist) {
+		const struct field *f = row_find(all, strVal(lfirst(cell)));
+		row_push(w, out, f ? *f : (struct field){.name = NULL});
+	}
+	out->is_open |= !r;
+	w->rows = out;
+}
+
 static void on_copy(struct walk *w, Node *n)
 {
 	CopyStmt *c = (CopyStmt *)n;
@@ -60,7 +112,7 @@ static void on_copy(struct walk *w, Node *n)
 	w->stmt->tag = "COPY";
 	w->stmt->class = CLASS_COPY;
 	if (c->query) {
-		query(w, NULL, c->query);
+		w->rows = query(w, NULL, c->query);
 		if (w->needs->n == 0)
 			needs_plain(w->needs, VERB_SELECT, CLASS_COPY, true);
 	} else {
@@ -76,6 +128,8 @@ static void on_copy(struct walk *w, Node *n)
 		struct scope s = {.up = NULL};
 		scope_add(w, &s, c->relation->relname, r ? row_of_relation(w, r) : row_new(w, 0));
 		expr_as(w, &s, c->whereClause, TYPE_BOOL);
+		if (!c->is_from)
+			copy_rows(w, c, is_temp ? NULL : r);
 	}
 	if (c->is_from)
 		w->needs->is_write = true;
@@ -130,6 +184,7 @@ static void on_execute(struct walk *w, Node *n)
 	w->stmt->kind = SQL_EXECUTE;
 	w->stmt->name = e->name;
 	w->stmt->tag = "EXECUTE";
+	w->rows_unknown = "the rows of a prepared statement";
 	w->stmt->class = CLASS_SESSION;
 	needs_plain(w->needs, VERB_PREPARE, CLASS_SESSION, true);
 }
@@ -156,7 +211,7 @@ static void on_discard(struct walk *w, Node *n)
 static void on_declare(struct walk *w, Node *n)
 {
 	DeclareCursorStmt *d = (DeclareCursorStmt *)n;
-	query(w, NULL, d->query);
+	w->rows = query(w, NULL, d->query);
 	if (w->needs->n == 0)
 		needs_plain(w->needs, VERB_SELECT, CLASS_READ, true);
 	w->stmt->kind = SQL_DECLARE_CURSOR;
@@ -168,6 +223,8 @@ static void on_fetch(struct walk *w, Node *n)
 {
 	FetchStmt *f = (FetchStmt *)n;
 	session(w, SQL_FETCH, f->ismove ? "MOVE" : "FETCH", f->portalname);
+	if (!f->ismove)
+		w->rows_unknown = "the rows of a cursor";
 }
 
 static void on_close(struct walk *w, Node *n)
@@ -198,6 +255,7 @@ static void on_call(struct walk *w, Node *n)
 	if (w->needs->n == 0)
 		needs_add(w->needs, &need);
 	w->stmt->tag = "CALL";
+	w->rows_unknown = "the results of a procedure";
 	w->stmt->class = CLASS_PROCEDURAL;
 	w->needs->is_write = w->needs->is_untransactional = true;
 }
@@ -212,6 +270,10 @@ static void on_do(struct walk *w, Node *n)
 
 static void on_show(struct walk *w, Node *n)
 {
+	struct row *r = row_new(w, strcmp(((VariableShowStmt *)n)->name, "all") ? 1 : 3);
+	for (int i = 0; i < r->n; i++)
+		r->at[i].ty = (struct ty){TYPE_TEXT, .from = &origin_none};
+	w->rows = r;
 	w->stmt->tag = "SHOW";
 	w->stmt->class = CLASS_SESSION;
 	needs_add(w->needs, &(struct need){.kind = NEED_PLAIN,

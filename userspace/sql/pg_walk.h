@@ -30,18 +30,37 @@
 
 /* A type, and for an anonymous record its fields. oid 0: not known. */
 struct row;
+struct origin;
 struct ty {
 	uint32_t oid;
 	const struct row *row;
+	/* Where the value comes from. NULL: not told, which counts as derived from all that was
+	 * touched, and in a column of FROM or of a result as unknown. */
+	struct origin *from;
 };
 
-/* A column of a source or of a result. relation: where it comes from unchanged, with its
- * pg_attribute number; NULL where it is computed. */
+/* A column of a member of FROM or of a result. */
 struct field {
 	const char *name;
 	struct ty ty;
+};
+
+enum origin_kind {
+	ORIGIN_NONE,	/* only ever origin_none */
+	ORIGIN_COLUMN,	/* column of relation, unchanged */
+	ORIGIN_VIEW,	/* another name of a: a view's or a parent's, of what is inside of it */
+	ORIGIN_MIX,	/* computed from a and b */
+	ORIGIN_UNKNOWN, /* why */
+};
+
+/* A graph: members may be shared, and a recursive query's make circles. */
+struct origin {
+	enum origin_kind kind;
+	unsigned seen; /* the mark of the last way through */
 	const struct cat_relation *relation;
-	int number;
+	const char *column, *why;
+	struct origin *a, *b, *link;
+	const struct source *told; /* its name, once it is in a result */
 };
 
 struct row {
@@ -51,8 +70,8 @@ struct row {
 };
 
 /* A member of FROM, as names see it. */
-struct source {
-	struct source *next;		     /* the one before it */
+struct member {
+	struct member *next;		     /* the one before it */
 	const char *name;		     /* alias, or the relation's own name; NULL: none */
 	const struct cat_relation *relation; /* not for views' insides: the relation as named */
 	bool has_alias;
@@ -73,8 +92,8 @@ struct cte {
 
 struct scope {
 	struct scope *up;
-	struct source *sources; /* last first */
-	const struct source
+	struct member *sources; /* last first */
+	const struct member
 	    *end; /* where the visible ones end: inside an ON, before the join's own */
 	struct cte *ctes;
 	bool reads_from; /* a member of FROM is being read: its neighbours are seen if it is LATERAL
@@ -103,8 +122,14 @@ struct walk {
 	struct cte *filling; /* the recursive query that the next set operation is the body of */
 	const struct row *assigned; /* of UPDATE ... SET (a, b) = row */
 	const struct cat_function
-	    *last_function; /* the one that func_call found, if it is certain */
-	bool is_inside;	    /* the body of PREPARE or EXPLAIN: what it sets, it sets another time */
+	    *last_function;	/* the one that func_call found, if it is certain */
+	struct origin **values; /* what the expression that is being read is made of so far */
+	struct origin *predicates;
+	const struct row *rows;	  /* of the result */
+	const char *rows_unknown; /* the result cannot be told, and why */
+	struct leaves *leaves;	  /* relations whose columns have their origins */
+	unsigned stamp, steps;
+	bool is_inside; /* the body of PREPARE or EXPLAIN: what it sets, it sets another time */
 	bool allows_set_config; /* in the target list of a bare SELECT: runs exactly once */
 };
 

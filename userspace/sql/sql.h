@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "policy/lineage.h"
 #include "policy/op.h"
 #include "sql/catalog.h"
 
@@ -62,6 +63,9 @@ struct sql_stmt {
 	bool is_untransactional;
 	bool reads_numbers; /* what it needs depends on the value of a number in its text */
 	int n_params; /* SQL_PREPARE: highest $n of the body */
+	/* Where its values come from; NULL where none pass. Of PREPARE and DECLARE: of the body; of
+	 * EXECUTE and FETCH, which only name one, not known. */
+	const struct result_lineage *lineage;
 };
 
 enum sql_status {

@@ -3,6 +3,7 @@
 #include <glob.h>
 #include <stdlib.h>
 
+#include "policy/mask.h"
 #include "policy/needs.h"
 #include "policy/policy.h"
 
@@ -32,10 +33,11 @@ static void run_case(const struct plan *p, const char *file, int line, char *con
 	struct who who = {.role = f[0], .expires = 100};
 	arena_init(&a, 1 << 20);
 	int n = needs_parse(&a, f[2], &needs, &why);
-	struct op op = {.needs = needs, .n_needs = n};
+	struct op op = {.needs = needs, .n_needs = n, .arena = &a};
 	if (n > 0)
 		plan_decide(p, plan_resource_by_name(p, f[1]), &who, &op, 1, &d);
-	const char *effect = d.is_observed ? "observe" : effect_name(d.effect);
+	bool masks = d.effect == EFFECT_ALLOW && d.masks && d.masks->hides_client;
+	const char *effect = masks ? "mask" : d.is_observed ? "observe" : effect_name(d.effect);
 	bool ok = n > 0 && !strcmp(effect, f[3]) && !strcmp(d.rule, f[4]);
 	if (!ok)
 		printf("%s:%d: %s by %s, expected %s by %s %s\n", file, line, effect, d.rule, f[3],

@@ -29,7 +29,8 @@ struct answer_msg {
 	uint32_t kinds;	  /* what it may answer; 0: it comes at any time */
 	int head;	  /* bytes that are looked at */
 	bool is_whole;	  /* and there may be no more */
-	bool is_for_rows; /* looked at only where rows are wanted */
+	bool is_for_rows; /* looked at only where rows are wanted or masked */
+	bool is_for_masks; /* looked at only where there are masks */
 	int (*on)(struct answer *a);
 };
 
@@ -39,6 +40,17 @@ static struct track *answered(struct tracks *q)
 	while ((t = tracks_head(q)) && (t->kind == TRACK_COPY_END || t->kind == TRACK_GONE))
 		tracks_pop(q);
 	return t;
+}
+
+/* The same, without taking away what has no answer. */
+static const struct track *first_answered(const struct tracks *q)
+{
+	for (int i = 0; i < q->n; i++) {
+		const struct track *t = &q->ring[(q->head + i) & (q->cap - 1)];
+		if (t->kind != TRACK_COPY_END && t->kind != TRACK_GONE)
+			return t;
+	}
+	return NULL;
 }
 
 static int on_parsed(struct answer *a)
@@ -87,8 +99,11 @@ static int on_described(struct answer *a)
 	struct track *t = a->t;
 	if (t->kind == TRACK_DESCRIBE_STMT && !t->step)
 		return ERR_STATE;
-	if (a->pg->env.wants_rows)
-		rows_described(a->pg, t, a->head, a->out);
+	if (a->pg->env.wants_rows || a->pg->has_masks) {
+		int err = rows_described(a->pg, t, a->head, a->out);
+		if (err)
+			return err;
+	}
 	if (t->kind != TRACK_QUERY)
 		tracks_pop(&a->pg->tracks);
 	return 0;
@@ -96,9 +111,14 @@ static int on_described(struct answer *a)
 
 static int on_row(struct answer *a)
 {
-	if (a->pg->env.wants_rows)
-		rows_data(a->pg, a->t, a->head, a->out);
-	return 0;
+	struct pg *pg = a->pg;
+	bool is_rewritten = false;
+	int err = pg->has_masks ? rows_mask(pg, a->t, a->head, a->out, &is_rewritten) : 0;
+	if (!err && pg->env.wants_rows)
+		rows_data(pg, a->t, a->head, a->out);
+	if (is_rewritten)
+		a->verdict = ANSWER_DROP;
+	return err;
 }
 
 /* CopyData of the server. */
@@ -113,6 +133,9 @@ static int on_copy_data(struct answer *a)
 
 static int on_copy_out(struct answer *a)
 {
+	const struct mask_result *r = rows_result(a->t);
+	if (r && (r->is_closed || mask_result_rewrites(r)))
+		return ERR_DENIED;
 	a->pg->copy.is_out = true;
 	return 0;
 }
@@ -157,7 +180,7 @@ static void execute_completed(struct answer *a, const char *tag)
 {
 	struct name *portal = a->t->name;
 	uint64_t rows = tag ? msg_tag_rows(tag) : 0;
-	struct op_result r = {.rows = rows, .tag = tag};
+	struct op_result r = {.rows = rows, .masked = a->t->masked, .tag = tag};
 	if (portal) {
 		portal->rows += rows;
 		portal_end(portal, tag, NULL, a->out);
@@ -263,13 +286,73 @@ static void say_refusal(struct answer *a)
 	a->verdict = ANSWER_DROP;
 }
 
+/* The server has not looked into a table when it complains of a name or a type at a place in the client's
+ * own text. */
+static bool is_about_text(const struct msg_error_read *e)
+{
+	return !strncmp(e->sqlstate, "42", 2) && e->is_whole && e->has_position && !e->has_inner;
+}
+
+/* Parsing reads no table, but may quote the client's own literals: not for the record. */
+static void hide(struct answer *a, uint8_t type, struct msg_error_read *e)
+{
+	struct pg *pg = a->pg;
+	bool is_parse = a->t && a->t->kind == TRACK_PARSE;
+	if (is_about_text(e))
+		return;
+	if (pg->hides && !is_parse) {
+		server_flush(pg, a->out);
+		msg_add_hidden(a->out->to[TO_CLIENT], type, e);
+		a->verdict = ANSWER_DROP;
+	}
+	if (pg->hides || pg->hides_record)
+		e->message = MSG_HIDDEN;
+}
+
+static int on_notice(struct answer *a)
+{
+	struct msg_error_read e;
+	if (!a->pg->hides)
+		return 0;
+	msg_read_error(a->head, &e);
+	e.is_whole = false;
+	a->t = NULL; /* it comes when it likes */
+	hide(a, 'N', &e);
+	return 0;
+}
+
+/* The payload is another session's. */
+static int on_notification(struct answer *a)
+{
+	struct cur c = cur_of(a->head);
+	uint32_t pid = cur_u32(&c);
+	struct span channel = cur_cstr(&c);
+	struct buf *to = a->out->to[TO_CLIENT];
+	if (!a->pg->has_masks)
+		return 0;
+	if (cur_err(&c))
+		return ERR_MALFORMED;
+	server_flush(a->pg, a->out);
+	buf_add_u8(to, 'A');
+	buf_add_u32(to, (uint32_t)(4 + 4 + channel.len + 2));
+	buf_add_u32(to, pid);
+	buf_add(to, channel.p, channel.len + 1);
+	buf_add_u8(to, 0);
+	a->verdict = ANSWER_DROP;
+	return 0;
+}
+
 static int on_error(struct answer *a)
 {
 	struct pg *pg = a->pg;
 	struct msg_error_read e;
 	msg_read_error(a->head, &e);
-	struct op_result r = {
-	    .sqlstate = e.sqlstate, .error = e.message, .rows = a->t ? a->t->rows : 0};
+	if (!a->t || !a->t->refusal)
+		hide(a, 'E', &e);
+	struct op_result r = {.sqlstate = e.sqlstate,
+			      .error = e.message,
+			      .rows = a->t ? a->t->rows : 0,
+			      .masked = a->t ? a->t->masked : 0};
 	pg->session.had_error = true;
 	if (strcmp(e.severity,
 		   "ERROR")) { /* FATAL, PANIC: the session is over, whatever was asked */
@@ -298,7 +381,9 @@ static void query_ended(struct answer *a)
 {
 	struct track *t = a->t;
 	struct pg *pg = a->pg;
-	struct op_result r = {.rows = t->rows, .tag = pg->answer_tag[0] ? pg->answer_tag : NULL};
+	struct op_result r = {.rows = t->rows,
+			      .masked = t->masked,
+			      .tag = pg->answer_tag[0] ? pg->answer_tag : NULL};
 	if (t->kind == TRACK_QUERY) {
 		names_remove_older(&pg->stmts, (struct span){0}, t->seq);
 		names_remove_older(&pg->portals, (struct span){0}, t->seq);
@@ -324,7 +409,7 @@ static int on_ready(struct answer *a)
 		return 0;
 	names_clear(&pg->portals, seq, false);
 	if (!answered(&pg->tracks))
-		pg->wrote_in_tx = false;
+		pg->wrote_in_tx = pg->hides = pg->hides_record = false;
 	return 0;
 }
 
@@ -335,6 +420,9 @@ static int on_parameter(struct answer *a)
 	if (cur_err(&c) || cur_left(&c))
 		return ERR_MALFORMED;
 	session_parameter(&a->pg->session, name, value);
+	/* A setting may have been given a masked value: that it was set is not told. */
+	if (a->pg->hides)
+		a->verdict = ANSWER_DROP;
 	return 0;
 }
 
@@ -363,8 +451,8 @@ static const struct answer_msg messages[256] = {
     ['V'] = {K(CALL), 0, .on = on_passed},
     ['Z'] = {ENDS, HEAD_SMALL, .is_whole = true, .on = on_ready},
     ['E'] = {ANY, HEAD_TEXT, .on = on_error},
-    ['N'] = {0, 0, .on = on_passed},
-    ['A'] = {0, 0, .on = on_passed},
+    ['N'] = {0, HEAD_TEXT, .is_for_masks = true, .on = on_notice},
+    ['A'] = {0, HEAD_SMALL, .is_whole = true, .is_for_masks = true, .on = on_notification},
     ['S'] = {0, HEAD_SMALL, .is_whole = true, .on = on_parameter},
 };
 
@@ -373,8 +461,13 @@ int answer_head(const struct pg *pg, uint8_t type, bool *ret_whole)
 	const struct answer_msg *m = &messages[type];
 	if (!m->on)
 		return -1;
-	*ret_whole = m->is_whole;
-	return m->is_for_rows && !pg->env.wants_rows ? 0 : m->head;
+	*ret_whole = m->is_whole && (pg->has_masks || !m->is_for_masks);
+	if (!pg->has_masks)
+		return (m->is_for_rows && !pg->env.wants_rows) || m->is_for_masks ? 0 : m->head;
+	if (type != 'D' || !mask_result_rewrites(rows_result(first_answered(&pg->tracks))))
+		return m->head;
+	*ret_whole = true;
+	return MASK_ROW_MAX;
 }
 
 int answer_take(struct pg *pg, uint8_t type, struct span head, struct sink *out,

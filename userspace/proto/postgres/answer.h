@@ -3,9 +3,15 @@
 
 #include "proto/postgres/work.h"
 
-/* rows.c: result columns and rows for the record; malformed ones are left to the client to judge.
- */
-void rows_described(struct pg *pg, struct track *t, struct span head, struct sink *out);
+/* rows.c: result columns and rows, masked and for the record; where nothing is masked, malformed ones are
+ * left to the client to judge. */
+/* ERR_DENIED: a result that may not be shown, or that is not what was decided on. -ENOMEM. */
+must_check int rows_described(struct pg *pg, struct track *t, struct span head, struct sink *out);
+/* A DataRow as the client may see it, if it is to be another one. ERR_DENIED, ERR_MALFORMED. */
+must_check int rows_mask(struct pg *pg, struct track *t, struct span body, struct sink *out,
+			 bool *ret_rewritten);
+/* What was decided on the result that t is answered with now; NULL: nothing is masked. */
+const struct mask_result *rows_result(const struct track *t);
 void rows_data(struct pg *pg, struct track *t, struct span head, struct sink *out);
 void rows_copy(struct track *t, struct span head, struct sink *out);
 

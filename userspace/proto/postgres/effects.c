@@ -14,6 +14,7 @@ void portal_end(struct name *portal, const char *tag, const struct op_result *er
 	if (error)
 		r = *error;
 	r.rows = portal->rows;
+	r.masked = portal->masked;
 	portal->is_ended = true;
 	out->ops->result(out, portal->op_id, &r);
 }
@@ -27,10 +28,11 @@ static struct span text_of(struct span all, const struct sql_stmt *st)
 }
 
 /* PREPARE and DECLARE make a name that both protocols can use. */
-static int add_name(struct pg *pg, struct names *t, struct prepared *from, int index,
+static int add_name(struct pg *pg, struct track *by, struct prepared *from, int index,
 		    const struct sql_stmt *st)
 {
 	struct name *n;
+	struct names *t = st->kind == SQL_PREPARE ? &pg->stmts : &pg->portals;
 	struct prepared *p =
 	    prepared_new(text_of(span_of(from->text, from->len), st), from->entry, index);
 	if (!p)
@@ -43,7 +45,9 @@ static int add_name(struct pg *pg, struct names *t, struct prepared *from, int i
 	n->is_live = n->is_ended = true;
 	n->is_cursor = st->kind == SQL_DECLARE_CURSOR;
 	names_remove_older(t, name_key(n), n->seq);
-	return 0;
+	/* An Execute message may name a cursor: it was decided when it was declared. */
+	const struct masking *m = by->name ? by->name->masking : by->masking;
+	return n->is_cursor ? masking_part(m, by->kind == TRACK_QUERY ? index : 0, &n->masking) : 0;
 }
 
 static void remove_names(struct names *t, const char *name)
@@ -70,9 +74,9 @@ static int names_changed(struct pg *pg, struct track *t, struct prepared *from, 
 	pg->names_version++;
 	switch (st->kind) {
 	case SQL_PREPARE:
-		return add_name(pg, &pg->stmts, from, index, st);
+		return add_name(pg, t, from, index, st);
 	case SQL_DECLARE_CURSOR:
-		return add_name(pg, &pg->portals, from, index, st);
+		return add_name(pg, t, from, index, st);
 	case SQL_DEALLOCATE:
 		remove_names(&pg->stmts, st->name);
 		return 0;

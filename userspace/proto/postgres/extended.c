@@ -66,6 +66,8 @@ static int parse_decided(struct pg *pg, const struct decision *d, struct sink *o
 		extended_forget(pg);
 		return pg->discards ? 0 : refuse_extended(pg, &e, out);
 	}
+	pg->has_masks |= d->has_masks;
+	pg->hides_record |= d->hides_text;
 	if (!pg->discards && pg->deferred.name)
 		return send_deferred(pg, pg->deciding.op.id, out);
 	extended_forget(pg);
@@ -176,7 +178,7 @@ static int keep_formats(const struct pg *pg, struct name *portal)
 {
 	struct span codes = pg->deciding.bind.result_formats;
 	int n = (int)(codes.len / 2);
-	if (!pg->env.wants_rows || !n)
+	if (!(pg->env.wants_rows || pg->has_masks) || !n)
 		return 0;
 	portal->formats = calloc((size_t)n, sizeof(*portal->formats));
 	if (!portal->formats)
@@ -187,18 +189,18 @@ static int keep_formats(const struct pg *pg, struct name *portal)
 	return 0;
 }
 
-static int send_bind(struct pg *pg, struct sink *out)
+static int send_bind(struct pg *pg, struct masking *masking, struct sink *out)
 {
 	struct deciding *d = &pg->deciding;
 	struct track t = {.kind = TRACK_BIND, .op_id = d->op.id, .seq = ++pg->last_seq};
 	struct name *portal;
 	int err = names_add(&pg->portals, d->bind.portal, d->stmt, t.seq, &portal);
-	if (err == ERR_LIMIT) {
+	if (err) {
+		masking_unref(masking);
 		op_skipped(d->op.id, out);
-		return refuse_extended(pg, &too_many, out);
+		return err == ERR_LIMIT ? refuse_extended(pg, &too_many, out) : err;
 	}
-	if (err)
-		return err;
+	portal->masking = masking;
 	portal->segment = pg->segment;
 	portal->op_id = d->op.id;
 	portal->names_version = pg->names_version;
@@ -221,8 +223,15 @@ static int bind_decided(struct pg *pg, const struct decision *d, struct sink *ou
 		op_skipped(pg->deciding.op.id, out);
 		return 0;
 	}
-	int err = send_deferred(pg, 0, out);
-	return err ? err : send_bind(pg, out);
+	struct masking *masking;
+	int err = op_masking(pg, d, &masking);
+	if (err)
+		return err;
+	err = send_deferred(pg, 0, out);
+	if (!err)
+		return send_bind(pg, masking, out);
+	masking_unref(masking);
+	return err;
 }
 
 /* The statement of a Bind; one that nobody saw being prepared only where a rule lets that pass. */
@@ -302,10 +311,11 @@ int on_describe(struct pg *pg, struct span body, struct sink *out)
 	return send_extended(pg, 'D', body, t, out);
 }
 
-static int send_execute(struct pg *pg, struct name *portal, uint64_t op_id, struct sink *out)
+static int send_execute(struct pg *pg, struct name *portal, uint64_t op_id, struct masking *masking,
+			struct sink *out)
 {
 	const struct sql_stmt *st = portal ? prepared_stmt(portal->stmt) : NULL;
-	struct track t = {.kind = TRACK_EXECUTE, .op_id = op_id};
+	struct track t = {.kind = TRACK_EXECUTE, .op_id = op_id, .masking = masking};
 	bool is_empty = portal && portal->stmt->entry && !st;
 	if (portal) {
 		portal->was_run = true;
@@ -330,8 +340,12 @@ static int execute_decided(struct pg *pg, const struct decision *d, struct sink 
 		op_skipped(pg->deciding.op.id, out);
 		return 0;
 	}
+	struct masking *masking;
+	int err = op_masking(pg, d, &masking);
+	if (err)
+		return err;
 	op_accepted(pg);
-	return send_execute(pg, NULL, pg->deciding.op.id, out);
+	return send_execute(pg, NULL, pg->deciding.op.id, masking, out);
 }
 
 /* A portal that this session did not bind or declare: a function has opened it. */
@@ -399,7 +413,7 @@ int on_execute(struct pg *pg, struct span body, struct sink *out)
 	if (st && st->kind == SQL_SET && portal->was_run)
 		return refuse_extended(pg, &done, out);
 	int err = execute_barrier(pg, portal, out);
-	return err ? err : send_execute(pg, portal, 0, out);
+	return err ? err : send_execute(pg, portal, 0, NULL, out);
 }
 
 int on_close(struct pg *pg, struct span body, struct sink *out)

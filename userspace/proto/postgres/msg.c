@@ -51,6 +51,21 @@ void msg_add_error(struct buf *b, const struct msg_error *e)
 		buf_put_u32_at(b, start + 1, (uint32_t)(buf_len(b) - start - 1));
 }
 
+void msg_add_hidden(struct buf *b, uint8_t type, const struct msg_error_read *e)
+{
+	size_t start = buf_len(b);
+	buf_add_u8(b, type);
+	buf_add_u32(b, 0);
+	add_field(b, 'S', e->severity);
+	add_field(b, 'V', e->severity);
+	add_field(b, 'C', e->sqlstate);
+	add_field(b, 'M', MSG_HIDDEN);
+	add_field(b, 'H', "Masks hide columns that this statement touches: what the server says may quote them.");
+	buf_add_u8(b, 0);
+	if (!buf_err(b))
+		buf_put_u32_at(b, start + 1, (uint32_t)(buf_len(b) - start - 1));
+}
+
 void msg_add_ready(struct buf *b, uint8_t status)
 {
 	msg_add(b, 'Z', span_of(&status, 1));
@@ -76,7 +91,7 @@ void msg_add_poison_bind(struct buf *b, struct span statement)
 void msg_read_error(struct span head, struct msg_error_read *ret)
 {
 	struct cur c = cur_of(head);
-	*ret = (struct msg_error_read){"", "", ""};
+	*ret = (struct msg_error_read){.severity = "", .sqlstate = "", .message = ""};
 	for (uint8_t code; (code = cur_u8(&c)) != 0;) {
 		struct span text = cur_cstr(&c);
 		if (cur_err(&c))
@@ -88,7 +103,10 @@ void msg_read_error(struct span head, struct msg_error_read *ret)
 			ret->sqlstate = (const char *)text.p;
 		else if (code == 'M')
 			ret->message = (const char *)text.p;
+		ret->has_position |= code == 'P';
+		ret->has_inner |= strchr("DWpq", code) != NULL;
 	}
+	ret->is_whole = !cur_err(&c) && !cur_left(&c);
 }
 
 static bool read_formats(struct cur *c, struct span *ret)

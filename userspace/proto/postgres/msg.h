@@ -10,6 +10,8 @@
 #define MSG_LARGE_MAX 0x3ffffffe /* and for the others (PQ_LARGE_MESSAGE_LIMIT) */
 #define MSG_WHOLE_MAX                                                                              \
 	(16 * 1024 * 1024) /* what we gather to decide on; longer ones are refused, 54000 */
+/* In place of the server's own words. */
+#define MSG_HIDDEN "(not shown: the server's words may quote masked values)"
 #define MSG_COLUMNS 1664   /* MaxTupleAttributeNumber */
 
 /* An error or notice to be sent. All but the first three may be NULL or 0. */
@@ -24,6 +26,9 @@ struct msg_error {
 /* What was read of an ErrorResponse; strings borrowed from the message, "" where missing. */
 struct msg_error_read {
 	const char *severity, *sqlstate, *message;
+	bool is_whole;	     /* to its end */
+	bool has_position;   /* in the client's own text */
+	bool has_inner;	     /* a context, a detail or a query inside */
 };
 
 /* A Bind, as read. Spans borrow from the message, arrays from the arena. */
@@ -39,6 +44,8 @@ struct arena;
 
 void msg_add(struct buf *b, uint8_t type, struct span body);
 void msg_add_error(struct buf *b, const struct msg_error *e);
+/* The server's error or notice without a word of what it says. Borrows nothing. */
+void msg_add_hidden(struct buf *b, uint8_t type, const struct msg_error_read *e);
 void msg_add_ready(struct buf *b, uint8_t status);
 /* A Query and a Bind that always fail, in every state of the server, without any effect: text that
  * no grammar takes, and a Bind with two format codes for one parameter. */

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/span.h"
+#include "proto/postgres/masking.h"
 #include "sql/sql.h"
 
 #define NAME_KEY    64 /* NAMEDATALEN: the server tells names apart by 63 bytes, so do we */
@@ -23,6 +24,8 @@ struct prepared {
 	int n_types;
 	char *columns; /* names of the result, each with its NUL, or NULL */
 	int n_columns;
+	uint32_t *oids; /* types of the result as last described, or NULL */
+	int n_oids;
 	size_t len;
 	uint8_t text[];
 };
@@ -43,7 +46,9 @@ struct name {
 	uint64_t op_id;	  /* portals: the Bind's operation */
 	uint64_t rows;
 	uint32_t names_version; /* portals: of the tables when it was bound */
-	uint16_t *formats;	/* portals: result formats, kept only where rows are recorded */
+	struct masking *masking; /* portals: by the decision on their Bind; NULL: nothing is masked */
+	uint64_t masked;	/* portals: values that were masked so far */
+	uint16_t *formats;	/* portals: result formats, kept only where rows are looked into */
 	int n_formats;
 	struct prepared *stmt;
 	size_t key_len;
@@ -60,6 +65,8 @@ struct names {
 
 /* Copies text. NULL: out of memory. */
 struct prepared *prepared_new(struct span text, struct sql_entry *entry, int index);
+/* Types of the result's columns. */
+must_check int prepared_set_oids(struct prepared *p, const uint32_t *oids, int n);
 must_check int prepared_set_types(struct prepared *p, const uint32_t *types, int n);
 struct prepared *prepared_ref(struct prepared *p);
 void prepared_unref(struct prepared *p);

@@ -294,6 +294,39 @@ static void keep(struct pg *pg, struct prepared *p)
 		d->targets[d->n_targets++] = prepared_ref(p);
 }
 
+/* Of a statement that reads no relation nothing can be masked: SHOW, or what drivers ask. */
+static const struct result_lineage *lineage_of(const struct sql_stmt *st)
+{
+	if (st->lineage)
+		return st->lineage;
+	for (int i = 0; i < st->n_needs; i++)
+		if (!st->needs[i].is_implied && st->needs[i].kind != NEED_PLAIN)
+			return NULL;
+	return &lineage_free;
+}
+
+/* Of what is run by name the rows come from what was prepared or declared; EXPLAIN of it returns others. */
+static const struct result_lineage *lineage_run(const struct sql_stmt *st, const struct target *t)
+{
+	bool runs = t->stmt && strncmp(st->tag, "EXPLAIN", 7) != 0;
+	if (runs)
+		return lineage_of(t->stmt);
+	return uses_name(st) ? NULL : lineage_of(st);
+}
+
+static int join_results(struct pg *pg, const struct sql_result *r, int from, int n,
+			const struct target *targets)
+{
+	const struct result_lineage **results = arena_array(&pg->arena, (size_t)n, sizeof(*results));
+	if (!results)
+		return ERR_LIMIT;
+	for (int i = 0; i < n; i++)
+		results[i] = lineage_run(&r->stmts[from + i], &targets[i]);
+	pg->deciding.op.results = results;
+	pg->deciding.op.n_results = n;
+	return 0;
+}
+
 static int build_several(struct pg *pg, const struct sql_result *r, int from, int n,
 			 struct sink *out)
 {
@@ -322,7 +355,8 @@ static int build_several(struct pg *pg, const struct sql_result *r, int from, in
 	op->is_permanent |=
 	    pg->deciding.is_simple && !e.in_block && e.wrote && (op->is_write || pg->is_dirty);
 	op->tag = join_tags(&pg->arena, r, from, n);
-	return op->tag ? join_needs(pg, r, from, n, targets) : ERR_LIMIT;
+	int err = op->tag ? join_results(pg, r, from, n, targets) : ERR_LIMIT;
+	return err ? err : join_needs(pg, r, from, n, targets);
 }
 
 static int build_one(struct pg *pg, const struct sql_stmt *st)
@@ -336,6 +370,9 @@ static int build_one(struct pg *pg, const struct sql_stmt *st)
 	op->tag = st->tag;
 	op->needs = st->needs;
 	op->n_needs = st->n_needs;
+	pg->deciding.result = lineage_of(st);
+	op->results = &pg->deciding.result;
+	op->n_results = 1;
 	return 0;
 }
 
@@ -361,6 +398,7 @@ int op_build(struct pg *pg, struct span text, const struct sql_result *r, int in
 	struct op *op = &pg->deciding.op;
 	op->protocol = "postgres";
 	op->text = text;
+	op->arena = &pg->arena;
 	op->class = CLASS_TRANSACTION;
 	if (!r)
 		return build_unclassified(pg, why);
@@ -383,6 +421,16 @@ int op_decide(struct pg *pg, struct sink *out,
 		pg->hold = HOLD_DECISION;
 	}
 	return err ? err : after(pg, &decision, out);
+}
+
+int op_masking(struct pg *pg, const struct decision *d, struct masking **ret)
+{
+	const struct masks *m = d->masks;
+	pg->has_masks |= d->has_masks || (m && pg->env.wants_rows);
+	pg->hides |= m && m->hides_client;
+	pg->hides_record |= d->hides_text;
+	*ret = NULL;
+	return m && pg->has_masks ? masking_new(m, ret) : 0;
 }
 
 void op_accepted(struct pg *pg)

@@ -37,6 +37,7 @@ struct server_in {
 	uint32_t left; /* bytes of the body that are not gathered or passed yet */
 	uint32_t body_len;
 	bool is_dropped; /* what is left of this message is not for the client */
+	uint32_t wanted; /* bytes of the body to gather */
 	struct buf head;
 	struct span run; /* whole messages in the input that go through as they are */
 };
@@ -56,6 +57,7 @@ struct deciding {
 	bool is_settling; /* a deferred Parse: the message that came behind it is still to be acted
 			     on */
 	bool is_simple;	  /* a Query: an implicit transaction ends with it */
+	const struct result_lineage *result; /* op.results where there is one */
 	struct prepared **targets; /* references that op borrows from */
 	int n_targets;
 	struct prepared *stmt;
@@ -81,11 +83,18 @@ struct pg {
 	bool discards; /* the pipeline has failed: the client's messages are dropped to its Sync */
 	bool is_dirty; /* an accepted write may not be on disk yet */
 	bool wrote_in_tx;
+	bool has_masks; /* decisions on this flow mask: rows are looked into */
+	/* What runs touches masked columns: what the server says of it is not shown, or not recorded. Until
+	 * all is answered and no transaction is open. */
+	bool hides, hides_record;
 	bool is_barrier_done, is_facts_asked; /* for the pending message */
 	uint32_t segment, names_version;
 	uint64_t last_op, last_seq;
 	struct sink *sink;   /* of the call that is under way */
 	char answer_tag[64]; /* of the Query that is being answered: its last CommandComplete */
+	uint16_t *formats;   /* of the Query's result that is being answered */
+	int n_formats;
+	struct buf scratch;  /* masked fields of a row that is recorded */
 	struct arena arena;  /* the startup packet; then the operation that is being decided */
 	struct client_in client;
 	struct server_in server;

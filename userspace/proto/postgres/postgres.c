@@ -2,6 +2,7 @@
 #include "proto/postgres/postgres.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "proto/postgres/answer.h"
 
@@ -24,7 +25,8 @@ static int pg_open(void *state, const struct proto_env *env)
 	arena_init(&pg->arena, ARENA_MAX);
 	buf_init(&pg->client.body, MSG_WHOLE_MAX);
 	buf_init(&pg->deferred.body, MSG_WHOLE_MAX);
-	buf_init(&pg->server.head, HEAD_MAX);
+	buf_init(&pg->server.head, MASK_ROW_MAX);
+	buf_init(&pg->scratch, MASK_ROW_MAX + HEAD_MAX);
 	pg->portals.gone = portal_gone;
 	pg->portals.ctx = pg;
 	return 0;
@@ -152,6 +154,8 @@ static void pg_done(void *state)
 	buf_done(&pg->client.body);
 	buf_done(&pg->deferred.body);
 	buf_done(&pg->server.head);
+	buf_done(&pg->scratch);
+	free(pg->formats);
 	arena_done(&pg->arena);
 }
 

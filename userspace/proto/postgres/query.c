@@ -29,13 +29,14 @@ void track_add_changes(const struct pg *pg, struct track *t, const struct sql_st
 	t->may_copy_in |= st->kind == SQL_COPY_IN;
 }
 
-static int send_query(struct pg *pg, struct sink *out)
+static int send_query(struct pg *pg, struct masking *masking, struct sink *out)
 {
 	struct deciding *d = &pg->deciding;
 	struct prepared *p = d->stmt;
 	struct track t = {.kind = TRACK_QUERY, .seq = ++pg->last_seq, .op_id = d->op.id};
 	track_changes(pg, &t, p->entry ? sql_entry_result(p->entry) : NULL);
 	t.stmt = prepared_ref(p);
+	t.masking = masking;
 	op_accepted(pg);
 	/* It drops the unnamed ones, whatever comes of it. */
 	names_mark(&pg->stmts, (struct span){0}, t.seq);
@@ -53,8 +54,11 @@ static int query_decided(struct pg *pg, const struct decision *d, struct sink *o
 		struct msg_error e = refuse_words(d, detail);
 		return pg->discards ? 0 : refuse_query(pg, &e, out);
 	}
-	if (!pg->discards)
-		return send_query(pg, out);
+	struct masking *masking;
+	if (!pg->discards) {
+		int err = op_masking(pg, d, &masking);
+		return err ? err : send_query(pg, masking, out);
+	}
 	op_skipped(pg->deciding.op.id, out);
 	return 0;
 }
@@ -151,6 +155,9 @@ static int call_decided(struct pg *pg, const struct decision *d, struct sink *ou
 	}
 	struct track t = {
 	    .kind = TRACK_CALL, .op_id = pg->deciding.op.id, .is_fence = true, .touches_tx = true};
+	int err = op_masking(pg, d, &t.masking);
+	if (err)
+		return err;
 	op_accepted(pg);
 	msg_add(out->to[TO_SERVER], 'F', buf_span(&pg->client.body));
 	pg->in_segment = pg->is_unflushed = false;

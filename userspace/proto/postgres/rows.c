@@ -2,22 +2,40 @@
  * RowDescription, DataRow, CopyData. A message may be cut at what was gathered of it. */
 #include "proto/postgres/answer.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
-#define COLUMN_REST 18 /* of a column's description behind its name */
+/* RowDescription as read; arrays on the stack of the caller. */
+struct described {
+	struct span names[MSG_COLUMNS];
+	uint32_t types[MSG_COLUMNS];
+	uint16_t formats[MSG_COLUMNS];
+	int n; /* 0 where it cannot be read */
+};
 
-static int read_columns(struct span head, struct span *names, uint16_t *formats)
+const struct mask_result *rows_result(const struct track *t)
+{
+	if (!t)
+		return NULL;
+	return t->kind == TRACK_QUERY ? masking_result(t->masking, t->n_done)
+				      : masking_result(t->name ? t->name->masking : t->masking, 0);
+}
+
+static void read_columns(struct span head, struct described *d)
 {
 	struct cur c = cur_of(head);
 	int n = cur_u16(&c);
+	d->n = 0;
 	if (n > MSG_COLUMNS)
-		return 0;
+		return;
 	for (int i = 0; i < n; i++) {
-		names[i] = cur_cstr(&c);
-		(void)cur_bytes(&c, COLUMN_REST - 2);
-		formats[i] = cur_u16(&c);
+		d->names[i] = cur_cstr(&c);
+		(void)cur_bytes(&c, 6); /* table, attribute */
+		d->types[i] = cur_u32(&c);
+		(void)cur_bytes(&c, 6); /* size, modifier */
+		d->formats[i] = cur_u16(&c);
 	}
-	return cur_err(&c) ? 0 : n;
+	d->n = cur_err(&c) ? 0 : n;
 }
 
 /* Keeps the names with the statement: an Execute has no description of its own. */
@@ -38,16 +56,78 @@ static void keep_columns(struct prepared *p, const struct span *names, int n)
 	p->n_columns = n;
 }
 
-void rows_described(struct pg *pg, struct track *t, struct span head, struct sink *out)
+static int keep_formats(struct pg *pg, const struct described *d)
 {
-	struct span names[MSG_COLUMNS];
-	uint16_t formats[MSG_COLUMNS];
-	int n = read_columns(head, names, formats);
-	(void)pg;
+	size_t size = (size_t)d->n * sizeof(*pg->formats);
+	uint16_t *more = realloc(pg->formats, size + 1);
+	if (!more)
+		return -ENOMEM;
+	pg->formats = more;
+	pg->n_formats = d->n;
+	memcpy(more, d->formats, size);
+	return 0;
+}
+
+/* Is it the result that was decided on? */
+static int check_described(const struct track *t, const struct described *d, struct span head)
+{
+	const struct mask_result *r = rows_result(t);
+	bool is_none = !head.len; /* NoData */
+	if (!r || r->is_free || is_none || !r->is_strict)
+		return 0;
+	return r->is_closed || d->n != r->n ? ERR_DENIED : 0;
+}
+
+int rows_described(struct pg *pg, struct track *t, struct span head, struct sink *out)
+{
+	struct described d;
+	read_columns(head, &d);
+	int err = 0;
+	if (pg->has_masks && t->kind == TRACK_QUERY)
+		err = check_described(t, &d, head);
+	if (!err && pg->has_masks && t->kind == TRACK_QUERY)
+		err = keep_formats(pg, &d);
+	struct prepared *p = t->kind == TRACK_QUERY ? t->stmt : t->name ? t->name->stmt : NULL;
+	if (!err && pg->has_masks && p)
+		err = prepared_set_oids(p, d.types, d.n);
+	if (err || !pg->env.wants_rows)
+		return err;
 	if (t->kind == TRACK_QUERY)
-		out->ops->columns(out, t->op_id, names, formats, n);
+		out->ops->columns(out, t->op_id, d.names, d.formats, d.n);
 	else if (t->name)
-		keep_columns(t->name->stmt, names, n);
+		keep_columns(t->name->stmt, d.names, d.n);
+	return 0;
+}
+
+static struct columns columns_of(const struct pg *pg, const struct track *t)
+{
+	const struct prepared *p = t->kind == TRACK_QUERY ? t->stmt : t->name ? t->name->stmt : NULL;
+	bool is_query = t->kind == TRACK_QUERY;
+	return (struct columns){
+	    .n = p ? p->n_oids : 0,
+	    .types = p ? p->oids : NULL,
+	    .formats = is_query ? pg->formats : t->name ? t->name->formats : NULL,
+	    .n_formats = is_query ? pg->n_formats : t->name ? t->name->n_formats : 0,
+	};
+}
+
+int rows_mask(struct pg *pg, struct track *t, struct span body, struct sink *out, bool *ret_rewritten)
+{
+	const struct mask_result *r = rows_result(t);
+	if (!r || r->is_free)
+		return 0;
+	if (r->is_closed)
+		return ERR_DENIED;
+	struct cur count = cur_of(body);
+	if (r->is_strict && cur_u16(&count) != r->n)
+		return ERR_DENIED;
+	if (!mask_result_rewrites(r))
+		return 0;
+	struct columns c = columns_of(pg, t);
+	uint64_t *masked = t->name ? &t->name->masked : &t->masked;
+	server_flush(pg, out);
+	*ret_rewritten = true;
+	return mask_row(r, &c, body, out->to[TO_CLIENT], masked);
 }
 
 static void say_columns(struct name *portal, int n, struct sink *out)
@@ -85,14 +165,43 @@ static int read_fields(struct span head, struct span *fields)
 	return n;
 }
 
+/* Values as the record may hold them, in scratch. A row that was cut is masked as if it were computed: the
+ * end of what is there is not the end of the value. */
+static void mask_for_record(struct pg *pg, const struct track *t, const struct mask_result *r,
+			    struct span *fields, bool is_cut)
+{
+	static const struct mask_how whole = {.way = MASK_WHOLE};
+	struct columns c = columns_of(pg, t);
+	size_t ends[MSG_COLUMNS];
+	bool is_null[MSG_COLUMNS];
+	buf_reset(&pg->scratch);
+	for (int i = 0; i < r->n; i++) {
+		const struct mask_how *how = fields[i].p ? r->columns[i].record : NULL;
+		uint32_t type = c.types && i < c.n ? c.types[i] : 0;
+		is_null[i] = how && !mask_value(is_cut ? &whole : how, type, columns_format(&c, i), fields[i],
+						&pg->scratch);
+		ends[i] = buf_len(&pg->scratch);
+	}
+	const uint8_t *at = buf_span(&pg->scratch).p;
+	for (int i = 0; i < r->n; i++) {
+		size_t from = i ? ends[i - 1] : 0;
+		if (!fields[i].p || !r->columns[i].record)
+			continue;
+		bool is_none = is_null[i] || buf_err(&pg->scratch);
+		fields[i] = is_none ? (struct span){0} : span_of(at ? at + from : (const void *)"", ends[i] - from);
+	}
+}
+
 void rows_data(struct pg *pg, struct track *t, struct span head, struct sink *out)
 {
 	struct span fields[MSG_COLUMNS];
 	int n = read_fields(head, fields);
 	uint64_t op_id = t->name ? t->name->op_id : t->op_id;
-	(void)pg;
-	if (!op_id)
+	const struct mask_result *r = rows_result(t);
+	if (!op_id || (r && (r->is_unrecorded || (r->columns && r->n != n))))
 		return;
+	if (r && r->columns)
+		mask_for_record(pg, t, r, fields, head.len < pg->server.body_len);
 	if (t->name && !t->name->has_columns)
 		say_columns(t->name, n, out);
 	out->ops->row(out, op_id, fields, n);
@@ -101,6 +210,7 @@ void rows_data(struct pg *pg, struct track *t, struct span head, struct sink *ou
 void rows_copy(struct track *t, struct span head, struct sink *out)
 {
 	uint64_t op_id = t->name ? t->name->op_id : t->op_id;
-	if (op_id)
+	const struct mask_result *r = rows_result(t);
+	if (op_id && !(r && (r->is_unrecorded || r->columns)))
 		out->ops->row(out, op_id, &head, 1);
 }

@@ -81,6 +81,7 @@ static int header(struct pg *pg, struct cur *in, struct sink *out)
 		return whole(pg, in, (size_t)head, out);
 	*in = at;
 	s->left = s->body_len;
+	s->wanted = MIN(s->body_len, (uint32_t)head);
 	s->step = SERVER_GATHER;
 	return 0;
 }
@@ -88,9 +89,7 @@ static int header(struct pg *pg, struct cur *in, struct sink *out)
 static int gather(struct pg *pg, struct cur *in, struct sink *out)
 {
 	struct server_in *s = &pg->server;
-	bool is_whole;
-	int head = answer_head(pg, s->type, &is_whole);
-	size_t wanted = MIN((size_t)s->body_len, (size_t)head) - buf_len(&s->head);
+	size_t wanted = s->wanted - buf_len(&s->head);
 	size_t n = MIN(wanted, cur_left(in));
 	buf_add_span(&s->head, cur_bytes(in, n));
 	s->left -= (uint32_t)n;

@@ -12,6 +12,7 @@ static void drop(struct track *t)
 {
 	prepared_unref(t->stmt);
 	name_unref(t->name);
+	masking_unref(t->masking);
 	if (t->refusal) {
 		buf_done(t->refusal);
 		free(t->refusal);

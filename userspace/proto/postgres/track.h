@@ -35,7 +35,8 @@ struct track {
 	int n_done;	   /* statements of a Query that have completed */
 	uint64_t seq;
 	uint64_t op_id; /* 0: none */
-	uint64_t rows;
+	uint64_t rows, masked;
+	struct masking *masking; /* a Query's; a portal has its own */
 	struct prepared *stmt; /* a Query's text and analysis (index 0), or an Execute's */
 	struct name *name;     /* the version that it makes, uses or ends */
 	struct buf *refusal;   /* the ErrorResponse to show instead of the server's */

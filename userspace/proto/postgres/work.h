@@ -55,6 +55,9 @@ must_check int op_decide(struct pg *pg, struct sink *out,
 			 int (*after)(struct pg *pg, const struct decision *d, struct sink *out));
 /* The operation was let through: what must be on disk before what. */
 void op_accepted(struct pg *pg);
+/* Notes what the decision hides, and what its rows are masked by: a reference for what is sent, or NULL.
+ * 0, -ENOMEM. */
+must_check int op_masking(struct pg *pg, const struct decision *d, struct masking **ret);
 /* It ended before the server saw it. */
 void op_skipped(uint64_t op_id, struct sink *out);
 /* Is the session surely in a transaction block by the time that the next message is read? */

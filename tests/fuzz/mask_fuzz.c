@@ -1,0 +1,66 @@
+/* Values and rows through every mask: first byte the way, second the type, third the format and the detectors,
+ * the rest a DataRow's body, a value and a statement's text. */
+#include <stdlib.h>
+
+#include "policy/detect.h"
+#include "proto/postgres/masking.h"
+#include "record/literals.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const uint32_t oids[] = {16,  17,   20,	 21,   23,   25,   114,	 700, 701,
+				1043, 1082, 1114, 1184, 1700, 2950, 3802, 0,   1009};
+
+/* What comes out must be a row again, of as many columns. */
+static void check_row(struct span out, int n)
+{
+	struct cur c = cur_of(out);
+	if (cur_u8(&c) != 'D' || cur_u32(&c) != out.len - 1 || cur_u16(&c) != n)
+		abort();
+	for (int i = 0; i < n; i++) {
+		uint32_t len = cur_u32(&c);
+		if (len != UINT32_MAX)
+			(void)cur_bytes(&c, len);
+	}
+	if (cur_err(&c) || cur_left(&c))
+		abort();
+}
+
+static void row(const struct mask_how *how, uint32_t type, uint16_t format, struct span body)
+{
+	struct mask_column columns[4] = {{how, how}, {NULL, NULL}, {how, how}, {NULL, NULL}};
+	uint32_t types[] = {type, 25, 25, type};
+	struct columns c = {.n = 4, .types = types, .formats = &format, .n_formats = 1};
+	struct buf out;
+	uint64_t masked = 0;
+	buf_init(&out, 1 << 20);
+	int n = body.len > 1 ? body.p[1] & 3 : 0;
+	struct mask_result r = {.n = n, .columns = columns};
+	if (!mask_row(&r, &c, body, &out, &masked) && !buf_err(&out))
+		check_row(buf_span(&out), n);
+	buf_done(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size < 3)
+		return 0;
+	struct mask_how how = {.way = data[0] % MASK_WAY_COUNT, .n = 1 + data[0] / 32, .text = "x"};
+	uint32_t type = oids[data[1] % (sizeof(oids) / sizeof(oids[0]))];
+	uint16_t format = data[2] & 1;
+	struct span rest = span_of(data + 3, size - 3);
+	struct buf out;
+	how.detect = data[2] >> 1 & ((1u << DETECT_COUNT) - 1);
+	row(&how, type, format, rest);
+	buf_init(&out, 1 << 20);
+	(void)mask_value(&how, type, format, rest, &out);
+	buf_reset(&out);
+	literals_hide(rest, &out);
+	if (buf_len(&out) > rest.len)
+		abort();
+	for (size_t i = 0; i < buf_len(&out); i++)
+		if (buf_span(&out).p[i] == '\'' && !memchr(buf_span(&out).p, '"', i)) /* quotes stay in names alone */
+			abort();
+	buf_done(&out);
+	return 0;
+}

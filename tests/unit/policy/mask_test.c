@@ -1,0 +1,74 @@
+#include "policy/detect.h"
+#include "policy/mask.h"
+
+#include "../tap.h"
+
+#define ALL  ((1u << DETECT_COUNT) - 1)
+#define SAME "="
+
+static const struct {
+	struct mask_how how;
+	const char *value, *shown; /* NULL: becomes NULL */
+} table[] = {
+	{{MASK_REDACT, 0, NULL, 0}, "512-64-7301", "****"},
+	{{MASK_REDACT, 0, NULL, 0}, "", "****"},
+	{{MASK_FIXED, 0, "gone", 0}, "512-64-7301", "gone"},
+	{{MASK_KEEP_LAST, 4, NULL, 0}, "512-64-7301", "***-**-7301"},
+	{{MASK_KEEP_LAST, 4, NULL, 0}, "4539148803436426", "************6426"},
+	{{MASK_KEEP_LAST, 4, NULL, 0}, "4929 1837 4650 1273", "**** **** **** 1273"},
+	{{MASK_KEEP_LAST, 4, NULL, 0}, "1-2-3-4-5", "*-2-3-4-5"},
+	{{MASK_KEEP_LAST, 4, NULL, 0}, "1234", "****"}, /* it would be shown whole */
+	{{MASK_KEEP_LAST, 4, NULL, 0}, "12", "**"},
+	{{MASK_KEEP_LAST, 4, NULL, 0}, "", ""},
+	{{MASK_KEEP_LAST, 2, NULL, 0}, "\xc3\xa4\xc3\xb6\xc3\xbc\xe2\x82\xac", "**\xc3\xbc\xe2\x82\xac"},
+	{{MASK_KEEP_LAST, 1, NULL, 0}, "\xff\xfe\xc3", "**\xc3"}, /* no UTF-8: byte by byte */
+	{{MASK_KEEP_FIRST, 2, NULL, 0}, "abcdef", "ab****"},
+	{{MASK_KEEP_FIRST, 2, NULL, 0}, "a-b-c", "a-b-*"},
+	{{MASK_KEEP_FIRST, 9, NULL, 0}, "abc", "***"},
+	{{MASK_KEEP_LAST, 4, NULL, 0}, "ada.lind@example.com", "***.****@******e.com"},
+	{{MASK_DIGITS, 0, NULL, 0}, "512-64-7301", "000-00-0000"},
+	{{MASK_DIGITS, 0, NULL, 0}, "+49 (30) 1234 x5", "+00 (00) 0000 x0"},
+	{{MASK_TRUNCATE, 3, NULL, 0}, "512-64-7301", "512"},
+	{{MASK_TRUNCATE, 3, NULL, 0}, "\xc3\xa4\xc3\xb6\xc3\xbc\xe2\x82\xac", "\xc3\xa4\xc3\xb6\xc3\xbc"},
+	{{MASK_TRUNCATE, 9, NULL, 0}, "abc", "abc"},
+	{{MASK_NULL, 0, NULL, 0}, "512-64-7301", NULL},
+	{{MASK_YEAR, 0, NULL, 0}, "2024-05-06", NULL}, /* of a text there is none */
+	{{MASK_DROP, 0, NULL, 0}, "x", NULL},
+	{{MASK_WHOLE, 0, NULL, 0}, "x", "****"},
+	{{MASK_REDACT, 0, NULL, ALL}, "verified by SSN 247-56-8310 on file", "verified by SSN **** on file"},
+	{{MASK_REDACT, 0, NULL, ALL}, "ref 529 83 4416", "ref ****"},
+	{{MASK_REDACT, 0, NULL, ALL}, "000-12-3456 666-12-3456 912-12-3456 123-00-4567 123-45-0000", SAME},
+	{{MASK_REDACT, 0, NULL, ALL}, "247-56 8310, 247-56-83101, 1247-56-8310", SAME},
+	{{MASK_REDACT, 0, NULL, ALL}, "paid with card 4485719302648176", "paid with card ****"},
+	{{MASK_REDACT, 0, NULL, ALL}, "card 5491 0382 6471 9357 declined", "card **** declined"},
+	{{MASK_REDACT, 0, NULL, ALL}, "card 5491 0382 6471 9358 declined", SAME}, /* by its check digit none */
+	{{MASK_REDACT, 0, NULL, ALL}, "card 4111 1111 1111 1111 declined", "card **** declined"},
+	{{MASK_KEEP_LAST, 4, NULL, ALL}, "4111-1111-1111-1111!", "****-****-****-1111!"},
+	{{MASK_REDACT, 0, NULL, ALL}, "order 1234567890123456 (Luhn fails)", SAME},
+	{{MASK_REDACT, 0, NULL, ALL}, "378282246310005,6011000990139424", "****,****"},
+	{{MASK_REDACT, 0, NULL, ALL}, "41111111111111111111", SAME}, /* 20 digits */
+	{{MASK_REDACT, 0, NULL, ALL}, "alt contact gia.alt@example.org.", "alt contact ****."},
+	{{MASK_REDACT, 0, NULL, ALL}, "a@b, x@y.z, @example.com, me@", SAME},
+	{{MASK_NULL, 0, NULL, ALL}, "to o'hara+x@mail.example.com now", "to **** now"},
+	{{MASK_REDACT, 0, NULL, ALL}, "", SAME},
+	{{MASK_REDACT, 0, NULL, 1u << DETECT_CARD}, "247-56-8310 a@example.org", SAME},
+};
+
+int main(void)
+{
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct buf b;
+		buf_init(&b, 1000);
+		bool is_shown = mask_text(&table[i].how, span_str(table[i].value), &b);
+		const char *shown = table[i].shown;
+		if (shown && !strcmp(shown, SAME))
+			shown = table[i].value;
+		bool ok = shown ? is_shown && span_is(buf_span(&b), shown) : !is_shown;
+		if (!ok)
+			printf("row %zu: %s of \"%s\": \"%.*s\"\n", i, mask_way_name(table[i].how.way), table[i].value,
+			       (int)buf_len(&b), buf_len(&b) ? (const char *)buf_span(&b).p : "");
+		CHECK(ok);
+		buf_done(&b);
+	}
+	return tap_done();
+}

@@ -1,0 +1,166 @@
+/* Masked values that are values of their type, so that strict clients go on: PostgreSQL
+ * documentation, chapter "Data Types"; the binary forms are those of each type's send function. A
+ * type that is not in the table, and whatever has no such value, becomes NULL. */
+#include "proto/postgres/masking.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/macro.h"
+
+enum shape { SHAPE_TEXT, SHAPE_JSON, SHAPE_JSONB, SHAPE_CONSTANT, SHAPE_DAY, SHAPE_MOMENT };
+
+struct type {
+	uint32_t oid;
+	enum shape shape;
+	const char *text; /* the constant in text */
+	int n_zeros;	  /* in binary: that many zero bytes */
+};
+
+/* catalog/pg_type.dat */
+static const struct type types[] = {
+    {16, SHAPE_CONSTANT, "f", 1},		       /* bool */
+    {17, SHAPE_CONSTANT, "\\x", 0},		       /* bytea */
+    {19, SHAPE_TEXT, NULL, 0},			       /* name */
+    {20, SHAPE_CONSTANT, "0", 8},		       /* int8 */
+    {21, SHAPE_CONSTANT, "0", 2},		       /* int2 */
+    {23, SHAPE_CONSTANT, "0", 4},		       /* int4 */
+    {25, SHAPE_TEXT, NULL, 0},			       /* text */
+    {26, SHAPE_CONSTANT, "0", 4},		       /* oid */
+    {114, SHAPE_JSON, NULL, 0},			       /* json */
+    {700, SHAPE_CONSTANT, "0", 4},		       /* float4 */
+    {701, SHAPE_CONSTANT, "0", 8},		       /* float8 */
+    {705, SHAPE_TEXT, NULL, 0},			       /* unknown */
+    {1042, SHAPE_TEXT, NULL, 0},		       /* bpchar */
+    {1043, SHAPE_TEXT, NULL, 0},		       /* varchar */
+    {1082, SHAPE_DAY, "2000-01-01", 4},		       /* date */
+    {1114, SHAPE_MOMENT, "2000-01-01 00:00:00", 8},    /* timestamp */
+    {1184, SHAPE_MOMENT, "2000-01-01 00:00:00+00", 8}, /* timestamptz */
+    {1700, SHAPE_CONSTANT, "0", 8},		       /* numeric: no digits, weight, sign, scale */
+    {2950, SHAPE_CONSTANT, "00000000-0000-0000-0000-000000000000", 16}, /* uuid */
+    {3802, SHAPE_JSONB, NULL, 0},					/* jsonb */
+};
+
+static const struct type *find_type(uint32_t oid)
+{
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (types[i].oid == oid)
+			return &types[i];
+	return NULL;
+}
+
+static void add_constant(const struct type *t, bool is_binary, struct buf *out)
+{
+	if (!is_binary) {
+		buf_add_str(out, t->text);
+		return;
+	}
+	for (int i = 0; i < t->n_zeros; i++)
+		buf_add_u8(out, 0);
+}
+
+#define EPOCH_DAYS    730425 /* from 0000-03-01 to 2000-01-01, proleptic Gregorian */
+#define USECS_PER_DAY 86400000000LL
+
+/* The year of a day that is counted from 2000-01-01. */
+static int64_t year_of(int64_t days)
+{
+	int64_t z = days + EPOCH_DAYS;
+	int64_t era = (z >= 0 ? z : z - 146096) / 146097, doe = z - era * 146097;
+	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	return yoe + era * 400 + (doy >= 306);
+}
+
+/* Days from 2000-01-01 to the first of January of a year. */
+static int64_t first_day(int64_t year)
+{
+	int64_t y = year - 1, era = (y >= 0 ? y : y - 399) / 400, yoe = y - era * 400;
+	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + 306 - EPOCH_DAYS;
+}
+
+static int64_t floor_div(int64_t a, int64_t b)
+{
+	return a / b - (a % b < 0);
+}
+
+static uint64_t read_be(struct span v)
+{
+	uint64_t x = 0;
+	for (size_t i = 0; i < v.len; i++)
+		x = x << 8 | v.p[i];
+	return x;
+}
+
+static bool year_binary(const struct type *t, struct span v, struct buf *out)
+{
+	if (v.len != (size_t)t->n_zeros)
+		return false;
+	int64_t raw = t->shape == SHAPE_DAY ? (int32_t)read_be(v) : (int64_t)read_be(v);
+	bool is_infinite = t->shape == SHAPE_DAY ? raw == INT32_MIN || raw == INT32_MAX
+						 : raw == INT64_MIN || raw == INT64_MAX;
+	if (is_infinite)
+		return false;
+	int64_t days = t->shape == SHAPE_DAY ? raw : floor_div(raw, USECS_PER_DAY);
+	int64_t first = first_day(year_of(days));
+	if (t->shape == SHAPE_DAY)
+		buf_add_u32(out, (uint32_t)first);
+	else
+		buf_add_u64(out, (uint64_t)(first * USECS_PER_DAY));
+	return true;
+}
+
+/* "2024-05-06...": ISO alone is understood; what else DateStyle brings becomes NULL. */
+static bool year_text(const struct type *t, struct span v, struct buf *out)
+{
+	size_t n = 0;
+	while (n < v.len && isdigit(v.p[n]))
+		n++;
+	bool is_bc = v.len >= 2 && !memcmp(v.p + v.len - 2, "BC", 2);
+	if (n < 4 || n > 6 || n >= v.len || v.p[n] != '-' || is_bc)
+		return false;
+	buf_add(out, v.p, n);
+	buf_add_str(out, t->text + 4);
+	return true;
+}
+
+static bool mask_moment(const struct mask_how *how, const struct type *t, bool is_binary,
+			struct span v, struct buf *out)
+{
+	if (how->way == MASK_YEAR)
+		return is_binary ? year_binary(t, v, out) : year_text(t, v, out);
+	add_constant(t, is_binary, out);
+	return true;
+}
+
+bool mask_value(const struct mask_how *how, uint32_t type, uint16_t format, struct span value,
+		struct buf *out)
+{
+	const struct type *t = find_type(type);
+	if (!t || format > 1 || how->way == MASK_NULL || how->way == MASK_DROP)
+		return false;
+	if (t->shape == SHAPE_TEXT) /* both formats are the bytes of the text */
+		return mask_text(how, value, out);
+	if (how->way == MASK_WHOLE) /* what is computed has no constant that is not misleading */
+		return false;
+	switch (t->shape) {
+	case SHAPE_JSONB:
+		if (format)
+			buf_add_u8(out, 1); /* the version of jsonb_send */
+		buf_add_str(out, "\"****\"");
+		return true;
+	case SHAPE_JSON:
+		buf_add_str(out, "\"****\"");
+		return true;
+	case SHAPE_DAY:
+	case SHAPE_MOMENT:
+		return mask_moment(how, t, format == 1, value, out);
+	case SHAPE_CONSTANT:
+		add_constant(t, format == 1, out);
+		return true;
+	case SHAPE_TEXT:
+		break;
+	}
+	return false;
+}
