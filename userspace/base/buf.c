@@ -56,6 +56,8 @@ static bool buf_grow(struct buf *b, size_t need)
 uint8_t *buf_reserve(struct buf *b, size_t n)
 {
 	size_t len = buf_len(b);
+	if (!b->err && n <= b->cap - b->end && len + n <= b->limit)
+		return b->mem + b->end; /* nearly always */
 	if (b->err)
 		return NULL;
 	if (n > b->limit || len > b->limit - n) {

@@ -8,19 +8,30 @@ void jw_begin(struct jw *w, struct buf *out)
 	w->first[0] = true;
 }
 
+/* Keys are the program's own: nothing in them to escape. */
 static void jw_key(struct jw *w, const char *key)
 {
-	if (!w->first[w->depth])
-		buf_add_u8(w->out, ',');
+	bool is_first = w->first[w->depth];
 	w->first[w->depth] = false;
-	if (!key)
+	if (!key) {
+		if (!is_first)
+			buf_add_u8(w->out, ',');
 		return;
-	assert(!w->last_key[w->depth] || strcmp(w->last_key[w->depth], key) < 0);
+	}
+	assert(!w->last_key[w->depth] || jw_key_before(w->last_key[w->depth], key));
 	w->last_key[w->depth] = key;
-	/* Keys are the program's own: nothing in them to escape. */
-	buf_add_u8(w->out, '"');
-	buf_add_str(w->out, key);
-	buf_add(w->out, "\":", 2);
+	size_t n = strlen(key);
+	uint8_t *p = buf_reserve(w->out, n + 4), *from = p;
+	if (!p)
+		return;
+	if (!is_first)
+		*p++ = ',';
+	*p++ = '"';
+	memcpy(p, key, n);
+	p += n;
+	*p++ = '"';
+	*p++ = ':';
+	buf_commit(w->out, (size_t)(p - from));
 }
 
 static void jw_open(struct jw *w, const char *key, char c)
@@ -85,24 +96,47 @@ static const char *short_escape(uint8_t c)
 /* What RFC 8259 wants escaped: control characters, quote, backslash. */
 static const bool escapes[256] = {[0 ... 0x1f] = true, ['"'] = true, ['\\'] = true};
 
-static void jw_quote(struct jw *w, struct span s)
+static void quote_plain(struct buf *out, struct span s)
+{
+	uint8_t *p = buf_reserve(out, s.len + 2);
+	if (!p)
+		return;
+	p[0] = '"';
+	if (s.len)
+		memcpy(p + 1, s.p, s.len);
+	p[s.len + 1] = '"';
+	buf_commit(out, s.len + 2);
+}
+
+static void quote_escaped(struct buf *out, struct span s)
 {
 	size_t from = 0;
-	buf_add_u8(w->out, '"');
+	buf_add_u8(out, '"');
 	for (size_t i = 0; i < s.len; i++) {
 		uint8_t c = s.p[i];
 		if (!escapes[c])
 			continue;
-		buf_add(w->out, s.p + from, i - from);
+		buf_add(out, s.p + from, i - from);
 		from = i + 1;
 		const char *esc = short_escape(c);
 		if (esc)
-			buf_add(w->out, esc, 2);
+			buf_add(out, esc, 2);
 		else
-			buf_printf(w->out, "\\u%04x", c);
+			buf_printf(out, "\\u%04x", c);
 	}
-	buf_add(w->out, s.p + from, s.len - from);
-	buf_add_u8(w->out, '"');
+	buf_add(out, s.p + from, s.len - from);
+	buf_add_u8(out, '"');
+}
+
+static void jw_quote(struct jw *w, struct span s)
+{
+	size_t i = 0;
+	while (i < s.len && !escapes[s.p[i]])
+		i++;
+	if (i == s.len)
+		quote_plain(w->out, s);
+	else
+		quote_escaped(w->out, s);
 }
 
 void jw_str(struct jw *w, const char *key, const char *s)

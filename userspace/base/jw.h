@@ -32,6 +32,12 @@ void jw_base64(struct jw *w, const char *key, struct span s);
 /* Bytes that are canonical JSON already. */
 void jw_raw(struct jw *w, const char *key, struct span json);
 
+/* Does key a come before key b? Mostly the first letter tells. */
+static inline bool jw_key_before(const char *a, const char *b)
+{
+	return *a != *b ? (uint8_t)*a < (uint8_t)*b : strcmp(a, b) < 0;
+}
+
 bool utf8_valid(struct span s);
 /* Standard base64 with padding, and the URL alphabet without (RFC 4648 4, 5). */
 void buf_add_base64(struct buf *b, struct span s);

@@ -78,7 +78,7 @@ void ev_begin(struct event_writer *e, struct buf *out, const struct event_ctx *c
 
 const char *ev_key(struct event_writer *e, const char *key)
 {
-	while (e->at < ARRAY_LEN(common) && strcmp(common[e->at].key, key) < 0)
+	while (e->at < ARRAY_LEN(common) && jw_key_before(common[e->at].key, key))
 		write_common(e);
 	return key;
 }
