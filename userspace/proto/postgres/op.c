@@ -294,11 +294,12 @@ static void keep(struct pg *pg, struct prepared *p)
 		d->targets[d->n_targets++] = prepared_ref(p);
 }
 
-/* Of a statement that reads no relation nothing can be masked: SHOW, or what drivers ask. */
-static const struct result_lineage *lineage_of(const struct sql_stmt *st)
+/* Of a statement that reads no relation nothing can be masked: SHOW, or what drivers ask. Behind DDL in a
+ * transaction that is still open the names may mean something else by now: nothing is traced. */
+static const struct result_lineage *lineage_of(const struct pg *pg, const struct sql_stmt *st)
 {
 	if (st->lineage)
-		return st->lineage;
+		return pg->session.wants_facts_later ? NULL : st->lineage;
 	for (int i = 0; i < st->n_needs; i++)
 		if (!st->needs[i].is_implied && st->needs[i].kind != NEED_PLAIN)
 			return NULL;
@@ -306,12 +307,13 @@ static const struct result_lineage *lineage_of(const struct sql_stmt *st)
 }
 
 /* Of what is run by name the rows come from what was prepared or declared; EXPLAIN of it returns others. */
-static const struct result_lineage *lineage_run(const struct sql_stmt *st, const struct target *t)
+static const struct result_lineage *lineage_run(const struct pg *pg, const struct sql_stmt *st,
+						const struct target *t)
 {
 	bool runs = t->stmt && strncmp(st->tag, "EXPLAIN", 7) != 0;
 	if (runs)
-		return lineage_of(t->stmt);
-	return uses_name(st) ? NULL : lineage_of(st);
+		return lineage_of(pg, t->stmt);
+	return uses_name(st) ? NULL : lineage_of(pg, st);
 }
 
 static int join_results(struct pg *pg, const struct sql_result *r, int from, int n,
@@ -321,7 +323,7 @@ static int join_results(struct pg *pg, const struct sql_result *r, int from, int
 	if (!results)
 		return ERR_LIMIT;
 	for (int i = 0; i < n; i++)
-		results[i] = lineage_run(&r->stmts[from + i], &targets[i]);
+		results[i] = lineage_run(pg, &r->stmts[from + i], &targets[i]);
 	pg->deciding.op.results = results;
 	pg->deciding.op.n_results = n;
 	return 0;
@@ -370,7 +372,7 @@ static int build_one(struct pg *pg, const struct sql_stmt *st)
 	op->tag = st->tag;
 	op->needs = st->needs;
 	op->n_needs = st->n_needs;
-	pg->deciding.result = lineage_of(st);
+	pg->deciding.result = lineage_of(pg, st);
 	op->results = &pg->deciding.result;
 	op->n_results = 1;
 	return 0;
