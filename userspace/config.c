@@ -79,8 +79,6 @@ static const struct key keys[] = {
 	{"local_issuer.audience", K_STR, AT(local_audience), 1, 200, "sluice", NULL, "and their audience"},
 	{"metrics_listen", K_ENDPOINT, AT(metrics_listen), 0, 0, NULL, NULL,
 	 "where /metrics, /healthz and /readyz are served; off unless set"},
-	{"resolver", K_ENDPOINT, AT(resolver), 0, 0, NULL, NULL,
-	 "DNS server that declared names are resolved with; the node's own unless set"},
 	{"login_timeout_ms", K_INT, AT(login_timeout_ms), 100, 600000, "10000", NULL,
 	 "for the login to an upstream"},
 	{"idle_timeout_ms", K_INT, AT(idle_timeout_ms), 0, 2147483647, "0", NULL,

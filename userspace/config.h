@@ -38,7 +38,6 @@ struct config {
 	bool has_local_issuer; /* "local_issuer": {"enabled", "issuer", "audience"} */
 	const char *local_issuer, *local_audience;
 	const char *metrics_listen; /* "metrics_listen": "127.0.0.1:9464" or NULL: off */
-	const char *resolver;	    /* "resolver": NULL: the node's own (resolv.conf) */
 	int login_timeout_ms, idle_timeout_ms, startup_timeout_ms;
 	int max_flows;
 	size_t text_limit; /* bytes of statement text and of each parameter in an event */
