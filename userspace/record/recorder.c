@@ -163,6 +163,9 @@ static void hand_over(struct recorder *r, bool now)
 	if (now || clock_mono_ns() - r->pending_ns >= FLUSH_NS ||
 	    buf_len(&r->pending.events) >= FLUSH_BYTES)
 		writer_take(r->writer, &r->pending);
+	/* What comes next waits its own time: else each round would be a transaction. */
+	if (!r->pending.first)
+		r->pending_ns = clock_mono_ns();
 }
 
 /* After a journal that failed: LMDB gets all that is durable, then there is a new one. */
