@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The record from outside: an export checked without any code of ours (chain by hashlib, signatures by openssl),
 copies of a store that were changed, and what hostile bytes do to a terminal."""
+import base64
 import hashlib
 import json
 import pathlib
@@ -21,15 +22,33 @@ POLICY = {
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\u2066evil"
 
 
+def split_note(note):
+    """(signed text, key ID, signature) of a C2SP signed note, and its lines."""
+    text, line = note.rsplit("\n\n", 1)
+    dash, name, blob = line.rstrip("\n").split(" ")
+    assert dash == "\u2014" and name == note.split("\n", 1)[0]
+    blob = base64.b64decode(blob, validate=True)
+    return text + "\n", blob[:4], blob[4:], text.split("\n")
+
+
+def root_of(entries):
+    """RFC 6962 2.1, as it stands there."""
+    if len(entries) == 1:
+        return hashlib.sha256(b"\0" + entries[0]).digest()
+    k = 1 << (len(entries) - 1).bit_length() - 1
+    return hashlib.sha256(b"\1" + root_of(entries[:k]) + root_of(entries[k:])).digest()
+
+
 def check_chain(text):
     """(events, checkpoints, first error) of exported lines."""
-    previous, events, checkpoints = bytes(32), 0, []
+    previous, events, checkpoints, entries = bytes(32), 0, [], []
     for line in text.encode().splitlines():
         e = json.loads(line)
         if e["type"] == "checkpoint":
             c = e["_checkpoint"]
-            if c["hash"] != previous.hex() or c["seq"] != events:
-                return events, checkpoints, f"checkpoint at {c['seq']}"
+            lines = split_note(c["note"])[3]
+            if lines[1:4] != [str(events), base64.b64encode(root_of(entries)).decode(), "chain " + previous.hex()]:
+                return events, checkpoints, f"checkpoint at {lines[1]}"
             checkpoints.append(c)
             continue
         events += 1
@@ -38,13 +57,18 @@ def check_chain(text):
         if json.dumps(e, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode() != line:
             return events, checkpoints, f"event {events} is not canonical"
         previous = hashlib.sha256(previous + line).digest()
+        entries.append(previous)
     return events, checkpoints, None
 
 
-def openssl_accepts(folder, c, key):
+def openssl_accepts(folder, note, key):
     text, sig = folder / "note", folder / "sig"
-    text.write_text(f"sluice checkpoint\n{c['node']}\n{c['seq']}\n{c['hash']}\n{c['time']}\n")
-    sig.write_bytes(bytes.fromhex(c["sig"]))
+    signed, key_id, signature, lines = split_note(note)
+    public = subprocess.run(["openssl", "pkey", "-pubin", "-in", key, "-outform", "DER"], capture_output=True).stdout[-32:]
+    if hashlib.sha256(lines[0].encode() + b"\n\x01" + public).digest()[:4] != key_id:
+        return False
+    text.write_text(signed)
+    sig.write_bytes(signature)
     run = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", key, "-rawin", "-in", text, "-sigfile", sig]
     return subprocess.run(run, capture_output=True).returncode == 0
 
@@ -56,8 +80,8 @@ def outside(c, s):
     c.check(events > 10, "it has the events", events)
     c.check(checkpoints, "and checkpoints")
     key = s.gw.folder / "state/keys/node.pub"
-    c.check(all(openssl_accepts(s.folder, x, key) for x in checkpoints), "openssl accepts every checkpoint's signature")
-    changed = dict(checkpoints[-1], seq=checkpoints[-1]["seq"] + 1)
+    c.check(all(openssl_accepts(s.folder, x["note"], key) for x in checkpoints), "openssl accepts every checkpoint's signature")
+    changed = checkpoints[-1]["note"].replace("\ntime 1", "\ntime 2")
     c.check(not openssl_accepts(s.folder, changed, key), "and not one over another number")
 
 

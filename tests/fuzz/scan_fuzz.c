@@ -1,10 +1,9 @@
 /* The recorder's look at an event: never over the end, and what it takes is what jansson reads; the
- * chain's prefix and a checkpoint likewise. */
+ * chain's prefix likewise. */
 #include <jansson.h>
 #include <stdlib.h>
 
 #include "record/chain.h"
-#include "record/checkpoint.h"
 #include "record/scan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -25,13 +24,10 @@ static void check_fields(const struct scan *s, const json_t *j)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct scan s;
-	struct checkpoint c;
 	uint8_t prev[HASH_LEN];
 	uint64_t seq;
 	struct span text = span_of(data, size), item;
 	if (chain_prefix_read(text, prev, &seq) == 0 && chain_prefix_len(seq) > size)
-		abort();
-	if (checkpoint_read(text, &c) == 0 && !c.seq)
 		abort();
 	if (scan_event(text, true, &s) < 0)
 		return 0;

@@ -22,8 +22,8 @@
  *             mint       {claims} -> {token}  (only if the local issuer is configured)
  *   proxy     credential {source} -> fd   (file: beneath credential_dirs; command: run by the monitor as
  *                        the configured user; fd: inherited)
- *   recorder  sign       {seq, hash, time} -> {key, sig}  (Ed25519, hex; seq must rise; hash: 64 hex digits; over the
- *                        bytes "sluice checkpoint\n<node>\n<seq>\n<hash>\n<time>\n", numbers in decimal)
+ *   recorder  sign       {seq, root, hash, time} -> {key, sig}  (Ed25519, hex; seq must rise; root and hash: 64 hex
+ *                        digits; over the text of a checkpoint, record/FORMAT.md)
  *
  * notify (monitor -> child, no answer):
  *   all       stop       {}

@@ -261,23 +261,42 @@ static int on_credential(struct child *c, struct msg *in, struct answer *a)
 	return source ? credential_open(c, source, a) : ERR_MALFORMED;
 }
 
+/* Off the store, so that a cut tail or a re-signed store shows. */
+static void tell_checkpoint(const struct checkpoint *c)
+{
+	struct buf b;
+	buf_init(&b, NOTE_MAX);
+	checkpoint_line(&b, c);
+	buf_add_u8(&b, 0);
+	if (buf_err(&b) == 0)
+		log_info("%s", (const char *)buf_span(&b).p);
+	buf_done(&b);
+}
+
 static int on_sign(struct child *c, struct msg *in, struct answer *a)
 {
-	const char *hash = text_of(in->json, "hash", 64);
-	char hex[SIGNATURE_HEX], key[PUBLIC_HEX];
-	int64_t seq, time;
-	if (!hash || !number_of(in->json, "seq", &seq) || seq <= 0 || !number_of(in->json, "time", &time))
+	const char *hash = text_of(in->json, "hash", HASH_HEX), *root = text_of(in->json, "root", HASH_HEX);
+	char sig[2 * SIG_LEN + 1], key_hex[2 * KEY_LEN + 1];
+	struct checkpoint cp = {0};
+	uint8_t key[KEY_LEN];
+	int64_t seq;
+	if (!hash || !root || hex_decode(span_str(hash), cp.hash, HASH_LEN) < 0 ||
+	    hex_decode(span_str(root), cp.root, HASH_LEN) < 0 || !number_of(in->json, "seq", &seq) ||
+	    seq <= 0 || !number_of(in->json, "time", &cp.time) || cp.time < 0)
 		return ERR_MALFORMED;
-	int r = signer_sign(&c->m->signer, c->m->cfg->node, (uint64_t)seq, hash, time, hex);
+	cp.seq = (uint64_t)seq;
+	snprintf(cp.node, sizeof(cp.node), "%s", c->m->cfg->node);
+	int r = signer_sign(&c->m->signer, &cp);
 	if (r == ERR_DENIED)
 		a->why = "a checkpoint with this or a later sequence number was signed before";
 	if (r == 0)
 		r = signer_public(&c->m->signer, key);
 	if (r < 0)
 		return r;
-	/* Off the store, so that a cut tail or a re-signed store shows. */
-	log_info("checkpoint seq=%lld hash=%s time=%lld sig=%s", (long long)seq, hash, (long long)time, hex);
-	a->body = json_pack("{ssss}", "key", key, "sig", hex);
+	tell_checkpoint(&cp);
+	hex_encode(cp.sig, SIG_LEN, sig);
+	hex_encode(key, KEY_LEN, key_hex);
+	a->body = json_pack("{ssss}", "key", key_hex, "sig", sig);
 	return 0;
 }
 

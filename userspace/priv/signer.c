@@ -140,48 +140,47 @@ void signer_done(struct signer *s)
 	s->secret = NULL;
 }
 
-static int sign_text(const struct signer *s, const char *text, size_t len, uint8_t sig[64])
+static int sign_text(const struct signer *s, struct span text, uint8_t sig[SIG_LEN])
 {
 	EVP_PKEY *k = key_of(s);
 	EVP_MD_CTX *c = EVP_MD_CTX_new();
-	size_t sig_len = 64;
+	size_t sig_len = SIG_LEN;
 	int r = k && c && EVP_DigestSignInit(c, NULL, NULL, NULL, k) == 1 &&
-		EVP_DigestSign(c, sig, &sig_len, (const uint8_t *)text, len) == 1 && sig_len == 64;
+		EVP_DigestSign(c, sig, &sig_len, text.p, text.len) == 1 && sig_len == SIG_LEN;
 	EVP_MD_CTX_free(c);
 	EVP_PKEY_free(k);
 	return r ? 0 : -EIO;
 }
 
-int signer_sign(struct signer *s, const char *node, uint64_t seq, const char *hash, int64_t time,
-		char ret_hex[SIGNATURE_HEX])
+int signer_sign(struct signer *s, struct checkpoint *c)
 {
-	char text[256];
-	uint8_t sig[64];
-	if (seq <= s->last_seq)
+	struct buf text;
+	uint8_t key[KEY_LEN];
+	if (c->seq <= s->last_seq)
 		return ERR_DENIED;
-	if (strlen(hash) != 64 || strspn(hash, "0123456789abcdef") != 64)
-		return ERR_MALFORMED;
-	int n = snprintf(text, sizeof(text), "sluice checkpoint\n%s\n%" PRIu64 "\n%s\n%" PRId64 "\n", node,
-			 seq, hash, time);
-	int r = n > 0 && (size_t)n < sizeof(text) ? sign_text(s, text, (size_t)n, sig) : ERR_LIMIT;
-	if (r == 0)
-		r = write_mark(s, seq);
+	int r = signer_public(s, key);
 	if (r < 0)
 		return r;
-	s->last_seq = seq;
-	for (int i = 0; i < 64; i++)
-		snprintf(ret_hex + 2 * i, 3, "%02x", sig[i]);
-	return 0;
+	buf_init(&text, NOTE_MAX);
+	checkpoint_text(&text, c);
+	r = buf_err(&text);
+	if (r == 0)
+		r = sign_text(s, buf_span(&text), c->sig);
+	if (r == 0)
+		r = write_mark(s, c->seq);
+	if (r == 0) {
+		checkpoint_key_id(c->node, key, c->key_id);
+		s->last_seq = c->seq;
+	}
+	buf_done(&text);
+	return r;
 }
 
-int signer_public(const struct signer *s, char ret_hex[PUBLIC_HEX])
+int signer_public(const struct signer *s, uint8_t ret_key[KEY_LEN])
 {
-	uint8_t key[32];
-	size_t len = sizeof(key);
+	size_t len = KEY_LEN;
 	EVP_PKEY *k = key_of(s);
-	int r = k && EVP_PKEY_get_raw_public_key(k, key, &len) == 1 && len == sizeof(key) ? 0 : -EIO;
+	int r = k && EVP_PKEY_get_raw_public_key(k, ret_key, &len) == 1 && len == KEY_LEN ? 0 : -EIO;
 	EVP_PKEY_free(k);
-	for (int i = 0; r == 0 && i < 32; i++)
-		snprintf(ret_hex + 2 * i, 3, "%02x", key[i]);
 	return r;
 }

@@ -5,9 +5,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-
-#define SIGNATURE_HEX 129 /* with NUL */
-#define PUBLIC_HEX    65
+#include "record/checkpoint.h"
 
 struct signer {
 	uint8_t *secret; /* 32 bytes at the start of a page of its own */
@@ -18,9 +16,8 @@ struct signer {
 /* keys_dir_fd: the folder with node.key (created 0600 if missing), node.pub (PEM) and node.seq. */
 must_check int signer_init(struct signer *s, int keys_dir_fd);
 void signer_done(struct signer *s);
-/* Signs a checkpoint (priv/child.h says which bytes). ERR_DENIED: seq did not rise. The mark is on disk
- * before the signature leaves. */
-must_check int signer_sign(struct signer *s, const char *node, uint64_t seq, const char *hash, int64_t time,
-			   char ret_hex[SIGNATURE_HEX]);
+/* Signs what the checkpoint says: sets its key_id and sig. ERR_DENIED: seq did not rise. The mark is on
+ * disk before the signature leaves. */
+must_check int signer_sign(struct signer *s, struct checkpoint *c);
 /* The public half. */
-must_check int signer_public(const struct signer *s, char ret_hex[PUBLIC_HEX]);
+must_check int signer_public(const struct signer *s, uint8_t ret_key[KEY_LEN]);

@@ -49,6 +49,14 @@ int chain_hash(struct chain *c, const uint8_t prev[HASH_LEN], struct span stored
 	return ok ? 0 : -EIO;
 }
 
+int chain_digest(struct chain *c, struct span bytes, uint8_t out[HASH_LEN])
+{
+	bool ok = EVP_DigestInit_ex2(c->ctx, NULL, NULL) == 1 &&
+		  EVP_DigestUpdate(c->ctx, bytes.p, bytes.len) == 1 &&
+		  EVP_DigestFinal_ex(c->ctx, out, NULL) == 1;
+	return ok ? 0 : -EIO;
+}
+
 static size_t digits(uint64_t v, char out[20])
 {
 	size_t n = 0;

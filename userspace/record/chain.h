@@ -16,6 +16,9 @@ void chain_free(struct chain *c);
 must_check int chain_hash(struct chain *c, const uint8_t prev[HASH_LEN], struct span stored,
 			  uint8_t out[HASH_LEN]);
 
+/* SHA-256 of some bytes, by the same hasher. */
+must_check int chain_digest(struct chain *c, struct span bytes, uint8_t out[HASH_LEN]);
+
 /* The length of what stands before the event's own fields. */
 size_t chain_prefix_len(uint64_t seq);
 /* Writes it; room for chain_prefix_len(seq) bytes, no NUL. */

@@ -3,7 +3,9 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "base/jw.h"
 #include "base/macro.h"
+#include "record/checkpoint.h"
 #include "record/journal.h"
 #include "record/query_internal.h"
 #include "record/segment_read.h"
@@ -67,6 +69,23 @@ static int read_ranges(struct segment *g, const char *session, struct range **re
 /* --- checkpoints --------------------------------------------------------------------------------
  */
 
+static void write_checkpoint(struct buf *b, const struct segment *g, MDB_txn *txn, struct span note)
+{
+	struct span key = segment_meta(g, txn, "key");
+	char hex[2 * KEY_LEN + 1] = "";
+	struct jw w;
+	if (key.len == KEY_LEN)
+		hex_encode(key.p, KEY_LEN, hex);
+	jw_begin(&w, b);
+	jw_object(&w, NULL);
+	jw_object(&w, "_checkpoint");
+	jw_str(&w, "key", hex);
+	jw_text(&w, "note", "note_b64", note);
+	jw_object_end(&w);
+	jw_str(&w, "type", "checkpoint");
+	jw_object_end(&w);
+}
+
 static int export_checkpoint(struct answer *a, struct segment *g, uint64_t seq)
 {
 	MDB_txn *txn;
@@ -77,12 +96,10 @@ static int export_checkpoint(struct answer *a, struct segment *g, uint64_t seq)
 	int r = segment_err(mdb_txn_begin(g->env, NULL, MDB_RDONLY, &txn));
 	if (r < 0)
 		return r;
-	buf_init(&b, 8192);
+	buf_init(&b, 2 * NOTE_MAX);
 	r = segment_err(mdb_get(txn, g->dbs[DB_CHECKPOINTS], &k, &v));
 	if (r == 0) {
-		buf_add_str(&b, "{\"_checkpoint\":");
-		buf_add(&b, v.mv_data, v.mv_size);
-		buf_add_str(&b, ",\"type\":\"checkpoint\"}");
+		write_checkpoint(&b, g, txn, span_of(v.mv_data, v.mv_size));
 		r = buf_err(&b) ? buf_err(&b) : answer_line(a, buf_span(&b));
 	}
 	mdb_txn_abort(txn);
@@ -170,19 +187,18 @@ static int walk_journal(struct answer *a, struct segment *last)
 {
 	MDB_txn *txn;
 	struct chain *c;
-	uint64_t seq;
-	uint8_t hash[HASH_LEN];
+	struct position end;
 	int r = chain_new(&c);
 	if (r < 0)
 		return r;
 	r = segment_err(mdb_txn_begin(last->env, NULL, MDB_RDONLY, &txn));
 	if (r == 0) {
-		r = segment_end(last, txn, c, &seq, hash);
+		r = segment_end(last, txn, c, &end);
 		mdb_txn_abort(txn);
 	}
 	chain_free(c);
 	if (r == 0)
-		r = journal_read(a->source->path, seq, hash, on_journaled, a);
+		r = journal_read(a->source->path, end.seq, end.hash, on_journaled, a);
 	return r == -ECANCELED ? 1 : r;
 }
 

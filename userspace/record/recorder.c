@@ -132,7 +132,8 @@ static int open_store(struct recorder *r)
 	char path[PATH_MAX], why[PATH_MAX + 600];
 	snprintf(path, sizeof(path), "%s/store", r->cfg->state_dir);
 	atomic_store(&r->is_writing, true); /* to check a long tail takes time as well */
-	int err = store_open(path, r->cfg->node, r->cfg->store_bytes, &r->store, why, sizeof(why));
+	struct store_options o = {.node = r->cfg->node, .segment_bytes = r->cfg->store_bytes};
+	int err = store_open(path, &o, &r->store, why, sizeof(why));
 	if (err < 0 && (!r->broken || is_fatal(err)))
 		log_error("%s", why);
 	if (err == 0) {
@@ -152,10 +153,9 @@ static int open_store(struct recorder *r)
 /* What the journal has goes on to LMDB: now, or once it is worth a transaction. */
 static void hand_over(struct recorder *r, bool now)
 {
-	uint64_t seq;
-	uint8_t hash[HASH_LEN];
-	writer_position(r->writer, &seq, hash);
-	journal_settle(r->journal, seq);
+	struct checkpoint at;
+	writer_position(r->writer, &at);
+	journal_settle(r->journal, at.seq);
 	if (!r->pending.first) {
 		r->pending_ns = clock_mono_ns();
 		return;
@@ -212,6 +212,20 @@ static int work(struct recorder *r)
 	return n;
 }
 
+/* Until the writer is idle. It may wait for the monitor's signature meanwhile, which comes by us.
+ */
+static void wait_writer(struct recorder *r)
+{
+	uint64_t until = clock_mono_ns() + CATCH_UP_MS * NS_PER_MS;
+	while (!writer_wait(r->writer, CATCH_UP_MS) && writer_is_sealing(r->writer) &&
+	       clock_mono_ns() < until) {
+		struct pollfd p = {.fd = r->is_orphan ? -1 : r->env->call_fd, .events = POLLIN};
+		sign_if_due(r, false);
+		if (poll(&p, 1, SLEEP_MS) > 0)
+			on_signature(r);
+	}
+}
+
 void catch_up(struct recorder *r)
 {
 	do {
@@ -219,14 +233,14 @@ void catch_up(struct recorder *r)
 		if (work(r) < 0 || r->broken)
 			return;
 		if (r->is_blocked)
-			writer_wait(r->writer, CATCH_UP_MS);
+			wait_writer(r);
 	} while (!r->is_drained);
 	atomic_store(&r->is_writing, true);
 	for (int i = 0; i < 2; i++) { /* what it has in hand, then what waits */
-		writer_wait(r->writer, CATCH_UP_MS);
+		wait_writer(r);
 		hand_over(r, true);
 	}
-	writer_wait(r->writer, CATCH_UP_MS);
+	wait_writer(r);
 	atomic_store(&r->is_writing, false);
 }
 

@@ -20,6 +20,8 @@ static const char *const db_names[DB_COUNT] = {
     [DB_BY_SESSION] = "by_session",
     [DB_CHECKPOINTS] = "checkpoints",
     [DB_RINGS] = "rings",
+    [DB_TREE] = "tree",
+    [DB_BLOCKS] = "blocks",
 };
 
 int segment_err(int code)
@@ -228,58 +230,55 @@ struct span segment_meta(const struct segment *s, MDB_txn *txn, const char *key)
 	return span_of(v.mv_data, v.mv_size);
 }
 
-int segment_start(const struct segment *s, MDB_txn *txn, uint64_t *ret_first,
-		  uint8_t ret_prev[HASH_LEN])
+int segment_start(const struct segment *s, MDB_txn *txn, struct position *ret_before)
 {
 	struct span first = segment_meta(s, txn, "first"), prev = segment_meta(s, txn, "prev");
-	if (first.len != 8 || prev.len != HASH_LEN)
+	if (first.len != 8 || prev.len != HASH_LEN || seq_decode(first.p) == 0)
 		return ERR_VERIFY;
-	*ret_first = seq_decode(first.p);
-	memcpy(ret_prev, prev.p, HASH_LEN);
-	return 0;
+	ret_before->seq = seq_decode(first.p) - 1;
+	memcpy(ret_before->hash, prev.p, HASH_LEN);
+	return tree_read(segment_meta(s, txn, "edge"), ret_before->seq, &ret_before->tree) < 0
+		   ? ERR_VERIFY
+		   : 0;
 }
 
-/* ERR_NOT_FOUND: there is none. */
-static int last_event(const struct segment *s, MDB_txn *txn, uint64_t *ret_seq,
-		      struct span *ret_stored)
+int segment_last(const struct segment *s, MDB_txn *txn, enum segment_db db, uint64_t *ret_seq,
+		 struct span *ret_value)
 {
 	MDB_cursor *c;
 	MDB_val k, v;
-	int r = mdb_cursor_open(txn, s->dbs[DB_EVENTS], &c);
+	int r = mdb_cursor_open(txn, s->dbs[db], &c);
 	if (r)
 		return segment_err(r);
 	r = mdb_cursor_get(c, &k, &v, MDB_LAST);
 	mdb_cursor_close(c);
 	if (r == 0 && k.mv_size != 8)
 		return ERR_VERIFY;
-	if (r == 0) {
-		*ret_seq = seq_decode(k.mv_data);
-		*ret_stored = span_of(v.mv_data, v.mv_size);
-	}
-	return segment_err(r);
+	*ret_seq = r == 0 ? seq_decode(k.mv_data) : 0;
+	if (r == 0 && ret_value)
+		*ret_value = span_of(v.mv_data, v.mv_size);
+	return r == MDB_NOTFOUND ? 0 : segment_err(r);
 }
 
-int segment_end(const struct segment *s, MDB_txn *txn, struct chain *c, uint64_t *ret_seq,
-		uint8_t ret_hash[HASH_LEN])
+int segment_end(const struct segment *s, MDB_txn *txn, struct chain *c, struct position *ret_end)
 {
+	struct position end;
 	struct span stored;
-	uint64_t first, seq = 0, inner;
+	uint64_t seq, inner;
 	uint8_t prev[HASH_LEN];
 	if (!segment_meta(s, txn, "schema").len)
 		return ERR_NOT_FOUND;
-	int r = segment_start(s, txn, &first, prev);
-	if (r < 0)
-		return r;
-	r = last_event(s, txn, &seq, &stored);
-	if (r == ERR_NOT_FOUND) {
-		*ret_seq = first - 1;
-		memcpy(ret_hash, prev, HASH_LEN);
-		return 0;
-	}
-	if (r == 0 && (chain_prefix_read(stored, prev, &inner) < 0 || inner != seq))
-		r = ERR_VERIFY;
+	int r = segment_start(s, txn, &end);
 	if (r == 0)
-		r = chain_hash(c, prev, stored, ret_hash);
-	*ret_seq = r == 0 ? seq : *ret_seq;
+		r = segment_last(s, txn, DB_EVENTS, &seq, &stored);
+	if (r == 0 && seq) {
+		if (chain_prefix_read(stored, prev, &inner) < 0 || inner != seq ||
+		    tree_read(segment_meta(s, txn, "head_edge"), seq, &end.tree) < 0)
+			return ERR_VERIFY;
+		end.seq = seq;
+		r = chain_hash(c, prev, stored, end.hash);
+	}
+	if (r == 0)
+		*ret_end = end;
 	return r;
 }

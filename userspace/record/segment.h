@@ -1,14 +1,14 @@
 /* One segment of the store: an LMDB environment in a folder "segment-000001" (data.mdb, and
- * lock.mdb while it is written). EVENTS.md describes its databases. */
+ * lock.mdb while it is written). FORMAT.md describes its databases. */
 #pragma once
 
 #include <lmdb.h>
 #include <stdatomic.h>
 
 #include "base/span.h"
-#include "record/chain.h"
+#include "record/tree.h"
 
-#define SEGMENT_SCHEMA "1"
+#define SEGMENT_SCHEMA "2"
 #define SEGMENT_NAME   "segment-%06u"
 #define SEGMENTS_MAX   1000000u
 #define SESSION_ID_MAX 64 /* longer ids are not indexed */
@@ -20,6 +20,8 @@ enum segment_db {
 	DB_BY_SESSION,
 	DB_CHECKPOINTS,
 	DB_RINGS,
+	DB_TREE,
+	DB_BLOCKS,
 	DB_COUNT
 };
 
@@ -58,10 +60,19 @@ void seq_encode(uint64_t seq, uint8_t out[8]);
 uint64_t seq_decode(const void *p);
 /* Value of a key in the meta database, borrowed from the transaction; empty if there is none. */
 struct span segment_meta(const struct segment *s, MDB_txn *txn, const char *key);
-/* The first event's number and the hash before it. ERR_VERIFY where they are missing. */
-must_check int segment_start(const struct segment *s, MDB_txn *txn, uint64_t *ret_first,
-			     uint8_t ret_prev[HASH_LEN]);
-/* Where the segment's events end: the last one and its hash (of a begun but empty one: what comes
- * before). ERR_NOT_FOUND: it is new, nothing was ever written into it. */
+/* A place in the record: an event, its hash, and the tree up to it. */
+struct position {
+	uint64_t seq;
+	uint8_t hash[HASH_LEN];
+	struct tree tree; /* of seq entries */
+};
+
+/* What comes before the segment's first event. ERR_VERIFY where that is missing. */
+must_check int segment_start(const struct segment *s, MDB_txn *txn, struct position *ret_before);
+/* Where the segment's events end (of a begun but empty one: what comes before). ERR_NOT_FOUND: it
+ * is new, nothing was ever written into it. */
 must_check int segment_end(const struct segment *s, MDB_txn *txn, struct chain *c,
-			   uint64_t *ret_seq, uint8_t ret_hash[HASH_LEN]);
+			   struct position *ret_end);
+/* The last key of a database of numbers. 0: there is none. ret_value may be NULL. */
+must_check int segment_last(const struct segment *s, MDB_txn *txn, enum segment_db db,
+			    uint64_t *ret_seq, struct span *ret_value);

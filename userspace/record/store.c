@@ -14,23 +14,19 @@
 
 #define FULL_PERCENT 80
 
-struct position {
-	uint64_t seq;
-	uint8_t hash[HASH_LEN];
-};
-
 struct store {
-	char path[PATH_MAX], node[256];
-	uint64_t segment_bytes;
+	char path[PATH_MAX], node[NODE_MAX];
+	uint64_t segment_bytes, segment_seconds;
 	int lock_fd;
 	struct chain *chain;
 	pthread_mutex_t mutex; /* of live and is_broken, against readers */
 	struct segment *live;
 	bool is_broken; /* no new readers */
 	MDB_txn *txn;
-	struct position on_disk, at; /* at: within the group */
+	struct position on_disk, at; /* at: within the group; its tree may lack the last event */
 	uint64_t signed_to;
-	uint64_t first; /* of the live segment */
+	uint64_t first;	  /* of the live segment */
+	uint64_t made_ns; /* when that was begun */
 };
 
 uint64_t store_seq(const struct store *s)
@@ -41,6 +37,11 @@ uint64_t store_seq(const struct store *s)
 const uint8_t *store_hash(const struct store *s)
 {
 	return s->on_disk.hash;
+}
+
+const struct position *store_position(const struct store *s)
+{
+	return &s->on_disk;
 }
 
 uint64_t store_first(const struct store *s)
@@ -87,15 +88,19 @@ static int put(MDB_txn *txn, MDB_dbi db, struct span key, struct span value)
 static int write_meta(const struct store *s, struct segment *g, MDB_txn *txn,
 		      const struct position *before)
 {
-	uint8_t first[8], created[8];
+	uint8_t first[8], created[8], edge[TREE_EDGE_MAX];
+	size_t edge_len = tree_edge(&before->tree, edge);
 	seq_encode(before->seq + 1, first);
 	seq_encode(clock_real_ns(), created);
 	const struct {
 		const char *key;
 		struct span value;
 	} rows[] = {
-	    {"created", span_of(created, 8)},	  {"first", span_of(first, 8)},
-	    {"node", span_str(s->node)},	  {"prev", span_of(before->hash, HASH_LEN)},
+	    {"created", span_of(created, 8)},
+	    {"edge", span_of(edge, edge_len)},
+	    {"first", span_of(first, 8)},
+	    {"node", span_str(s->node)},
+	    {"prev", span_of(before->hash, HASH_LEN)},
 	    {"schema", span_str(SEGMENT_SCHEMA)},
 	};
 	int r = 0;
@@ -106,17 +111,11 @@ static int write_meta(const struct store *s, struct segment *g, MDB_txn *txn,
 
 static int read_signed(struct segment *g, MDB_txn *txn, uint64_t *ret_seq)
 {
-	MDB_cursor *c;
-	MDB_val k, v;
-	int r = mdb_cursor_open(txn, g->dbs[DB_CHECKPOINTS], &c);
-	if (r)
-		return segment_err(r);
-	r = mdb_cursor_get(c, &k, &v, MDB_LAST);
-	mdb_cursor_close(c);
-	if (r == 0 && k.mv_size != 8)
-		return ERR_VERIFY;
-	*ret_seq = r == 0 ? seq_decode(k.mv_data) : *ret_seq;
-	return r == MDB_NOTFOUND ? 0 : segment_err(r);
+	uint64_t seq;
+	int r = segment_last(g, txn, DB_CHECKPOINTS, &seq, NULL);
+	if (r == 0 && seq)
+		*ret_seq = seq;
+	return r;
 }
 
 /* The end of a segment that is not the live one. */
@@ -126,7 +125,7 @@ static int sealed_end(struct store *s, struct segment *g, struct position *ret_e
 	int r = segment_err(mdb_txn_begin(g->env, NULL, MDB_RDONLY, &txn));
 	if (r < 0)
 		return r;
-	r = segment_end(g, txn, s->chain, &ret_end->seq, ret_end->hash);
+	r = segment_end(g, txn, s->chain, ret_end);
 	if (r == 0)
 		r = read_signed(g, txn, &s->signed_to);
 	mdb_txn_abort(txn);
@@ -172,8 +171,8 @@ static int carry_all(struct segment *from, struct segment *to, MDB_txn *wr)
 static int begin_live(struct store *s, struct segment *g, struct segment *from,
 		      const struct position *before, MDB_txn *txn)
 {
-	uint8_t prev[HASH_LEN];
-	int r = segment_end(g, txn, s->chain, &s->on_disk.seq, s->on_disk.hash);
+	struct position start;
+	int r = segment_end(g, txn, s->chain, &s->on_disk);
 	if (r == ERR_NOT_FOUND) {
 		s->on_disk = *before;
 		r = write_meta(s, g, txn, before);
@@ -182,7 +181,14 @@ static int begin_live(struct store *s, struct segment *g, struct segment *from,
 	}
 	if (r == 0)
 		r = read_signed(g, txn, &s->signed_to);
-	return r == 0 ? segment_start(g, txn, &s->first, prev) : r;
+	if (r == 0)
+		r = segment_start(g, txn, &start);
+	if (r < 0)
+		return r;
+	struct span made = segment_meta(g, txn, "created");
+	s->made_ns = made.len == 8 ? seq_decode(made.p) : 0;
+	s->first = start.seq + 1;
+	return 0;
 }
 
 /* from: the segment before, that ends at before; NULL: there is none. */
@@ -275,15 +281,16 @@ static void explain(const struct store *s, int err, char *ret_why, size_t why_si
 		snprintf(ret_why, why_size, "the store %s cannot be opened: %s", s->path, detail);
 }
 
-int store_open(const char *path, const char *node, uint64_t segment_bytes, struct store **ret_s,
-	       char *ret_why, size_t why_size)
+int store_open(const char *path, const struct store_options *o, struct store **ret_s, char *ret_why,
+	       size_t why_size)
 {
 	struct store *s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
 	snprintf(s->path, sizeof(s->path), "%s", path);
-	snprintf(s->node, sizeof(s->node), "%s", node);
-	s->segment_bytes = segment_bytes;
+	snprintf(s->node, sizeof(s->node), "%s", o->node);
+	s->segment_bytes = o->segment_bytes;
+	s->segment_seconds = o->segment_seconds;
 	s->lock_fd = -1;
 	pthread_mutex_init(&s->mutex, NULL);
 	ret_why[0] = 0;
@@ -320,7 +327,8 @@ void store_close(struct store *s)
 
 int store_rotate(struct store *s)
 {
-	struct position before = s->on_disk;
+	struct position before =
+	    s->on_disk; /* a copy: what is read of the new segment takes its place */
 	if (before.seq < s->first)
 		return -ENOSPC;
 	struct segment *old = segment_ref(s->live);
@@ -331,10 +339,17 @@ int store_rotate(struct store *s)
 	return r;
 }
 
-static bool is_nearly_full(const struct store *s)
+bool store_is_full(const struct store *s)
 {
 	MDB_envinfo info;
 	MDB_stat st;
+	uint64_t now = clock_real_ns();
+	if (!s->live || s->on_disk.seq < s->first)
+		return false;
+	/* A clock that was set back makes no segment old. */
+	if (s->segment_seconds && now > s->made_ns &&
+	    now - s->made_ns >= s->segment_seconds * NS_PER_SEC)
+		return true;
 	mdb_env_info(s->live->env, &info);
 	mdb_env_stat(s->live->env, &st);
 	return (info.me_last_pgno + 1) * (uint64_t)st.ms_psize >
@@ -343,25 +358,39 @@ static bool is_nearly_full(const struct store *s)
 
 int store_begin(struct store *s)
 {
-	int r = 0;
 	if (!s->live)
 		return -EBADF;
-	if (is_nearly_full(s) && s->on_disk.seq >= s->first)
-		r = store_rotate(s);
-	if (r == 0)
-		r = segment_err(mdb_txn_begin(s->live->env, NULL, 0, &s->txn));
 	s->at = s->on_disk;
-	return r;
+	return segment_err(mdb_txn_begin(s->live->env, NULL, 0, &s->txn));
 }
 
-int store_append(struct store *s, uint64_t seq, struct span stored)
+static int keep_node(void *ctx, unsigned height, uint64_t index, const uint8_t hash[HASH_LEN])
+{
+	struct store *s = ctx;
+	uint8_t key[9] = {(uint8_t)(height / TREE_STEP)};
+	seq_encode(index, key + 1);
+	return put(s->txn, s->live->dbs[DB_TREE], span_of(key, sizeof(key)),
+		   span_of(hash, HASH_LEN));
+}
+
+/* The tree gets the event before, whose hash is known by now. */
+static int grow(struct store *s, const uint8_t hash[HASH_LEN])
+{
+	const struct tree_keep keep = {.node = keep_node, .ctx = s};
+	return s->at.tree.size < s->at.seq ? tree_add(&s->at.tree, s->chain, hash, &keep) : 0;
+}
+
+int store_append(struct store *s, uint64_t seq, const uint8_t prev[HASH_LEN], struct span stored)
 {
 	uint8_t key[8];
 	if (seq != s->at.seq + 1)
 		return ERR_STATE;
+	int r = grow(s, prev);
+	if (r < 0)
+		return r;
 	seq_encode(seq, key);
 	MDB_val k = {8, key}, v = {stored.len, (void *)stored.p};
-	int r = mdb_put(s->txn, s->live->dbs[DB_EVENTS], &k, &v, MDB_APPEND);
+	r = mdb_put(s->txn, s->live->dbs[DB_EVENTS], &k, &v, MDB_APPEND);
 	if (r == 0)
 		s->at.seq = seq;
 	return segment_err(r);
@@ -369,10 +398,7 @@ int store_append(struct store *s, uint64_t seq, struct span stored)
 
 int store_put(struct store *s, enum segment_db db, struct span key, struct span value)
 {
-	int r = put(s->txn, s->live->dbs[db], key, value);
-	if (r == 0 && db == DB_CHECKPOINTS)
-		s->signed_to = seq_decode(key.p);
-	return r;
+	return put(s->txn, s->live->dbs[db], key, value);
 }
 
 int store_get(struct store *s, enum segment_db db, struct span key, struct buf *out)
@@ -385,19 +411,61 @@ int store_get(struct store *s, enum segment_db db, struct span key, struct buf *
 	return buf_err(out);
 }
 
+static int put_head(struct store *s)
+{
+	uint8_t head[8], edge[TREE_EDGE_MAX];
+	size_t edge_len = tree_edge(&s->at.tree, edge);
+	seq_encode(s->at.seq, head);
+	int r = store_put(s, DB_META, span_str("head"), span_of(head, 8));
+	return r < 0 ? r : store_put(s, DB_META, span_str("head_edge"), span_of(edge, edge_len));
+}
+
 int store_commit(struct store *s, const uint8_t *hash)
 {
-	uint8_t head[8];
-	if (hash)
+	int r = 0;
+	if (hash) {
 		memcpy(s->at.hash, hash, HASH_LEN);
-	seq_encode(s->at.seq, head);
-	int r = put(s->txn, s->live->dbs[DB_META], span_str("head"), span_of(head, 8));
+		r = grow(s, hash);
+		if (r == 0)
+			r = put_head(s);
+	}
 	if (r < 0)
 		return r; /* the caller aborts */
 	MDB_txn *txn = TAKE(s->txn);
 	r = segment_err(mdb_txn_commit(txn));
 	if (r == 0)
 		s->on_disk = s->at;
+	return r;
+}
+
+static int put_checkpoint(struct store *s, const struct checkpoint *c, const uint8_t key[KEY_LEN])
+{
+	uint8_t seq[8];
+	struct buf note;
+	buf_init(&note, NOTE_MAX);
+	checkpoint_write(&note, c);
+	seq_encode(c->seq, seq);
+	int r = buf_err(&note);
+	if (r == 0)
+		r = store_put(s, DB_CHECKPOINTS, span_of(seq, 8), buf_span(&note));
+	if (r == 0)
+		r = store_put(s, DB_META, span_str("key"), span_of(key, KEY_LEN));
+	buf_done(&note);
+	return r;
+}
+
+int store_sign(struct store *s, const struct checkpoint *c, const uint8_t key[KEY_LEN])
+{
+	if (c->seq < s->first)
+		return 0;
+	int r = store_begin(s);
+	if (r == 0)
+		r = put_checkpoint(s, c, key);
+	if (r == 0)
+		r = store_commit(s, NULL);
+	store_abort(s);
+	if (r == 0)
+		s->signed_to = c->seq;
 	return r;
 }
 

@@ -7,7 +7,11 @@
 struct verify_options {
 	uint64_t
 	    from; /* begin at this event and take its own word for the hash before it; 0: all */
-	const uint8_t *key; /* KEY_LEN bytes; NULL: the one that the store itself names */
+	const uint8_t *key;	 /* KEY_LEN bytes; NULL: the one that the store itself names */
+	const char *fingerprint; /* of the key that it must name; NULL: any */
+	/* From elsewhere (a log, a sink): the record must go on from each of them. */
+	const struct checkpoint *checkpoints;
+	size_t n_checkpoints;
 	/* Asked now and then; true ends the work with -ECANCELED. May be NULL. */
 	bool (*is_stopped)(void *ctx);
 	void *ctx;
@@ -15,12 +19,14 @@ struct verify_options {
 
 struct verify_result {
 	bool is_bad;
+	bool is_unknown; /* what was asked cannot be told: why */
 	uint64_t bad_seq;
 	char why[400];
 	char node[NODE_MAX];
 	uint64_t first, last; /* 0: there are no events */
 	uint64_t signed_to;
-	uint64_t bytes; /* that were hashed */
+	uint64_t removed_to; /* events 1 to this one were removed, a tombstone says so; 0: none */
+	uint64_t bytes;	     /* that were hashed */
 	bool has_key;
 	uint8_t key[KEY_LEN];
 };
@@ -33,7 +39,8 @@ must_check int verify_segment(struct segment *g, const struct verify_options *o,
 must_check int verify_store(const char *path, struct segment *live, const struct verify_options *o,
 			    struct verify_result *ret_v);
 /* One line: {"bytes","exit","first","key","last","line","node","signed_to"}, with "bad" where an
- * event is. line: "OK node-07 events 1..12 signed-to 10 unsigned-tail 2", "BAD node-07 event 7:
+ * event is. line: "OK node-07 events 5..12 signed-to 10 unsigned-tail 2 removed 1..4", "BAD node-07
+ * event 7:
  * ..." or "CANNOT TELL ..." for people; exit: 0, 1, 2; key: the fingerprint of the key that signed.
  */
 void verify_json(struct buf *out, const struct verify_result *v, int err);

@@ -14,10 +14,13 @@
 
 #define RETRY_MS    1000
 #define PENDING_MAX (64 * 1024 * 1024)
+#define SEAL_MS	    1000 /* how long a full segment waits for its last checkpoint */
+#define LOOK_MS	    1000 /* how often an idle writer looks whether the segment is old */
 
 struct writer {
 	struct store *store;
 	struct summaries *summaries;
+	struct chain *chain;
 	uint64_t chunk_bytes;
 	int fd;
 	pthread_t thread;
@@ -26,12 +29,73 @@ struct writer {
 	pthread_cond_t to_writer, to_main;
 	struct batch batch;
 	struct checkpoint checkpoint; /* seq 0: none */
+	uint8_t key[KEY_LEN];	      /* that signed it */
 	bool is_busy; /* with what is in batch and checkpoint: batch is the thread's */
 	bool is_stopping;
+	bool is_sealing;
 	int err;
-	uint64_t seq;
-	uint8_t hash[HASH_LEN];
+	struct checkpoint at; /* seq, hash and root of what LMDB has */
 };
+
+/* --- a segment's last checkpoint
+ * -------------------------------------------------------------------- */
+
+static void tell_main(struct writer *w)
+{
+	uint64_t one = 1;
+	pthread_cond_broadcast(&w->to_main);
+	if (write(w->fd, &one, sizeof(one)) < 0)
+		return; /* a full counter wakes as well */
+}
+
+static int note_position(struct writer *w)
+{
+	const struct position *p = store_position(w->store);
+	w->at.seq = p->seq;
+	memcpy(w->at.hash, p->hash, HASH_LEN);
+	return tree_root(&p->tree, w->chain, w->at.root);
+}
+
+static void after(int ms, struct timespec *ret)
+{
+	clock_gettime(CLOCK_MONOTONIC, ret);
+	ret->tv_sec += ms / 1000;
+	ret->tv_nsec += ms % 1000 * 1000000l;
+	if (ret->tv_nsec >= 1000000000l) {
+		ret->tv_sec++;
+		ret->tv_nsec -= 1000000000l;
+	}
+}
+
+/* A full segment ends with a checkpoint over all of it. Where none comes in time it is closed
+ * without: the next one vouches for it as well. In the meantime the journal takes what comes. */
+static void seal(struct writer *w)
+{
+	uint64_t end = store_seq(w->store);
+	struct checkpoint c = {0};
+	uint8_t key[KEY_LEN];
+	struct timespec until;
+	if (end == 0 || store_signed(w->store) == end)
+		return;
+	after(SEAL_MS, &until);
+	pthread_mutex_lock(&w->mutex);
+	w->is_sealing = note_position(w) == 0;
+	tell_main(w);
+	while (w->is_sealing && w->checkpoint.seq < end && !w->is_stopping)
+		if (pthread_cond_timedwait(&w->to_writer, &w->mutex, &until))
+			break;
+	w->is_sealing = false;
+	if (w->checkpoint.seq == end) {
+		c = w->checkpoint;
+		memcpy(key, w->key, KEY_LEN);
+		w->checkpoint.seq = 0;
+	}
+	pthread_mutex_unlock(&w->mutex);
+	int err = c.seq ? store_sign(w->store, &c, key) : ERR_NOT_FOUND;
+	if (err < 0)
+		log_warn("a segment is closed at event %llu without a checkpoint of its own: %s",
+			 (unsigned long long)end, err_text(err));
+}
 
 /* --- transactions -------------------------------------------------------------------------------
  */
@@ -41,7 +105,8 @@ struct progress {
 	struct summaries *summaries;
 	const struct batch *batch;
 	uint64_t chunk_bytes;
-	size_t at; /* within the batch: LMDB has what comes before */
+	struct writer *writer; /* NULL: before the thread runs, nobody can be asked to sign */
+	size_t at;	       /* within the batch: LMDB has what comes before */
 };
 
 static int put_positions(struct store *store, const struct batch *b)
@@ -81,18 +146,27 @@ static int put_chunk(struct progress *p, size_t *at)
 		if (err == 0)
 			err = scan_event(stored, true, &s);
 		if (err == 0)
-			err = store_append(p->store, seq, stored);
+			err = store_append(p->store, seq, prev, stored);
 		if (err == 0)
 			err = summaries_add(p->summaries, p->store, &s, seq);
 	}
 	return err;
 }
 
+static int rotate(struct progress *p)
+{
+	if (p->writer)
+		seal(p->writer);
+	return store_rotate(p->store);
+}
+
 static int write_chunk(struct progress *p)
 {
 	uint8_t hash[HASH_LEN];
 	size_t at = p->at;
-	int err = store_begin(p->store);
+	int err = store_is_full(p->store) ? rotate(p) : 0;
+	if (err == 0)
+		err = store_begin(p->store);
 	if (err == 0)
 		err = put_chunk(p, &at);
 	if (err == 0)
@@ -110,7 +184,7 @@ static int write_chunk(struct progress *p)
 	}
 	store_abort(p->store);
 	summaries_forget(p->summaries);
-	return err == ERR_FULL ? store_rotate(p->store) : err; /* 0: the next try goes there */
+	return err == ERR_FULL ? rotate(p) : err; /* 0: the next try goes there */
 }
 
 static int write_batch(struct progress *p)
@@ -131,38 +205,8 @@ int writer_write(struct store *store, uint64_t chunk_bytes, const struct batch *
 	return err;
 }
 
-/* A checkpoint lies beside its event. Where that segment was sealed meanwhile it is left out: the
- * next one vouches for the event as well. */
-static int write_checkpoint(struct store *store, const struct checkpoint *c)
-{
-	uint8_t key[8];
-	struct buf b;
-	buf_init(&b, 4096);
-	checkpoint_write(&b, c);
-	seq_encode(c->seq, key);
-	int err = buf_err(&b);
-	if (err == 0)
-		err = store_begin(store);
-	if (err == 0 && c->seq >= store_first(store)) {
-		err = store_put(store, DB_CHECKPOINTS, span_of(key, 8), buf_span(&b));
-		if (err == 0)
-			err = store_commit(store, NULL);
-	}
-	store_abort(store);
-	buf_done(&b);
-	return err;
-}
-
 /* --- the thread ---------------------------------------------------------------------------------
  */
-
-static void tell_main(struct writer *w)
-{
-	uint64_t one = 1;
-	pthread_cond_broadcast(&w->to_main);
-	if (write(w->fd, &one, sizeof(one)) < 0)
-		return; /* a full counter wakes as well */
-}
 
 /* With the mutex held. */
 static void say(struct writer *w, int err)
@@ -172,20 +216,33 @@ static void say(struct writer *w, int err)
 	else if (err == 0 && w->err)
 		log_info("the store can be written to again");
 	w->err = err;
-	if (err == 0) {
-		w->seq = store_seq(w->store);
-		memcpy(w->hash, store_hash(w->store), HASH_LEN);
-	}
+	if (err == 0 && note_position(w) < 0)
+		log_error("the tree's root cannot be told");
 	tell_main(w);
 }
 
 static void wait_retry(struct writer *w)
 {
 	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += RETRY_MS / 1000;
+	after(RETRY_MS, &until);
 	while (!w->is_stopping && pthread_cond_timedwait(&w->to_writer, &w->mutex, &until) == 0)
 		;
+}
+
+/* A checkpoint speaks of what LMDB has: it goes first. */
+static int write_signed(struct writer *w)
+{
+	uint8_t key[KEY_LEN];
+	pthread_mutex_lock(&w->mutex);
+	struct checkpoint c = w->checkpoint;
+	memcpy(key, w->key, KEY_LEN);
+	pthread_mutex_unlock(&w->mutex);
+	int err = c.seq ? store_sign(w->store, &c, key) : 0;
+	pthread_mutex_lock(&w->mutex);
+	if (err == 0 && w->checkpoint.seq == c.seq)
+		w->checkpoint.seq = 0;
+	pthread_mutex_unlock(&w->mutex);
+	return err;
 }
 
 /* Everything in hand, however often it takes. With the mutex held, but not while it works. */
@@ -194,8 +251,8 @@ static void write_hand(struct writer *w)
 	struct progress p = {.store = w->store,
 			     .summaries = w->summaries,
 			     .batch = &w->batch,
-			     .chunk_bytes = w->chunk_bytes};
-	struct checkpoint c = w->checkpoint;
+			     .chunk_bytes = w->chunk_bytes,
+			     .writer = w};
 	int err;
 	w->is_busy = true;
 	do {
@@ -203,9 +260,11 @@ static void write_hand(struct writer *w)
 		pthread_mutex_unlock(&w->mutex);
 		err = was_broken ? store_reopen(w->store) : 0;
 		if (err == 0)
+			err = write_signed(w);
+		if (err == 0 && !p.batch->first && store_is_full(w->store))
+			err = rotate(&p); /* an idle one grows old */
+		if (err == 0)
 			err = write_batch(&p);
-		if (err == 0 && c.seq)
-			err = write_checkpoint(w->store, &c);
 		pthread_mutex_lock(&w->mutex);
 		say(w, err);
 		if (err < 0)
@@ -213,8 +272,6 @@ static void write_hand(struct writer *w)
 	} while (err < 0 && !w->is_stopping);
 	w->is_busy = false;
 	batch_reset(&w->batch);
-	if (w->checkpoint.seq == c.seq)
-		w->checkpoint.seq = 0;
 }
 
 static bool has_work(const struct writer *w)
@@ -222,14 +279,24 @@ static bool has_work(const struct writer *w)
 	return w->batch.first || w->checkpoint.seq || w->is_busy;
 }
 
+/* Waits for something to do; true: there is nothing but a segment that should be closed by now. */
+static bool is_old(struct writer *w)
+{
+	struct timespec until;
+	after(LOOK_MS, &until);
+	if (pthread_cond_timedwait(&w->to_writer, &w->mutex, &until) != ETIMEDOUT)
+		return false;
+	return store_is_full(w->store);
+}
+
 static void *writer_main(void *arg)
 {
 	struct writer *w = arg;
 	pthread_mutex_lock(&w->mutex);
 	for (;;) {
-		while (!has_work(w) && !w->is_stopping)
-			pthread_cond_wait(&w->to_writer, &w->mutex);
-		if (!has_work(w))
+		while (!has_work(w) && !w->is_stopping && !is_old(w))
+			;
+		if (!has_work(w) && w->is_stopping)
 			break;
 		write_hand(w);
 		tell_main(w);
@@ -251,6 +318,7 @@ static int start_thread(struct writer *w)
 static void writer_free(struct writer *w)
 {
 	summaries_free(w->summaries);
+	chain_free(w->chain);
 	batch_done(&w->batch);
 	closep(&w->fd);
 	pthread_cond_destroy(&w->to_writer);
@@ -267,8 +335,6 @@ int writer_start(struct store *store, uint64_t chunk_bytes, struct writer **ret_
 		return -ENOMEM;
 	w->store = store;
 	w->chunk_bytes = chunk_bytes;
-	w->seq = store_seq(store);
-	memcpy(w->hash, store_hash(store), HASH_LEN);
 	batch_init(&w->batch, PENDING_MAX);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -278,6 +344,10 @@ int writer_start(struct store *store, uint64_t chunk_bytes, struct writer **ret_
 	pthread_condattr_destroy(&monotonic);
 	w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int err = w->fd < 0 ? -errno : summaries_new(&w->summaries);
+	if (err == 0)
+		err = chain_new(&w->chain);
+	if (err == 0)
+		err = note_position(w);
 	if (err == 0)
 		err = start_thread(w);
 	if (err < 0) {
@@ -319,10 +389,11 @@ bool writer_take(struct writer *w, struct batch *b)
 	return is_idle;
 }
 
-void writer_sign(struct writer *w, const struct checkpoint *c)
+void writer_sign(struct writer *w, const struct checkpoint *c, const uint8_t key[KEY_LEN])
 {
 	pthread_mutex_lock(&w->mutex);
 	w->checkpoint = *c;
+	memcpy(w->key, key, KEY_LEN);
 	pthread_cond_signal(&w->to_writer);
 	pthread_mutex_unlock(&w->mutex);
 }
@@ -330,15 +401,9 @@ void writer_sign(struct writer *w, const struct checkpoint *c)
 bool writer_wait(struct writer *w, int timeout_ms)
 {
 	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * 1000000l;
-	if (until.tv_nsec >= 1000000000l) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000l;
-	}
+	after(timeout_ms, &until);
 	pthread_mutex_lock(&w->mutex);
-	while (has_work(w) && !w->err)
+	while (has_work(w) && !w->err && !w->is_sealing)
 		if (pthread_cond_timedwait(&w->to_main, &w->mutex, &until))
 			break;
 	bool is_idle = !has_work(w);
@@ -354,10 +419,17 @@ int writer_err(struct writer *w)
 	return err;
 }
 
-void writer_position(struct writer *w, uint64_t *ret_seq, uint8_t ret_hash[HASH_LEN])
+bool writer_is_sealing(struct writer *w)
 {
 	pthread_mutex_lock(&w->mutex);
-	*ret_seq = w->seq;
-	memcpy(ret_hash, w->hash, HASH_LEN);
+	bool is_sealing = w->is_sealing;
+	pthread_mutex_unlock(&w->mutex);
+	return is_sealing;
+}
+
+void writer_position(struct writer *w, struct checkpoint *ret_c)
+{
+	pthread_mutex_lock(&w->mutex);
+	*ret_c = w->at;
 	pthread_mutex_unlock(&w->mutex);
 }

@@ -19,11 +19,14 @@ void writer_stop(struct writer *w);
 int writer_fd(const struct writer *w);
 /* Takes the batch's contents if it is idle (b is then empty). False: it is busy. */
 bool writer_take(struct writer *w, struct batch *b);
-/* The checkpoint is stored beside its event, with or behind what the writer has. */
-void writer_sign(struct writer *w, const struct checkpoint *c);
-/* Until it is idle. False: not within timeout_ms, or it cannot write. */
+/* The checkpoint is stored beside its event, before what the writer has or will get. */
+void writer_sign(struct writer *w, const struct checkpoint *c, const uint8_t key[KEY_LEN]);
+/* Does it wait for a checkpoint over all that LMDB has, to seal a segment with? Not for long. */
+bool writer_is_sealing(struct writer *w);
+/* Until it is idle. False: not within timeout_ms, or it cannot write, or it waits for a checkpoint.
+ */
 bool writer_wait(struct writer *w, int timeout_ms);
 /* 0, or why it cannot write now. */
 int writer_err(struct writer *w);
-/* The last event that LMDB has. */
-void writer_position(struct writer *w, uint64_t *ret_seq, uint8_t ret_hash[HASH_LEN]);
+/* The last event that LMDB has: what a checkpoint may say. Sets seq, hash, root. */
+void writer_position(struct writer *w, struct checkpoint *ret_c);

@@ -11,6 +11,7 @@
 #include "../../tap.h"
 
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define ROOT_HASH "\"root\":\"" HASH "\",\"hash\":\"" HASH "\""
 
 static struct monitor m;
 static char dir[] = "/tmp/requests-test-XXXXXX";
@@ -42,11 +43,11 @@ static void ends_whoever_asks_wrongly(void)
 		const char *request;
 	} rows[] = {
 		/* another child's requests */
-		{CHILD_PROXY, "{\"t\":\"sign\",\"seq\":1,\"hash\":\"" HASH "\",\"time\":1}"},
+		{CHILD_PROXY, "{\"t\":\"sign\",\"seq\":1," ROOT_HASH ",\"time\":1}"},
 		{CHILD_PROXY, "{\"t\":\"mint\",\"claims\":{}}"},
 		{CHILD_PROXY, "{\"t\":\"enrol\"}"},
 		{CHILD_PROXY, "{\"t\":\"open_key\",\"path\":\"/etc/shadow\"}"},
-		{CHILD_CONTROL, "{\"t\":\"sign\",\"seq\":1,\"hash\":\"" HASH "\",\"time\":1}"},
+		{CHILD_CONTROL, "{\"t\":\"sign\",\"seq\":1," ROOT_HASH ",\"time\":1}"},
 		{CHILD_CONTROL, "{\"t\":\"credential\",\"source\":\"file:/x\"}"},
 		{CHILD_RECORDER, "{\"t\":\"credential\",\"source\":\"file:/x\"}"},
 		{CHILD_RECORDER, "{\"t\":\"workloads\"}"},
@@ -69,7 +70,7 @@ static void ends_whoever_asks_wrongly(void)
 		{CHILD_CONTROL, "{\"t\":\"managed\",\"pid\":99999999999}"},
 		{CHILD_CONTROL, "{\"t\":\"mint\"}"},
 		{CHILD_PROXY, "{\"t\":\"credential\"}"},
-		{CHILD_RECORDER, "{\"t\":\"sign\",\"seq\":-1,\"hash\":\"" HASH "\",\"time\":1}"},
+		{CHILD_RECORDER, "{\"t\":\"sign\",\"seq\":-1," ROOT_HASH ",\"time\":1}"},
 		{CHILD_RECORDER, "{\"t\":\"sign\",\"seq\":1,\"hash\":\"xyz\",\"time\":1}"},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -107,11 +108,11 @@ static void refuses_without_ending(void)
 
 static void signs_only_what_rises(void)
 {
-	CHECK(answers(CHILD_RECORDER, "{\"t\":\"sign\",\"seq\":5,\"hash\":\"" HASH "\",\"time\":1}",
+	CHECK(answers(CHILD_RECORDER, "{\"t\":\"sign\",\"seq\":5," ROOT_HASH ",\"time\":1}",
 		      "\"sig\":\""));
-	CHECK(answers(CHILD_RECORDER, "{\"t\":\"sign\",\"seq\":5,\"hash\":\"" HASH "\",\"time\":2}",
+	CHECK(answers(CHILD_RECORDER, "{\"t\":\"sign\",\"seq\":5," ROOT_HASH ",\"time\":2}",
 		      "\"ok\":false"));
-	CHECK(answers(CHILD_RECORDER, "{\"t\":\"sign\",\"seq\":6,\"hash\":\"" HASH "\",\"time\":2}",
+	CHECK(answers(CHILD_RECORDER, "{\"t\":\"sign\",\"seq\":6," ROOT_HASH ",\"time\":2}",
 		      "\"ok\":true"));
 }
 

@@ -501,9 +501,10 @@ static void lets_only_one_write(void)
 	struct rig g;
 	rig_init(&g, NULL, 0);
 	CHECK(rig_says(&g, 0));
+	struct store_options o = {.node = "node-07", .segment_bytes = 1 << 20};
 	struct store *s;
 	char why[PATH_MAX + 600];
-	CHECK_INT(store_open(g.store, "node-07", 1 << 20, &s, why, sizeof(why)), -EWOULDBLOCK);
+	CHECK_INT(store_open(g.store, &o, &s, why, sizeof(why)), -EWOULDBLOCK);
 	CHECK(strstr(why, "another recorder") != NULL);
 	rig_done(&g);
 }

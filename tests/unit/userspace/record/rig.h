@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
@@ -29,6 +28,7 @@
 #include "record/recorder.h"
 #include "record/ring.h"
 #include "record/verify.h"
+#include "rig_sign.h"
 
 #define RIG_RINGS 4 /* control, two proxy loops, the monitor */
 
@@ -42,21 +42,11 @@ struct rig {
 	int keys_fd;
 	struct signer signer;
 	pthread_t monitor;
-	pthread_mutex_t mutex; /* of the call channel */
+	pthread_mutex_t mutex;	       /* of the call channel */
+	struct checkpoint last_signed; /* by the monitor's thread */
 	atomic_bool stops;
 	pid_t pid;
 };
-
-static inline int rig_unlink(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st, (void)flag, (void)ftw;
-	return remove(path);
-}
-
-static inline void rig_remove(const char *dir)
-{
-	nftw(dir, rig_unlink, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 /* Signs what the recorder asks for, as the monitor does. */
 static inline void *rig_monitor(void *arg)
@@ -64,7 +54,6 @@ static inline void *rig_monitor(void *arg)
 	struct rig *g = arg;
 	while (!atomic_load(&g->stops)) {
 		struct msg m;
-		char sig[SIGNATURE_HEX], key[PUBLIC_HEX];
 		pthread_mutex_lock(&g->mutex);
 		struct pollfd p = {.fd = g->call[0], .events = POLLIN};
 		if (poll(&p, 1, 5) <= 0 || msg_recv(g->call[0], &m) < 0) {
@@ -72,13 +61,7 @@ static inline void *rig_monitor(void *arg)
 			usleep(1000);
 			continue;
 		}
-		int r = signer_sign(&g->signer, g->cfg.node,
-				    (uint64_t)json_integer_value(json_object_get(m.json, "seq")),
-				    json_string_value(json_object_get(m.json, "hash")),
-				    json_integer_value(json_object_get(m.json, "time")), sig);
-		json_t *a = r == 0 && signer_public(&g->signer, key) == 0
-				? json_pack("{s:b,s:s,s:s}", "ok", 1, "key", key, "sig", sig)
-				: json_pack("{s:b,s:s}", "ok", 0, "why", err_text(r));
+		json_t *a = rig_sign(&g->signer, g->cfg.node, m.json, &g->last_signed);
 		if (msg_send(g->call[0], a, NULL, 0) < 0)
 			perror("rig: answer");
 		pthread_mutex_unlock(&g->mutex);

@@ -1,0 +1,40 @@
+/* Between the files of the verifier: one walk over the events, and what is checked at each. */
+#pragma once
+
+#include "record/scan.h"
+#include "record/segment_read.h"
+#include "record/verify.h"
+
+struct walk {
+	const struct verify_options *o;
+	struct verify_result *v;
+	struct chain *chain;
+	struct seg_cursor cur;
+	MDB_cursor *checkpoints;
+	struct checkpoint next_signed; /* the next one of this segment; seq 0: no more */
+	uint64_t expected;	       /* the number that comes next */
+	struct position at;	       /* behind the event before it */
+	bool is_begun;		       /* at.hash is known */
+	bool has_tree;		       /* at.tree is */
+	struct position gone; /* what came before the first event is not here; seq 0: nothing */
+	uint8_t gone_root[HASH_LEN];
+	uint64_t tombstone; /* the event that says so */
+};
+
+/* --- verify.c. Both name an event, mark the result and return 0. --- */
+__attribute__((format(printf, 3, 4))) int verify_bad(struct walk *w, uint64_t seq, const char *fmt,
+						     ...);
+int verify_missing(struct walk *w, uint64_t from, uint64_t to, const char *who);
+
+/* --- verify_signed.c. 0, or an error of reading; what is bad stands in the result. --- */
+/* The key that a segment names, against the one that is expected. */
+must_check int verify_key(struct walk *w, MDB_txn *txn);
+must_check int verify_next_signature(struct walk *w, MDB_cursor_op op);
+/* Checkpoints at the event that was just read: the store's and those that were given. */
+must_check int verify_signatures(struct walk *w, uint64_t seq);
+/* The record begins behind its first event: notes what has to be vouched for. */
+must_check int verify_removed(struct walk *w);
+/* Is this event the one that vouches for it? */
+must_check int verify_tombstone(struct walk *w, uint64_t seq, const struct scan *event);
+/* After the last event: what is still owed. */
+must_check int verify_end(struct walk *w);
