@@ -132,9 +132,32 @@ static bool check_predicates(struct masking *m, const struct result_lineage *r)
 	return true;
 }
 
-static bool decide_output(struct masking *m, const struct lineage *l, struct mask_column *c)
+static bool refuse_unmaskable(struct masking *m, const struct source *s, const char *why)
+{
+	char what[120];
+	snprintf(what, sizeof(what), " is masked for this role, and %s cannot be masked", why);
+	return refuse_column(m, s, what);
+}
+
+/* Which columns RowDescription may say that this one is. */
+static bool keep_origins(struct masking *m, const struct lineage *l, struct mask_column *c)
+{
+	int n = l->n_sources < MASK_ORIGINS_MAX ? l->n_sources : MASK_ORIGINS_MAX;
+	if (!m->g->n_masks || !n)
+		return true;
+	struct mask_origin *at = arena_array(m->op->arena, (size_t)n, sizeof(*at));
+	for (int i = 0; at && i < n; i++)
+		at[i] = (struct mask_origin){l->sources[i].oid, l->sources[i].number};
+	c->origins = at;
+	c->n_origins = at ? n : 0;
+	return at != NULL;
+}
+
+static bool decide_output(struct masking *m, const struct lineage *l, const char *unmaskable,
+			  struct mask_column *c)
 {
 	const struct source *s = NULL;
+	c->type = l->type;
 	if (l->kind == LINEAGE_NONE)
 		return true;
 	if (l->kind == LINEAGE_UNKNOWN && m->g->n_masks)
@@ -145,12 +168,13 @@ static bool decide_output(struct masking *m, const struct lineage *l, struct mas
 		m->out->hides_record = true;
 		return true;
 	}
+	if (!keep_origins(m, l, c))
+		return refuse_untraced(m, "there is no memory for them", NULL);
 	c->client = how_of(m, l, false, &s);
 	if (c->client && c->client->way == MASK_DROP)
 		return refuse_column(m, s, " may not be read by this role (its mask is \"drop\")");
-	if (c->client && m->op->class == CLASS_COPY)
-		return refuse_column(
-		    m, s, " is masked for this role: COPY cannot mask it yet, SELECT can");
+	if (c->client && unmaskable)
+		return refuse_unmaskable(m, s, unmaskable);
 	c->record = c->client ? c->client : how_of(m, l, true, &s);
 	m->out->n_client += c->client != NULL;
 	m->out->hides_client |= c->client != NULL;
@@ -180,14 +204,14 @@ static bool decide_outputs(struct masking *m, const struct result_lineage *r,
 	if (!columns)
 		return refuse_untraced(m, "there is no memory for them", NULL);
 	for (int i = 0; i < r->n_outputs; i++) {
-		if (!decide_output(m, &r->outputs[i], &columns[i]))
+		if (!decide_output(m, &r->outputs[i], r->unmaskable, &columns[i]))
 			return false;
 		columns[i].client = keep_how(a, columns[i].client);
 		columns[i].record = keep_how(a, columns[i].record);
 		is_any |= columns[i].client || columns[i].record;
 	}
 	out->n = r->n_outputs;
-	out->columns = is_any ? columns : NULL;
+	out->columns = is_any || out->is_strict ? columns : NULL;
 	return check_predicates(m, r);
 }
 

@@ -3,10 +3,13 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* A column of a relation, resolved. Strings borrowed from the operation's arena. */
 struct source {
 	const char *schema, *relation, *column;
+	uint32_t oid; /* the relation's, and the column's number in it: below 0 the system's. 0: not known */
+	int number;
 };
 
 enum lineage_kind {
@@ -24,6 +27,7 @@ struct lineage {
 	const struct source *sources;
 	int n_sources;
 	const char *why;
+	uint32_t type; /* object identifier, 0: not known */
 };
 
 /* One result of an operation: of a statement that returns rows, or that keeps them. What is only written (INSERT ...
@@ -38,4 +42,5 @@ struct result_lineage {
 	const char *unknown_predicate; /* not NULL: a predicate tells of what cannot be traced; says which */
 	bool is_known; /* false: the outputs could not be listed; why below */
 	const char *why;
+	const char *unmaskable; /* not NULL: rows of this form cannot be rewritten; says why */
 };

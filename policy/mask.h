@@ -32,9 +32,21 @@ struct mask_how {
 	uint32_t detect;  /* not 0: within a text only what is found is masked, policy/detect.h */
 };
 
+#define MASK_ORIGINS_MAX 64
+
+/* A column of a relation, by its numbers. */
+struct mask_origin {
+	uint32_t relation;
+	int column;
+};
+
 /* NULL: as it is. */
 struct mask_column {
 	const struct mask_how *client, *record;
+	uint32_t type; /* as it was traced; 0: not known */
+	/* Of strict results: the columns that it may be, as the analysis has it. */
+	const struct mask_origin *origins;
+	int n_origins;
 };
 
 struct mask_result {
@@ -44,7 +56,7 @@ struct mask_result {
 	bool is_strict;	    /* the role has masks: rows of another form than decided on are not released */
 	bool is_free;	    /* nothing of any relation is in it; n is not known */
 	int n;
-	const struct mask_column *columns; /* NULL: none of them is masked */
+	const struct mask_column *columns; /* NULL: none of them is masked, and the result is not strict */
 };
 
 /* Lives as long as the operation's arena. */

@@ -109,6 +109,8 @@ static inline void sink_pass(struct sink *s, enum dir d, struct span bytes)
 	buf_add_span(s->to[d == FROM_CLIENT ? TO_SERVER : TO_CLIENT], bytes);
 }
 
+#define MASK_LIMIT_DEFAULT (16 * 1024 * 1024)
+
 /* Lives as long as the flow. */
 struct proto_env {
 	/* postgres: the catalogue in force, borrowed until the module returns; NULL before the dial. */
@@ -117,6 +119,9 @@ struct proto_env {
 	/* The rules of this role on this resource let unclassified text through. */
 	bool is_opaque_allowed;
 	bool wants_rows; /* columns() and row() are wanted */
+	/* postgres: bytes that are kept of a row, up to the end of its last masked column; 0: MASK_LIMIT_DEFAULT. At
+	 * most that, so that it fits into PROTO_BURST_MAX. */
+	size_t mask_limit;
 	const char *destination; /* tcp: what was asked for, "name:port" or "address:port" */
 	bool is_datagram; /* dns: over UDP, one message a flow; framed by its length all the same */
 };

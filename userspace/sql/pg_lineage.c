@@ -13,6 +13,12 @@ struct gathered {
 	bool is_full;
 };
 
+static int number_of(const struct origin *o)
+{
+	int at = cat_column_at(o->relation, o->column);
+	return at < 0 ? -1 : o->relation->columns[at].number;
+}
+
 /* The result outlives the catalogue and the text: names are copied, once for each column. */
 static const struct source *name_of(struct gathered *g, struct origin *o)
 {
@@ -21,6 +27,8 @@ static const struct source *name_of(struct gathered *g, struct origin *o)
 		s->schema = arena_str(g->out, o->relation->schema->name);
 		s->relation = arena_str(g->out, o->relation->name);
 		s->column = arena_str(g->out, o->column);
+		s->oid = o->relation->oid;
+		s->number = number_of(o);
 		o->told = s;
 	}
 	g->is_full |= !o->told;
@@ -119,12 +127,23 @@ static struct lineage lineage_of(struct walk *w, struct origin *o, struct arena 
 	return (struct lineage){kind, g.at, g.n, g.why ? arena_str(out, g.why) : NULL};
 }
 
+/* As RowDescription tells it: a domain's values are of what it is made of. */
+static uint32_t type_of(const struct walk *w, uint32_t oid)
+{
+	const struct cat_type *t = cat_type(w->c, oid);
+	for (int i = 0; t && t->kind == 'd' && i < 32; i++)
+		t = cat_type(w->c, t->base);
+	return t ? t->oid : 0;
+}
+
 static void fill_outputs(struct walk *w, const struct row *r, struct arena *out,
 			 struct result_lineage *l)
 {
 	struct lineage *at = arena_array(out, (size_t)r->n, sizeof(*at));
-	for (int i = 0; at && i < r->n; i++)
+	for (int i = 0; at && i < r->n; i++) {
 		at[i] = lineage_of(w, r->at[i].ty.from, out);
+		at[i].type = type_of(w, r->at[i].ty.oid);
+	}
 	l->outputs = at;
 	l->n_outputs = at ? r->n : 0;
 	l->is_known = at && !r->is_open;
@@ -141,6 +160,7 @@ struct result_lineage *lineage_new(struct walk *w, struct arena *out)
 	if (!l)
 		return NULL;
 	l->is_known = true;
+	l->unmaskable = w->stmt->copy ? w->stmt->copy->why : NULL;
 	if (w->rows_unknown) {
 		l->is_known = false;
 		l->why = arena_str(out, w->rows_unknown);
@@ -207,8 +227,10 @@ static void merge_outputs(struct arena *out, struct result_lineage *l,
 		l->why = b->is_known ? "the search_path decides which columns these are" : b->why;
 		return;
 	}
-	for (int i = 0; i < l->n_outputs; i++)
+	for (int i = 0; i < l->n_outputs; i++) {
 		at[i] = either(out, &l->outputs[i], &b->outputs[i]);
+		at[i].type = l->outputs[i].type == b->outputs[i].type ? b->outputs[i].type : 0;
+	}
 	l->outputs = at;
 }
 

@@ -134,6 +134,8 @@ static void on_copy(struct walk *w, Node *n)
 	if (c->is_from)
 		w->needs->is_write = true;
 	if (c->filename || c->is_program) {
+		static const struct sql_copy to_file = {.why = "COPY into a file or program of the server"};
+		w->stmt->copy = c->is_from ? NULL : &to_file;
 		needs_add(w->needs,
 			  &(struct need){.kind = NEED_PLAIN,
 					 .verb = VERB_COPY_FILE,
@@ -143,6 +145,7 @@ static void on_copy(struct walk *w, Node *n)
 		w->needs->is_write = w->needs->is_untransactional = true;
 	} else {
 		w->stmt->kind = c->is_from ? SQL_COPY_IN : SQL_COPY_OUT;
+		w->stmt->copy = c->is_from ? NULL : copy_form(w, c->options);
 	}
 	w->stmt->class = CLASS_COPY;
 }

@@ -43,6 +43,17 @@ enum sql_kind {
 	SQL_COPY_OUT,	    /* COPY ... TO STDOUT */
 };
 
+enum copy_format { COPY_TEXT, COPY_CSV, COPY_BINARY };
+
+/* The form of what COPY ... TO writes: PostgreSQL documentation, "COPY", "File Formats". */
+struct sql_copy {
+	enum copy_format format;
+	uint8_t delimiter, quote, escape;
+	const char *null; /* what stands for NULL */
+	bool has_header;
+	const char *why; /* not NULL: it is another one, or written in an encoding that cannot be followed */
+};
+
 struct sql_stmt {
 	enum sql_kind kind;
 	enum op_class class;
@@ -63,6 +74,7 @@ struct sql_stmt {
 	bool is_untransactional;
 	bool reads_numbers; /* what it needs depends on the value of a number in its text */
 	int n_params; /* SQL_PREPARE: highest $n of the body */
+	const struct sql_copy *copy; /* COPY ... TO */
 	/* Where its values come from; NULL where none pass. Of PREPARE and DECLARE: of the body; of
 	 * EXECUTE and FETCH, which only name one, not known. */
 	const struct result_lineage *lineage;

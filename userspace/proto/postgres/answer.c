@@ -1,6 +1,7 @@
 /* The server's messages: which of the sent ones each answers, and what follows from it. What
  * answers nothing that was sent ends the flow. PostgreSQL documentation, "Message Flow". */
 #include "proto/postgres/answer.h"
+#include "proto/postgres/copy_out.h"
 
 #include <errno.h>
 
@@ -133,18 +134,17 @@ static int on_copy_data(struct answer *a)
 
 static int on_copy_out(struct answer *a)
 {
-	const struct mask_result *r = rows_result(a->t);
-	if (r && (r->is_closed || mask_result_rewrites(r)))
-		return ERR_DENIED;
+	if (a->pg->copy.is_out)
+		return ERR_STATE;
 	a->pg->copy.is_out = true;
-	return 0;
+	return copy_out_begin(a->pg, a->t, a->head);
 }
 
 static int on_copy_out_end(struct answer *a)
 {
 	bool was_out = a->pg->copy.is_out;
 	a->pg->copy.is_out = false;
-	return was_out ? 0 : ERR_STATE;
+	return was_out ? copy_out_end(a->pg) : ERR_STATE;
 }
 
 /* The server reads CopyData now. What the client has sent on behind it, up to the end of the data,
@@ -171,6 +171,7 @@ static int end_copy(struct answer *a, bool has_failed)
 {
 	struct copy_in was = a->pg->copy;
 	a->pg->copy = (struct copy_in){0};
+	copy_out_done(a->pg);
 	if (!has_failed || !was.is_sync_late || a->t->kind != TRACK_EXECUTE || was.is_done_sent)
 		return 0;
 	return pg_send_sync(a->pg, a->out);

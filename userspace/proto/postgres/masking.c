@@ -18,6 +18,14 @@ static const struct mask_how *copy_how(struct arena *a, const struct mask_how *h
 	return copy;
 }
 
+static const struct mask_origin *copy_origins(struct arena *a, const struct mask_column *c)
+{
+	struct mask_origin *copy = c->n_origins ? arena_array(a, (size_t)c->n_origins, sizeof(*copy)) : NULL;
+	if (copy)
+		memcpy(copy, c->origins, (size_t)c->n_origins * sizeof(*copy));
+	return copy;
+}
+
 static void copy_result(struct arena *a, const struct mask_result *from, struct mask_result *to)
 {
 	*to = *from;
@@ -26,8 +34,10 @@ static void copy_result(struct arena *a, const struct mask_result *from, struct 
 		return;
 	struct mask_column *columns = arena_array(a, (size_t)from->n, sizeof(*columns));
 	for (int i = 0; columns && i < from->n; i++) {
+		columns[i] = from->columns[i];
 		columns[i].client = copy_how(a, from->columns[i].client);
 		columns[i].record = copy_how(a, from->columns[i].record);
+		columns[i].origins = copy_origins(a, &from->columns[i]);
 	}
 	to->columns = columns;
 }

@@ -30,7 +30,7 @@ struct client_in {
 	struct buf body;
 };
 
-enum server_step { SERVER_HEADER, SERVER_GATHER, SERVER_PASS };
+enum server_step { SERVER_HEADER, SERVER_GATHER, SERVER_PASS, SERVER_COPY };
 struct server_in {
 	enum server_step step;
 	uint8_t type;
@@ -49,6 +49,14 @@ struct copy_in {
 	bool has_data;
 	bool is_sync_late; /* a Sync came behind data: the server ignores it, unless the COPY fails
 			      first */
+};
+
+/* The data of a COPY TO that is rewritten, or recorded in another form. */
+struct copy_out {
+	struct copy_mask *client, *record; /* NULL: as it is; not recorded */
+	struct masking *masking;	   /* that they borrow from */
+	struct buf held, recorded;	   /* of the message that is being read */
+	uint64_t op_id;
 };
 
 /* What the decision that is waited for is about. */
@@ -91,6 +99,7 @@ struct pg {
 	uint32_t segment, names_version;
 	uint64_t last_op, last_seq;
 	struct sink *sink;   /* of the call that is under way */
+	const char *why, *why_state; /* of the error that ends the flow, and its SQLSTATE; NULL: the code's own */
 	char answer_tag[64]; /* of the Query that is being answered: its last CommandComplete */
 	uint16_t *formats;   /* of the Query's result that is being answered */
 	int n_formats;
@@ -99,6 +108,7 @@ struct pg {
 	struct client_in client;
 	struct server_in server;
 	struct copy_in copy;
+	struct copy_out copy_out;
 	struct deciding deciding;
 	struct deferred deferred;
 	struct session session;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proto/postgres/answer.h"
+#include "proto/postgres/copy_out.h"
 
 #define ARENA_MAX (8 * 1024 * 1024)
 #define HEAD_MAX  (256 * 1024)
@@ -21,6 +22,7 @@ static int pg_open(void *state, const struct proto_env *env)
 {
 	struct pg *pg = state;
 	pg->env = *env;
+	pg->env.mask_limit = env->mask_limit ? env->mask_limit : MASK_LIMIT_DEFAULT;
 	pg->phase = PG_STARTUP;
 	arena_init(&pg->arena, ARENA_MAX);
 	buf_init(&pg->client.body, MSG_WHOLE_MAX);
@@ -36,7 +38,8 @@ static void say(struct pg *pg, const char *sqlstate, const char *reason, struct 
 {
 	struct msg_error e = {
 	    .severity = "FATAL", .sqlstate = sqlstate ? sqlstate : "57P01", .message = reason};
-	if (pg->server.step == SERVER_PASS && !pg->server.is_dropped)
+	bool is_passed = pg->server.step == SERVER_COPY && !pg->copy_out.client;
+	if (is_passed || (pg->server.step == SERVER_PASS && !pg->server.is_dropped))
 		return; /* in the midst of a message: anything written would be taken for its data
 			 */
 	if (pg->phase != PG_OVER)
@@ -61,7 +64,7 @@ static int finish(struct pg *pg, int err, struct sink *out)
 	if (!err || err == ERR_HELD || err == ERR_CLOSED)
 		return err;
 	if (pg->phase == PG_READY)
-		say(pg, "08P01", err_text(err), out);
+		say(pg, pg->why ? pg->why_state : "08P01", pg->why ? pg->why : err_text(err), out);
 	pg->phase = PG_OVER;
 	return err;
 }
@@ -155,6 +158,7 @@ static void pg_done(void *state)
 	buf_done(&pg->deferred.body);
 	buf_done(&pg->server.head);
 	buf_done(&pg->scratch);
+	copy_out_done(pg);
 	free(pg->formats);
 	arena_done(&pg->arena);
 }

@@ -211,6 +211,9 @@ void rows_copy(struct track *t, struct span head, struct sink *out)
 {
 	uint64_t op_id = t->name ? t->name->op_id : t->op_id;
 	const struct mask_result *r = rows_result(t);
-	if (op_id && !(r && (r->is_unrecorded || r->columns)))
+	bool is_masked = false; /* then copy_out.h's is recorded, if any */
+	for (int i = 0; r && r->columns && i < r->n; i++)
+		is_masked |= r->columns[i].record != NULL;
+	if (op_id && !is_masked && !(r && r->is_unrecorded))
 		out->ops->row(out, op_id, &head, 1);
 }

@@ -1,6 +1,6 @@
 /* The server's messages: framing. What goes through goes in runs, without a copy of its own; of
  * what is looked at, only the head is gathered; the rest passes as it comes. */
-#include "proto/postgres/work.h"
+#include "proto/postgres/copy_out.h"
 
 #include "base/macro.h"
 
@@ -75,6 +75,16 @@ static int header(struct pg *pg, struct cur *in, struct sink *out)
 	if (len < 4)
 		return ERR_MALFORMED;
 	s->body_len = len - 4;
+	if (s->type == 'd' && copy_out_is_on(pg) && len <= INT32_MAX) {
+		*in = at;
+		s->left = s->body_len;
+		s->step = SERVER_COPY;
+		if (pg->copy_out.client)
+			server_flush(pg, out);
+		else
+			pass_header(pg, out);
+		return 0;
+	}
 	if (len > INT32_MAX || (is_whole && s->body_len > (uint32_t)head))
 		return ERR_LIMIT;
 	if (cur_left(&at) >= s->body_len)
@@ -112,12 +122,27 @@ static int stream(struct pg *pg, struct cur *in, struct sink *out)
 	return 0;
 }
 
+/* CopyData that is masked, or recorded masked. */
+static int copy(struct pg *pg, struct cur *in, struct sink *out)
+{
+	struct server_in *s = &pg->server;
+	size_t n = MIN((size_t)s->left, cur_left(in));
+	bool is_first = s->left == s->body_len, is_last = n == s->left;
+	if (!n && !is_last)
+		return PG_WAIT;
+	s->left -= (uint32_t)n;
+	if (is_last)
+		s->step = SERVER_HEADER;
+	return copy_out_data(pg, cur_bytes(in, n), is_first, is_last, out);
+}
+
 int server_feed(struct pg *pg, struct cur *in, struct sink *out)
 {
 	static int (*const steps[])(struct pg *, struct cur *, struct sink *) = {
 	    [SERVER_HEADER] = header,
 	    [SERVER_GATHER] = gather,
 	    [SERVER_PASS] = stream,
+	    [SERVER_COPY] = copy,
 	};
 	int err = 0;
 	while (!err)

@@ -83,6 +83,19 @@ static inline bool decision_passes(const struct decision *d)
 	return d->effect == EFFECT_ALLOW;
 }
 
+#define MASK_CHANGED                                                                                       \
+	"masks hide columns from this role, and the server's result is not the one that was decided on: "  \
+	"a table has changed meanwhile; connect and ask again"
+#define MASK_TOO_LONG                                                                                      \
+	"what a row holds up to its last masked column is longer than the gateway keeps (mask_limit)"
+/* Notes what is said of the error that ends the flow; static strings. Returns err. */
+static inline int pg_fails(struct pg *pg, int err, const char *sqlstate, const char *why)
+{
+	pg->why = why;
+	pg->why_state = sqlstate;
+	return err;
+}
+
 /* track.h's entry, numbered and pushed. */
 must_check int pg_track(struct pg *pg, struct track t);
 

@@ -1,0 +1,58 @@
+/* Data of a masked COPY: any bytes, cut anywhere, come out as they do whole, and what comes out
+ * is data of the same form. The first bytes choose the form and the cuts. */
+#include <stdlib.h>
+
+#include "proto/postgres/copy_mask.h"
+
+static const struct mask_how redact = {.way = MASK_REDACT}, last4 = {.way = MASK_KEEP_LAST, .n = 4};
+static const struct mask_column columns[] = {{.type = 25}, {&redact, NULL, 25}, {&last4, NULL, 1043}};
+static const struct mask_result result = {.n = 3, .columns = columns};
+static const struct sql_copy forms[] = {
+    {.delimiter = '\t', .null = "\\N"},
+    {.delimiter = '|', .null = ""},
+    {.format = COPY_CSV, .delimiter = ',', .quote = '"', .escape = '"', .null = ""},
+    {.format = COPY_CSV, .delimiter = ';', .quote = '\'', .escape = '\\', .null = "x", .has_header = true},
+    {.format = COPY_BINARY, .null = ""},
+};
+
+static int run(const struct sql_copy *form, struct span in, size_t step, struct buf *out)
+{
+	struct copy_mask *m;
+	uint64_t masked = 0;
+	int err = 0;
+	if (copy_mask_new(&result, form, COPY_FOR_CLIENT, 1000, &m))
+		abort();
+	for (size_t at = 0, n; !err && at < in.len; at += n) {
+		n = step < in.len - at ? step : in.len - at;
+		err = copy_mask_feed(m, span_of(in.p + at, n), out, &masked);
+	}
+	if (!err)
+		err = copy_mask_end(m);
+	copy_mask_free(m);
+	return err;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	if (n < 2 || n > 4000)
+		return 0;
+	const struct sql_copy *form = &forms[p[0] % (sizeof(forms) / sizeof(forms[0]))];
+	size_t step = 1 + p[1] % 32;
+	struct span in = span_of(p + 2, n - 2);
+	struct buf whole, cut, again;
+	buf_init(&whole, 1 << 20);
+	buf_init(&cut, 1 << 20);
+	buf_init(&again, 1 << 20);
+	int err = run(form, in, in.len + 1, &whole);
+	if (run(form, in, step, &cut) != err)
+		abort();
+	if (!err && !span_eq(buf_span(&whole), buf_span(&cut)))
+		abort();
+	if (!err && run(form, buf_span(&whole), 7, &again))
+		abort();
+	buf_done(&whole);
+	buf_done(&cut);
+	buf_done(&again);
+	return 0;
+}
