@@ -32,8 +32,9 @@ const char *api_socket(void)
 struct answer {
 	CURL *curl;
 	struct buf text;
-	void (*on_line)(void *ctx, const char *line, size_t len);
+	int (*on_line)(void *ctx, const char *line, size_t len);
 	void *ctx;
+	int stopped; /* what on_line said, where it wants no more */
 };
 
 static long status_of(CURL *c)
@@ -48,11 +49,11 @@ static void hand_on_lines(struct answer *a)
 	for (;;) {
 		struct span s = buf_span(&a->text);
 		const uint8_t *end = s.len ? memchr(s.p, '\n', s.len) : NULL;
-		if (!end)
+		if (!end || a->stopped)
 			return;
 		size_t len = (size_t)(end - s.p);
 		if (len)
-			a->on_line(a->ctx, (const char *)s.p, len);
+			a->stopped = a->on_line(a->ctx, (const char *)s.p, len);
 		buf_consume(&a->text, len + 1);
 	}
 }
@@ -63,7 +64,7 @@ static size_t on_bytes(char *p, size_t size, size_t n, void *ctx)
 	buf_add(&a->text, p, size * n);
 	if (a->on_line && status_of(a->curl) / 100 == 2)
 		hand_on_lines(a);
-	return buf_err(&a->text) ? 0 : size * n;
+	return buf_err(&a->text) || a->stopped ? 0 : size * n;
 }
 
 /* libcurl says only that it could not connect: the reason comes from trying once more. */
@@ -201,11 +202,15 @@ int api_do(const char *method, const char *path, json_t *body, json_t **ret_answ
 	return r < 0 ? r : ERR_DENIED;
 }
 
-int api_get(const char *path, void (*on_line)(void *ctx, const char *line, size_t len), void *ctx)
+int api_get(const char *path, int (*on_line)(void *ctx, const char *line, size_t len), void *ctx)
 {
 	struct answer a = {.on_line = on_line, .ctx = ctx};
 	buf_init(&a.text, API_LINE_MAX);
 	int status = perform("GET", path, NULL, &a);
+	if (a.stopped) {
+		buf_done(&a.text);
+		return a.stopped;
+	}
 	bool is_good = status / 100 == 2;
 	/* A last line without its newline is a stream that was cut: say so rather than show half. */
 	int r = status < 0 ? status : is_good && buf_len(&a.text) ? ERR_CLOSED : is_good ? 0 : ERR_DENIED;

@@ -35,9 +35,10 @@ must_check int api_call(const char *method, const char *path, json_t *body, json
 			int *ret_status);
 /* As api_call, but anything but a 2xx is said on stderr, with the remedy. 0 or negative. */
 must_check int api_do(const char *method, const char *path, json_t *body, json_t **ret_answer);
-/* GET of JSON lines; on_line gets each without its newline, borrowed. Streams: no limit but a line's.
- * 0, or negative after the reason was said on stderr. */
-must_check int api_get(const char *path, void (*on_line)(void *ctx, const char *line, size_t len),
+/* GET of JSON lines; on_line gets each without its newline, borrowed, and ends it with anything but 0,
+ * which is then the result. Streams: no limit but a line's. 0, or negative after the reason was said on
+ * stderr. */
+must_check int api_get(const char *path, int (*on_line)(void *ctx, const char *line, size_t len),
 		       void *ctx);
 /* Says on stderr why api_call did not give a 2xx, and what to do. */
 void api_complain(int err, int status, const json_t *answer);

@@ -1,6 +1,5 @@
-/* sluice sessions, export, verify. */
+/* sluice sessions, verify. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,62 +8,10 @@
 #include "base/clock.h"
 #include "base/macro.h"
 #include "cli/cli.h"
+#include "cli/filters.h"
 #include "cli/options.h"
 #include "cli/record_source.h"
 #include "cli/table.h"
-
-/* The filters that sessions and export share, by their option's name. */
-struct filters {
-	const char *session, *identity, *owner, *role, *since, *until;
-	bool is_denied;
-};
-
-/* "2026-11-24", "2026-11-24T08:00:00Z", "90m", "24h", "7d" (ago) or Unix seconds -> Unix seconds as
- * text. NULL: neither. */
-static const char *seconds_of(const char *text, char out[24])
-{
-	static const struct {
-		char unit;
-		long seconds;
-	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-	struct tm tm = {0};
-	char *end;
-	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	if (!rest || *rest) {
-		tm = (struct tm){0};
-		rest = strptime(text, "%Y-%m-%d", &tm);
-	}
-	long n = strtol(text, &end, 10);
-	time_t at = -1;
-	if (rest && !*rest)
-		at = timegm(&tm);
-	else if (end > text && !*end)
-		at = n;
-	for (size_t i = 0; at < 0 && end > text && i < ARRAY_LEN(units); i++)
-		if (*end == units[i].unit && !end[1])
-			at = time(NULL) - n * units[i].seconds;
-	if (at < 0)
-		return NULL;
-	snprintf(out, 24, "%lld", (long long)at);
-	return out;
-}
-
-static json_t *filters_json(const struct filters *f, const char *command)
-{
-	char since[24], until[24];
-	const char *from = f->since ? seconds_of(f->since, since) : NULL,
-		   *to = f->until ? seconds_of(f->until, until) : NULL;
-	if ((f->since && !from) || (f->until && !to)) {
-		cli_usage(command,
-			  "%s: expected a date (2026-11-24), a time (2026-11-24T08:00:00Z), an age "
-			  "(90m, 24h, 7d) or Unix seconds",
-			  f->since && !from ? f->since : f->until);
-		return NULL;
-	}
-	return json_pack("{s:s?,s:s?,s:s?,s:s?,s:s?,s:s?,s:s?}", "session", f->session, "identity",
-			 f->identity, "owner", f->owner, "role", f->role, "since", from, "until",
-			 to, "denied", f->is_denied ? "1" : NULL);
-}
 
 /* --- sessions -----------------------------------------------------------------------------------
  */
@@ -86,11 +33,12 @@ static const char *text_of(const json_t *j, const char *key)
 	return s && *s ? s : "-";
 }
 
-static void keep_session(void *ctx, const char *line, size_t len)
+static int keep_session(void *ctx, const char *line, size_t len)
 {
 	json_t *j = json_loadb(line, len, 0, NULL);
 	if (j)
 		json_array_append_new(ctx, j);
+	return 0;
 }
 
 static int by_start(const void *a, const void *b)
@@ -148,23 +96,12 @@ static int show_sessions(const json_t *sessions, bool is_json)
 	return 0;
 }
 
-static void print_line(void *ctx, const char *line, size_t len)
-{
-	fwrite(line, 1, len, ctx);
-	fputc('\n', ctx);
-}
-
 int cmd_sessions(int argc, char **argv)
 {
 	struct filters f = {0};
 	struct record_source source = {0};
 	bool is_json = false;
-	const struct cli_option options[] = {{"identity", &f.identity, NULL, NULL},
-					     {"owner", &f.owner, NULL, NULL},
-					     {"role", &f.role, NULL, NULL},
-					     {"since", &f.since, NULL, NULL},
-					     {"until", &f.until, NULL, NULL},
-					     {"denied", NULL, &f.is_denied, NULL},
+	const struct cli_option options[] = {FILTER_WHO(f),
 					     {"json", NULL, &is_json, NULL},
 					     {"store", &source.store, NULL, NULL},
 					     {0}};
@@ -186,61 +123,15 @@ int cmd_sessions(int argc, char **argv)
 	return r < 0;
 }
 
-/* --- export -------------------------------------------------------------------------------------
- */
-
-int cmd_export(int argc, char **argv)
-{
-	struct filters f = {0};
-	struct record_source source = {0};
-	const char *format = NULL, *path = NULL;
-	const struct cli_option options[] = {{"format", &format, NULL, NULL},
-					     {"o", &path, NULL, NULL},
-					     {"session", &f.session, NULL, NULL},
-					     {"identity", &f.identity, NULL, NULL},
-					     {"owner", &f.owner, NULL, NULL},
-					     {"role", &f.role, NULL, NULL},
-					     {"since", &f.since, NULL, NULL},
-					     {"until", &f.until, NULL, NULL},
-					     {"denied", NULL, &f.is_denied, NULL},
-					     {"store", &source.store, NULL, NULL},
-					     {0}};
-	argc = cli_take_options(argc, argv, options);
-	if (argc < 0)
-		return CLI_USAGE;
-	if (argc > 1 || (format && strcmp(format, "jsonl")))
-		return cli_usage(
-		    "export", argc > 1 ? "no argument is expected" : "%s: expected jsonl", format);
-	json_t *filters = filters_json(&f, "export");
-	if (!filters)
-		return CLI_USAGE;
-	/* The record is for few eyes. */
-	int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
-	FILE *out = path ? (fd < 0 ? NULL : fdopen(fd, "w")) : stdout;
-	if (!out) {
-		cli_error("%s: %s", path, strerror(errno));
-		json_decref(filters);
-		return 1;
-	}
-	int r = record_ask(&source, "export", filters, print_line, out);
-	if (fflush(out) || ferror(out)) {
-		cli_error("%s: %s", path ? path : "standard output", strerror(errno));
-		r = -EIO;
-	}
-	if (path)
-		fclose(out);
-	json_decref(filters);
-	return r < 0;
-}
-
 /* --- verify -------------------------------------------------------------------------------------
  */
 
-static void take_verdict(void *ctx, const char *line, size_t len)
+static int take_verdict(void *ctx, const char *line, size_t len)
 {
 	json_t **verdict = ctx;
 	json_decref(*verdict);
 	*verdict = json_loadb(line, len, 0, NULL);
+	return 0;
 }
 
 int cmd_verify(int argc, char **argv)

@@ -1,8 +1,6 @@
 #include "cli/inert.h"
 
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
+#include <wchar.h>
 
 #include "base/macro.h"
 
@@ -52,19 +50,46 @@ static uint32_t decode(const unsigned char *s, size_t left, size_t *ret_len, int
 	return s[0];
 }
 
-void inert_print(const char *text, const char *indent)
+void inert_add(struct buf *out, struct span text, const char *indent)
 {
-	size_t left = strlen(text), n;
+	size_t n;
 	int is_bad;
-	for (const unsigned char *p = (const unsigned char *)text; left; p += n, left -= n) {
-		uint32_t c = decode(p, left, &n, &is_bad);
+	for (const uint8_t *p = text.p, *end = p + text.len; p < end; p += n) {
+		uint32_t c = decode(p, (size_t)(end - p), &n, &is_bad);
 		if (c == '\n' && indent)
-			printf("\n%s", indent);
+			buf_printf(out, "\n%s", indent);
 		else if (c == '\t')
-			putchar(' ');
+			buf_add_u8(out, ' ');
 		else if (is_bad || acts(c))
-			printf(c < 0x100 ? "\\x%02x" : "\\u%04x", (unsigned)c);
+			buf_printf(out, c < 0x100 ? "\\x%02x" : "\\u%04x", (unsigned)c);
 		else
-			fwrite(p, 1, n, stdout);
+			buf_add(out, p, n);
 	}
+}
+
+void inert_add_json(struct buf *out, struct span json)
+{
+	size_t n;
+	int is_bad;
+	for (const uint8_t *p = json.p, *end = p + json.len; p < end; p += n) {
+		uint32_t c = decode(p, (size_t)(end - p), &n, &is_bad);
+		if (c > 0xffff && acts(c)) /* as a surrogate pair, RFC 8259 7 */
+			buf_printf(out, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (c >> 10)),
+				   (unsigned)(0xdc00 + (c & 0x3ff)));
+		else if (is_bad || acts(c))
+			buf_printf(out, "\\u%04x", (unsigned)c);
+		else
+			buf_add(out, p, n);
+	}
+}
+
+int inert_width(struct span text)
+{
+	int width = 0, is_bad;
+	size_t n;
+	for (const uint8_t *p = text.p, *end = p + text.len; p < end; p += n) {
+		int w = wcwidth((wchar_t)decode(p, (size_t)(end - p), &n, &is_bad));
+		width += w < 0 ? 1 : w;
+	}
+	return width;
 }

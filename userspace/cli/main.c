@@ -1,6 +1,7 @@
 /* sluice: the command line. */
 #include "cli/cli.h"
 
+#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,13 +70,28 @@ static const struct command commands[] = {
 	{"replay", cmd_replay, "play a session back from the record",
 	 "SESSION [options]\n"
 	 "  --speed N|max         N times as fast as it was; max: at once\n"
-	 "  --store DIR           a store's folder instead of the daemon\n"},
-	{"export", cmd_export, "write the record out",
+	 "  --step                waits for Enter before each operation\n"
+	 "  --follow              a live session: what it did, then what it does, until it ends\n"
+	 "  --store DIR           a store's folder, or an export's, instead of the daemon\n"},
+	{"search", cmd_search, "find text, identities, tables and verdicts in the record",
+	 "[WORD...] [options]\n"
+	 "  WORD, --text PHRASE   occurs in what was asked, answered or refused; all of them; case is the same\n"
+	 "  --relation R          needs this table, view or function: public.orders, or orders\n"
+	 "  --verdict V           allow, mask, ask, deny (and connects refused), refused, observed, error\n"
+	 "  --session S, --identity S, --owner O, --role R, --resource R, --since T, --until T, --denied\n"
+	 "  --limit N             no more than N lines\n"
+	 "  --json                the events, a line each\n"
+	 "  --store DIR           a store's folder, or an export's, instead of the daemon\n"
+	 "  exit code: 0 something was found, 1 nothing, 2 it could not be looked for\n"},
+	{"export", cmd_export, "write the record out, for somebody else to read and to check",
 	 "[options]\n"
-	 "  --format jsonl        an event a line, as stored\n"
-	 "  -o FILE               instead of standard output\n"
-	 "  --session S, --identity S, --owner O, --role R, --since T, --until T, --denied\n"
-	 "  --store DIR           a store's folder instead of the daemon\n"},
+	 "  --format F            jsonl (the default): an event a line, as stored; csv: for a spreadsheet;\n"
+	 "                        ocsf: OCSF 1.8.0, for a SIEM; asciicast: one session as a terminal's recording;\n"
+	 "                        lmdb: a folder that an auditor can check without sluice\n"
+	 "  -o FILE|DIR           instead of standard output; lmdb: a folder that is not there yet\n"
+	 "  --session S, --identity S, --owner O, --role R, --resource R, --relation R, --verdict V,\n"
+	 "  --since T, --until T, --denied\n"
+	 "  --store DIR           a store's folder, or an export's, instead of the daemon\n"},
 	{"verify", cmd_verify, "check the record: the chain, and the node's signatures over it",
 	 "[options]\n"
 	 "  --store DIR           a store's folder instead of the daemon\n"
@@ -195,6 +211,7 @@ static int take_shared(int argc, char **argv, bool *ret_help)
 int main(int argc, char **argv)
 {
 	bool wants_help = false;
+	setlocale(LC_CTYPE, "C.UTF-8"); /* how wide a character is */
 	prctl(PR_SET_DUMPABLE, 0); /* tokens and passwords pass through here: no core dump */
 	argc = take_shared(argc, argv, &wants_help);
 	if (argc < 0) {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,19 +24,19 @@ struct lines {
 	bool is_cut;
 };
 
-static void take_line(void *ctx, const char *line, size_t len)
+static int take_line(void *ctx, const char *line, size_t len)
 {
 	static const char mark[] = "{\"error\":";
 	struct lines *l = ctx;
 	if (len < sizeof(mark) - 1 || memcmp(line, mark, sizeof(mark) - 1) != 0) {
-		l->on_line(l->ctx, line, len);
-		return;
+		return l->on_line(l->ctx, line, len);
 	}
 	json_t *j = json_loadb(line, len, 0, NULL);
 	const char *why = json_string_value(json_object_get(j, "error"));
 	cli_error("the answer is not whole: %s", why ? why : "an error");
 	json_decref(j);
 	l->is_cut = true;
+	return 0;
 }
 
 /* --- a store's folder ---------------------------------------------------------------------------
@@ -44,6 +45,9 @@ static void take_line(void *ctx, const char *line, size_t len)
 static int write_line(void *ctx, struct span line)
 {
 	FILE *f = ctx;
+	struct pollfd p = {.fd = fileno(f)};
+	if (line.len == 0) /* is anybody there? Whoever follows waits for what is in the buffer */
+		return fflush(f) || poll(&p, 1, 0) > 0 ? -EPIPE : 0;
 	return fwrite(line.p, 1, line.len, f) == line.len ? 0 : -EPIPE;
 }
 
@@ -73,11 +77,13 @@ static int pump_lines(int fd, struct lines *l)
 		}
 		buf_commit(&b, (size_t)n);
 		const uint8_t *end;
-		while (buf_len(&b) && (end = memchr(buf_span(&b).p, '\n', buf_len(&b)))) {
+		while (r == 0 && buf_len(&b) && (end = memchr(buf_span(&b).p, '\n', buf_len(&b)))) {
 			size_t len = (size_t)(end - buf_span(&b).p);
-			take_line(l, (const char *)buf_span(&b).p, len);
+			r = take_line(l, (const char *)buf_span(&b).p, len);
 			buf_consume(&b, len + 1);
 		}
+		if (r)
+			break;
 	}
 	buf_done(&b);
 	return r;

@@ -14,7 +14,8 @@ struct record_source {
 		   * keys/node.pub beside the store, else the key that the store itself names */
 };
 
-typedef void (*record_line)(void *ctx, const char *line, size_t len);
+/* A line without its newline, borrowed. Anything but 0 ends the asking, and is its result. */
+typedef int (*record_line)(void *ctx, const char *line, size_t len);
 /* Asks (kind: "sessions", "events", "export", "verify"; filters: an object of strings, borrowed;
  * nulls are left out). Says on stderr what went wrong. 0 or a negative code. */
 must_check int record_ask(const struct record_source *s, const char *kind, const json_t *filters,

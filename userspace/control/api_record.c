@@ -8,7 +8,7 @@
  * rather than everything. */
 static const char *const filters[] = {"session", "type",   "identity", "role",	"owner", "resource",
 				      "since",	 "until",  "from",     "to",	"limit", "follow",
-				      "live",	 "denied", "flow",     "format"};
+				      "live",	 "denied", "flow",     "format",   "verdict", "relation", "text"};
 
 static bool is_filter(struct span name)
 {

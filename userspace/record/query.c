@@ -15,6 +15,13 @@ static const char *const text_keys[] = {
     [F_FLOW] = "flow", [F_IDENTITY] = "identity", [F_OWNER] = "owner", [F_RESOURCE] = "resource",
     [F_ROLE] = "role", [F_SESSION] = "session",	  [F_TYPE] = "type"};
 
+static const struct {
+	const char *key;
+	bool (*read)(struct match *m, const char *value);
+} matches[] = {{"text", match_read_text},
+	       {"verdict", match_read_verdict},
+	       {"relation", match_read_relation}};
+
 /* --- reading ------------------------------------------------------------------------------------
  */
 
@@ -69,6 +76,9 @@ static bool read_filter(struct query *q, const char *key, const char *value)
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
 		if (!strcmp(flags[i].key, key))
 			return read_flag(value, flags[i].to);
+	for (size_t i = 0; i < ARRAY_LEN(matches); i++)
+		if (!strcmp(matches[i].key, key))
+			return matches[i].read(&q->match, value);
 	return !strcmp(key, "format") && !strcmp(value, "jsonl");
 }
 
@@ -100,6 +110,7 @@ int query_read(const json_t *json, struct query **ret_q)
 	struct query *q = calloc(1, sizeof(*q));
 	if (!q)
 		return -ENOMEM;
+	match_init(&q->match);
 	int err = read_all(json, q);
 	if (err < 0) {
 		query_free(q);
@@ -116,6 +127,7 @@ void query_free(struct query *q)
 	for (size_t i = 0; i < F_TEXTS; i++)
 		free(q->texts[i]);
 	free(q->session);
+	match_done(&q->match);
 	free(q);
 }
 
@@ -135,9 +147,21 @@ static bool time_matches(const struct query *q, uint64_t at)
 	return at >= q->since_ns && (!q->until_ns || at < q->until_ns);
 }
 
+/* Without parsing it: every text that it must hold is somewhere in it. */
+bool query_match_bytes(const struct query *q, struct span stored)
+{
+	for (size_t i = 0; i < F_TEXTS; i++)
+		if (q->texts[i] &&
+		    !memmem(stored.p, stored.len, q->texts[i], strlen(q->texts[i])))
+			return false;
+	return match_bytes(&q->match, stored);
+}
+
 bool query_match_event(const struct query *q, const struct scan *e)
 {
 	if (!texts_match(q, e, F_TEXTS) || !time_matches(q, scan_u64(e, "time")))
+		return false;
+	if (!match_event(&q->match, e))
 		return false;
 	return !q->denied || span_is(scan_plain(e, "decision"), "deny") ||
 	       span_is(scan_plain(e, "type"), "connect.refused");
@@ -160,7 +184,7 @@ bool query_is_whole(const struct query *q)
 	for (size_t i = 0; i < F_TEXTS; i++)
 		if (q->texts[i])
 			return false;
-	return !q->since_ns && !q->until_ns && !q->denied && !q->limit;
+	return !q->since_ns && !q->until_ns && !q->denied && !q->limit && match_is_any(&q->match);
 }
 
 /* --- answering ----------------------------------------------------------------------------------

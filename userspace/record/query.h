@@ -3,7 +3,8 @@
  * with the checkpoints in their places where nothing is filtered out), "verify" (one line,
  * record/verify.h).
  *
- * Filters, all strings: session, flow, type, identity, role, owner, resource (equal); since, until
+ * Filters, all strings: session, flow, type, identity, role, owner, resource (equal); verdict,
+ * relation, text (phrases, one a line: record/query_match.h); since, until
  * (Unix seconds); from, to (event numbers); denied ("1"); live ("1", sessions that are not over);
  * limit (lines); follow ("1", events: goes on with what is still to come); format (export:
  * "jsonl"). A line {"error": "..."} says that the answer is not whole. */

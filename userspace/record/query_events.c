@@ -115,9 +115,10 @@ static int one_event(struct answer *a, struct segment *g, uint64_t seq, struct s
 {
 	struct scan e;
 	a->next = seq + 1;
-	if (scan_event(stored, true, &e) < 0)
+	bool may_match = query_match_bytes(a->q, stored);
+	if (may_match && scan_event(stored, true, &e) < 0)
 		return ERR_VERIFY;
-	int r = query_match_event(a->q, &e) ? answer_line(a, stored) : 0;
+	int r = may_match && query_match_event(a->q, &e) ? answer_line(a, stored) : 0;
 	return r == 0 && with_checkpoints ? export_checkpoint(a, g, seq) : r;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "record/query.h"
+#include "record/query_match.h"
 #include "record/scan.h"
 #include "record/verify.h"
 
@@ -15,6 +16,7 @@ struct query {
 	char *session;				      /* owned, plain */
 	uint64_t since_ns, until_ns, from, to, limit; /* 0: none */
 	bool denied, live, follow;
+	struct match match;
 };
 
 /* A question being answered. */
@@ -32,6 +34,8 @@ bool answer_is_stopped(const struct answer *a);
 must_check int answer_line(struct answer *a, struct span line);
 must_check int answer_sessions(struct answer *a);
 must_check int answer_events(struct answer *a);
+/* False: the event cannot match; one pass over its bytes, no parsing. */
+bool query_match_bytes(const struct query *q, struct span stored);
 bool query_match_event(const struct query *q, const struct scan *e);
 bool query_match_session(const struct query *q, const struct scan *s);
 /* Is nothing filtered out? */

@@ -95,10 +95,13 @@ static void limits_answers(void)
 
 static char lines[1000];
 
-static void on_line(void *ctx, const char *line, size_t len)
+static int stops_at; /* 0: never */
+
+static int on_line(void *ctx, const char *line, size_t len)
 {
 	(*(int *)ctx)++;
 	snprintf(lines + strlen(lines), sizeof(lines) - strlen(lines), "[%.*s]", (int)len, line);
+	return *(int *)ctx == stops_at ? 7 : 0;
 }
 
 static int get(const char *bytes, int *ret_n)
@@ -127,6 +130,10 @@ static void streams_lines(void)
 		      "{\"error\":\"gone\",\"remedy\":\"look\"}\n", &n), ERR_DENIED);
 	CHECK_INT(n, 0);
 	CHECK_STR(said, "gone\n-> look\n");
+	stops_at = 1;
+	CHECK_INT(get("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"a\":1}\n{\"b\":2}\n", &n), 7);
+	CHECK_STR(lines, "[{\"a\":1}]");
+	stops_at = 0;
 }
 
 static void says_who_is_not_there(void)
