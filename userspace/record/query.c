@@ -53,6 +53,17 @@ static bool read_flag(const char *text, bool *ret)
 	return *ret || !strcmp(text, "0") || !strcmp(text, "false");
 }
 
+/* All but "lmdb" are made of the same lines, by whoever asked. */
+static bool read_format(struct query *q, const char *value)
+{
+	static const char *const formats[] = {"jsonl", "csv", "ocsf", "asciicast", "lmdb"};
+	q->keeps_hashes = !strcmp(value, "lmdb");
+	for (size_t i = 0; i < ARRAY_LEN(formats); i++)
+		if (!strcmp(formats[i], value))
+			return true;
+	return false;
+}
+
 static bool read_filter(struct query *q, const char *key, const char *value)
 {
 	struct {
@@ -79,7 +90,7 @@ static bool read_filter(struct query *q, const char *key, const char *value)
 	for (size_t i = 0; i < ARRAY_LEN(matches); i++)
 		if (!strcmp(matches[i].key, key))
 			return matches[i].read(&q->match, value);
-	return !strcmp(key, "format") && !strcmp(value, "jsonl");
+	return !strcmp(key, "format") && read_format(q, value);
 }
 
 static int read_all(const json_t *json, struct query *q)

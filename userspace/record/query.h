@@ -6,8 +6,9 @@
  * Filters, all strings: session, flow, type, identity, role, owner, resource (equal); verdict,
  * relation, text (phrases, one a line: record/query_match.h); since, until
  * (Unix seconds); from, to (event numbers); denied ("1"); live ("1", sessions that are not over);
- * limit (lines); follow ("1", events: goes on with what is still to come); format (export:
- * "jsonl"). A line {"error": "..."} says that the answer is not whole. */
+ * limit (lines); follow ("1", events: goes on with what is still to come); format (export: "jsonl",
+ * "csv", "ocsf", "asciicast": the events; "lmdb": with all that a part needs to be verified,
+ * EVENTS.md). A line {"error": "..."} says that the answer is not whole. */
 #pragma once
 
 #include <jansson.h>

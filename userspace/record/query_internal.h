@@ -16,6 +16,7 @@ struct query {
 	char *session;				      /* owned, plain */
 	uint64_t since_ns, until_ns, from, to, limit; /* 0: none */
 	bool denied, live, follow;
+	bool keeps_hashes; /* export: of what is filtered out (query_export.c) */
 	struct match match;
 };
 
