@@ -1,4 +1,5 @@
-/* A checkpoint from anywhere, as a note and as a line: what is accepted is what would be written. */
+/* A checkpoint from anywhere, as a note and as a line: what is accepted is what would be written.
+ */
 #include <stdlib.h>
 #include <string.h>
 

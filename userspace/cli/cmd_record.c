@@ -1,4 +1,4 @@
-/* sluice sessions, verify. */
+/* sluice sessions. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -121,42 +121,4 @@ int cmd_sessions(int argc, char **argv)
 	json_decref(sessions);
 	json_decref(filters);
 	return r < 0;
-}
-
-/* --- verify -------------------------------------------------------------------------------------
- */
-
-static int take_verdict(void *ctx, const char *line, size_t len)
-{
-	json_t **verdict = ctx;
-	json_decref(*verdict);
-	*verdict = json_loadb(line, len, 0, NULL);
-	return 0;
-}
-
-int cmd_verify(int argc, char **argv)
-{
-	struct record_source source = {0};
-	json_t *verdict = NULL;
-	const struct cli_option options[] = {
-	    {"store", &source.store, NULL, NULL}, {"key", &source.key, NULL, NULL}, {0}};
-	argc = cli_take_options(argc, argv, options);
-	if (argc < 0)
-		return CLI_USAGE;
-	if (argc > 1)
-		return cli_usage("verify", "no argument is expected: --store DIR checks a copy");
-	if (source.key && !source.store)
-		return cli_usage(
-		    "verify", "--key goes with --store: the daemon checks with the node's own key");
-	int r = record_ask(&source, "verify", NULL, take_verdict, &verdict);
-	const char *line = json_string_value(json_object_get(verdict, "line"));
-	int code = r == 0 && line ? (int)json_integer_value(json_object_get(verdict, "exit")) : 2;
-	if (line)
-		puts(line);
-	fflush(stdout);
-	if (line && code == 2 && source.store)
-		cli_remedy("--store names a folder with segment-000001 and so on in it, which you "
-			   "may read");
-	json_decref(verdict);
-	return code;
 }

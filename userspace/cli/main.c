@@ -92,11 +92,22 @@ static const struct command commands[] = {
 	 "  --session S, --identity S, --owner O, --role R, --resource R, --relation R, --verdict V,\n"
 	 "  --since T, --until T, --denied\n"
 	 "  --store DIR           a store's folder, or an export's, instead of the daemon\n"},
-	{"verify", cmd_verify, "check the record: the chain, and the node's signatures over it",
-	 "[options]\n"
-	 "  --store DIR           a store's folder instead of the daemon\n"
-	 "  --key FILE            the node's public key, for --store\n"
+	{"verify", cmd_verify, "check the record: chain, tree, and the node's signatures over them",
+	 "[DIR] [options]\n"
+	 "       sluice verify --proof FILE --key FILE [--checkpoint LINE]\n"
+	 "  DIR                   a store's folder, live or a copy, instead of the daemon (--store DIR is the same)\n"
+	 "  --key FINGERPRINT     of the node's key: SHA-256 of its 32 bytes, in hex; or FILE, keys/node.pub\n"
+	 "  --checkpoint LINE     from the daemon's log or a sink off the node: the record must go on from it.\n"
+	 "                        May be given several times\n"
+	 "  --proof FILE          what sluice prove wrote (- is standard input); for one of consistency,\n"
+	 "                        --checkpoint is the older one\n"
 	 "  exit code: 0 good, 1 bad (the first bad event is named), 2 cannot tell\n"},
+	{"prove", cmd_prove, "prove to an outsider that an event is in the record",
+	 "EVENT [--at N] [--store DIR]\n"
+	 "       sluice prove --consistency OLD [NEW] [--store DIR]\n"
+	 "  EVENT                 its number; the proof (C2SP tlog-proof) holds the event, and goes to standard output\n"
+	 "  --at N                in the tree of the checkpoint at event N instead of the last one\n"
+	 "  --consistency         that the checkpoint at OLD goes on to the one at NEW, or to the last one\n"},
 	{"version", cmd_version, "print the version", "\n"},
 	{"help", cmd_help, "help on a command", "[COMMAND]\n"},
 };

@@ -126,15 +126,15 @@ static int ask_store(const struct record_source *s, const json_t *question, stru
 	pid_t pid = -1;
 	int status = 0, r = query_read(question, &q);
 	if (r == 0 && s->key && (r = key_read(s->key, key)) < 0)
-		cli_error("%s: no Ed25519 public key (PEM, or 64 hex digits): %s", s->key,
+		cli_error("%s: no Ed25519 public key (PEM), and no fingerprint of one (64 hex digits): %s", s->key,
 			  err_text(r));
 	if (r < 0)
 		return r;
 	const char *name = key_of(s, beside);
 	/* Whoever rewrites a store can sign it anew with a key of their own. */
-	if (!name && !strcmp(json_string_value(json_object_get(question, "kind")), "verify"))
+	if (!name && !s->is_key_named && !strcmp(json_string_value(json_object_get(question, "kind")), "verify"))
 		fputs("note: signatures are checked with the key that the store itself names; "
-		      "--key FILE has the node's (keys/node.pub)\n",
+		      "--key FINGERPRINT or FILE names the node's (keys/node.pub)\n",
 		      stderr);
 	int fd = fork_reader(s, q, name, &pid);
 	query_free(q);

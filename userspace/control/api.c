@@ -21,6 +21,7 @@ static const struct route routes[] = {
 	{"GET", "/v1/events", MAY_OWN_QUERY, api_events},
 	{"GET", "/v1/export", MAY_OWN_QUERY, api_export},
 	{"GET", "/v1/verify", MAY_ROOT, api_verify},
+	{"GET", "/v1/prove", MAY_ROOT, api_prove},
 	{"GET", "/v1/policy", MAY_ROOT, api_policy},
 	{"POST", "/v1/policy/reload", MAY_ROOT, api_policy_reload},
 	{"POST", "/v1/tokens", MAY_ROOT, api_tokens},

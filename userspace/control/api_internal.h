@@ -37,6 +37,7 @@ void api_sessions(struct call *k);
 void api_events(struct call *k);
 void api_export(struct call *k);
 void api_verify(struct call *k);
+void api_prove(struct call *k);
 /* api_node.c */
 void api_status(struct call *k);
 void api_doctor(struct call *k);

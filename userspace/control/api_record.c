@@ -2,13 +2,14 @@
 #include "base/macro.h"
 #include "control/api_internal.h"
 
-#define FILTER_MAX 512
+#define FILTER_MAX 4096
 
 /* What may be passed on; a name that is not here is refused, so that a misspelt filter shows nothing
  * rather than everything. */
 static const char *const filters[] = {"session", "type",   "identity", "role",	"owner", "resource",
 				      "since",	 "until",  "from",     "to",	"limit", "follow",
-				      "live",	 "denied", "flow",     "format",   "verdict", "relation", "text"};
+				      "live",	 "denied", "flow",     "format",   "verdict", "relation", "text",
+				      "event",	 "old",	   "fingerprint", "checkpoints"};
 
 static bool is_filter(struct span name)
 {
@@ -68,4 +69,9 @@ void api_export(struct call *k)
 void api_verify(struct call *k)
 {
 	ask(k, "verify");
+}
+
+void api_prove(struct call *k)
+{
+	ask(k, "prove");
 }

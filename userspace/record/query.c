@@ -7,10 +7,11 @@
 #include "record/query_internal.h"
 
 #define LINE_MAX_BYTES (1024 * 1024)
-#define FILTER_MAX     512
+#define FILTER_MAX     4096
 
 static const char *const kinds[] = {
-    [Q_SESSIONS] = "sessions", [Q_EVENTS] = "events", [Q_EXPORT] = "export", [Q_VERIFY] = "verify"};
+    [Q_SESSIONS] = "sessions", [Q_EVENTS] = "events", [Q_EXPORT] = "export", [Q_VERIFY] = "verify",
+    [Q_PROVE] = "prove"};
 static const char *const text_keys[] = {
     [F_FLOW] = "flow", [F_IDENTITY] = "identity", [F_OWNER] = "owner", [F_RESOURCE] = "resource",
     [F_ROLE] = "role", [F_SESSION] = "session",	  [F_TYPE] = "type"};
@@ -73,6 +74,8 @@ static bool read_filter(struct query *q, const char *key, const char *value)
 		       {"until", &q->until_ns, NS_PER_SEC},
 		       {"from", &q->from, 1},
 		       {"to", &q->to, 1},
+		       {"event", &q->event, 1},
+		       {"old", &q->old, 1},
 		       {"limit", &q->limit, 1}};
 	struct {
 		const char *key;
@@ -90,6 +93,11 @@ static bool read_filter(struct query *q, const char *key, const char *value)
 	for (size_t i = 0; i < ARRAY_LEN(matches); i++)
 		if (!strcmp(matches[i].key, key))
 			return matches[i].read(&q->match, value);
+	if (!strcmp(key, "fingerprint"))
+		return !q->fingerprint && strspn(value, "0123456789abcdef") == HASH_HEX &&
+		       !value[HASH_HEX] && (q->fingerprint = strdup(value)) != NULL;
+	if (!strcmp(key, "checkpoints"))
+		return query_read_checkpoints(q, value);
 	return !strcmp(key, "format") && read_format(q, value);
 }
 
@@ -139,6 +147,8 @@ void query_free(struct query *q)
 		free(q->texts[i]);
 	free(q->session);
 	match_done(&q->match);
+	free(q->fingerprint);
+	free(q->checkpoints);
 	free(q);
 }
 
@@ -219,30 +229,6 @@ int answer_line(struct answer *a, struct span line)
 	return a->q->limit && ++a->n >= a->q->limit;
 }
 
-static bool verify_is_stopped(void *ctx)
-{
-	struct answer *a = ctx;
-	return answer_is_stopped(a) || a->sink->line(a->sink->ctx, (struct span){0}) < 0;
-}
-
-static int answer_verify(struct answer *a)
-{
-	uint8_t key[KEY_LEN];
-	bool has_key = a->source->key_file && key_read(a->source->key_file, key) == 0;
-	struct verify_options o = {
-	    .key = has_key ? key : NULL, .is_stopped = verify_is_stopped, .ctx = a};
-	struct verify_result v;
-	struct segment *live = a->source->live ? a->source->live(a->source->ctx) : NULL;
-	int err = verify_store(a->source->path, live, &o, &v);
-	segment_unref(live);
-	if (err == -ECANCELED)
-		return err;
-	buf_reset(&a->line);
-	verify_json(&a->line, &v, err);
-	err = buf_err(&a->line);
-	return err < 0 ? err : a->sink->line(a->sink->ctx, buf_span(&a->line));
-}
-
 int query_answer(const struct query *q, const struct query_source *source,
 		 const struct query_sink *sink)
 {
@@ -251,6 +237,7 @@ int query_answer(const struct query *q, const struct query_source *source,
 	    [Q_EVENTS] = answer_events,
 	    [Q_EXPORT] = answer_events,
 	    [Q_VERIFY] = answer_verify,
+	    [Q_PROVE] = answer_prove,
 	};
 	struct answer a = {.q = q, .source = source, .sink = sink, .next = q->from};
 	buf_init(&a.line, LINE_MAX_BYTES);

@@ -1,11 +1,13 @@
 /* Questions about a record, answered line by line: of the live store by the recorder, of a folder
  * by the command line. Kinds: "sessions" (summaries), "events" (as stored), "export" (the same,
  * with the checkpoints in their places where nothing is filtered out), "verify" (one line,
- * record/verify.h).
+ * record/verify.h), "prove" (one line, {"proof": its text}, record/proof.h).
  *
  * Filters, all strings: session, flow, type, identity, role, owner, resource (equal); verdict,
  * relation, text (phrases, one a line: record/query_match.h); since, until
  * (Unix seconds); from, to (event numbers); denied ("1"); live ("1", sessions that are not over);
+ * event, old (prove: an event in the tree of the checkpoint at to, or an older tree's size);
+ * fingerprint, checkpoints (verify: lines of them);
  * limit (lines); follow ("1", events: goes on with what is still to come); format (export: "jsonl",
  * "csv", "ocsf", "asciicast": the events; "lmdb": with all that a part needs to be verified,
  * EVENTS.md). A line {"error": "..."} says that the answer is not whole. */

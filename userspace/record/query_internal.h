@@ -8,13 +8,17 @@
 #include "record/verify.h"
 
 enum filter_text { F_FLOW, F_IDENTITY, F_OWNER, F_RESOURCE, F_ROLE, F_SESSION, F_TYPE, F_TEXTS };
-enum query_kind { Q_SESSIONS, Q_EVENTS, Q_EXPORT, Q_VERIFY };
+enum query_kind { Q_SESSIONS, Q_EVENTS, Q_EXPORT, Q_VERIFY, Q_PROVE };
 
 struct query {
 	enum query_kind kind;
 	char *texts[F_TEXTS];			      /* owned, as JSON; NULL: any */
 	char *session;				      /* owned, plain */
 	uint64_t since_ns, until_ns, from, to, limit; /* 0: none */
+	uint64_t event, old;			      /* prove */
+	char *fingerprint;			      /* verify; owned */
+	struct checkpoint *checkpoints;
+	size_t n_checkpoints;
 	bool denied, live, follow;
 	bool keeps_hashes; /* export: of what is filtered out (query_export.c) */
 	struct match match;
@@ -37,6 +41,10 @@ must_check int answer_sessions(struct answer *a);
 must_check int answer_events(struct answer *a);
 /* False: the event cannot match; one pass over its bytes, no parsing. */
 bool query_match_bytes(const struct query *q, struct span stored);
+must_check int answer_verify(struct answer *a);
+must_check int answer_prove(struct answer *a);
+/* Lines of checkpoints; false: one is none. */
+bool query_read_checkpoints(struct query *q, const char *text);
 bool query_match_event(const struct query *q, const struct scan *e);
 bool query_match_session(const struct query *q, const struct scan *s);
 /* Is nothing filtered out? */

@@ -25,8 +25,8 @@ int verify_key(struct walk *w, MDB_txn *txn)
 	if (key.len != KEY_LEN)
 		return verify_bad(w, v->signed_to + 1, "is in a segment whose key is malformed");
 	key_fingerprint(key.p, print);
-	if (v->has_key ? memcmp(key.p, v->key, KEY_LEN) != 0
-		       : w->o->fingerprint && strcmp(print, w->o->fingerprint) != 0)
+	if ((v->has_key && memcmp(key.p, v->key, KEY_LEN) != 0) ||
+	    (w->o->fingerprint && strcmp(print, w->o->fingerprint) != 0))
 		return verify_bad(w, v->signed_to + 1, "is signed with another key, %.16s...",
 				  print);
 	memcpy(v->key, key.p, KEY_LEN);
