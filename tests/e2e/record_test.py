@@ -85,6 +85,52 @@ def outside(c, s):
     c.check(not openssl_accepts(s.folder, changed, key), "and not one over another number")
 
 
+def includes(proof, key, folder):
+    """The event in a C2SP tlog-proof, if it is one: RFC 9162 2.1.3.2, and the signature by openssl."""
+    head, note = proof.split("\n\n", 1)
+    title, extra, index, *path = head.split("\n")
+    stored, index = base64.b64decode(extra.removeprefix("extra ")), int(index.removeprefix("index "))
+    event = json.loads(stored)
+    lines = split_note(note)[3]
+    entry = hashlib.sha256(bytes.fromhex(event["_prev"]) + stored).digest()
+    fn, sn, at = index, int(lines[1]) - 1, hashlib.sha256(b"\0" + entry).digest()
+    for other in map(base64.b64decode, path):
+        if fn % 2 or fn == sn:
+            at = hashlib.sha256(b"\1" + other + at).digest()
+            while fn % 2 == 0 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            at = hashlib.sha256(b"\1" + at + other).digest()
+        fn, sn = fn >> 1, sn >> 1
+    good = title == "c2sp.org/tlog-proof@v1" and event["_seq"] == index + 1 and sn == 0 and base64.b64encode(at).decode() == lines[2]
+    return event if good and openssl_accepts(folder, note, key) else None
+
+
+def proofs(c, s):
+    key = s.gw.folder / "state/keys/node.pub"
+    proof = s.gw.sluice("prove", "7").stdout
+    event = includes(proof, key, s.folder)
+    c.equal(event and event["_seq"], 7, "sluice prove: an outsider finds the event in the signed tree")
+    file = s.folder / "proof"
+    file.write_text(proof)
+    good = s.gw.sluice("verify", "--proof", file, "--key", key, check=False)
+    c.equal(good.returncode, 0, f"sluice verify --proof agrees ({good.stdout.strip()})")
+    file.write_text(proof.replace("index 6", "index 5"))
+    c.equal(s.gw.sluice("verify", "--proof", file, "--key", key, check=False).returncode, 1, "another place is bad")
+    logged = [json.loads(x)["msg"] for x in s.gw.log().splitlines() if '"checkpoint sluice/' in x]
+    c.check(len(logged) >= 2, "the daemon's log has checkpoints", len(logged))
+    old = logged[0].split(" ")[2]
+    file.write_text(s.gw.sluice("prove", "--consistency", old).stdout)
+    good = s.gw.sluice("verify", "--proof", file, "--key", key, "--checkpoint", logged[0], check=False)
+    c.equal(good.returncode, 0, f"the logged checkpoint goes on to the last one ({good.stdout.strip()})")
+    public = subprocess.run(["openssl", "pkey", "-pubin", "-in", key, "-outform", "DER"], capture_output=True).stdout[-32:]
+    fingerprint = hashlib.sha256(public).hexdigest()
+    given = [x for line in logged for x in ("--checkpoint", line)]
+    good = s.gw.sluice("verify", "--key", fingerprint, *given, check=False)
+    c.equal(good.returncode, 0, f"the record goes on from all that was logged ({good.stdout.strip()})")
+    c.equal(s.gw.sluice("verify", "--key", "0" * 64, check=False).returncode, 1, "another fingerprint does not fit")
+
+
 def copies(c, s):
     s.gw.stop()
     store = s.gw.folder / "state/store"
@@ -138,6 +184,7 @@ def main():
         subprocess.run(["sleep", "2.5"])
         outside(c, s)
         terminal(c, s)
+        proofs(c, s)
         copies(c, s)
         outside(c, s)
     c.done()

@@ -105,7 +105,7 @@ static const struct command commands[] = {
 	{"prove", cmd_prove, "prove to an outsider that an event is in the record",
 	 "EVENT [--at N] [--store DIR]\n"
 	 "       sluice prove --consistency OLD [NEW] [--store DIR]\n"
-	 "  EVENT                 its number; the proof (C2SP tlog-proof) holds the event, and goes to standard output\n"
+	 "  EVENT                 its number; the proof (C2SP tlog-proof, which holds the event) goes to stdout\n"
 	 "  --at N                in the tree of the checkpoint at event N instead of the last one\n"
 	 "  --consistency         that the checkpoint at OLD goes on to the one at NEW, or to the last one\n"},
 	{"version", cmd_version, "print the version", "\n"},

@@ -113,10 +113,15 @@ int checkpoint_read(struct span note, struct checkpoint *ret_c)
 		return ERR_MALFORMED;
 	memcpy(text, note.p, note.len);
 	text[note.len] = 0;
+	/* The dash apart: what scanf takes for a character hangs on the locale. */
+	char *dash = strstr(text, "\n\n" DASH);
+	if (!dash)
+		return ERR_MALFORMED;
+	*dash = 0;
 	if (sscanf(text,
-		   ORIGIN "%255[^ \n]\n%" SCNu64 "\n%44[^ \n]\nchain %64[0-9a-f]\ntime %" SCNu64
-			  "\n\n" DASH ORIGIN "%255[^ \n] %92[^ \n]",
-		   t.node, &t.seq, t.root, t.hash, &t.time, again, t.blob) != 7)
+		   ORIGIN "%255[^ \n]\n%" SCNu64 "\n%44[^ \n]\nchain %64[0-9a-f]\ntime %" SCNu64,
+		   t.node, &t.seq, t.root, t.hash, &t.time) != 5 ||
+	    sscanf(dash + strlen("\n\n" DASH), ORIGIN "%255[^ \n] %92[^ \n]", again, t.blob) != 2)
 		return ERR_MALFORMED;
 	int r = from_texts(&t, &c);
 	if (r == 0)
