@@ -27,6 +27,7 @@ LDFLAGS := -pthread -Wl,--exclude-libs,ALL -Wl,-z,relro,-z,now $(if $(filter rel
 
 # What is a library, what a program, what a test: by place.
 CLI_C   := $(wildcard userspace/cli/*.c)
+WEB     := $(sort $(wildcard userspace/console/web/*))
 LIB_C   := $(filter-out $(CLI_C) userspace/main.c,$(wildcard policy/*.c userspace/*.c userspace/*/*.c userspace/*/*/*.c))
 BPF_C   := $(wildcard bpf/*.bpf.c)
 TEST_C  := $(shell find tests/unit tests/e2e -name '*_test.c' 2>/dev/null)
@@ -43,7 +44,7 @@ all: $(B)/sluice $(B)/sluiced ## build the daemon and the command line
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
 
-$(B)/libsluice.a: $(call obj,$(LIB_C))
+$(B)/libsluice.a: $(call obj,$(LIB_C)) $(B)/gen/console_files.o
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 $(B)/sluice: $(call obj,$(CLI_C)) $(B)/libsluice.a
@@ -70,6 +71,12 @@ $(B)/userspace/sql/pg_%.o: userspace/sql/pg_%.c | $(SKELS)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(BASE) $(CFLAGS) $(HARDEN) $(SAN) -Wno-unused-parameter -Wno-sign-compare -Wno-shadow -Wno-undef \
 	  -isystem $(PG_INC) -c -o $@ $<
+# The console's pages as they lie there, in an array.
+$(B)/gen/console_files.c: userspace/console/embed $(WEB)
+	@mkdir -p $(@D)
+	$(Q)userspace/console/embed $(WEB) >$@.tmp && mv $@.tmp $@
+$(B)/gen/console_files.o: $(B)/gen/console_files.c
+	$(Q)$(CC) $(BASE) $(CFLAGS) $(HARDEN) $(SAN) -c -o $@ $<
 $(B)/gen/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h)
 	@mkdir -p $(@D)
 	@echo "  BPF   $<"

@@ -17,10 +17,10 @@
 
 #define CONFIG_MAX (256 * 1024)
 
-enum kind { K_STR, K_NAME, K_PATH, K_PATHS, K_INT, K_SIZE, K_BOOL, K_ENUM, K_ENDPOINT, K_UIDS, K_GIDS };
+enum kind { K_STR, K_NAME, K_PATH, K_PATHS, K_INT, K_SIZE, K_BOOL, K_ENUM, K_ENDPOINT, K_UIDS, K_GIDS, K_STRS };
 static const char *const kind_names[] = {
 	"string",	 "name",   "absolute path", "list of absolute paths", "integer",       "integer",
-	"true or false", "one of", "address:port",  "list of users",	      "list of groups"};
+	"true or false", "one of", "address:port",  "list of users",	      "list of groups",	"list of strings"};
 
 /* One key. min and max bound numbers and the lengths of strings; of an enum, def lists the words, the
  * default first, and the field gets the word's place in `words`. */
@@ -79,6 +79,37 @@ static const struct key keys[] = {
 	{"local_issuer.audience", K_STR, AT(local_audience), 1, 200, "sluice", NULL, "and their audience"},
 	{"metrics_listen", K_ENDPOINT, AT(metrics_listen), 0, 0, NULL, NULL,
 	 "where /metrics, /healthz and /readyz are served; off unless set"},
+	{"public_url", K_STR, AT(public_url), 10, 200, NULL, NULL,
+	 "https://host[:port] under which people reach the console: in notices to approvers and agents"},
+	{"console.listen", K_ENDPOINT, AT(console_listen), 0, 0, NULL, NULL,
+	 "where the console and the admin API are served over TLS; off unless set"},
+	{"console.certificate", K_PATH, AT(console_certificate), 2, 200, "/etc/sluice/console.crt", NULL,
+	 "its certificate and the chain above it (PEM); read again on SIGHUP"},
+	{"console.key", K_PATH, AT(console_key), 2, 200, "/etc/sluice/console.key", NULL,
+	 "the certificate's private key (PEM)"},
+	{"console.issuer", K_STR, AT(console_issuer), 8, 200, NULL, NULL,
+	 "the OpenID provider that people log in with: its issuer URL"},
+	{"console.issuer_ca", K_PATH, AT(console_issuer_ca), 2, 200, NULL, NULL,
+	 "an authority of the provider's own (PEM, beneath key_dirs); the system's unless set"},
+	{"console.client_id", K_STR, AT(console_client_id), 1, 200, "sluice", NULL,
+	 "the client that the provider knows the console as"},
+	{"console.client_secret", K_STR, AT(console_client_secret), 6, 200, NULL, NULL,
+	 "\"file:/path\" beneath key_dirs: the client's secret; a public client unless set"},
+	{"console.groups_claim", K_STR, AT(console_groups_claim), 1, 200, "groups", NULL,
+	 "where the provider's token holds a person's groups"},
+	{"console.scope", K_STR, AT(console_scope), 6, 200, "openid profile email groups", NULL,
+	 "what is asked of the provider"},
+	{"console.admin_groups", K_STRS, LIST(admin_groups, n_admin_groups), 1, 200, NULL, NULL,
+	 "groups whose members administer: sessions, policy, records"},
+	{"console.approver_groups", K_STRS, LIST(approver_groups, n_approver_groups), 1, 200, NULL, NULL,
+	 "groups whose members see requests and may vote where a rule names a group of theirs"},
+	{"console.auditor_groups", K_STRS, LIST(auditor_groups, n_auditor_groups), 1, 200, NULL, NULL,
+	 "groups whose members read the record and the policy, and change nothing"},
+	{"console.session_minutes", K_INT, AT(session_minutes), 1, 1440, "480", NULL,
+	 "a login ends after so long"},
+	{"console.idle_minutes", K_INT, AT(idle_minutes), 1, 1440, "30", NULL, "and after so long unused"},
+	{"console.fresh_minutes", K_INT, AT(fresh_minutes), 1, 1440, "10", NULL,
+	 "how old a login may be that a vote is cast with"},
 	{"login_timeout_ms", K_INT, AT(login_timeout_ms), 100, 600000, "10000", NULL,
 	 "for the login to an upstream"},
 	{"idle_timeout_ms", K_INT, AT(idle_timeout_ms), 0, 2147483647, "0", NULL,
@@ -228,15 +259,16 @@ static int set_enum(struct load *l, const struct key *k, const json_t *v)
 	return wrong(l, k->name, -1, "expected one of %s", k->words);
 }
 
-static int set_paths(struct load *l, const struct key *k, const json_t *v)
+static int set_texts(struct load *l, const struct key *k, const json_t *v)
 {
 	const char **to = field(l, k->offset);
 	if (!json_is_array(v) || json_array_size(v) > CONFIG_LIST_MAX)
-		return wrong(l, k->name, -1, "expected a list of at most %d paths", CONFIG_LIST_MAX);
+		return wrong(l, k->name, -1, "expected a list of at most %d: %s", CONFIG_LIST_MAX,
+			     kind_names[k->kind]);
 	int n = (int)json_array_size(v);
 	for (int i = 0; i < n; i++) {
 		const char *s = json_string_value(json_array_get(v, (size_t)i));
-		int r = s ? check_string(l, k, s, i) : wrong(l, k->name, i, "expected an absolute path");
+		int r = s ? check_string(l, k, s, i) : wrong(l, k->name, i, "expected a string");
 		if (r < 0)
 			return r;
 		to[i] = arena_str(&l->o->arena, s);
@@ -277,9 +309,9 @@ static int set_ids(struct load *l, const struct key *k, const json_t *v)
 }
 
 static int (*const setters[])(struct load *, const struct key *, const json_t *) = {
-	[K_STR] = set_string, [K_NAME] = set_string,	 [K_PATH] = set_string, [K_PATHS] = set_paths,
+	[K_STR] = set_string, [K_NAME] = set_string,	 [K_PATH] = set_string, [K_PATHS] = set_texts,
 	[K_INT] = set_number, [K_SIZE] = set_number,	 [K_BOOL] = set_bool,	[K_ENUM] = set_enum,
-	[K_UIDS] = set_ids,   [K_ENDPOINT] = set_string, [K_GIDS] = set_ids,
+	[K_UIDS] = set_ids,   [K_ENDPOINT] = set_string, [K_GIDS] = set_ids,	[K_STRS] = set_texts,
 };
 
 static json_t *default_of(const struct key *k)

@@ -148,6 +148,7 @@ int http_parse(struct span in, struct http_request *ret)
 	int err = next_line(&rest, &line);
 	if (err == 0)
 		err = parse_request_line(line, &r);
+	const uint8_t *fields = rest.p;
 	if (err == 0)
 		err = parse_fields(&rest, &f);
 	if (err == ERR_MORE && in.len >= HTTP_HEAD_MAX)
@@ -159,11 +160,46 @@ int http_parse(struct span in, struct http_request *ret)
 	if (f.n_hosts != 1)
 		return ERR_MALFORMED;
 	size_t head_len = (size_t)(rest.p - in.p);
+	r.fields = span_of(fields, (size_t)(rest.p - fields) - 2); /* without the empty line */
 	if (in.len - head_len < f.body_len)
 		return ERR_MORE;
 	r.body = span_of(in.p + head_len, f.body_len);
 	r.len = head_len + f.body_len;
 	*ret = r;
+	return 0;
+}
+
+int http_field(const struct http_request *r, const char *name, struct span *ret)
+{
+	struct span rest = r->fields, line, value = {0};
+	int n = 0;
+	while (next_line(&rest, &line) == 0) {
+		struct span key = cut_at(&line, ':');
+		if (is_name(key, name) && n++ == 0)
+			value = trim(line);
+	}
+	if (n != 1)
+		return n ? ERR_MALFORMED : ERR_NOT_FOUND;
+	*ret = value;
+	return 0;
+}
+
+int http_cookie(const struct http_request *r, const char *name, struct span *ret)
+{
+	struct span rest, value = {0};
+	int n = 0, err = http_field(r, "cookie", &rest);
+	if (err < 0)
+		return err;
+	while (rest.len) {
+		struct span v = cut_at(&rest, ';'), key;
+		v = trim(v);
+		key = cut_at(&v, '=');
+		if (span_is(key, name) && n++ == 0)
+			value = v;
+	}
+	if (n != 1)
+		return n ? ERR_MALFORMED : ERR_NOT_FOUND;
+	*ret = value;
 	return 0;
 }
 
@@ -213,7 +249,7 @@ int http_query(struct span query, const char *key, char *out, size_t size)
 	return found;
 }
 
-static const char *reason_of(int status)
+const char *http_reason(int status)
 {
 	static const struct {
 		int status;
@@ -221,7 +257,10 @@ static const char *reason_of(int status)
 	} reasons[] = {
 		{200, "OK"},
 		{201, "Created"},
+		{303, "See Other"},
+		{304, "Not Modified"},
 		{400, "Bad Request"},
+		{401, "Unauthorized"},
 		{403, "Forbidden"},
 		{404, "Not Found"},
 		{405, "Method Not Allowed"},
@@ -229,6 +268,7 @@ static const char *reason_of(int status)
 		{409, "Conflict"},
 		{413, "Content Too Large"},
 		{422, "Unprocessable Content"},
+		{429, "Too Many Requests"},
 		{501, "Not Implemented"},
 		{502, "Bad Gateway"},
 		{503, "Service Unavailable"},
@@ -240,11 +280,12 @@ static const char *reason_of(int status)
 	return "Error";
 }
 
-void http_answer_head(struct buf *out, int status, const char *type, int64_t body_len)
+void http_answer_head(struct buf *out, int status, const char *type, const char *more, int64_t body_len)
 {
 	buf_printf(out,
-		   "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nCache-Control: no-store\r\nConnection: close\r\n",
-		   status, reason_of(status), type);
+		   "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nX-Content-Type-Options: nosniff\r\n"
+		   "Cache-Control: no-store\r\nConnection: close\r\n%s",
+		   status, http_reason(status), type, more);
 	if (body_len >= 0)
 		buf_printf(out, "Content-Length: %lld\r\n\r\n", (long long)body_len);
 	else

@@ -18,6 +18,7 @@ static void conn_free(struct deferred *d)
 	struct conn *conn = (struct conn *)((char *)d - offsetof(struct conn, free_later));
 	buf_wipe(&conn->in); /* a token came through here */
 	buf_wipe(&conn->out);
+	buf_wipe(&conn->more); /* a cookie goes this way */
 	free(conn);
 }
 
@@ -123,11 +124,33 @@ static void finish(struct conn *conn)
 		flush(conn);
 }
 
+void conn_head_add(struct conn *conn, const char *fmt, ...)
+{
+	char line[2048];
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= sizeof(line) || strpbrk(line, "\r\n"))
+		return; /* a line is whole, or is not there */
+	buf_add_str(&conn->more, line);
+	buf_add_str(&conn->more, "\r\n");
+}
+
+/* The added lines as a string. */
+static const char *conn_more(struct conn *conn)
+{
+	if (!buf_len(&conn->more))
+		return "";
+	buf_add_u8(&conn->more, 0);
+	return buf_err(&conn->more) ? "" : (const char *)buf_span(&conn->more).p;
+}
+
 void conn_answer_text(struct conn *conn, int status, const char *type, struct span text)
 {
 	if (conn->is_closed || conn->is_ended)
 		return;
-	http_answer_head(&conn->out, status, type, (int64_t)text.len);
+	http_answer_head(&conn->out, status, type, conn_more(conn), (int64_t)text.len);
 	buf_add_span(&conn->out, text);
 	finish(conn);
 }
@@ -161,7 +184,7 @@ void conn_fail(struct conn *conn, int status, const char *remedy, const char *fm
 
 void conn_stream(struct conn *conn, const char *type)
 {
-	http_answer_head(&conn->out, 200, type, -1);
+	http_answer_head(&conn->out, 200, type, conn_more(conn), -1);
 	conn->is_streaming = true;
 	flush(conn);
 }
@@ -282,27 +305,29 @@ static bool has_room(struct server *s, struct conn *conn)
 	return s->n_conns < SERVER_CONNS_MAX / 2 || !s->may_stay || s->may_stay(conn);
 }
 
-static void on_accept(struct source *s, uint32_t events)
+static struct conn *conn_new(struct server *server, int fd)
 {
-	struct server *server = (struct server *)((char *)s - offsetof(struct server, listen));
-	int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct conn *conn = fd >= 0 && server->n_conns < SERVER_CONNS_MAX ? calloc(1, sizeof(*conn)) : NULL;
-	(void)events;
 	if (!conn) {
 		closep(&fd);
-		return;
+		return NULL;
 	}
 	conn->server = server;
 	conn->c = server->c;
 	conn->source = (struct source){fd, EPOLLIN, on_conn, false};
 	conn->free_later.run = conn_free;
+	conn->peer.pid = -1;
+	conn->peer.uid = (uid_t)-1;
 	conn->peer.pidfd = -1;
 	timer_init(&conn->deadline, on_deadline);
 	buf_init(&conn->in, HTTP_HEAD_MAX + HTTP_BODY_MAX + 8192);
 	buf_init(&conn->out, CONN_OUT_MAX);
-	if (server->is_local)
-		read_cred(fd, &conn->peer);
-	bool stays = has_room(server, conn);
+	buf_init(&conn->more, HTTP_HEAD_MAX);
+	return conn;
+}
+
+static void conn_begin(struct server *server, struct conn *conn, bool stays)
+{
 	conn->next = server->first;
 	server->first = conn;
 	server->n_conns++;
@@ -310,6 +335,27 @@ static void on_accept(struct source *s, uint32_t events)
 		conn_close(conn);
 	else
 		set_deadline(conn, CONN_READ_MS);
+}
+
+static void on_accept(struct source *s, uint32_t events)
+{
+	struct server *server = (struct server *)((char *)s - offsetof(struct server, listen));
+	struct conn *conn = conn_new(server, accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+	(void)events;
+	if (!conn)
+		return;
+	if (server->is_local)
+		read_cred(conn->source.fd, &conn->peer);
+	conn_begin(server, conn, has_room(server, conn));
+}
+
+void server_adopt(struct server *server, int fd, const char *from)
+{
+	struct conn *conn = conn_new(server, fd);
+	if (!conn)
+		return;
+	snprintf(conn->from, sizeof(conn->from), "%s", from);
+	conn_begin(server, conn, true);
 }
 
 void server_stop(struct server *s)

@@ -56,7 +56,9 @@ struct conn {
 	struct timer deadline;
 	struct deferred free_later;
 	struct peer_cred peer;
+	char from[64]; /* of the console: the client's address; "" on the Unix socket */
 	struct buf in, out;
+	struct buf more; /* header lines of the answer */
 	struct conn_hold *hold;
 	void (*on_drained)(struct conn *conn); /* of a stream: there is room again */
 	bool has_request, is_streaming, is_ended, is_closed;
@@ -64,6 +66,8 @@ struct conn {
 
 /* fd: a listening socket, borrowed; -1: nothing is served. */
 must_check int server_start(struct server *s, struct control *c, struct loop *l, int fd);
+/* A connection that the console terminated: fd is taken, from is the client's address. */
+void server_adopt(struct server *s, int fd, const char *from);
 void server_stop(struct server *s);
 
 void conn_hold(struct conn *conn, struct conn_hold *h);
@@ -71,6 +75,8 @@ void conn_release(struct conn_hold *h);
 /* Is the process that connected still there, and still the one that connected? */
 bool conn_peer_lives(const struct conn *conn);
 
+/* A line for the head of the answer to come, without its end. */
+void conn_head_add(struct conn *conn, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Answers, once. Steals json. */
 void conn_answer(struct conn *conn, int status, json_t *json);
 void conn_answer_text(struct conn *conn, int status, const char *type, struct span text);

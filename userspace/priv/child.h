@@ -22,13 +22,16 @@
  *             mint       {claims} -> {token}  (only if the local issuer is configured)
  *   proxy     credential {source} -> fd   (file: beneath credential_dirs; command: run by the monitor as
  *                        the configured user; fd: inherited)
+ *   console   open_tls   {what: "certificate" | "key"} -> fd   (the configured files)
  *   recorder  sign       {seq, root, hash, time} -> {key, sig}  (Ed25519, hex; seq must rise; root and hash: 64 hex
  *                        digits; over the text of a checkpoint, record/FORMAT.md)
  *
  * notify (monitor -> child, no answer):
  *   all       stop       {}
  *   control   reload     {}   the policy
- *             peer       {name: "proxy" | "recorder"} fd: a new channel to it (after every start of it)
+ *   console   peer       {name: "control"} fd
+ *             reload     {}   the certificate
+ *   control   peer       {name: "proxy" | "recorder" | "console"} fd: a new channel to it (after every start of it)
  *             refused    {cgroup_id, ...struct refusal}   (also recorded by the monitor itself)
  *   proxy     peer       {name: "control"} fd
  *             listen     {netns, port, at} fds: of struct listeners, at: the place of each in it
@@ -41,6 +44,9 @@
  *             end        {id, reason, sqlstate}   flows are closed with the reason
  *             status     {} -> proxy answers {"t":"status"} fd: memfd JSON {flows, ops, sessions: {id: {flows,
  *                        ops, denied, asked, masked}}, resources: ...}
+ * console -> control:
+ *             conn       {from: "address:port"} fd: one end of a stream, with one HTTP request on it as the client
+ *                        sent it (parsed, not changed), for which control answers and then closes
  * control -> recorder:
  *             query      {kind: "sessions"|"events"|"verify"|"export", filters...} fd: write end of a pipe;
  *                        the recorder writes JSON lines and closes it
@@ -79,9 +85,11 @@ struct child_env {
 	int flow_map_fd, dest_map_fd; /* proxy */
 	int control_fd;               /* control: listening Unix socket run_dir/control.sock */
 	int metrics_fd;               /* control: listening TCP socket or -1 */
+	int console_fd;               /* console: listening TCP socket */
 	const char *gaps_json;        /* control: kernel_gaps, kernel_probe as text */
 	const char *probe_json;
 };
 
 int proxy_main(const struct config *cfg, const struct child_env *env);
 int control_main(const struct config *cfg, const struct child_env *env);
+int console_main(const struct config *cfg, const struct child_env *env);

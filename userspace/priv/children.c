@@ -89,7 +89,15 @@ static void add_rings(const struct monitor *m, enum child_kind kind, struct chil
 
 static void fill_env(struct monitor *m, enum child_kind kind, struct child_env *e)
 {
-	*e = (struct child_env){.flow_map_fd = -1, .dest_map_fd = -1, .control_fd = -1, .metrics_fd = -1};
+	*e = (struct child_env){.flow_map_fd = -1,
+				.dest_map_fd = -1,
+				.control_fd = -1,
+				.metrics_fd = -1,
+				.console_fd = -1};
+	if (kind == CHILD_CONSOLE) {
+		e->console_fd = m->console_fd;
+		return; /* it records nothing and sees no ring */
+	}
 	add_rings(m, kind, e);
 	if (kind == CHILD_PROXY) {
 		e->flow_map_fd = kernel_flow_map_fd(m->kernel);
@@ -117,10 +125,10 @@ static void introduce(struct monitor *m, enum child_kind a, enum child_kind b)
 
 static void introduce_all(struct monitor *m, enum child_kind started)
 {
-	if (started != CHILD_RECORDER)
-		introduce(m, CHILD_CONTROL, CHILD_PROXY);
-	if (started != CHILD_PROXY)
-		introduce(m, CHILD_CONTROL, CHILD_RECORDER);
+	static const enum child_kind others[] = {CHILD_PROXY, CHILD_RECORDER, CHILD_CONSOLE};
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (started == CHILD_CONTROL || started == others[i])
+			introduce(m, CHILD_CONTROL, others[i]);
 	if (started != CHILD_PROXY)
 		return;
 	for (struct netns *n = m->workloads.netns; n; n = n->next)
@@ -167,10 +175,16 @@ int child_start(struct monitor *m, enum child_kind kind)
 	return 0;
 }
 
+/* The one whose bytes come from a network: if they can kill it, they kill nothing else with it. */
+static bool is_console_due(const struct monitor *m)
+{
+	return m->console_fd >= 0 && clock_mono_ns() >= m->console_after_ns;
+}
+
 void children_start(struct monitor *m)
 {
 	for (int i = 0; i < CHILD_KINDS && !m->is_stopping; i++) {
-		if (m->children[i].pid)
+		if (m->children[i].pid || (i == CHILD_CONSOLE && !is_console_due(m)))
 			continue;
 		int r = child_start(m, (enum child_kind)i);
 		if (r < 0) {
@@ -224,7 +238,9 @@ void children_reap(struct monitor *m)
 			WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 		child_clear(c);
 		any = true;
-		if (!m->is_stopping && died_too_often(m)) {
+		if (i == CHILD_CONSOLE)
+			m->console_after_ns = clock_mono_ns() + CONSOLE_PAUSE_NS;
+		else if (!m->is_stopping && died_too_often(m)) {
 			log_error("the processes die too often: giving up; workloads stay refused");
 			monitor_stop(m, 1);
 		}
@@ -233,6 +249,13 @@ void children_reap(struct monitor *m)
 		children_start(m);
 	else if (any)
 		children_stop(m);
+}
+
+/* The policy, and the console's certificate. */
+void children_reload(struct monitor *m)
+{
+	child_notify(&m->children[CHILD_CONTROL], json_pack("{ss}", "t", "reload"), NULL, 0);
+	child_notify(&m->children[CHILD_CONSOLE], json_pack("{ss}", "t", "reload"), NULL, 0);
 }
 
 static void stop_one(struct monitor *m, enum child_kind kind)
@@ -244,10 +267,12 @@ static void stop_one(struct monitor *m, enum child_kind kind)
  * can write any more. */
 void children_stop(struct monitor *m)
 {
+	if (m->children[CHILD_CONSOLE].pid)
+		stop_one(m, CHILD_CONSOLE);
 	if (m->children[CHILD_PROXY].pid || m->children[CHILD_CONTROL].pid) {
 		stop_one(m, CHILD_PROXY);
 		stop_one(m, CHILD_CONTROL);
-	} else if (m->children[CHILD_RECORDER].pid) {
+	} else if (m->children[CHILD_RECORDER].pid && !m->children[CHILD_CONSOLE].pid) {
 		if (record_node(m, "node.stop") < 0)
 			log_warn("the node's stop is not recorded");
 		stop_one(m, CHILD_RECORDER);

@@ -74,11 +74,12 @@ static uint64_t silence_ns(const struct monitor *m, const struct child *c, uint6
 	return worst;
 }
 
+/* The console is no part of it: what it serves are people, and workloads do not wait for them. */
 static bool all_well(struct monitor *m)
 {
 	uint64_t now = clock_mono_ns();
 	bool is_well = true;
-	for (int i = 0; i < CHILD_KINDS; i++) {
+	for (int i = 0; i <= CHILD_PROXY; i++) {
 		struct child *c = &m->children[i];
 		uint64_t silence = c->pid ? silence_ns(m, c, now) : UINT64_MAX;
 		is_well = is_well && silence < HEALTH_STALE_MS * NS_PER_MS;
@@ -113,6 +114,8 @@ static void on_beat(struct timer *t)
 		m->is_ready = true;
 	}
 	workloads_sweep(&m->workloads);
+	if (m->is_ready)
+		children_start(m); /* a console that died */
 	if (loop_timer_in_ms(m->loop, t, m->is_ready ? BEAT_MS : BEAT_START_MS) < 0)
 		monitor_stop(m, 1);
 }
@@ -172,7 +175,7 @@ static void on_signal(struct source *s, uint32_t events)
 		if (si.ssi_signo == SIGCHLD)
 			continue;
 		if (si.ssi_signo == SIGHUP)
-			child_notify(&m->children[CHILD_CONTROL], json_pack("{ss}", "t", "reload"), NULL, 0);
+			children_reload(m);
 		else
 			monitor_stop(m, 0);
 	}
@@ -316,6 +319,7 @@ static void tear_down(struct monitor *m)
 	loop_free(m->loop);
 	closep(&m->control_fd);
 	closep(&m->metrics_fd);
+	closep(&m->console_fd);
 	closep(&m->keys_dir_fd);
 	closep(&m->health_fd);
 	closep(&m->signals.fd);
@@ -338,6 +342,7 @@ int monitor_run(const struct config *cfg, const struct monitor_options *o)
 			     .options = o,
 			     .control_fd = -1,
 			     .metrics_fd = -1,
+			     .console_fd = -1,
 			     .keys_dir_fd = -1,
 			     .health_fd = -1,
 			     .signals.fd = -1};

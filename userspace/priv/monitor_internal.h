@@ -39,6 +39,7 @@ struct child {
 
 #define DEATHS_MAX	 5
 #define DEATHS_WINDOW_NS (30 * NS_PER_SEC)
+#define CONSOLE_PAUSE_NS (2 * NS_PER_SEC)
 
 struct monitor {
 	const struct config *cfg;
@@ -54,13 +55,14 @@ struct monitor {
 	struct ring_desc rings[MAX_LOOPS + 2]; /* control, the proxy's loops, the monitor */
 	int n_loops;
 	struct ring *ring; /* the monitor's own */
-	int control_fd, metrics_fd, keys_dir_fd;
+	int control_fd, metrics_fd, console_fd, keys_dir_fd;
 	char *gaps_json, *probe_json;
 
 	struct source signals, kernel_events;
 	struct timer beat, stop_deadline;
 	uint64_t deaths_ns[DEATHS_MAX]; /* the last ones, a ring */
 	int n_deaths;
+	uint64_t console_after_ns; /* it is not started again before */
 	bool is_stopping, is_ready, is_start_recorded;
 	int exit_code;
 };
@@ -83,6 +85,7 @@ void children_reap(struct monitor *m);
 /* Ends one that broke the rules; it is started anew like any that died. */
 void child_end(struct child *c, const char *why);
 void child_notify(struct child *c, json_t *msg, const int *fds, int n_fds); /* steals msg */
+void children_reload(struct monitor *m);
 void children_stop(struct monitor *m);
 bool children_gone(const struct monitor *m);
 void child_answer(struct child *c, int err, struct answer *a);

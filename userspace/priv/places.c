@@ -88,14 +88,15 @@ static int listen_control(struct monitor *m)
 	return 0;
 }
 
-static int listen_metrics(struct monitor *m)
+/* endpoint NULL: it is off. */
+static int listen_tcp(const char *endpoint, int *ret_fd)
 {
 	struct sockaddr_storage ss;
 	struct addr a;
 	int one = 1;
-	if (!m->cfg->metrics_listen)
+	if (!endpoint)
 		return 0;
-	int r = config_endpoint(m->cfg->metrics_listen, &a);
+	int r = config_endpoint(endpoint, &a);
 	if (r < 0)
 		return r;
 	socklen_t size = addr_to_sockaddr(&a, &ss);
@@ -103,7 +104,7 @@ static int listen_metrics(struct monitor *m)
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
 	    bind(fd, (struct sockaddr *)&ss, size) < 0 || listen(fd, 64) < 0)
 		return -errno;
-	m->metrics_fd = TAKE_FD(fd);
+	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
 
@@ -120,5 +121,9 @@ int places_listen(struct monitor *m)
 	if (say(r, what) < 0)
 		return r;
 	snprintf(what, sizeof(what), "\"metrics_listen\": %s", m->cfg->metrics_listen ? m->cfg->metrics_listen : "");
-	return say(listen_metrics(m), what);
+	r = say(listen_tcp(m->cfg->metrics_listen, &m->metrics_fd), what);
+	if (r < 0)
+		return r;
+	snprintf(what, sizeof(what), "\"console.listen\": %s", m->cfg->console_listen ? m->cfg->console_listen : "");
+	return say(listen_tcp(m->cfg->console_listen, &m->console_fd), what);
 }

@@ -273,6 +273,17 @@ static void tell_checkpoint(const struct checkpoint *c)
 	buf_done(&b);
 }
 
+static int on_open_tls(struct child *c, struct msg *in, struct answer *a)
+{
+	const struct config *cfg = c->m->cfg;
+	const char *what = text_of(in->json, "what", 16);
+	if (!what || (strcmp(what, "certificate") && strcmp(what, "key")))
+		return ERR_MALFORMED;
+	a->fd = open(*what == 'c' ? cfg->console_certificate : cfg->console_key,
+		     O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	return a->fd < 0 ? -errno : 0;
+}
+
 static int on_sign(struct child *c, struct msg *in, struct answer *a)
 {
 	const char *hash = text_of(in->json, "hash", HASH_HEX), *root = text_of(in->json, "root", HASH_HEX);
@@ -316,6 +327,7 @@ static const struct {
 	{"open_policy", CHILD_CONTROL, on_open_policy},
 	{"mint", CHILD_CONTROL, on_mint},
 	{"credential", CHILD_PROXY, on_credential},
+	{"open_tls", CHILD_CONSOLE, on_open_tls},
 	{"sign", CHILD_RECORDER, on_sign},
 };
 

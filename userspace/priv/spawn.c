@@ -33,6 +33,7 @@ static const struct {
 	[CHILD_RECORDER] = {"recorder", recorder_main, .outlives = true},
 	[CHILD_CONTROL] = {"control", control_main},
 	[CHILD_PROXY] = {"proxy", proxy_main, .keep_bpf = true},
+	[CHILD_CONSOLE] = {"console", console_main},
 };
 
 const char *child_name(enum child_kind kind)
@@ -70,12 +71,12 @@ static json_t *describe(const struct spawn *s, struct fd_plan *p, int config_fd)
 		json_array_append_new(rings, json_pack("[iii]", plan_fd(p, e->rings[i].memfd),
 						       plan_fd(p, e->rings[i].to_recorder),
 						       plan_fd(p, e->rings[i].to_producer)));
-	return json_pack("{s:s,s:i,s:i,s:i,s:i,s:o,s:i,s:i,s:i,s:i,s:s*,s:s*,s:i}", "config_name",
+	return json_pack("{s:s,s:i,s:i,s:i,s:i,s:o,s:i,s:i,s:i,s:i,s:i,s:s*,s:s*,s:i}", "config_name",
 			 s->config_name, "config", plan_fd(p, config_fd), "call", plan_fd(p, e->call_fd),
 			 "notify", plan_fd(p, e->notify_fd), "health", plan_fd(p, s->health_fd), "rings",
 			 rings, "flow_map", plan_fd(p, e->flow_map_fd), "dest_map",
 			 plan_fd(p, e->dest_map_fd), "control", plan_fd(p, e->control_fd), "metrics",
-			 plan_fd(p, e->metrics_fd), "gaps", e->gaps_json, "probe", e->probe_json, "parent",
+			 plan_fd(p, e->metrics_fd), "console", plan_fd(p, e->console_fd), "gaps", e->gaps_json, "probe", e->probe_json, "parent",
 			 (int)getpid());
 }
 
@@ -170,6 +171,7 @@ static int take_env(const json_t *j, struct child_env *e)
 	e->dest_map_fd = number(j, "dest_map");
 	e->control_fd = number(j, "control");
 	e->metrics_fd = number(j, "metrics");
+	e->console_fd = number(j, "console");
 	e->gaps_json = json_string_value(json_object_get(j, "gaps"));
 	e->probe_json = json_string_value(json_object_get(j, "probe"));
 	e->health =

@@ -8,7 +8,7 @@
 
 struct config;
 
-enum child_kind { CHILD_RECORDER, CHILD_CONTROL, CHILD_PROXY, CHILD_KINDS };
+enum child_kind { CHILD_RECORDER, CHILD_CONTROL, CHILD_PROXY, CHILD_CONSOLE, CHILD_KINDS };
 const char *child_name(enum child_kind kind);
 /* -1 if there is no such kind. */
 int child_by_name(const char *name);

@@ -143,11 +143,11 @@ static void writes_answers(void)
 {
 	struct buf b;
 	buf_init(&b, 4096);
-	http_answer_head(&b, 404, "text/plain", 2);
+	http_answer_head(&b, 404, "text/plain", "", 2);
 	buf_add_str(&b, "no");
 	buf_add_u8(&b, 0);
 	CHECK_STR((const char *)buf_span(&b).p,
-		  "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n"
+		  "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
 		  "Connection: close\r\nContent-Length: 2\r\n\r\nno");
 	buf_reset(&b);
 	http_chunk(&b, span_str("0123456789abcdef"));
