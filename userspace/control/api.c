@@ -9,23 +9,33 @@
 /* A session's id, in the place of "*" in a route. */
 #define ID_MAX 40
 
+#define WEB_READERS (WEB_ADMIN | WEB_AUDITOR)
+
 static const struct route routes[] = {
 	{"POST", "/v1/sessions", MAY_ENROL, api_enrol},
-	{"GET", "/v1/sessions", MAY_ANY, api_sessions},
-	{"GET", "/v1/sessions/*", MAY_OWN, api_session},
+	{"GET", "/v1/sessions", MAY_ANY, api_sessions, WEB_READERS},
+	{"GET", "/v1/sessions/*", MAY_OWN, api_session, WEB_READERS},
 	{"POST", "/v1/sessions/*/renew", MAY_OWN, api_renew},
-	{"POST", "/v1/sessions/*/revoke", MAY_OWN, api_revoke},
-	{"POST", "/v1/sessions/*/end", MAY_OWN, api_end},
-	{"GET", "/v1/status", MAY_ANY, api_status},
-	{"GET", "/v1/doctor", MAY_ANY, api_doctor},
-	{"GET", "/v1/events", MAY_OWN_QUERY, api_events},
-	{"GET", "/v1/export", MAY_OWN_QUERY, api_export},
-	{"GET", "/v1/verify", MAY_ROOT, api_verify},
-	{"GET", "/v1/prove", MAY_ROOT, api_prove},
-	{"GET", "/v1/policy", MAY_ROOT, api_policy},
-	{"POST", "/v1/policy/reload", MAY_ROOT, api_policy_reload},
+	{"POST", "/v1/sessions/*/revoke", MAY_OWN, api_revoke, WEB_ADMIN, .is_vital = true},
+	{"POST", "/v1/sessions/*/end", MAY_OWN, api_end, .is_vital = true},
+	{"GET", "/v1/status", MAY_ANY, api_status, WEB_ALL, .is_vital = true},
+	{"GET", "/v1/doctor", MAY_ANY, api_doctor, WEB_ALL, .is_vital = true},
+	{"GET", "/v1/events", MAY_OWN_QUERY, api_events, WEB_READERS},
+	{"GET", "/v1/export", MAY_OWN_QUERY, api_export, WEB_READERS},
+	{"GET", "/v1/verify", MAY_ROOT, api_verify, WEB_READERS},
+	{"GET", "/v1/prove", MAY_ROOT, api_prove, WEB_READERS},
+	{"GET", "/v1/policy", MAY_ROOT, api_policy, WEB_READERS},
+	{"POST", "/v1/policy/reload", MAY_ROOT, api_policy_reload, WEB_ADMIN},
 	{"POST", "/v1/tokens", MAY_ROOT, api_tokens},
+	{"GET", "/v1/me", MAY_ANY, api_me, WEB_ALL, .is_vital = true},
+	{"GET", "/v1/live", MAY_ROOT, api_live, WEB_ALL, .is_vital = true},
 };
+
+const struct route *api_routes(size_t *ret_n)
+{
+	*ret_n = ARRAY_LEN(routes);
+	return routes;
+}
 
 /* Does the path fit? The one variable part goes to id. */
 static bool fits(const char *pattern, struct span path, char id[ID_MAX])
@@ -96,16 +106,16 @@ static const char *remedy_of(enum permission need)
 }
 
 /* An agent shares its user's uid: what it is, only its cgroup tells. Whoever cannot be placed is refused. */
-static bool is_outside(struct call *k)
+static bool is_outside(struct conn *conn)
 {
-	int managed = k->conn->peer.pid > 0 ? monitor_is_managed(k->c, k->conn->peer.pid) : -ESRCH;
+	int managed = conn->peer.pid > 0 ? monitor_is_managed(conn->c, conn->peer.pid) : -ESRCH;
 	/* Asked of a number: it must still have been the same process when the answer was found. */
-	if (managed == 0 && conn_peer_lives(k->conn))
+	if (managed == 0 && conn_peer_lives(conn))
 		return true;
-	log_warn("a request of process %d, uid %u, is refused: %s", (int)k->conn->peer.pid,
-		 (unsigned)k->conn->peer.uid,
+	log_warn("a request of process %d, uid %u, is refused: %s", (int)conn->peer.pid,
+		 (unsigned)conn->peer.uid,
 		 managed > 0 ? "it is in a managed cgroup" : "it cannot be placed");
-	conn_fail(k->conn, 403, NULL, "requests from inside a workload are refused");
+	conn_fail(conn, 403, NULL, "requests from inside a workload are refused");
 	return false;
 }
 
@@ -127,38 +137,55 @@ static bool take_body(struct call *k, struct span body)
 	return false;
 }
 
-static void dispatch(struct call *k, const struct route *r, struct span body)
+static void refuse(struct call *k, const struct route *r)
 {
-	if (!is_permitted(k, r->need)) {
-		/* What is not the asker's to know is not there for them. */
-		conn_fail(k->conn, 403, remedy_of(r->need), "not permitted for uid %u",
-			  (unsigned)k->conn->peer.uid);
-		return;
+	char actor[ACTOR_MAX];
+	/* What is not the asker's to know is not there for them. */
+	conn_fail(k->conn, 403, k->web ? "ask for a group of \"console\" in the daemon's configuration" : remedy_of(r->need),
+		  "not permitted for %s", call_actor(k, actor));
+}
+
+static void dispatch(struct call *k, const struct route *r, const struct http_request *request)
+{
+	bool is_ok = k->web ? (k->web->roles & r->web) != 0 : is_permitted(k, r->need);
+	/* First the record, then the deed. */
+	if (api_record_call(k, request, is_ok) < 0) {
+		log_error("a call of the admin API is not recorded");
+		if (!r->is_vital) {
+			conn_fail(k->conn, 503, "see the daemon's log", "the call cannot be recorded");
+			return;
+		}
 	}
-	if (take_body(k, body)) {
+	if (!is_ok) {
+		refuse(k, r);
+	} else if (take_body(k, request->body)) {
 		r->run(k);
 		json_decref(k->body);
 	}
 }
 
-void api_request(struct conn *conn, const struct http_request *r)
+void api_route(struct conn *conn, const struct http_request *r, const struct web_session *web)
 {
-	struct call k = {.c = conn->c, .conn = conn, .query = r->query};
+	struct call k = {.c = conn->c, .conn = conn, .query = r->query, .web = web};
 	bool is_known = false;
-	conn->c->n_requests++;
-	if (!is_outside(&k))
-		return;
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
 		if (!fits(routes[i].path, r->path, k.id))
 			continue;
 		is_known = true;
 		if (!span_is(r->method, routes[i].method))
 			continue;
-		dispatch(&k, &routes[i], r->body);
+		dispatch(&k, &routes[i], r);
 		return;
 	}
 	if (is_known)
 		conn_fail(conn, 405, NULL, "this path does not take that method");
 	else
 		conn_fail(conn, 404, NULL, "there is no such path");
+}
+
+void api_request(struct conn *conn, const struct http_request *r)
+{
+	conn->c->n_requests++;
+	if (is_outside(conn))
+		api_route(conn, r, NULL);
 }

@@ -10,7 +10,15 @@ struct call {
 	struct span query;
 	json_t *body; /* an object, or NULL */
 	char id[40];  /* of the session in the path */
+	const struct web_session *web; /* who came by the console; NULL: on the Unix socket */
 };
+
+#define ACTOR_MAX 600
+/* Who asks, for records and for people: a subject, or "uid N". */
+const char *call_actor(const struct call *k, char out[ACTOR_MAX]);
+must_check int api_record_call(const struct call *k, const struct http_request *r, bool is_permitted);
+/* Finds the route, and whether the caller may take it. */
+void api_route(struct conn *conn, const struct http_request *r, const struct web_session *web);
 
 enum permission {
 	MAY_ANY,       /* any process outside of workloads */
@@ -22,9 +30,16 @@ enum permission {
 
 struct route {
 	const char *method, *path;
-	enum permission need;
+	enum permission need; /* on the Unix socket */
 	void (*run)(struct call *k);
+	unsigned web;  /* the roles that may by the console; 0: nobody */
+	bool is_vital; /* works even while nothing can be recorded */
 };
+const struct route *api_routes(size_t *ret_n);
+
+/* web.c, live.c */
+void api_me(struct call *k);
+void api_live(struct call *k);
 
 /* api_sessions.c */
 void api_enrol(struct call *k);

@@ -46,7 +46,7 @@ static json_t *workloads_json(struct conn *conn)
 	struct control *c = conn->c;
 	json_t *list = json_array();
 	for (const struct session *s = c->sessions.first; s; s = s->next)
-		if (s->state != SESSION_ENDED && (conn->peer.uid == 0 || conn->peer.uid == s->uid))
+		if (s->state != SESSION_ENDED && (sees_all(conn) || conn->peer.uid == s->uid))
 			json_array_append_new(list, workload_json(c, s));
 	return list;
 }
@@ -60,7 +60,7 @@ static void status_answer(struct conn *conn)
 			      c->policy.last_error, "workloads", workloads_json(conn), "proxy",
 			      c->proxy.fd >= 0, "recorder", c->recorder.fd >= 0);
 	json_object_set(j, "gaps", c->gaps);
-	if (conn->peer.uid == 0 && c->status)
+	if (sees_all(conn) && c->status)
 		json_object_set(j, "proxy_status", c->status);
 	conn_answer(conn, 200, j);
 }

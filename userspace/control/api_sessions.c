@@ -33,15 +33,15 @@ void api_revoke(struct call *k)
 {
 	struct session *s = known(k);
 	const char *reason = json_string_value(json_object_get(k->body, "reason"));
-	char text[256];
+	char text[1024], actor[ACTOR_MAX];
 	if (!s)
 		return;
 	if (s->state == SESSION_ENDED) {
 		conn_fail(k->conn, 409, NULL, "the session ended");
 		return;
 	}
-	snprintf(text, sizeof(text), "%.200s (uid %u)", reason && *reason ? reason : "no reason given",
-		 (unsigned)k->conn->peer.uid);
+	snprintf(text, sizeof(text), "%.200s (%s)", reason && *reason ? reason : "no reason given",
+		 call_actor(k, actor));
 	session_revoke(k->c, s, text);
 	conn_answer(k->conn, 200, session_json(s));
 }

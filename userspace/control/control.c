@@ -29,6 +29,8 @@ static void on_peer(struct control *c, struct msg *m)
 		peer_set(&c->proxy, fd);
 	else if (name && !strcmp(name, "recorder"))
 		peer_set(&c->recorder, fd);
+	else if (name && !strcmp(name, "console"))
+		peer_set(&c->console, fd);
 	else
 		closep(&fd);
 }
@@ -91,6 +93,7 @@ static void on_sweep(struct timer *t)
 {
 	struct control *c = (struct control *)((char *)t - offsetof(struct control, sweep));
 	sessions_sweep(c);
+	web_sweep(c);
 	proxy_ask_status(c);
 	if (loop_timer_in_ms(c->loop, t, SWEEP_MS) < 0)
 		loop_stop(c->loop);
@@ -99,7 +102,7 @@ static void on_sweep(struct timer *t)
 static void on_wake(void *ctx)
 {
 	struct control *c = ctx;
-	keys_fetched(&c->keys);
+	fetches_arrived(c);
 }
 
 /* --- set up ------------------------------------------------------------------------------------- */
@@ -108,8 +111,11 @@ static int start_servers(struct control *c)
 {
 	c->api = (struct server){.on_request = api_request, .may_stay = api_may_stay, .is_local = true};
 	c->metrics = (struct server){.on_request = metrics_request};
+	c->web = (struct server){.on_request = web_request};
 	int r = server_start(&c->api, c, c->loop, c->env->control_fd);
-	return r < 0 ? r : server_start(&c->metrics, c, c->loop, c->env->metrics_fd);
+	if (r == 0)
+		r = server_start(&c->metrics, c, c->loop, c->env->metrics_fd);
+	return r < 0 ? r : server_start(&c->web, c, c->loop, -1);
 }
 
 static int set_up(struct control *c)
@@ -117,6 +123,7 @@ static int set_up(struct control *c)
 	timer_init(&c->beat, on_beat);
 	timer_init(&c->sweep, on_sweep);
 	peers_init(c);
+	fetches_init(&c->fetches);
 	keys_init(&c->keys, c);
 	c->gaps = json_loads(c->env->gaps_json ? c->env->gaps_json : "[]", 0, NULL);
 	c->probe = json_loads(c->env->probe_json ? c->env->probe_json : "[]", 0, NULL);
@@ -133,6 +140,8 @@ static int set_up(struct control *c)
 	if (r < 0)
 		return r;
 	on_beat(&c->beat);
+	live_init(c);
+	web_init(c);
 	policy_init(c);
 	sessions_restore(c);
 	on_sweep(&c->sweep);
@@ -153,6 +162,8 @@ int control_main(const struct config *cfg, const struct child_env *env)
 		r = loop_run(c->loop);
 	server_stop(&c->api);
 	server_stop(&c->metrics);
+	server_stop(&c->web);
+	web_done(c);
 	policy_done(c);
 	sessions_free(&c->sessions);
 	ring_free(c->ring);

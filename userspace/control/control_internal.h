@@ -7,9 +7,11 @@
 #include "base/loop.h"
 #include "base/msg.h"
 #include "config.h"
+#include "control/fetches.h"
 #include "control/keys.h"
 #include "control/server.h"
 #include "control/sessions.h"
+#include "control/web.h"
 #include "policy/policy.h"
 #include "priv/child.h"
 
@@ -43,13 +45,16 @@ struct control {
 	struct loop *loop;
 	struct ring *ring;
 	struct source notify;
-	struct peer proxy, recorder;
+	struct peer proxy, recorder, console;
 	struct policy_file policy;
 	struct keys keys;
+	struct fetches fetches;
+	struct web people;
+	struct live live;
 	struct sessions sessions;
 	struct source cgroup_watch;
 	struct timer beat, sweep;
-	struct server api, metrics;
+	struct server api, metrics, web;
 	json_t *status; /* the proxy's last, or NULL */
 	uint64_t status_ns, status_before_ns;
 	json_t *status_before; /* the one before, for rates */
@@ -100,6 +105,11 @@ bool api_may_stay(struct conn *conn); /* not from inside a workload */
 void api_request(struct conn *conn, const struct http_request *r);
 void metrics_request(struct conn *conn, const struct http_request *r);
 void status_arrived(struct control *c);
+/* Root, or one who came by the console: there the route's roles decide. */
+static inline bool sees_all(const struct conn *conn)
+{
+	return conn->peer.uid == 0 || conn->server == &conn->c->web;
+}
 
 /* relay.c: an answer of the recorder, line by line, to the client. */
 void relay_start(struct conn *conn, json_t *query); /* steals query */

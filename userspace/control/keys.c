@@ -18,21 +18,9 @@ struct keyset {
 	char why[300];
 };
 
-/* What a thread works on; it owns its copy of the URL and touches nothing else. */
-struct fetch {
-	struct fetch *next;
-	struct keys *k;
-	struct keyset *set;
-	char *url, *text;
-	size_t len;
-	int err;
-	char why[300];
-};
-
 void keys_init(struct keys *k, struct control *c)
 {
 	*k = (struct keys){.c = c};
-	pthread_mutex_init(&k->lock, NULL);
 }
 
 static uint64_t age_s(uint64_t at_ns)
@@ -88,59 +76,25 @@ static void read_file(struct control *c, struct keyset *set)
 	adopt(set, r, why, span_of(text, len));
 }
 
-static void *fetch_thread(void *arg)
+static void on_fetched(struct fetch_job *j)
 {
-	struct fetch *f = arg;
-	f->err = jwks_fetch(f->url, KEYS_FETCH_MS, &f->text, &f->len, f->why, sizeof(f->why));
-	pthread_mutex_lock(&f->k->lock);
-	f->next = f->k->done;
-	f->k->done = f;
-	pthread_mutex_unlock(&f->k->lock);
-	loop_wake(f->k->c->loop);
-	return NULL;
-}
-
-static void fetch_free(struct fetch *f)
-{
-	free(f->url);
-	free(f->text);
-	free(f);
+	struct keyset *set = j->ctx;
+	set->is_fetching = false;
+	if (j->err == 0 && j->status != 200) {
+		snprintf(j->why, sizeof(j->why), "%s answers with status %ld, expected 200%s", set->source,
+			 j->status, j->status / 100 == 3 ? " (redirects are not followed: name the last URL)" : "");
+		j->err = ERR_UPSTREAM;
+	}
+	adopt(set, j->err, j->why, span_of(j->text, j->len));
+	answer_all(set);
 }
 
 static int start_fetch(struct keys *k, struct keyset *set)
 {
-	struct fetch *f = calloc(1, sizeof(*f));
-	pthread_attr_t attr;
-	pthread_t thread;
-	if (!f || !(f->url = strdup(set->source))) {
-		free(f);
-		return -ENOMEM;
-	}
-	f->k = k;
-	f->set = set;
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	int r = -pthread_create(&thread, &attr, fetch_thread, f);
-	pthread_attr_destroy(&attr);
-	if (r < 0)
-		fetch_free(f);
-	else
-		set->is_fetching = true;
+	struct fetch f = {.url = set->source, .timeout_ms = KEYS_FETCH_MS, .limit = JWKS_MAX};
+	int r = fetch_start(k->c, &f, on_fetched, set);
+	set->is_fetching = r == 0;
 	return r;
-}
-
-void keys_fetched(struct keys *k)
-{
-	pthread_mutex_lock(&k->lock);
-	struct fetch *done = TAKE(k->done);
-	pthread_mutex_unlock(&k->lock);
-	for (struct fetch *next; done; done = next) {
-		next = done->next;
-		done->set->is_fetching = false;
-		adopt(done->set, done->err, done->why, span_of(done->text, done->len));
-		answer_all(done->set);
-		fetch_free(done);
-	}
 }
 
 static struct keyset *find_set(struct keys *k, const char *source)

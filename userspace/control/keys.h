@@ -3,8 +3,6 @@
  * reached; an unknown key asks for a fresh set at most every 30 s. */
 #pragma once
 
-#include <pthread.h>
-
 #include "base/loop.h"
 #include "identity/identity.h"
 #include "policy/policy.h"
@@ -28,13 +26,9 @@ struct keys {
 	struct control *c;
 	struct keyset *first;
 	int n;
-	pthread_mutex_t lock; /* over `done` */
-	struct fetch *done;
 };
 
 void keys_init(struct keys *k, struct control *c);
 /* must_refresh: the set that is held did not know the token's key. on_keys is called with the old set if
  * a refresh is not due. */
 void keys_get(struct keys *k, const struct issuer *issuer, bool must_refresh, struct keys_wait *w);
-/* From the loop, after a thread woke it. */
-void keys_fetched(struct keys *k);

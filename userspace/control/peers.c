@@ -77,10 +77,33 @@ static void on_recorder(struct source *s, uint32_t events)
 		peer_drop(p);
 }
 
+/* A request that somebody made over the network; its bytes come on the descriptor. */
+static void on_console(struct source *s, uint32_t events)
+{
+	struct peer *p = (struct peer *)((char *)s - offsetof(struct peer, source));
+	struct msg m;
+	int r = msg_recv(p->fd, &m);
+	(void)events;
+	if (r == -EAGAIN)
+		return;
+	if (r < 0) {
+		peer_drop(p);
+		return;
+	}
+	const char *from = json_string_value(json_object_get(m.json, "from"));
+	int fd = msg_take_fd(&m, 0);
+	if (fd >= 0 && from && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0)
+		server_adopt(&p->c->web, fd, from);
+	else
+		closep(&fd);
+	msg_done(&m);
+}
+
 void peers_init(struct control *c)
 {
 	c->proxy = (struct peer){.c = c, .fd = -1};
 	c->recorder = (struct peer){.c = c, .fd = -1};
+	c->console = (struct peer){.c = c, .fd = -1};
 }
 
 void peer_set(struct peer *p, int fd)
@@ -92,7 +115,11 @@ void peer_set(struct peer *p, int fd)
 		return;
 	}
 	p->fd = fd;
-	p->source = (struct source){fd, EPOLLIN, p == &c->proxy ? on_proxy : on_recorder, false};
+	p->source = (struct source){fd, EPOLLIN,
+				    p == &c->proxy     ? on_proxy
+				    : p == &c->console ? on_console
+						       : on_recorder,
+				    false};
 	if (loop_add(c->loop, &p->source) < 0) {
 		peer_drop(p);
 		return;

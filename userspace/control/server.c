@@ -126,7 +126,7 @@ static void finish(struct conn *conn)
 
 void conn_head_add(struct conn *conn, const char *fmt, ...)
 {
-	char line[2048];
+	char line[4096];
 	va_list ap;
 	va_start(ap, fmt);
 	int n = vsnprintf(line, sizeof(line), fmt, ap);

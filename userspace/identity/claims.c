@@ -183,11 +183,33 @@ static int read_owner(struct check *c)
 	return v ? keep_text(c, v, claim, &c->id->owner) : 0;
 }
 
+/* = OpenID Connect Core 3.1.3.7: the nonce that went with the request; 2: auth_time */
+static int check_login(struct check *c)
+{
+	const char *nonce = json_string_value(json_object_get(c->claims, "nonce"));
+	if (c->r->nonce && (!nonce || strcmp(nonce, c->r->nonce) != 0))
+		return refuse(c, ERR_DENIED, "nonce is not that of this login");
+	int r = get_time(c, "auth_time", &c->id->auth_time);
+	return r < 0 ? r : 0;
+}
+
+static int read_label(struct check *c)
+{
+	static const char *const names[] = {"preferred_username", "email"};
+	c->id->label = "";
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const json_t *v = json_object_get(c->claims, names[i]);
+		if (json_is_string(v) && is_clean(json_string_value(v), json_string_length(v)))
+			return keep_text(c, v, names[i], &c->id->label);
+	}
+	return 0;
+}
+
 int claims_check(const json_t *claims, const struct token_rules *r, struct arena *a, struct identity *ret_id,
 		 char *ret_why, size_t why_size)
 {
 	static int (*const checks[])(struct check *) = {check_purpose, check_iss,   check_aud, check_times,
-							check_sub,     read_groups, read_owner};
+							check_sub,     read_groups, read_owner, check_login, read_label};
 	struct identity id = {0};
 	struct check c = {claims, r, a, &id, ret_why, why_size};
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {

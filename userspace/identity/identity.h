@@ -16,18 +16,6 @@ struct jwks;
 must_check int jwks_parse(struct span text, struct jwks **ret_k);
 struct jwks *jwks_ref(struct jwks *k);
 void jwks_unref(struct jwks *k);
-/* GET with libcurl: https only (http to a loopback address), no redirects, JWKS_MAX, timeout_ms for all
- * of it. Blocks. ret_text: owned by the caller, NUL-terminated. ERR_CONFIG (the URL), ERR_LIMIT,
- * -ETIMEDOUT, ERR_UPSTREAM (refused, wrong status, bad certificate), -ENOMEM. */
-must_check int jwks_fetch(const char *url, int timeout_ms, char **ret_text, size_t *ret_len,
-			  char *ret_why, size_t why_size);
-/* The same with an authority of one's own: ca_file (PEM) in place of the system's; NULL: the system's. */
-struct jwks_source {
-	const char *url, *ca_file;
-	int timeout_ms;
-};
-must_check int jwks_fetch_from(const struct jwks_source *s, char **ret_text, size_t *ret_len,
-			       char *ret_why, size_t why_size);
 
 /* What is demanded of a token. */
 struct token_rules {
@@ -37,6 +25,7 @@ struct token_rules {
 	const char *groups_claim, *owner_claim; /* dotted paths; NULL: "groups", "act.sub" */
 	int64_t now; /* Unix seconds */
 	int leeway_s; /* for nbf and iat, at most 60; exp has none */
+	const char *nonce; /* of a login: the token must hold this one. NULL: not a login */
 };
 
 struct identity {
@@ -44,6 +33,8 @@ struct identity {
 	const char **groups;
 	int n_groups;
 	int64_t expires;
+	int64_t auth_time; /* when the person logged in at the issuer, Unix seconds; 0: not said */
+	const char *label; /* preferred_username or email, for people to read; "" if absent */
 	char token_sha256[65]; /* to tell tokens apart in records */
 };
 

@@ -173,3 +173,21 @@ void event_record(struct buf *out, const struct event_ctx *c, const char *type,
 		ev_text(&e, "reason", "reason_b64", text_cut(span_str(reason), 1024));
 	ev_end(&e);
 }
+
+#define QUERY_KEPT 1024
+
+void event_admin(struct buf *out, const struct event_ctx *c, const struct event_admin *a)
+{
+	struct event_writer e;
+	ev_begin(&e, out, c, a->type);
+	ev_str(&e, "actor", a->actor);
+	ev_str(&e, "actor_issuer", a->actor_issuer);
+	ev_str(&e, "decision", a->decision);
+	ev_str(&e, "from", a->from);
+	ev_str(&e, "method", a->method);
+	ev_str(&e, "path", a->path);
+	if (a->query.len)
+		ev_text(&e, "query", "query_b64", text_cut(a->query, QUERY_KEPT));
+	ev_str(&e, "reason", a->reason);
+	ev_end(&e);
+}

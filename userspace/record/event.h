@@ -39,6 +39,12 @@ void event_session_end(struct buf *out, const struct event_ctx *c, const char *t
 		       const char *reason, int exit_code);
 /* policy.load: hash, and the error where it was refused (NULL: it is in force). */
 void event_policy(struct buf *out, const struct event_ctx *c, const char *hash, const char *error);
+/* admin.login, admin.logout, admin.call: who asked what of the admin API, before it is done. NULL: left out. */
+struct event_admin {
+	const char *type, *actor, *actor_issuer, *decision, *from, *method, *path, *reason;
+	struct span query;
+};
+void event_admin(struct buf *out, const struct event_ctx *c, const struct event_admin *a);
 /* flow.open, flow.close. */
 void event_flow_open(struct buf *out, const struct event_ctx *c, const char *protocol,
 		     const struct addr *dst, const char *name, const struct process_label *p);

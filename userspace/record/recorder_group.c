@@ -31,6 +31,9 @@ static const struct {
     {"session.revoke", 1 << PRODUCER_CONTROL},
     {"session.end", 1 << PRODUCER_CONTROL},
     {"policy.load", 1 << PRODUCER_CONTROL},
+    {"admin.login", 1 << PRODUCER_CONTROL},
+    {"admin.logout", 1 << PRODUCER_CONTROL},
+    {"admin.call", 1 << PRODUCER_CONTROL},
     {"node.start", 1 << PRODUCER_MONITOR},
     {"node.stop", 1 << PRODUCER_MONITOR},
 };

@@ -1,6 +1,6 @@
-/* Keys over HTTP and HTTPS, against a real server on loopback that answers well, hugely, slowly, by a
+/* Exchanges over HTTP and HTTPS, against a real server on loopback that answers well, hugely, slowly, by a
  * redirect, or not at all. Python is the server. */
-#include "identity/identity.h"
+#include "identity/fetch.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -13,6 +13,7 @@
 #include "../../tap.h"
 
 #define TIMEOUT_MS 700
+#define LIMIT	   262144
 
 static char dir[] = "/tmp/sluice-fetch-XXXXXX";
 
@@ -27,6 +28,11 @@ static const char server[] =
 	"        self.end_headers()\n"
 	"        try: self.wfile.write(body)\n"
 	"        except OSError: pass\n"
+	"    def do_POST(self):\n"
+	"        h = self.headers\n"
+	"        body = self.rfile.read(int(h['Content-Length'])).decode()\n"
+	"        said = ' '.join(['POST', self.path, h['Content-Type'], body, h['Authorization'], h['X-Seven']])\n"
+	"        self.send(201, said.encode())\n"
 	"    def do_GET(self):\n"
 	"        p = self.path\n"
 	"        if p == '/good': self.send(200, b'{\"keys\":[]}', [('Content-Length', '11')])\n"
@@ -84,12 +90,13 @@ static int fetch(const char *ca, const char *form, int port, size_t *ret_len)
 	char *text = NULL;
 	*ret_len = 0;
 	snprintf(url, sizeof(url), form, port);
-	struct jwks_source s = {url, ca, TIMEOUT_MS};
-	int r = jwks_fetch_from(&s, &text, ret_len, why, sizeof(why));
+	struct fetch f = {.url = url, .ca_file = ca, .timeout_ms = TIMEOUT_MS, .limit = LIMIT};
+	long status = 0;
+	int r = fetch_url(&f, &status, &text, ret_len, why, sizeof(why));
 	CHECK((r == 0) == (text != NULL));
 	CHECK((r < 0) == (why[0] != 0));
 	free(text);
-	return r;
+	return r == 0 && status != 200 ? (int)status : r;
 }
 
 static void fetches_within_bounds(int port)
@@ -101,12 +108,12 @@ static void fetches_within_bounds(int port)
 	} rows[] = {
 		{"http://127.0.0.1:%d/good", 0, 11},
 		{"http://127.0.0.1:%d/empty", 0, 0},
-		{"http://127.0.0.1:%d/limit", 0, JWKS_MAX},
+		{"http://127.0.0.1:%d/limit", 0, LIMIT},
 		{"http://127.0.0.1:%d/huge", ERR_LIMIT, 0},
 		{"http://127.0.0.1:%d/huge-told", ERR_LIMIT, 0},
 		{"http://127.0.0.1:%d/endless", ERR_LIMIT, 0},
-		{"http://127.0.0.1:%d/redirect", ERR_UPSTREAM, 0},
-		{"http://127.0.0.1:%d/missing", ERR_UPSTREAM, 0},
+		{"http://127.0.0.1:%d/redirect", 302, 0},
+		{"http://127.0.0.1:%d/missing", 404, 11},
 		{"http://127.0.0.1:%d/slow", -ETIMEDOUT, 0},
 		{"http://127.0.0.1:%d/silent", -ETIMEDOUT, 0},
 		{"https://127.0.0.1:%d/good", ERR_UPSTREAM, 0}, /* speaks no TLS */
@@ -142,7 +149,30 @@ static void trusts_only_who_it_should(int port)
 	CHECK_INT(len, 11);
 	CHECK_INT(fetch(NULL, "https://127.0.0.1:%d/good", port, &len), ERR_UPSTREAM);
 	CHECK_INT(fetch(ca, "https://localhost:%d/good", port, &len), ERR_UPSTREAM); /* another name */
-	CHECK_INT(fetch(ca, "https://127.0.0.1:%d/redirect", port, &len), ERR_UPSTREAM);
+	CHECK_INT(fetch(ca, "https://127.0.0.1:%d/redirect", port, &len), 302);
+}
+
+/* What is posted, as whom, and with which header, arrives so. */
+static void posts(int port)
+{
+	static const char *const expected = "POST /echo text/x hello Basic dTpwJTIw 7";
+	char url[200], why[300];
+	char *text = NULL;
+	size_t len = 0;
+	long status = 0;
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/echo", port);
+	struct fetch f = {.url = url,
+			  .body = "hello",
+			  .type = "text/x",
+			  .user = "u",
+			  .password = "p%20",
+			  .headers = {"X-Seven: 7"},
+			  .timeout_ms = TIMEOUT_MS,
+			  .limit = LIMIT};
+	CHECK_INT(fetch_url(&f, &status, &text, &len, why, sizeof(why)), 0);
+	CHECK_INT(status, 201);
+	CHECK_STR(text, expected);
+	free(text);
 }
 
 int main(void)
@@ -157,6 +187,7 @@ int main(void)
 	}
 	fetches_within_bounds(plain);
 	refuses_urls();
+	posts(plain);
 	trusts_only_who_it_should(tls);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
