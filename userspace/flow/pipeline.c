@@ -372,11 +372,17 @@ void pipeline_done(struct flow *f)
 	f->pipe.n_running = f->pipe.running_cap = 0;
 }
 
+static void on_stale(struct sink *s)
+{
+	upstream_changed(flow_of_sink(s));
+}
+
 const struct sink_ops pipeline_ops = {
     .op = on_op,
     .barrier = on_barrier,
     .dial = on_dial,
     .facts = on_facts,
+    .stale = on_stale,
     .columns = on_columns,
     .row = on_row,
     .result = on_result,

@@ -83,6 +83,8 @@ struct sink_ops {
 	 * may be cut at the record limit. formats: 0 text, 1 binary, per column. */
 	void (*columns)(struct sink *s, uint64_t op_id, const struct span *names,
 			const uint16_t *formats, int n);
+	/* The catalogue was seen to be out of date: everybody's next operation waits for a new one. */
+	void (*stale)(struct sink *s);
 	void (*row)(struct sink *s, uint64_t op_id, const struct span *fields, int n);
 	/* The operation has ended. */
 	void (*result)(struct sink *s, uint64_t op_id, const struct op_result *r);

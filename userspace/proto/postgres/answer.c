@@ -43,17 +43,6 @@ static struct track *answered(struct tracks *q)
 	return t;
 }
 
-/* The same, without taking away what has no answer. */
-static const struct track *first_answered(const struct tracks *q)
-{
-	for (int i = 0; i < q->n; i++) {
-		const struct track *t = &q->ring[(q->head + i) & (q->cap - 1)];
-		if (t->kind != TRACK_COPY_END && t->kind != TRACK_GONE)
-			return t;
-	}
-	return NULL;
-}
-
 static int on_parsed(struct answer *a)
 {
 	struct track *t = a->t;
@@ -105,6 +94,8 @@ static int on_described(struct answer *a)
 		if (err)
 			return err;
 	}
+	if (t->is_own)
+		a->verdict = ANSWER_DROP;
 	if (t->kind != TRACK_QUERY)
 		tracks_pop(&a->pg->tracks);
 	return 0;
@@ -113,12 +104,58 @@ static int on_described(struct answer *a)
 static int on_row(struct answer *a)
 {
 	struct pg *pg = a->pg;
-	bool is_rewritten = false;
-	int err = pg->has_masks ? rows_mask(pg, a->t, a->head, a->out, &is_rewritten) : 0;
+	struct row_mask m;
+	m.r = NULL;
+	int err = pg->has_masks ? rows_begin(pg, a->t, &m) : 0;
+	if (!err && m.r && m.n)
+		server_flush(pg, a->out);
+	if (!err && m.r)
+		err = rows_mask(pg, a->t, &m, a->head, a->out);
 	if (!err && pg->env.wants_rows)
 		rows_data(pg, a->t, a->head, a->out);
-	if (is_rewritten)
-		a->verdict = ANSWER_DROP;
+	if (m.r && m.n)
+		a->verdict = ANSWER_REWRITTEN;
+	return err;
+}
+
+/* The next message, if it is a DataRow that is there whole. */
+static bool next_row(struct cur *in, struct span *ret_all)
+{
+	struct cur at = *in;
+	if (cur_left(in) < MSG_HEADER || cur_u8(&at) != 'D')
+		return false;
+	uint32_t len = cur_u32(&at);
+	if (len < 4 || len - 4 > cur_left(&at))
+		return false;
+	*ret_all = cur_bytes(in, (size_t)len + 1);
+	return true;
+}
+
+int answer_rows(struct pg *pg, struct cur *in, struct sink *out)
+{
+	struct track *t = answered(&pg->tracks);
+	struct row_mask m;
+	struct span all;
+	int err = 0;
+	if (!t || !(RUNS & 1u << t->kind) || t->is_poison)
+		return 0; /* for answer_take to judge */
+	err = rows_begin(pg, t, &m);
+	if (err || !m.r)
+		return err;
+	if (m.n) {
+		server_flush(pg, out);
+		(void)buf_reserve(out->to[TO_CLIENT], cur_left(in)); /* grown once */
+	}
+	while (!err && next_row(in, &all)) {
+		struct span body = span_of(all.p + MSG_HEADER, all.len - MSG_HEADER);
+		err = rows_mask(pg, t, &m, body, out);
+		if (!err && pg->env.wants_rows) {
+			pg->server.body_len = (uint32_t)body.len;
+			rows_data(pg, t, span_of(body.p, MIN(body.len, (size_t)HEAD_ROWS)), out);
+		}
+		if (!err && !m.n)
+			server_pass(pg, all, out);
+	}
 	return err;
 }
 
@@ -465,10 +502,7 @@ int answer_head(const struct pg *pg, uint8_t type, bool *ret_whole)
 	*ret_whole = m->is_whole && (pg->has_masks || !m->is_for_masks);
 	if (!pg->has_masks)
 		return (m->is_for_rows && !pg->env.wants_rows) || m->is_for_masks ? 0 : m->head;
-	if (type != 'D' || !mask_result_rewrites(rows_result(first_answered(&pg->tracks))))
-		return m->head;
-	*ret_whole = true;
-	return MASK_ROW_MAX;
+	return m->head;
 }
 
 int answer_take(struct pg *pg, uint8_t type, struct span head, struct sink *out,

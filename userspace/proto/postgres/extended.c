@@ -293,6 +293,12 @@ static bool read_kind_and_name(struct span body, uint8_t *ret_kind, struct span 
 	return !cur_err(&c) && !cur_left(&c) && (*ret_kind == 'S' || *ret_kind == 'P');
 }
 
+static void note_describe(struct pg *pg, struct name *portal)
+{
+	portal->is_asked = true;
+	portal->asked_in = pg->segment;
+}
+
 int on_describe(struct pg *pg, struct span body, struct sink *out)
 {
 	uint8_t kind;
@@ -308,13 +314,37 @@ int on_describe(struct pg *pg, struct span body, struct sink *out)
 			       : refuse_unknown_portal(pg, name, out);
 	struct track t = {.kind = is_stmt ? TRACK_DESCRIBE_STMT : TRACK_DESCRIBE_PORTAL,
 			  .name = n ? name_ref(n) : NULL};
+	if (n && !is_stmt)
+		note_describe(pg, n);
 	return send_extended(pg, 'D', body, t, out);
+}
+
+/* Masked rows are shown only once the server has said which columns they have: if the client does not ask, we do.
+ */
+static int describe_masked(struct pg *pg, struct name *portal, struct sink *out)
+{
+	struct buf body;
+	bool is_asked = portal->is_asked && portal->asked_in == pg->segment;
+	if (is_asked || masking_is_described(portal->masking, 0))
+		return 0;
+	note_describe(pg, portal);
+	buf_init(&body, NAME_KEY + 2);
+	buf_add_u8(&body, 'P');
+	buf_add_span(&body, name_key(portal));
+	buf_add_u8(&body, 0);
+	struct track t = {.kind = TRACK_DESCRIBE_PORTAL, .name = name_ref(portal), .is_own = true};
+	int err = send_extended(pg, 'D', buf_span(&body), t, out);
+	buf_done(&body);
+	return err;
 }
 
 static int send_execute(struct pg *pg, struct name *portal, uint64_t op_id, struct masking *masking,
 			struct sink *out)
 {
 	const struct sql_stmt *st = portal ? prepared_stmt(portal->stmt) : NULL;
+	int err = portal ? describe_masked(pg, portal, out) : 0;
+	if (err)
+		return err;
 	struct track t = {.kind = TRACK_EXECUTE, .op_id = op_id, .masking = masking};
 	bool is_empty = portal && portal->stmt->entry && !st;
 	if (portal) {

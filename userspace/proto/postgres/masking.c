@@ -55,6 +55,7 @@ int masking_new(const struct masks *from, struct masking **ret)
 	arena_init(&m->arena, MASKING_BYTES);
 	struct mask_result *results =
 	    arena_array(&m->arena, (size_t)from->n_results, sizeof(*results));
+	m->are_described = arena_array(&m->arena, (size_t)from->n_results, sizeof(*m->are_described));
 	for (int i = 0; results && i < from->n_results; i++)
 		copy_result(&m->arena, &from->results[i], &results[i]);
 	m->masks.results = results;
@@ -107,61 +108,136 @@ bool mask_result_rewrites(const struct mask_result *r)
 	return false;
 }
 
-uint16_t columns_format(const struct columns *c, int i)
+static bool is_origin(const struct mask_column *c, const struct described_column *d)
 {
-	if (!c->formats || !c->n_formats)
-		return 0;
-	return c->n_formats == 1 ? c->formats[0] : i < c->n_formats ? c->formats[i] : 0;
+	for (int i = 0; i < c->n_origins; i++) {
+		const struct mask_origin *o = &c->origins[i];
+		bool is_system = o->column < 0 && d->number < 0;
+		if (o->relation == d->relation && (o->column == d->number || is_system))
+			return true;
+	}
+	return false;
 }
 
-static void add_value(const struct mask_how *how, const struct columns *c, int i, struct span value,
-		      struct buf *out)
+/* What initdb made has smaller numbers (access/transam.h): of that only what nobody masks is traced. */
+#define FIRST_USER_OID 16384
+
+bool masking_described(struct masking *m, int index, const struct described_column *at, int n)
+{
+	const struct mask_result *r = masking_result(m, index);
+	if (!m || r->is_free)
+		return true;
+	if (r->is_closed || n != r->n)
+		return !r->is_strict;
+	/* Of our own arena. */
+	struct mask_column *columns = (struct mask_column *)(uintptr_t)r->columns;
+	for (int i = 0; columns && i < n; i++) {
+		bool is_known = at[i].relation < FIRST_USER_OID || is_origin(&columns[i], &at[i]);
+		if (r->is_strict && !is_known)
+			return false;
+		columns[i].type = at[i].type;
+	}
+	m->are_described[index] = true;
+	return true;
+}
+
+bool masking_is_described(const struct masking *m, int index)
+{
+	const struct mask_result *r = masking_result(m, index);
+	return !r || !r->is_strict || r->is_free || (index < m->masks.n_results && m->are_described[index]);
+}
+
+void row_mask_init(struct row_mask *m, const struct mask_result *r, struct formats f)
+{
+	m->r = r;
+	m->n = 0;
+	for (int i = 0; i < r->n && m->n < MSG_COLUMNS; i++) {
+		if (!r->columns[i].client)
+			continue;
+		m->at[m->n++] = (struct masked_column){(uint16_t)i, formats_at(f, i), r->columns[i].type,
+						       r->columns[i].client};
+	}
+}
+
+static uint32_t u32_at(const uint8_t *p)
+{
+	uint32_t v;
+	memcpy(&v, p, sizeof(v));
+	return __builtin_bswap32(v);
+}
+
+static uint16_t u16_at(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+/* The field behind n others; NULL: it does not begin within what is there. */
+static const uint8_t *skip_fields(const uint8_t *p, const uint8_t *end, int n)
+{
+	for (; n > 0; n--) {
+		if (end - p < 4)
+			return NULL;
+		uint32_t len = u32_at(p);
+		p += 4;
+		len = len == UINT32_MAX ? 0 : len;
+		if (len > (size_t)(end - p))
+			return NULL;
+		p += len;
+	}
+	return end - p < 4 ? NULL : p;
+}
+
+static void add_value(const struct masked_column *c, struct span value, struct buf *out)
 {
 	size_t at = buf_len(out);
-	uint32_t type = c->types && i < c->n ? c->types[i] : 0;
 	buf_add_u32(out, 0);
-	bool is_value = mask_value(how, type, columns_format(c, i), value, out);
+	bool is_value = mask_value(c->how, c->type, c->format, value, out);
 	if (!buf_err(out))
 		buf_put_u32_at(out, at, is_value ? (uint32_t)(buf_len(out) - at - 4) : UINT32_MAX);
 }
 
-/* All fields of a row. Between masked columns what is as it was goes over in one piece. */
-static int mask_fields(const struct mask_result *r, const struct columns *c, struct cur *in,
-		       struct buf *out, uint64_t *ret_masked)
+/* Between masked columns what is as it was goes over in one piece, and so does all behind the last one. */
+int row_mask_apply(const struct row_mask *m, struct span body, size_t rest, struct buf *out, uint64_t *ret_masked)
 {
-	const uint8_t *plain = in->p;
-	for (int i = 0; i < r->n; i++) {
-		const uint8_t *field = in->p;
-		uint32_t len = cur_u32(in);
-		bool is_null = len == UINT32_MAX;
-		struct span v = is_null ? (struct span){0} : cur_bytes(in, len);
-		if (cur_err(in))
+	const uint8_t *end = body.p + body.len, *plain = body.p, *p = body.p + 2;
+	size_t start = buf_len(out);
+	if (body.len < 2)
+		return ERR_MALFORMED;
+	if (u16_at(body.p) != m->r->n)
+		return ERR_DENIED;
+	buf_add(out, "D\0\0\0", MSG_HEADER);
+	for (int i = 0, column = 0; i < m->n; column = m->at[i++].column + 1) {
+		p = skip_fields(p, end, m->at[i].column - column);
+		if (!p)
 			return ERR_MALFORMED;
-		const struct mask_how *how = is_null ? NULL : r->columns[i].client;
-		if (!how)
+		uint32_t len = u32_at(p);
+		const uint8_t *value = p + 4;
+		if (len == UINT32_MAX) {
+			p = value;
 			continue;
-		buf_add(out, plain, (size_t)(field - plain));
-		add_value(how, c, i, v, out);
-		plain = in->p;
+		}
+		if (len > (size_t)(end - value))
+			return ERR_MALFORMED;
+		buf_add(out, plain, (size_t)(p - plain));
+		add_value(&m->at[i], span_of(value, len), out);
+		p = plain = value + len;
 		(*ret_masked)++;
 	}
-	buf_add(out, plain, (size_t)(in->p - plain));
-	return cur_left(in) ? ERR_MALFORMED : 0;
+	buf_add(out, plain, (size_t)(end - plain));
+	if (!buf_err(out))
+		buf_put_u32_at(out, start + 1, (uint32_t)(buf_len(out) - start - 1 + rest));
+	return 0;
 }
 
-int mask_row(const struct mask_result *r, const struct columns *c, struct span body,
-	     struct buf *out, uint64_t *ret_masked)
+size_t row_mask_wants(const struct row_mask *m, struct span have)
 {
-	struct cur in = cur_of(body);
-	int n = cur_u16(&in);
-	size_t start = buf_len(out);
-	if (cur_err(&in) || n != r->n)
-		return ERR_MALFORMED;
-	buf_add_u8(out, 'D');
-	buf_add_u32(out, 0);
-	buf_add_u16(out, (uint16_t)n);
-	int err = mask_fields(r, c, &in, out, ret_masked);
-	if (!err && !buf_err(out))
-		buf_put_u32_at(out, start + 1, (uint32_t)(buf_len(out) - start - 1));
-	return err;
+	size_t at = 2;
+	int last = m->n ? m->at[m->n - 1].column : -1;
+	for (int i = 0; i <= last; i++) {
+		if (have.len < at + 4)
+			return at + 4;
+		uint32_t len = u32_at(have.p + at);
+		at += 4 + (len == UINT32_MAX ? 0 : (size_t)len);
+	}
+	return at;
 }

@@ -6,23 +6,43 @@
 #include "base/buf.h"
 #include "policy/mask.h"
 #include "policy/op.h"
-
-/* A row that has masked columns is gathered whole, up to this; a longer one ends the flow. */
-#define MASK_ROW_MAX (16 * 1024 * 1024)
+#include "proto/postgres/msg.h"
 
 /* Shared by reference count. */
 struct masking {
 	int refs;
 	struct masks masks;
+	bool *are_described; /* each result: RowDescription said that it is the one that was decided on */
 	struct arena arena;
 };
 
-/* Types (object identifiers) and formats of a result's columns, from RowDescription. */
-struct columns {
+/* Formats of a result's columns: NULL: all text; n 1: for all. */
+struct formats {
+	const uint16_t *at;
 	int n;
-	const uint32_t *types;	 /* NULL: never described */
-	const uint16_t *formats; /* NULL: all text; n_formats 1: for all */
-	int n_formats;
+};
+
+static inline uint16_t formats_at(struct formats f, int i)
+{
+	return !f.n ? 0 : f.at[f.n == 1 ? 0 : i < f.n ? i : 0];
+}
+
+/* A column as RowDescription tells it. */
+struct described_column {
+	uint32_t relation; /* 0: of no relation, or computed */
+	int number;
+	uint32_t type;
+};
+
+/* What a row needs, worked out once for many of them. */
+struct row_mask {
+	const struct mask_result *r;
+	int n; /* of masked columns */
+	struct masked_column {
+		uint16_t column, format;
+		uint32_t type;
+		const struct mask_how *how;
+	} at[MSG_COLUMNS];
 };
 
 /* NULL in *ret where there is nothing to do. -ENOMEM. */
@@ -37,12 +57,20 @@ const struct mask_result *masking_result(const struct masking *m, int index);
 /* Is some column of it masked for the client? */
 bool mask_result_rewrites(const struct mask_result *r);
 
-/* Rewrites a DataRow's body into out, header included; adds to *ret_masked how many values were changed.
- * ERR_MALFORMED: it is none, or has another number of columns than the decision. */
-must_check int mask_row(const struct mask_result *r, const struct columns *c, struct span body,
-			struct buf *out, uint64_t *ret_masked);
+/* The server describes a result: the types are taken over. False: it is not the one that was decided on. */
+bool masking_described(struct masking *m, int index, const struct described_column *at, int n);
+/* May the rows of a result be shown as they are decided on? */
+bool masking_is_described(const struct masking *m, int index);
+
+void row_mask_init(struct row_mask *m, const struct mask_result *r, struct formats f);
+/* Rewrites a DataRow's body, or what there is of it up to its last masked column, into out; with the
+ * header of the message that has rest more bytes. Adds to *ret_masked how many values were changed.
+ * ERR_MALFORMED: it is none. ERR_DENIED: it has another number of columns than the decision. */
+must_check int row_mask_apply(const struct row_mask *m, struct span body, size_t rest, struct buf *out,
+			      uint64_t *ret_masked);
+/* How many bytes of a body of which have is the beginning must be there for row_mask_apply, or to say how many. */
+size_t row_mask_wants(const struct row_mask *m, struct span have);
 /* One value of a type in a format (0 text, 1 binary), masked so that it is one of that type, is added to
  * out. False: it becomes NULL. */
 bool mask_value(const struct mask_how *how, uint32_t type, uint16_t format, struct span value,
 		struct buf *out);
-uint16_t columns_format(const struct columns *c, int i);

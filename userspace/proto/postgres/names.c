@@ -32,20 +32,6 @@ int prepared_set_types(struct prepared *p, const uint32_t *types, int n)
 	return 0;
 }
 
-int prepared_set_oids(struct prepared *p, const uint32_t *oids, int n)
-{
-	size_t size = (size_t)n * sizeof(*oids);
-	uint32_t *copy = malloc(size + 1);
-	if (!copy)
-		return -ENOMEM;
-	if (n)
-		memcpy(copy, oids, size);
-	free(p->oids);
-	p->oids = copy;
-	p->n_oids = n;
-	return 0;
-}
-
 struct prepared *prepared_ref(struct prepared *p)
 {
 	p->refs++;
@@ -59,7 +45,6 @@ void prepared_unref(struct prepared *p)
 	if (p->entry)
 		sql_entry_unref(p->entry);
 	free(p->types);
-	free(p->oids);
 	free(p->columns);
 	free(p);
 }

@@ -24,8 +24,6 @@ struct prepared {
 	int n_types;
 	char *columns; /* names of the result, each with its NUL, or NULL */
 	int n_columns;
-	uint32_t *oids; /* types of the result as last described, or NULL */
-	int n_oids;
 	size_t len;
 	uint8_t text[];
 };
@@ -41,6 +39,8 @@ struct name {
 	bool is_ended;	  /* portals: the result of op_id was reported */
 	bool has_columns; /* portals: columns of op_id were reported */
 	uint32_t segment; /* of the message that makes it: the stretch between two Syncs */
+	bool is_asked;	  /* portals: a Describe was sent, in asked_in: it is answered, or what follows in there fails */
+	uint32_t asked_in;
 	uint64_t seq;	  /* number of that message */
 	uint64_t closing; /* number of an unanswered message that ends it, or 0 */
 	uint64_t op_id;	  /* portals: the Bind's operation */
@@ -65,8 +65,6 @@ struct names {
 
 /* Copies text. NULL: out of memory. */
 struct prepared *prepared_new(struct span text, struct sql_entry *entry, int index);
-/* Types of the result's columns. */
-must_check int prepared_set_oids(struct prepared *p, const uint32_t *oids, int n);
 must_check int prepared_set_types(struct prepared *p, const uint32_t *types, int n);
 struct prepared *prepared_ref(struct prepared *p);
 void prepared_unref(struct prepared *p);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/macro.h"
 #include "proto/postgres/answer.h"
 #include "proto/postgres/copy_out.h"
 
@@ -27,8 +28,8 @@ static int pg_open(void *state, const struct proto_env *env)
 	arena_init(&pg->arena, ARENA_MAX);
 	buf_init(&pg->client.body, MSG_WHOLE_MAX);
 	buf_init(&pg->deferred.body, MSG_WHOLE_MAX);
-	buf_init(&pg->server.head, MASK_ROW_MAX);
-	buf_init(&pg->scratch, MASK_ROW_MAX + HEAD_MAX);
+	buf_init(&pg->server.head, MAX(pg->env.mask_limit, (size_t)HEAD_MAX));
+	buf_init(&pg->scratch, 2 * HEAD_MAX);
 	pg->portals.gone = portal_gone;
 	pg->portals.ctx = pg;
 	return 0;

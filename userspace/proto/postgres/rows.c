@@ -8,7 +8,7 @@
 /* RowDescription as read; arrays on the stack of the caller. */
 struct described {
 	struct span names[MSG_COLUMNS];
-	uint32_t types[MSG_COLUMNS];
+	struct described_column columns[MSG_COLUMNS];
 	uint16_t formats[MSG_COLUMNS];
 	int n; /* 0 where it cannot be read */
 };
@@ -30,8 +30,9 @@ static void read_columns(struct span head, struct described *d)
 		return;
 	for (int i = 0; i < n; i++) {
 		d->names[i] = cur_cstr(&c);
-		(void)cur_bytes(&c, 6); /* table, attribute */
-		d->types[i] = cur_u32(&c);
+		d->columns[i].relation = cur_u32(&c);
+		d->columns[i].number = (int16_t)cur_u16(&c);
+		d->columns[i].type = cur_u32(&c);
 		(void)cur_bytes(&c, 6); /* size, modifier */
 		d->formats[i] = cur_u16(&c);
 	}
@@ -68,28 +69,32 @@ static int keep_formats(struct pg *pg, const struct described *d)
 	return 0;
 }
 
-/* Is it the result that was decided on? */
-static int check_described(const struct track *t, const struct described *d, struct span head)
+/* Which of the results of a masking; -1: t has none. */
+static struct masking *masking_of(const struct track *t, int *ret_index)
 {
-	const struct mask_result *r = rows_result(t);
-	bool is_none = !head.len; /* NoData */
-	if (!r || r->is_free || is_none || !r->is_strict)
+	*ret_index = t->kind == TRACK_QUERY ? t->n_done : 0;
+	return t->kind != TRACK_QUERY && t->name ? t->name->masking : t->masking;
+}
+
+/* Is it the result that was decided on? head empty: NoData. */
+static int check_described(struct pg *pg, const struct track *t, const struct described *d, struct span head,
+			   struct sink *out)
+{
+	int index;
+	struct masking *m = masking_of(t, &index);
+	if (t->kind == TRACK_DESCRIBE_STMT || !m || !head.len || masking_described(m, index, d->columns, d->n))
 		return 0;
-	return r->is_closed || d->n != r->n ? ERR_DENIED : 0;
+	out->ops->stale(out);
+	return pg_fails(pg, ERR_DENIED, "42501", MASK_CHANGED);
 }
 
 int rows_described(struct pg *pg, struct track *t, struct span head, struct sink *out)
 {
 	struct described d;
 	read_columns(head, &d);
-	int err = 0;
-	if (pg->has_masks && t->kind == TRACK_QUERY)
-		err = check_described(t, &d, head);
+	int err = pg->has_masks ? check_described(pg, t, &d, head, out) : 0;
 	if (!err && pg->has_masks && t->kind == TRACK_QUERY)
 		err = keep_formats(pg, &d);
-	struct prepared *p = t->kind == TRACK_QUERY ? t->stmt : t->name ? t->name->stmt : NULL;
-	if (!err && pg->has_masks && p)
-		err = prepared_set_oids(p, d.types, d.n);
 	if (err || !pg->env.wants_rows)
 		return err;
 	if (t->kind == TRACK_QUERY)
@@ -99,35 +104,47 @@ int rows_described(struct pg *pg, struct track *t, struct span head, struct sink
 	return 0;
 }
 
-static struct columns columns_of(const struct pg *pg, const struct track *t)
+static struct formats formats_of(const struct pg *pg, const struct track *t)
 {
-	const struct prepared *p = t->kind == TRACK_QUERY ? t->stmt : t->name ? t->name->stmt : NULL;
 	bool is_query = t->kind == TRACK_QUERY;
-	return (struct columns){
-	    .n = p ? p->n_oids : 0,
-	    .types = p ? p->oids : NULL,
-	    .formats = is_query ? pg->formats : t->name ? t->name->formats : NULL,
-	    .n_formats = is_query ? pg->n_formats : t->name ? t->name->n_formats : 0,
+	return (struct formats){
+	    .at = is_query ? pg->formats : t->name ? t->name->formats : NULL,
+	    .n = is_query ? pg->n_formats : t->name ? t->name->n_formats : 0,
 	};
 }
 
-int rows_mask(struct pg *pg, struct track *t, struct span body, struct sink *out, bool *ret_rewritten)
+int rows_begin(struct pg *pg, const struct track *t, struct row_mask *ret_m)
 {
 	const struct mask_result *r = rows_result(t);
+	int index;
+	const struct masking *masking = masking_of(t, &index);
+	ret_m->r = NULL;
 	if (!r || r->is_free)
 		return 0;
-	if (r->is_closed)
-		return ERR_DENIED;
+	if (r->is_closed || !masking_is_described(masking, index))
+		return pg_fails(pg, ERR_DENIED, "42501", MASK_CHANGED);
+	ret_m->n = 0;
+	ret_m->r = r;
+	if (r->columns)
+		row_mask_init(ret_m, r, formats_of(pg, t));
+	return 0;
+}
+
+int rows_mask(struct pg *pg, struct track *t, const struct row_mask *m, struct span body, struct sink *out)
+{
 	struct cur count = cur_of(body);
-	if (r->is_strict && cur_u16(&count) != r->n)
-		return ERR_DENIED;
-	if (!mask_result_rewrites(r))
-		return 0;
-	struct columns c = columns_of(pg, t);
 	uint64_t *masked = t->name ? &t->name->masked : &t->masked;
-	server_flush(pg, out);
-	*ret_rewritten = true;
-	return mask_row(r, &c, body, out->to[TO_CLIENT], masked);
+	int err = m->r->is_strict && cur_u16(&count) != m->r->n ? ERR_DENIED : 0;
+	if (!err && m->n)
+		err = row_mask_apply(m, body, pg->server.left, out->to[TO_CLIENT], masked);
+	return err == ERR_DENIED ? pg_fails(pg, err, "42501", MASK_CHANGED) : err;
+}
+
+size_t rows_wanted(struct pg *pg, struct span have)
+{
+	struct row_mask m;
+	struct track *t = tracks_head(&pg->tracks);
+	return t && !rows_begin(pg, t, &m) && m.r && m.n ? row_mask_wants(&m, have) : 0;
 }
 
 static void say_columns(struct name *portal, int n, struct sink *out)
@@ -171,14 +188,14 @@ static void mask_for_record(struct pg *pg, const struct track *t, const struct m
 			    struct span *fields, bool is_cut)
 {
 	static const struct mask_how whole = {.way = MASK_WHOLE};
-	struct columns c = columns_of(pg, t);
+	struct formats f = formats_of(pg, t);
 	size_t ends[MSG_COLUMNS];
 	bool is_null[MSG_COLUMNS];
 	buf_reset(&pg->scratch);
 	for (int i = 0; i < r->n; i++) {
 		const struct mask_how *how = fields[i].p ? r->columns[i].record : NULL;
-		uint32_t type = c.types && i < c.n ? c.types[i] : 0;
-		is_null[i] = how && !mask_value(is_cut ? &whole : how, type, columns_format(&c, i), fields[i],
+		uint16_t format = formats_at(f, i);
+		is_null[i] = how && !mask_value(is_cut ? &whole : how, r->columns[i].type, format, fields[i],
 						&pg->scratch);
 		ends[i] = buf_len(&pg->scratch);
 	}

@@ -4,13 +4,15 @@
 
 #include "base/macro.h"
 
+#define ROW_STEP (16 * 1024) /* so that many short fields are not walked over once for each */
+
 void server_flush(struct pg *pg, struct sink *out)
 {
 	sink_pass(out, FROM_SERVER, pg->server.run);
 	pg->server.run = (struct span){0};
 }
 
-static void pass(struct pg *pg, struct span bytes, struct sink *out)
+void server_pass(struct pg *pg, struct span bytes, struct sink *out)
 {
 	struct span *run = &pg->server.run;
 	if (run->p && run->p + run->len == bytes.p) {
@@ -39,7 +41,7 @@ static int gathered(struct pg *pg, struct sink *out)
 	if (err)
 		return err;
 	s->is_dropped = v == ANSWER_DROP;
-	if (!s->is_dropped) {
+	if (v == ANSWER_PASS) {
 		pass_header(pg, out);
 		sink_pass(out, FROM_SERVER, buf_span(&s->head));
 	}
@@ -56,7 +58,7 @@ static int whole(struct pg *pg, struct cur *in, size_t head, struct sink *out)
 	struct span body = span_of(all.p + MSG_HEADER, MIN((size_t)s->body_len, head));
 	int err = answer_take(pg, s->type, body, out, &v);
 	if (!err && v == ANSWER_PASS)
-		pass(pg, all, out);
+		server_pass(pg, all, out);
 	return err;
 }
 
@@ -65,6 +67,12 @@ static int header(struct pg *pg, struct cur *in, struct sink *out)
 	struct server_in *s = &pg->server;
 	struct cur at = *in;
 	bool is_whole = false;
+	if (pg->has_masks && cur_left(in) && *in->p == 'D') {
+		int err = answer_rows(pg, in, out);
+		if (err)
+			return err;
+		at = *in;
+	}
 	if (cur_left(in) < MSG_HEADER)
 		return PG_WAIT;
 	s->type = cur_u8(&at);
@@ -96,6 +104,21 @@ static int header(struct pg *pg, struct cur *in, struct sink *out)
 	return 0;
 }
 
+/* Of a row that is rewritten the masked columns must be there; the rest goes through. */
+static int gather_row(struct pg *pg, struct sink *out)
+{
+	struct server_in *s = &pg->server;
+	size_t wanted = rows_wanted(pg, buf_span(&s->head));
+	if (wanted <= s->wanted)
+		return gathered(pg, out);
+	if (wanted > s->body_len)
+		return ERR_MALFORMED;
+	if (wanted > pg->env.mask_limit)
+		return pg_fails(pg, ERR_LIMIT, "54000", MASK_TOO_LONG);
+	s->wanted = (uint32_t)MIN(MAX(wanted, (size_t)s->wanted + ROW_STEP), (size_t)s->body_len);
+	return 0;
+}
+
 static int gather(struct pg *pg, struct cur *in, struct sink *out)
 {
 	struct server_in *s = &pg->server;
@@ -105,7 +128,11 @@ static int gather(struct pg *pg, struct cur *in, struct sink *out)
 	s->left -= (uint32_t)n;
 	if (buf_err(&s->head))
 		return buf_err(&s->head);
-	return n < wanted ? PG_WAIT : gathered(pg, out);
+	if (n < wanted)
+		return PG_WAIT;
+	if (s->type == 'D' && pg->has_masks && s->left)
+		return gather_row(pg, out);
+	return gathered(pg, out);
 }
 
 static int stream(struct pg *pg, struct cur *in, struct sink *out)
@@ -114,7 +141,7 @@ static int stream(struct pg *pg, struct cur *in, struct sink *out)
 	size_t n = MIN((size_t)s->left, cur_left(in));
 	struct span bytes = cur_bytes(in, n);
 	if (!s->is_dropped)
-		pass(pg, bytes, out);
+		server_pass(pg, bytes, out);
 	s->left -= (uint32_t)n;
 	if (s->left)
 		return PG_WAIT;

@@ -27,6 +27,7 @@ struct track {
 	uint8_t kind;
 	uint8_t step;	 /* TRACK_DESCRIBE_STMT: parameters were described */
 	bool is_poison;	 /* ours, made to fail; only an error may answer it */
+	bool is_own;	 /* a Describe of ours: the client is not shown the answer */
 	bool is_fence;	 /* changes what later messages mean: they wait for its answer */
 	bool touches_tx; /* may begin or end a transaction block */
 	bool may_copy_in;

@@ -100,8 +100,15 @@ static inline int pg_fails(struct pg *pg, int err, const char *sqlstate, const c
 must_check int pg_track(struct pg *pg, struct track t);
 
 /* answer.c: one answer of the server; head: the body, or its beginning. */
-enum verdict { ANSWER_PASS, ANSWER_DROP };
+enum verdict { ANSWER_PASS, ANSWER_DROP, ANSWER_REWRITTEN /* what was not gathered goes on */ };
 must_check int answer_take(struct pg *pg, uint8_t type, struct span head, struct sink *out,
 			   enum verdict *ret_v);
+/* rows.c: how much of the body of a DataRow that is to be rewritten must be gathered, as far as have tells; 0: no
+ * more. */
+size_t rows_wanted(struct pg *pg, struct span have);
+/* answer.c: all whole DataRows that lie in the input, where rows are masked. */
+must_check int answer_rows(struct pg *pg, struct cur *in, struct sink *out);
+/* server.c: a message that goes through as it is. */
+void server_pass(struct pg *pg, struct span message, struct sink *out);
 /* How much of a message's body must be gathered before answer_take; -1: no such message. */
 int answer_head(const struct pg *pg, uint8_t type, bool *ret_whole);

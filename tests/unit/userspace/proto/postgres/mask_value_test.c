@@ -85,52 +85,8 @@ static void values(void)
 	}
 }
 
-/* Every cut of a row, and every other number of columns, is refused; a whole one is framed again. */
-static void rows(void)
-{
-	static const struct mask_how last4 = {.way = MASK_KEEP_LAST, .n = 4}, none = {.way = MASK_NULL};
-	static const struct mask_column columns[] = {{0}, {&last4, &last4}, {&none, &none}, {&last4, &last4}};
-	static const uint32_t types[] = {23, TEXT, 23, TEXT};
-	static const uint8_t row[] = "\0\4\0\0\0\1"
-	                             "7"
-	                             "\0\0\0\5"
-	                             "12345"
-	                             "\0\0\0\1"
-	                             "9"
-	                             "\xff\xff\xff\xff";
-	static const uint8_t shown[] = "D\0\0\0\x20\0\4\0\0\0\1"
-	                               "7"
-	                               "\0\0\0\5"
-	                               "*2345"
-	                               "\xff\xff\xff\xff\xff\xff\xff\xff";
-	struct mask_result r = {.n = 4, .columns = columns};
-	struct columns c = {.n = 4, .types = types};
-	for (size_t len = 0; len < sizeof(row); len++) {
-		struct buf b;
-		uint64_t masked = 0;
-		buf_init(&b, 1000);
-		int err = mask_row(&r, &c, span_of(row, len), &b, &masked);
-		CHECK_INT(err, len == sizeof(row) - 1 ? 0 : ERR_MALFORMED);
-		if (!err) {
-			CHECK(masked == 2);
-			CHECK(buf_len(&b) == sizeof(shown) - 1 &&
-			      !memcmp(buf_span(&b).p + 5, shown + 5, sizeof(shown) - 6));
-			struct cur head = cur_of(span_of(buf_span(&b).p + 1, 4));
-			CHECK(cur_u32(&head) == buf_len(&b) - 1);
-		}
-		buf_done(&b);
-	}
-	r.n = 3;
-	struct buf b;
-	uint64_t masked = 0;
-	buf_init(&b, 1000);
-	CHECK_INT(mask_row(&r, &c, span_of(row, sizeof(row) - 1), &b, &masked), ERR_MALFORMED);
-	buf_done(&b);
-}
-
 int main(void)
 {
 	values();
-	rows();
 	return tap_done();
 }

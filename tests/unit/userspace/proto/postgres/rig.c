@@ -111,6 +111,11 @@ static int rig_facts(struct sink *s)
 	return r->holds ? rig_hold(r, RESUME_FACTS, NULL) : 0;
 }
 
+static void rig_stale(struct sink *s)
+{
+	buf_add_str(&rig_of(s)->log, "stale\n");
+}
+
 static void rig_columns(struct sink *s, uint64_t op_id, const struct span *names,
 			const uint16_t *formats, int n)
 {
@@ -153,6 +158,7 @@ static const struct sink_ops rig_ops = {
     .barrier = rig_barrier,
     .dial = rig_dial,
     .facts = rig_facts,
+    .stale = rig_stale,
     .columns = rig_columns,
     .row = rig_row,
     .result = rig_result,
