@@ -112,8 +112,8 @@ static bool is_origin(const struct mask_column *c, const struct described_column
 {
 	for (int i = 0; i < c->n_origins; i++) {
 		const struct mask_origin *o = &c->origins[i];
-		bool is_system = o->column < 0 && d->number < 0;
-		if (o->relation == d->relation && (o->column == d->number || is_system))
+		bool is_system = o->column < 0 && d->number < 0, is_whole_row = !d->number;
+		if (o->relation == d->relation && (o->column == d->number || is_system || is_whole_row))
 			return true;
 	}
 	return false;
