@@ -337,9 +337,9 @@ void plan_decide(const struct plan *p, const struct resource *r, const struct wh
 	if (!g->n_record_masks)
 		return;
 	ret->hides_text = mask_hides_text(g, op);
+	ret->has_masks = g->n_masks > 0;
 	if (ret->effect != EFFECT_ALLOW)
 		return;
-	ret->has_masks = g->n_masks > 0;
 	if (!mask_decide(p, g, op, ret)) {
 		struct text t;
 		text_init(&t, ret->hint, sizeof(ret->hint));

@@ -402,7 +402,8 @@ static struct flow *flow_alloc(struct lane *lane, const struct flow_plan *p)
 				    .wants_rows = p->resource && p->resource->record != RECORD_NONE,
 				    .destination = f->origin.destination,
 				    .is_datagram = p->datagram != NULL};
-	f->env.is_opaque_allowed = p->resource && pipeline_allows_opaque(f);
+	if (p->resource)
+		pipeline_ask_plan(f);
 	return f;
 }
 
@@ -543,5 +544,5 @@ void flow_replan(struct flow *f)
 		return;
 	}
 	f->env.wants_rows = r->record != RECORD_NONE;
-	f->env.is_opaque_allowed = pipeline_allows_opaque(f);
+	pipeline_ask_plan(f);
 }

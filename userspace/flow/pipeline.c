@@ -75,7 +75,7 @@ static void decide(struct flow *f, const struct op *op, struct decision *d)
 			 "rule %s demands %s, which this version cannot do yet", d->rule, lacks);
 }
 
-bool pipeline_allows_opaque(const struct flow *f)
+void pipeline_ask_plan(struct flow *f)
 {
 	struct need need = {
 	    .kind = NEED_OPAQUE, .verb = VERB_ADMIN, .class = CLASS_OPAQUE, .why = "?"};
@@ -88,7 +88,8 @@ bool pipeline_allows_opaque(const struct flow *f)
 	struct decision d;
 	plan_decide(f->lane->plan, f->resource, &f->session->who, &op,
 		    (int64_t)(clock_real_ns() / NS_PER_SEC), &d);
-	return d.effect == EFFECT_ALLOW;
+	f->env.is_opaque_allowed = d.effect == EFFECT_ALLOW;
+	f->env.has_masks = d.has_masks;
 }
 
 #define COUNT(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)

@@ -34,5 +34,5 @@ void pipeline_done(struct flow *f);
 /* Tries the lane's holds again: the ring has room, or something reached the disk. */
 void pipeline_retry(struct lane *lane);
 void pipeline_ctx(const struct flow *f, struct event_ctx *ret);
-/* Does the policy let this flow's role send what cannot be classified? */
-bool pipeline_allows_opaque(const struct flow *f);
+/* Notes in f->env what the policy says of this flow's role whatever it asks for. */
+void pipeline_ask_plan(struct flow *f);

@@ -120,6 +120,7 @@ struct proto_env {
 	void *ctx;
 	/* The rules of this role on this resource let unclassified text through. */
 	bool is_opaque_allowed;
+	bool has_masks; /* and some of its columns are masked */
 	bool wants_rows; /* columns() and row() are wanted */
 	/* postgres: bytes that are kept of a row, up to the end of its last masked column; 0: MASK_LIMIT_DEFAULT. At
 	 * most that, so that it fits into PROTO_BURST_MAX. */

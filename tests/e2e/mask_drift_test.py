@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+"""Masks while others change the tables, and over data that is odd: nothing that is masked gets out, and what
+the role may see it goes on seeing."""
+import base64
+import json
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "lib"))
+import stack  # noqa: E402
+from pgwire import cstr, message  # noqa: E402
+
+SECRET = b"512-64-7301"
+SYNC = message(b"S")
+SETUP = r"""
+CREATE TYPE pair AS (a int, b text);
+CREATE TYPE nest AS (p pair, q text[]);
+CREATE DOMAIN code AS text;
+CREATE TABLE people (id int PRIMARY KEY, name text, ssn text, tail text);
+INSERT INTO people VALUES (1, 'Ada', '512-64-7301', 'end'), (2, NULL, NULL, NULL);
+CREATE TABLE made (id int, name text, ssn text);
+INSERT INTO made VALUES (1, 'Ada', '512-64-7301');
+CREATE TABLE bare ();
+INSERT INTO bare DEFAULT VALUES;
+CREATE TABLE odd (id int, s_num numeric, s_day date, s_ts timestamptz, s_arr text[], s_nest nest, s_range int4range,
+  s_json json, s_jsonb jsonb, s_xml xml, s_bytes bytea, s_uuid uuid, s_code code, s_ints int[], s_bool bool, s_ip inet);
+INSERT INTO odd VALUES
+ (1, 'NaN', 'infinity', '-infinity', '{}', ROW(ROW(7,'512-64-7301'),'{"512-64-7301",NULL}'), 'empty', '[]', '{}', '<a/>', '', NULL, '', '{}', true,
+  '10.1.2.3'),
+ (2, 51264.7301, '1951-02-06', '1951-02-06 01:02:03+00', '{"512-64-7301","a,b"}', ROW(NULL,NULL), '[51264,517301)', '{"k":"512-64-7301"}',
+  '{"k":["512-64-7301",1]}', '<a b="512-64-7301">512-64-7301</a>', '512-64-7301', '51264730-1512-6473-0151-264730151264', '512-64-7301',
+  '{{5126,4730},{1,2}}', false, '51.26.47.31'),
+ (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+CREATE TABLE big (id int, ssn text, tail text);
+"""
+POLICY = {
+    "version": 1,
+    "issuers": [{"issuer": "https://sluice.local", "audience": "sluice"}],
+    "roles": {"viewer": ["viewer"]},
+    "resources": [{"name": "db", "protocol": "postgres", "match": ["127.0.0.1:@PORT@"], "record": "none",
+                   "credentials": {"viewer": "file:CRED/db"}}],
+    "masks": {"m": {"columns": ["public.*.ssn", "public.odd.s_*"], "as": "last4"}},
+    "rules": [{"id": "r", "resource": "db", "roles": "viewer", "verbs": "select", "relations": "public.*", "effect": "mask", "masks": "m"}],
+}
+
+
+class Agent:
+    def __init__(self, gw, port, database):
+        argv = [sys.executable, HERE / "wire_agent", "127.0.0.1", port, database]
+        self.p = gw.popen("viewer", argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, conn, data, **kw):
+        self.p.stdin.write(json.dumps({"conn": conn, "send": base64.b64encode(data).decode(), **kw}) + "\n")
+        self.p.stdin.flush()
+        out = json.loads(self.p.stdout.readline())
+        return base64.b64decode(out["raw"]), out.get("closed")
+
+    def query(self, sql, conn="q", **kw):
+        return self.ask(conn, message(b"Q", cstr(sql)), **kw)
+
+    def close(self):
+        self.p.stdin.close()
+        self.p.wait(30)
+
+
+def parse(sql, name):
+    return message(b"P", cstr(name) + cstr(sql) + struct.pack("!H", 0)) + SYNC
+
+
+def run(name, binary=False, describe=False):
+    codes = struct.pack("!HH", 1, 1 if binary else 0)
+    bind = message(b"B", cstr("") + cstr(name) + struct.pack("!HH", 0, 0) + codes)
+    return bind + (message(b"D", b"P\0") if describe else b"") + message(b"E", cstr("") + struct.pack("!I", 0)) + SYNC
+
+
+class Drift:
+    def __init__(self, s, c):
+        self.s, self.c = s, c
+        self.agent = Agent(s.gw, s.pg.port, s.database)
+
+    def admin(self, sql):
+        self.s.pg.psql(sql, self.s.database)
+
+    def shows(self, sql, what, name, binary=False):
+        for way in ("simple", "extended"):
+            if way == "simple":
+                raw, closed = self.agent.query(sql, "s")
+            else:
+                self.agent.ask("s", parse(sql, ""))
+                raw, closed = self.agent.ask("s", run("", binary))
+            self.c.check(not closed and what in raw, f"{name}, {way}: shows {what}", f"{closed} {raw[-300:]!r}")
+            self.c.check(SECRET not in raw, f"{name}, {way}: no secret", repr(raw[-300:]))
+
+    def refused(self, got, name, why=b"has changed meanwhile"):
+        raw, closed = got
+        self.c.check(SECRET not in raw, f"{name}: no secret", repr(raw[-300:]))
+        self.c.check(closed and why in raw, f"{name}: refused", f"{closed} {raw[-300:]!r}")
+
+    def swap(self):
+        self.admin("ALTER TABLE people RENAME ssn TO t; ALTER TABLE people RENAME name TO ssn; ALTER TABLE people RENAME t TO name")
+
+    def names(self):
+        a = self.agent
+        self.shows("SELECT name, ssn FROM people WHERE id = 1", b"***-**-7301", "before")
+        a.ask("p", parse("SELECT name FROM people", "st"))
+        self.swap()
+        self.refused(a.query("SELECT name FROM people"), "two names swapped")
+        self.swap()
+        self.shows("SELECT name, ssn FROM people", b"***-**-7301", "swapped back, and read again")
+        for describe in (False, True):
+            a.query("SELECT name FROM people", "p")
+            a.ask("p", parse("SELECT name FROM people", "st"))
+            self.swap()
+            self.refused(a.ask("p", run("st", describe=describe)), f"swapped between Parse and Bind, describe {describe}")
+            self.swap()
+        a.query("SELECT name FROM people", "cur")
+        self.swap()
+        raw, closed = a.query("COPY people (name) TO STDOUT", "cur")
+        self.c.check(SECRET in raw and not closed, "COPY asks for a fresh catalogue: by then that column is no masked one", repr(raw))
+        self.swap()
+        raw, closed = a.query("COPY people (id, name, ssn) TO STDOUT", "cur")
+        self.c.check(b"1\tAda\t***-**-7301\n" in raw, "COPY after it was swapped back", repr(raw))
+
+    def tables(self):
+        a = self.agent
+        remake = "DROP TABLE made; CREATE TABLE made (id int, ssn text, name text); INSERT INTO made VALUES (1, '512-64-7301', 'Ada')"
+        a.ask("t", parse("SELECT name, ssn FROM made", "st"))
+        self.admin(remake)
+        self.refused(a.ask("t", run("st")), "a table made anew between Parse and Bind")
+        self.shows("SELECT name, ssn FROM made", b"***-**-7301", "a table made anew, read again")
+        self.admin(remake)
+        self.refused(a.query("SELECT * FROM made"), "a table made anew")
+        self.shows("SELECT * FROM made", b"***-**-7301", "a table made anew, read again by star")
+        self.admin("ALTER TABLE made ADD COLUMN more int")
+        self.refused(a.query("SELECT * FROM made"), "a column added")
+        self.shows("SELECT * FROM made", b"***-**-7301", "with one column more")
+        raw, closed = a.query("CREATE TEMP TABLE people AS SELECT 1")
+        self.c.check(not closed and b"42501" in raw, "no temporary table in front", repr(raw))
+
+    def values(self):
+        a, columns = self.agent, ["num", "day", "ts", "arr", "nest", "range", "json", "jsonb", "xml", "bytes", "uuid", "code", "ints", "bool", "ip"]
+        binary = [SECRET, b"1951-02-06", struct.pack("!i", -17861), b"51264730-1512", bytes.fromhex("5126473015126473"),
+                  SECRET.hex().encode(), b"51.26.47", bytes([51, 26, 47, 31]), struct.pack("!i", 5126), struct.pack("!i", 51264),
+                  b"51264", b"5126"]
+        for column in columns:
+            for is_binary in (False, True):
+                name = f"s_{column}, {'binary' if is_binary else 'text'}"
+                a.ask("v", parse(f"SELECT id, s_{column} FROM odd", ""))
+                raw, closed = a.ask("v", run("", is_binary))
+                self.c.check(not closed and raw.count(b"D\0\0\0") == 3, f"{name}: three rows", f"{closed} {raw!r}")
+                self.c.check(not [b for b in binary if b in raw], f"{name}: nothing of the value", repr(raw))
+            for form in ("text", "csv", "binary"):
+                raw, closed = a.query(f"COPY (SELECT id, s_{column} FROM odd) TO STDOUT (FORMAT {form})", "v")
+                self.c.check(not closed and b"COPY 3" in raw, f"COPY s_{column}, {form}: three rows", f"{closed} {raw!r}")
+                self.c.check(not [b for b in binary if b in raw], f"COPY s_{column}, {form}: nothing of the value", repr(raw))
+
+    def shapes(self):
+        a = self.agent
+        raw, closed = a.query("SELECT FROM people")
+        self.c.check(not closed and raw.count(b"D\0\0\0\x06\0\0") == 2, "no columns", repr(raw))
+        raw, closed = a.query("COPY bare TO STDOUT")
+        self.c.check(not closed and b"COPY 1" in raw, "COPY of no columns", repr(raw))
+        wide = "SELECT ssn" + ", name" * 1663 + " FROM people WHERE id = 1"
+        raw, closed = a.query(wide)
+        self.c.check(not closed and b"***-**-7301" in raw and SECRET not in raw, "1664 columns", f"{closed} {raw[-100:]!r}")
+        raw, closed = a.query("SELECT ssn" + ", 1" * 9999 + " FROM people")
+        self.c.check(not closed and b"54011" in raw and SECRET not in raw, "10,000 columns", f"{closed} {raw[-300:]!r}")
+        raw, closed = a.query("SELECT ssn FROM people", "latin", options=[["client_encoding", "LATIN1"]])
+        self.c.check(SECRET not in raw and (closed or b"42501" in raw), "another client_encoding", f"{closed} {raw!r}")
+        raw, closed = a.query("SET client_encoding = 'SJIS'; SELECT ssn FROM people")
+        self.c.check(SECRET not in raw and (closed or b"42501" in raw), "another client_encoding by SET", f"{closed} {raw!r}")
+
+    def sizes(self):
+        a = self.agent
+        self.admin("INSERT INTO big VALUES (1, repeat('5', 17 * 1024 * 1024), 'x'), (2, '512-64-7301', repeat('y', 40 * 1024 * 1024))")
+        raw, closed = a.query("SELECT id, ssn, tail FROM big WHERE id = 2")
+        self.c.check(not closed and raw.count(b"y") == 40 << 20 and b"***-**-7301" in raw, "a long field behind the masked one", closed)
+        raw, closed = a.query("SELECT tail, ssn FROM big WHERE id = 2")
+        self.c.check(closed and b"mask_limit" in raw and b"54000" in raw, "a long field before it", f"{closed} {raw[-200:]!r}")
+        raw, closed = a.query("SELECT id, ssn FROM big WHERE id = 1")
+        self.c.check(closed and b"mask_limit" in raw and raw.count(b"5") < 100, "a long masked field", f"{closed} {raw[-200:]!r}")
+        for form in ("text", "csv", "binary"):
+            raw, closed = a.query(f"COPY (SELECT tail, ssn FROM big WHERE id = 2) TO STDOUT (FORMAT {form})")
+            self.c.check(not closed and raw.count(b"y") == 40 << 20 and b"***-**-7301" in raw, f"COPY {form} of a long field", closed)
+            raw, closed = a.query(f"COPY (SELECT ssn FROM big WHERE id = 1) TO STDOUT (FORMAT {form})")
+            self.c.check(closed and b"mask_limit" in raw, f"COPY {form} of a long masked field", f"{closed} {raw[-200:]!r}")
+
+
+def sql_ascii(c):
+    """A database whose texts are bytes of no known encoding."""
+    with stack.Stack(POLICY, database="plain") as s:
+        s.pg.psql("CREATE DATABASE ascii ENCODING SQL_ASCII LOCALE 'C' TEMPLATE template0")
+        s.pg.psql("CREATE TABLE people (id int, ssn text); INSERT INTO people VALUES (1, E'\\xff\\xfe512-64-7301')", "ascii")
+        agent = Agent(s.gw, s.pg.port, "ascii")
+        for sql in ("SELECT id, ssn FROM people", "COPY people TO STDOUT", "COPY people TO STDOUT (FORMAT csv)"):
+            raw, closed = agent.query(sql)
+            c.check(not closed and b"***-**-7301" in raw and SECRET not in raw, f"SQL_ASCII: {sql}", f"{closed} {raw!r}")
+        agent.close()
+
+
+def main():
+    c = stack.Checks()
+    setup = pathlib.Path(tempfile.mkdtemp(prefix="sl-")) / "setup.sql"
+    setup.write_text(SETUP)
+    with stack.Stack(POLICY, setup) as s:
+        d = Drift(s, c)
+        for part in (d.names, d.tables, d.values, d.shapes, d.sizes):
+            part()
+        d.agent.close()
+    setup.unlink()
+    setup.parent.rmdir()
+    sql_ascii(c)
+    c.done()
+
+
+main()
