@@ -39,7 +39,8 @@ struct name {
 	bool is_ended;	  /* portals: the result of op_id was reported */
 	bool has_columns; /* portals: columns of op_id were reported */
 	uint32_t segment; /* of the message that makes it: the stretch between two Syncs */
-	bool is_asked;	  /* portals: a Describe was sent, in asked_in: it is answered, or what follows in there fails */
+	/* portals: a Describe was sent, in asked_in: it is answered, or what follows it in there fails */
+	bool is_asked;
 	uint32_t asked_in;
 	uint64_t seq;	  /* number of that message */
 	uint64_t closing; /* number of an unanswered message that ends it, or 0 */

@@ -27,7 +27,7 @@ static const struct mask_column recorded[] = {{NULL, &last4, 25}};
 	}
 #define BINARY                                                                                                     \
 	{                                                                                                          \
-		.format = COPY_BINARY, .null = ""                                                                              \
+		.format = COPY_BINARY, .null = ""                                                                          \
 	}
 
 static const struct {
@@ -49,7 +49,8 @@ static const struct {
     {four, 4, TEXT, B("1\t512-64-7301"), B("1\t"), 0, ERR_MALFORMED},
     {four, 4, {.delimiter = '|', .null = "nil"}, B("nil|nil|nil|nil\n2|a\\|b12345|5|\t\n"),
      B("nil|nil|nil|nil\n2|*\\|**2345|0|\t\n"), 0, 0},
-    {four, 4, {.delimiter = '\t', .null = "\\N", .has_header = true}, B("a\tssn12345\tc\td\n1\tssn12345\t7\td\n"),
+    {four, 4, {.delimiter = '\t', .null = "\\N", .has_header = true},
+     B("a\tssn12345\tc\td\n1\tssn12345\t7\td\n"),
      B("a\tssn12345\tc\td\n1\t****2345\t0\td\n"), 0, 0},
     {odd, 1, TEXT, B("x\n"), B("a\\tb,\"c\\nd\\\\\n"), 0, 0},
     {one, 1, TEXT, B("\xc3\xa4\xc3\xb6" "12345\n"), B("***2345\n"), 0, 0},
@@ -70,7 +71,8 @@ static const struct {
      B("*\n****\n"), 0, 0},
     {four, 4, BINARY, B(HEAD "\0\4\0\0\0\4\0\0\0\1\0\0\0\5" "12345" "\0\0\0\4\0\0\0\7\0\0\0\1x" "\xff\xff"),
      B(HEAD "\0\4\0\0\0\4\0\0\0\1\0\0\0\5" "*2345" "\0\0\0\4\0\0\0\0\0\0\0\1x" "\xff\xff"), 0, 0},
-    {one, 1, BINARY, B(HEAD "\0\1\xff\xff\xff\xff\0\1\0\0\0\0\xff\xff"), B(HEAD "\0\1\xff\xff\xff\xff\0\1\0\0\0\0\xff\xff"),
+    {one, 1, BINARY, B(HEAD "\0\1\xff\xff\xff\xff\0\1\0\0\0\0\xff\xff"),
+     B(HEAD "\0\1\xff\xff\xff\xff\0\1\0\0\0\0\xff\xff"),
      0, 0},
     {one, 1, BINARY, B("PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\3abc\0\1\0\0\0\1x\xff\xff"),
      B("PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\3abc\0\1\0\0\0\1*\xff\xff"), 0, 0},
