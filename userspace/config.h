@@ -34,6 +34,9 @@ struct config {
 	int spin_us;	      /* "spin_us": polling before sleeping, while one flow alone is busy */
 	bool is_durable;      /* "audit": {"durability": "sync" | "memory"} */
 	uint64_t store_bytes; /* "audit": {"segment_bytes"}: LMDB map size */
+	int segment_seconds;  /* a segment is closed when it is this old; 0: never */
+	int keep_seconds;     /* "audit": {"keep_seconds", "keep_bytes"}: 0: for ever */
+	uint64_t keep_bytes;
 	int checkpoint_events, checkpoint_seconds;
 	bool has_local_issuer; /* "local_issuer": {"enabled", "issuer", "audience"} */
 	const char *local_issuer, *local_audience;

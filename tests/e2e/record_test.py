@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import stack  # noqa: E402
@@ -117,7 +118,13 @@ def proofs(c, s):
     c.equal(good.returncode, 0, f"sluice verify --proof agrees ({good.stdout.strip()})")
     file.write_text(proof.replace("index 6", "index 5"))
     c.equal(s.gw.sluice("verify", "--proof", file, "--key", key, check=False).returncode, 1, "another place is bad")
-    logged = [json.loads(x)["msg"] for x in s.gw.log().splitlines() if '"checkpoint sluice/' in x]
+    logged = []
+    for _ in range(20):
+        logged = [json.loads(x)["msg"] for x in s.gw.log().splitlines() if '"checkpoint sluice/' in x]
+        if len(logged) >= 2:
+            break
+        s.gw.run("reader", ["psql", "-XAt", "-d", s.dsn(), "-c", "SELECT 1"])
+        time.sleep(0.5)
     c.check(len(logged) >= 2, "the daemon's log has checkpoints", len(logged))
     old = logged[0].split(" ")[2]
     file.write_text(s.gw.sluice("prove", "--consistency", old).stdout)

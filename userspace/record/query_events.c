@@ -215,7 +215,9 @@ static int walk_store(struct answer *a)
 			break;
 		if (!g)
 			r = segment_open(a->source->path, list[i], SEGMENT_READ, 0, &g);
-		if (r == 0)
+		if (r == ERR_NOT_FOUND && live)
+			r = 0; /* removed since the folder was listed */
+		else if (r == 0)
 			r = walk_segment(a, g);
 		if (r == 0 && !live && i + 1 == n)
 			r = walk_journal(a, g);

@@ -36,14 +36,19 @@ static int open_all(struct answer *a, struct open_segments *o)
 	for (size_t i = 0; i < n && r == 0; i++) {
 		if (live && list[i] > live->number)
 			break;
+		struct segment *g = NULL;
 		if (live && list[i] == live->number)
-			o->at[i] = segment_ref(live);
+			g = segment_ref(live);
 		else
-			r = segment_open(a->source->path, list[i], SEGMENT_READ, 0, &o->at[i]);
-		o->n = i + (r == 0);
-		if (r == 0)
-			r = segment_err(
-			    mdb_txn_begin(o->at[i]->env, NULL, MDB_RDONLY, &o->txns[i]));
+			r = segment_open(a->source->path, list[i], SEGMENT_READ, 0, &g);
+		if (r == ERR_NOT_FOUND && live) {
+			r = 0; /* removed since the folder was listed */
+			continue;
+		}
+		if (r < 0)
+			break;
+		o->at[o->n++] = g;
+		r = segment_err(mdb_txn_begin(g->env, NULL, MDB_RDONLY, &o->txns[o->n - 1]));
 	}
 	segment_unref(live);
 	return r;

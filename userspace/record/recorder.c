@@ -132,13 +132,16 @@ static int open_store(struct recorder *r)
 	char path[PATH_MAX], why[PATH_MAX + 600];
 	snprintf(path, sizeof(path), "%s/store", r->cfg->state_dir);
 	atomic_store(&r->is_writing, true); /* to check a long tail takes time as well */
-	struct store_options o = {.node = r->cfg->node, .segment_bytes = r->cfg->store_bytes};
+	struct store_options o = {.node = r->cfg->node, .segment_bytes = r->cfg->store_bytes,
+				  .segment_seconds = (uint64_t)r->cfg->segment_seconds};
 	int err = store_open(path, &o, &r->store, why, sizeof(why));
 	if (err < 0 && (!r->broken || is_fatal(err)))
 		log_error("%s", why);
 	if (err == 0) {
 		r->signed_seq = store_signed(r->store);
 		r->signed_ns = clock_mono_ns();
+		if (retention_remove(path, 0) < 0)
+			log_warn("what is left of removed segments stays in %s", path);
 		err = open_journal(r);
 		if (err < 0)
 			close_store(r);
@@ -326,6 +329,7 @@ static int run(struct recorder *r)
 		if (n < 0)
 			return 1;
 		sign_if_due(r, false);
+		retain_if_due(r);
 		wait_for_work(r, n > 0 && lanes_urgent(r) ? 0 : SLEEP_MS);
 	}
 	return 0;

@@ -219,6 +219,13 @@ static int tell_garbage(struct recorder *r)
 	return err;
 }
 
+static int tell_tombstone(struct recorder *r)
+{
+	buf_reset(&r->own);
+	retention_event(&r->own, r->cfg->node, clock_real_ns(), &r->tombstone);
+	return append_own(r);
+}
+
 static int tell_resume(struct recorder *r)
 {
 	own_event(r, "record.resume", "recorder", "the record could not be written",
@@ -270,6 +277,8 @@ static int write_all(struct recorder *r, bool tells_garbage)
 		err = tell_garbage(r);
 	if (err == 0 && r->owes_resume)
 		err = tell_resume(r);
+	if (err == 0 && r->owes_tombstone) /* the last of the group: settle knows its number */
+		err = tell_tombstone(r);
 	if (err < 0 || !r->group.first)
 		return err < 0 ? err : n;
 	/* Before it is durable, so that nothing can go wrong between the journal and LMDB. */
@@ -285,6 +294,9 @@ static int write_all(struct recorder *r, bool tells_garbage)
 static void settle(struct recorder *r, bool has_told_garbage)
 {
 	r->owes_resume = false;
+	if (r->owes_tombstone)
+		r->tombstone_seq = r->seq;
+	r->owes_tombstone = false;
 	if (has_told_garbage)
 		r->garbage_ns = clock_mono_ns();
 	for (int i = 0; i < r->n_lanes; i++) {
@@ -317,7 +329,7 @@ static void undo(struct recorder *r, uint64_t seq, const uint8_t hash[HASH_LEN])
 
 static bool has_anything(struct recorder *r)
 {
-	bool has_any = r->owes_resume;
+	bool has_any = r->owes_resume || r->owes_tombstone;
 	for (int i = 0; i < r->n_lanes; i++) {
 		ring_consumer_mark(r->lanes[i].ring);
 		peek(&r->lanes[i]);

@@ -10,6 +10,7 @@
 #include "priv/child.h"
 #include "record/checkpoint.h"
 #include "record/journal.h"
+#include "record/retention.h"
 #include "record/ring_consumer.h"
 #include "record/scan.h"
 #include "record/store.h"
@@ -64,6 +65,12 @@ struct recorder {
 	struct checkpoint asked; /* what the monitor was asked to sign; seq 0: nothing */
 	uint64_t signed_seq, signed_ns;
 
+	struct tombstone tombstone; /* that is being told; upto 0: none */
+	bool owes_tombstone;
+	uint64_t tombstone_seq; /* its event, once that is durable; 0: not yet */
+	uint64_t retain_ns;	/* when it was looked last */
+	int64_t clock_offset_s; /* real time less time since boot, at first */
+
 	int peers[PEERS_MAX];
 	int n_peers;
 	_Atomic int n_queries;
@@ -97,6 +104,10 @@ void lanes_say(struct recorder *r, enum ring_health health);
 void sign_if_due(struct recorder *r, bool is_last);
 /* The monitor's answer is there. */
 void on_signature(struct recorder *r);
+
+/* --- recorder_retain.c --- */
+/* Removes what is over the limits, a step at a time. */
+void retain_if_due(struct recorder *r);
 
 /* --- recorder_query.c: questions --- */
 /* A message from control is there; false: the channel is at its end. */

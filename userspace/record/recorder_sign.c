@@ -9,7 +9,8 @@
 
 static bool is_due(const struct recorder *r, uint64_t seq)
 {
-	return writer_is_sealing(r->writer) ||
+	bool is_awaited = r->tombstone_seq && r->signed_seq < r->tombstone_seq;
+	return writer_is_sealing(r->writer) || (is_awaited && seq >= r->tombstone_seq) ||
 	       seq - r->signed_seq >= (uint64_t)r->cfg->checkpoint_events ||
 	       clock_mono_ns() - r->signed_ns >= (uint64_t)r->cfg->checkpoint_seconds * NS_PER_SEC;
 }

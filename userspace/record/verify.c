@@ -249,6 +249,8 @@ int verify_store(const char *path, struct segment *live, const struct verify_opt
 	}
 	if (r == 0 && !ret_v->is_bad && !live)
 		r = journal_read(path, w.expected - 1, w.at.hash, on_journaled, &w);
+	if (r == 0 && !ret_v->is_bad)
+		r = verify_end(&w);
 	walk_end(&w);
 	return r;
 }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/macro.h"
+#include "record/retention.h"
 #include "record/scan.h"
 #include "record/summary.h"
 
@@ -33,6 +34,7 @@ struct writer {
 	bool is_busy; /* with what is in batch and checkpoint: batch is the thread's */
 	bool is_stopping;
 	bool is_sealing;
+	uint32_t remove_upto; /* 0: nothing */
 	int err;
 	struct checkpoint at; /* seq, hash and root of what LMDB has */
 };
@@ -245,6 +247,18 @@ static int write_signed(struct writer *w)
 	return err;
 }
 
+/* What cannot be removed now is looked at again with the next tombstone. */
+static void remove_old(struct writer *w)
+{
+	pthread_mutex_lock(&w->mutex);
+	uint32_t upto = w->remove_upto;
+	w->remove_upto = 0;
+	pthread_mutex_unlock(&w->mutex);
+	int err = upto ? retention_remove(store_path(w->store), upto) : 0;
+	if (err < 0)
+		log_warn("segments up to " SEGMENT_NAME " are not removed: %s", upto, err_text(err));
+}
+
 /* Everything in hand, however often it takes. With the mutex held, but not while it works. */
 static void write_hand(struct writer *w)
 {
@@ -261,6 +275,8 @@ static void write_hand(struct writer *w)
 		err = was_broken ? store_reopen(w->store) : 0;
 		if (err == 0)
 			err = write_signed(w);
+		if (err == 0)
+			remove_old(w);
 		if (err == 0 && !p.batch->first && store_is_full(w->store))
 			err = rotate(&p); /* an idle one grows old */
 		if (err == 0)
@@ -276,7 +292,7 @@ static void write_hand(struct writer *w)
 
 static bool has_work(const struct writer *w)
 {
-	return w->batch.first || w->checkpoint.seq || w->is_busy;
+	return w->batch.first || w->checkpoint.seq || w->remove_upto || w->is_busy;
 }
 
 /* Waits for something to do; true: there is nothing but a segment that should be closed by now. */
@@ -417,6 +433,14 @@ int writer_err(struct writer *w)
 	int err = w->err;
 	pthread_mutex_unlock(&w->mutex);
 	return err;
+}
+
+void writer_remove(struct writer *w, uint32_t upto)
+{
+	pthread_mutex_lock(&w->mutex);
+	w->remove_upto = upto;
+	pthread_cond_signal(&w->to_writer);
+	pthread_mutex_unlock(&w->mutex);
 }
 
 bool writer_is_sealing(struct writer *w)

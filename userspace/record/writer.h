@@ -21,6 +21,8 @@ int writer_fd(const struct writer *w);
 bool writer_take(struct writer *w, struct batch *b);
 /* The checkpoint is stored beside its event, before what the writer has or will get. */
 void writer_sign(struct writer *w, const struct checkpoint *c, const uint8_t key[KEY_LEN]);
+/* Removes segments up to and with this one, after the checkpoint that it was given before. */
+void writer_remove(struct writer *w, uint32_t upto);
 /* Does it wait for a checkpoint over all that LMDB has, to seal a segment with? Not for long. */
 bool writer_is_sealing(struct writer *w);
 /* Until it is idle. False: not within timeout_ms, or it cannot write, or it waits for a checkpoint.
