@@ -155,6 +155,11 @@ void query_free(struct query *q)
 /* --- filters ------------------------------------------------------------------------------------
  */
 
+const char *query_text_key(size_t i)
+{
+	return text_keys[i];
+}
+
 static bool texts_match(const struct query *q, const struct scan *s, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

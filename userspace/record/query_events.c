@@ -13,59 +13,6 @@
 #define FOLLOW_MS 200
 #define ASK_EVERY 1024
 
-struct range {
-	uint64_t first, last;
-};
-
-/* --- the ranges of a session
- * ---------------------------------------------------------------------- */
-
-static int add_range(struct range **list, size_t *n, size_t *cap, struct range range)
-{
-	if (*n && (*list)[*n - 1].last + 1 >= range.first) {
-		(*list)[*n - 1].last = MAX((*list)[*n - 1].last, range.last);
-		return 0;
-	}
-	if (*n == *cap) {
-		struct range *more = realloc(*list, (*cap = *cap ? 2 * *cap : 16) * sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		*list = more;
-	}
-	(*list)[(*n)++] = range;
-	return 0;
-}
-
-/* Ascending. ret_list is the caller's to free, also after an error. */
-static int read_ranges(struct segment *g, const char *session, struct range **ret_list,
-		       size_t *ret_n)
-{
-	MDB_txn *txn;
-	MDB_cursor *c;
-	size_t len = strlen(session) + 1, cap = 0;
-	MDB_val k = {len, (void *)session}, v;
-	int r = mdb_txn_begin(g->env, NULL, MDB_RDONLY, &txn);
-	if (r)
-		return segment_err(r);
-	r = mdb_cursor_open(txn, g->dbs[DB_BY_SESSION], &c);
-	if (r == 0) {
-		r = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
-		while (r == 0 && k.mv_size == len + 8 && !memcmp(k.mv_data, session, len) &&
-		       v.mv_size == 8) {
-			struct range range = {seq_decode((uint8_t *)k.mv_data + len),
-					      seq_decode(v.mv_data)};
-			if (add_range(ret_list, ret_n, &cap, range) < 0) {
-				r = ENOMEM;
-				break;
-			}
-			r = mdb_cursor_get(c, &k, &v, MDB_NEXT);
-		}
-		mdb_cursor_close(c);
-	}
-	mdb_txn_abort(txn);
-	return r == MDB_NOTFOUND ? 0 : segment_err(r);
-}
-
 /* --- checkpoints --------------------------------------------------------------------------------
  */
 
@@ -146,20 +93,17 @@ static int walk_range(struct answer *a, struct seg_cursor *c, uint64_t first, ui
 
 static int walk_segment(struct answer *a, struct segment *g)
 {
-	_cleanup_(freep) struct range *list = NULL;
+	struct ranges ranges = {0};
 	struct seg_cursor c;
-	size_t n = 0;
-	int r = a->q->session ? read_ranges(g, a->q->session, &list, &n) : 0;
-	if (r < 0)
-		return r;
-	r = seg_cursor_open(g, &c);
-	if (r < 0)
-		return r;
-	if (!a->q->session)
-		r = walk_range(a, &c, 0, UINT64_MAX);
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = walk_range(a, &c, list[i].first, list[i].last);
-	seg_cursor_close(&c);
+	int r = query_ranges(a->q, g, &ranges);
+	if (r == 0)
+		r = seg_cursor_open(g, &c);
+	if (r == 0) {
+		for (size_t i = 0; i < ranges.n && r == 0; i++)
+			r = walk_range(a, &c, ranges.at[i].first, ranges.at[i].last);
+		seg_cursor_close(&c);
+	}
+	free(ranges.at);
 	return r;
 }
 

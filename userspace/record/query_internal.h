@@ -45,6 +45,17 @@ must_check int answer_verify(struct answer *a);
 must_check int answer_prove(struct answer *a);
 /* Lines of checkpoints; false: one is none. */
 bool query_read_checkpoints(struct query *q, const char *text);
+/* The name of a text filter's field. */
+const char *query_text_key(size_t i);
+struct range {
+	uint64_t first, last;
+};
+struct ranges {
+	struct range *at; /* the caller's to free, also after an error */
+	size_t n, cap;
+};
+/* Appends, ascending, what of a segment may match. */
+must_check int query_ranges(const struct query *q, struct segment *g, struct ranges *ranges);
 bool query_match_event(const struct query *q, const struct scan *e);
 bool query_match_session(const struct query *q, const struct scan *s);
 /* Is nothing filtered out? */

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/macro.h"
+#include "record/block.h"
 #include "record/retention.h"
 #include "record/scan.h"
 #include "record/summary.h"
@@ -105,6 +106,7 @@ static void seal(struct writer *w)
 struct progress {
 	struct store *store;
 	struct summaries *summaries;
+	struct block block;
 	const struct batch *batch;
 	uint64_t chunk_bytes;
 	struct writer *writer; /* NULL: before the thread runs, nobody can be asked to sign */
@@ -151,6 +153,8 @@ static int put_chunk(struct progress *p, size_t *at)
 			err = store_append(p->store, seq, prev, stored);
 		if (err == 0)
 			err = summaries_add(p->summaries, p->store, &s, seq);
+		if (err == 0)
+			err = block_take(&p->block, p->store, &s, seq);
 	}
 	return err;
 }
@@ -174,6 +178,8 @@ static int write_chunk(struct progress *p)
 	if (err == 0)
 		err = summaries_flush(p->summaries, p->store);
 	if (err == 0)
+		err = block_flush(&p->block, p->store);
+	if (err == 0)
 		err = hash_at(p->batch, at, hash);
 	if (err == 0 && at == buf_len(&p->batch->events))
 		err = put_positions(p->store, p->batch);
@@ -186,6 +192,7 @@ static int write_chunk(struct progress *p)
 	}
 	store_abort(p->store);
 	summaries_forget(p->summaries);
+	block_forget(&p->block);
 	return err == ERR_FULL ? rotate(p) : err; /* 0: the next try goes there */
 }
 
