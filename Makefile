@@ -126,6 +126,8 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	sed 's|/usr/local|$(PREFIX)|' deploy/sluiced.service >$(DESTDIR)/lib/systemd/system/sluiced.service
 	install -D -m 644 deploy/sluice.sysusers $(DESTDIR)/usr/lib/sysusers.d/sluice.conf
 	install -D -m 644 deploy/sluice.json $(DESTDIR)$(PREFIX)/share/doc/sluice/sluice.json
+	install -D -m 755 deploy/verify-export.py $(DESTDIR)$(PREFIX)/share/sluice/verify-export.py
+	install -D -m 644 userspace/record/events.schema.json $(DESTDIR)$(PREFIX)/share/doc/sluice/events.schema.json
 	install -D -m 644 policy/schema.json $(DESTDIR)$(PREFIX)/share/doc/sluice/policy.schema.json
 unit: $(TESTS) ## unit tests only
 	$(Q)tests/run $(call pick,$(TESTS))

@@ -1,5 +1,6 @@
 #include "cli/inert.h"
 
+#include <locale.h>
 #include <wchar.h>
 
 #include "base/macro.h"
@@ -85,11 +86,16 @@ void inert_add_json(struct buf *out, struct span json)
 
 int inert_width(struct span text)
 {
+	static locale_t utf8; /* only here: it changes how sscanf reads */
 	int width = 0, is_bad;
 	size_t n;
+	if (!utf8)
+		utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	locale_t before = uselocale(utf8);
 	for (const uint8_t *p = text.p, *end = p + text.len; p < end; p += n) {
 		int w = wcwidth((wchar_t)decode(p, (size_t)(end - p), &n, &is_bad));
 		width += w < 0 ? 1 : w;
 	}
+	uselocale(before);
 	return width;
 }

@@ -1,7 +1,6 @@
 /* sluice: the command line. */
 #include "cli/cli.h"
 
-#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -222,7 +221,6 @@ static int take_shared(int argc, char **argv, bool *ret_help)
 int main(int argc, char **argv)
 {
 	bool wants_help = false;
-	setlocale(LC_CTYPE, "C.UTF-8"); /* how wide a character is */
 	prctl(PR_SET_DUMPABLE, 0); /* tokens and passwords pass through here: no core dump */
 	argc = take_shared(argc, argv, &wants_help);
 	if (argc < 0) {

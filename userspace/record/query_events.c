@@ -33,7 +33,7 @@ static void write_checkpoint(struct buf *b, const struct segment *g, MDB_txn *tx
 	jw_object_end(&w);
 }
 
-static int export_checkpoint(struct answer *a, struct segment *g, uint64_t seq)
+int answer_checkpoint(struct answer *a, struct segment *g, uint64_t seq)
 {
 	MDB_txn *txn;
 	uint8_t key[8];
@@ -62,11 +62,13 @@ static int one_event(struct answer *a, struct segment *g, uint64_t seq, struct s
 {
 	struct scan e;
 	a->next = seq + 1;
+	if (a->keeper)
+		return keeper_event(a, g, seq, stored);
 	bool may_match = query_match_bytes(a->q, stored);
 	if (may_match && scan_event(stored, true, &e) < 0)
 		return ERR_VERIFY;
 	int r = may_match && query_match_event(a->q, &e) ? answer_line(a, stored) : 0;
-	return r == 0 && with_checkpoints ? export_checkpoint(a, g, seq) : r;
+	return r == 0 && with_checkpoints ? answer_checkpoint(a, g, seq) : r;
 }
 
 /* 1: no more is wanted. */
@@ -78,7 +80,7 @@ static int walk_range(struct answer *a, struct seg_cursor *c, uint64_t first, ui
 	int r, n = 0;
 	seg_cursor_seek(c, MAX(first, a->next));
 	while ((r = seg_cursor_next(c, &seq, &stored)) == 1) {
-		if (a->q->to && seq > a->q->to)
+		if (a->q->to && seq > a->q->to && !a->keeper)
 			return 1;
 		if (seq > last)
 			return 0;
@@ -121,7 +123,10 @@ static int on_journaled(void *ctx, const struct batch *b)
 	for (size_t at = 0; r == 0 && batch_next(b, &at, &stored);) {
 		if (chain_prefix_read(stored, prev, &seq) < 0 || scan_event(stored, true, &e) < 0)
 			return ERR_VERIFY;
-		if (seq >= a->next && (!a->q->to || seq <= a->q->to) && query_match_event(a->q, &e))
+		if (a->keeper && seq >= a->next) {
+			a->next = seq + 1;
+			r = keeper_event(a, NULL, seq, stored);
+		} else if (seq >= a->next && (!a->q->to || seq <= a->q->to) && query_match_event(a->q, &e))
 			r = answer_line(a, stored);
 	}
 	return r > 0 ? -ECANCELED : r; /* the limit is reached: not an error */
@@ -163,7 +168,7 @@ static int walk_store(struct answer *a)
 			r = 0; /* removed since the folder was listed */
 		else if (r == 0)
 			r = walk_segment(a, g);
-		if (r == 0 && !live && i + 1 == n)
+		if (r == 0 && !live && i + 1 == n && g->number != SEGMENT_EXPORT)
 			r = walk_journal(a, g);
 		segment_unref(g);
 	}
@@ -171,8 +176,23 @@ static int walk_store(struct answer *a)
 	return r;
 }
 
+/* All of it, in order; of what does not match, the hashes. */
+static int answer_kept(struct answer *a)
+{
+	a->next = 0;
+	int r = keeper_new(a, &a->keeper);
+	if (r == 0)
+		r = walk_store(a);
+	if (r == 0)
+		r = keeper_end(a);
+	keeper_free(a->keeper);
+	return r;
+}
+
 int answer_events(struct answer *a)
 {
+	if (a->q->keeps_hashes)
+		return answer_kept(a);
 	int r = walk_store(a);
 	while (r == 0 && a->q->follow) {
 		poll(NULL, 0, FOLLOW_MS);

@@ -32,6 +32,7 @@ struct answer {
 	uint64_t n;    /* lines so far */
 	uint64_t next; /* events: the number to go on from */
 	struct buf line;
+	struct keeper *keeper; /* NULL: what does not match is passed over */
 };
 
 bool answer_is_stopped(const struct answer *a);
@@ -56,6 +57,22 @@ struct ranges {
 };
 /* Appends, ascending, what of a segment may match. */
 must_check int query_ranges(const struct query *q, struct segment *g, struct ranges *ranges);
+
+/* --- query_export.c: what of a part leads to the signed checkpoints ---
+ *
+ * Lines between the events: {"_store":{"edge","first","key","node","prev","schema"},"type":"store"}
+ * before all others (hex; FORMAT.md, meta); {"_omitted":{"first","hash","level"},"type":"omitted"}: a
+ * node of the tree over the 2^level events from first, which are left out; checkpoints as in the other
+ * exports, those that tell of an event that is there, and the last. */
+must_check int keeper_new(struct answer *a, struct keeper **ret_k);
+void keeper_free(struct keeper *k);
+/* Takes the next event; writes it or remembers what stands for it. g NULL: it is only in the journal. */
+must_check int keeper_event(struct answer *a, struct segment *g, uint64_t seq, struct span stored);
+/* After the last one. */
+must_check int keeper_end(struct answer *a);
+/* The checkpoint at this event, where there is one, as a line. */
+must_check int answer_checkpoint(struct answer *a, struct segment *g, uint64_t seq);
+
 bool query_match_event(const struct query *q, const struct scan *e);
 bool query_match_session(const struct query *q, const struct scan *s);
 /* Is nothing filtered out? */

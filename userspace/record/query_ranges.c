@@ -81,7 +81,8 @@ int query_ranges(const struct query *q, struct segment *g, struct ranges *ranges
 {
 	MDB_txn *txn;
 	MDB_cursor *c;
-	if (query_is_whole(q) || q->keeps_hashes)
+	bool has_blocks = g->number != SEGMENT_EXPORT;
+	if (query_is_whole(q) || q->keeps_hashes || !(has_blocks || q->session))
 		return add(ranges, 0, UINT64_MAX);
 	int r = segment_err(mdb_txn_begin(g->env, NULL, MDB_RDONLY, &txn));
 	if (r < 0)

@@ -83,6 +83,8 @@ static int open_dbs(struct segment *s, bool is_write)
 		return segment_err(r);
 	for (int i = 0; r == 0 && i < DB_COUNT; i++)
 		r = mdb_dbi_open(txn, db_names[i], is_write ? MDB_CREATE : 0, &s->dbs[i]);
+	if (r == 0 && s->number == SEGMENT_EXPORT)
+		r = mdb_dbi_open(txn, "omitted", 0, &s->omitted);
 	if (r) {
 		mdb_txn_abort(txn);
 		return r == MDB_NOTFOUND ? ERR_VERIFY : segment_err(r);
@@ -102,7 +104,7 @@ static int open_env(struct segment *s, const char *path, enum segment_mode mode,
 	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD;
 	int r = mdb_env_create(&s->env);
 	if (r == 0)
-		r = mdb_env_set_maxdbs(s->env, DB_COUNT);
+		r = mdb_env_set_maxdbs(s->env, DB_COUNT + 1);
 	if (r == 0)
 		r = mdb_env_set_maxreaders(s->env, READERS_MAX);
 	if (r == 0 && mode == SEGMENT_WRITE)
@@ -129,7 +131,10 @@ int segment_open(const char *store, uint32_t number, enum segment_mode mode, uin
 		 struct segment **ret_s)
 {
 	char path[SEGMENT_PATH];
-	snprintf(path, sizeof(path), "%s/" SEGMENT_NAME, store, number);
+	if (number == SEGMENT_EXPORT)
+		snprintf(path, sizeof(path), "%s", store);
+	else
+		snprintf(path, sizeof(path), "%s/" SEGMENT_NAME, store, number);
 	int r = mode == SEGMENT_WRITE ? make_dir(store, path) : 0;
 	if (r < 0)
 		return r;
@@ -197,11 +202,13 @@ int segment_list(const char *store, uint32_t **ret_list, size_t *ret_n)
 {
 	_cleanup_(freep) uint32_t *list = NULL;
 	size_t n = 0, cap = 0;
+	bool is_export = false;
 	DIR *d = opendir(store);
 	if (!d)
 		return -errno;
 	for (struct dirent *e; (e = readdir(d));) {
 		uint32_t number = number_of(e->d_name);
+		is_export = is_export || !strcmp(e->d_name, "data.mdb");
 		if (!number)
 			continue;
 		if (n == cap) {
@@ -215,8 +222,14 @@ int segment_list(const char *store, uint32_t **ret_list, size_t *ret_n)
 		list[n++] = number;
 	}
 	closedir(d);
-	if (n)
+	if (n == 0 && is_export) {
+		list = calloc(1, sizeof(*list));
+		if (!list)
+			return -ENOMEM;
+		n = 1; /* SEGMENT_EXPORT */
+	} else if (n) {
 		qsort(list, n, sizeof(*list), by_number);
+	}
 	*ret_list = TAKE(list);
 	*ret_n = n;
 	return 0;

@@ -9,6 +9,7 @@
 #include "record/tree.h"
 
 #define SEGMENT_SCHEMA "2"
+#define SEGMENT_EXPORT 0u
 #define SEGMENT_NAME   "segment-%06u"
 #define SEGMENTS_MAX   1000000u
 #define SESSION_ID_MAX 64 /* longer ids are not indexed */
@@ -28,7 +29,8 @@ enum segment_db {
 struct segment {
 	MDB_env *env;
 	MDB_dbi dbs[DB_COUNT];
-	uint32_t number;
+	MDB_dbi omitted; /* of an export: what stands for the events that are not in it */
+	uint32_t number; /* SEGMENT_EXPORT: an export, a folder with data.mdb in it */
 	_Atomic int refs;
 };
 
@@ -48,7 +50,7 @@ void segment_unref(struct segment *s);
 /* A full segment: its file becomes read-only, and has no table of readers any more. */
 must_check int segment_seal(const char *store, uint32_t number);
 
-/* The numbers of a store's segments, ascending. ret_list: freed by the caller; NULL for an empty
+/* The numbers of a store's segments, ascending; of an export's folder, SEGMENT_EXPORT alone. ret_list: freed by the caller; NULL for an empty
  * store. */
 must_check int segment_list(const char *store, uint32_t **ret_list, size_t *ret_n);
 

@@ -37,6 +37,23 @@ int tree_add(struct tree *t, struct chain *c, const uint8_t entry[HASH_LEN],
 	return 0;
 }
 
+int tree_graft(struct tree *t, struct chain *c, unsigned height, const uint8_t node[HASH_LEN])
+{
+	uint8_t at[HASH_LEN];
+	unsigned h = height;
+	if (height >= TREE_HEIGHTS - 1 || t->size & ((1ull << height) - 1))
+		return ERR_MALFORMED;
+	memcpy(at, node, HASH_LEN);
+	for (; t->size >> h & 1; h++) {
+		int r = tree_join(c, t->nodes[h], at, at);
+		if (r < 0)
+			return r;
+	}
+	memcpy(t->nodes[h], at, HASH_LEN);
+	t->size += 1ull << height;
+	return 0;
+}
+
 int tree_root(const struct tree *t, struct chain *c, uint8_t out[HASH_LEN])
 {
 	bool has_any = false;

@@ -27,6 +27,10 @@ must_check int tree_join(struct chain *c, const uint8_t left[HASH_LEN],
 /* keep may be NULL. After an error the tree is spoilt. */
 must_check int tree_add(struct tree *t, struct chain *c, const uint8_t entry[HASH_LEN],
 			const struct tree_keep *keep);
+/* Adds a node over 2^height entries that are not here. ERR_MALFORMED: it does not stand on such a
+ * border. */
+must_check int tree_graft(struct tree *t, struct chain *c, unsigned height,
+			  const uint8_t node[HASH_LEN]);
 must_check int tree_root(const struct tree *t, struct chain *c, uint8_t out[HASH_LEN]);
 /* The edge, from the highest node to the lowest. Its length. */
 size_t tree_edge(const struct tree *t, uint8_t out[TREE_EDGE_MAX]);

@@ -58,6 +58,9 @@ static int check_event(struct walk *w, uint64_t seq, struct span stored)
 	uint8_t prev[HASH_LEN];
 	uint64_t inner;
 	struct scan s;
+	int r = seq > w->expected ? verify_omitted(w, seq) : 0;
+	if (r < 0 || w->v->is_bad)
+		return r;
 	if (seq != w->expected)
 		return verify_missing(w, w->expected, seq - 1, "the numbers have a gap");
 	if (chain_prefix_read(stored, prev, &inner) < 0)
@@ -72,7 +75,7 @@ static int check_event(struct walk *w, uint64_t seq, struct span stored)
 		return broken_link(w, seq, stored, prev);
 	if (scan_event(stored, true, &s) < 0)
 		return verify_bad(w, seq, "is not canonical JSON");
-	int r = chain_hash(w->chain, prev, stored, w->at.hash);
+	r = chain_hash(w->chain, prev, stored, w->at.hash);
 	if (r == 0 && w->has_tree)
 		r = tree_add(&w->at.tree, w->chain, w->at.hash, NULL);
 	w->v->bytes += stored.len;
@@ -87,6 +90,9 @@ static int check_event(struct walk *w, uint64_t seq, struct span stored)
 static int check_end(struct walk *w)
 {
 	uint8_t edge[TREE_EDGE_MAX];
+	int r = verify_all_omitted(w);
+	if (r < 0 || w->v->is_bad)
+		return r;
 	struct span head = segment_meta(w->cur.g, w->cur.txn, "head");
 	uint64_t last = head.len == 8 ? seq_decode(head.p) : 0;
 	if (w->next_signed.seq && w->next_signed.seq >= w->expected)
@@ -247,7 +253,7 @@ int verify_store(const char *path, struct segment *live, const struct verify_opt
 			r = walk_segment(&w, g);
 		segment_unref(g);
 	}
-	if (r == 0 && !ret_v->is_bad && !live)
+	if (r == 0 && !ret_v->is_bad && !live && list[n - 1] != SEGMENT_EXPORT)
 		r = journal_read(path, w.expected - 1, w.at.hash, on_journaled, &w);
 	if (r == 0 && !ret_v->is_bad)
 		r = verify_end(&w);

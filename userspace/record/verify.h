@@ -26,6 +26,7 @@ struct verify_result {
 	uint64_t first, last; /* 0: there are no events */
 	uint64_t signed_to;
 	uint64_t removed_to; /* events 1 to this one were removed, a tombstone says so; 0: none */
+	uint64_t left_out;   /* events that an export has only the hashes of */
 	uint64_t bytes;	     /* that were hashed */
 	bool has_key;
 	uint8_t key[KEY_LEN];

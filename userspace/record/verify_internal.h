@@ -19,12 +19,19 @@ struct walk {
 	struct position gone; /* what came before the first event is not here; seq 0: nothing */
 	uint8_t gone_root[HASH_LEN];
 	uint64_t tombstone; /* the event that says so */
+	uint64_t n_nodes;   /* of an export: that stood for events */
 };
 
 /* --- verify.c. Both name an event, mark the result and return 0. --- */
 __attribute__((format(printf, 3, 4))) int verify_bad(struct walk *w, uint64_t seq, const char *fmt,
 						     ...);
 int verify_missing(struct walk *w, uint64_t from, uint64_t to, const char *who);
+
+/* --- verify_omitted.c: an export. What is bad stands in the result. --- */
+/* Goes over what is left out, up to the event before this one. */
+must_check int verify_omitted(struct walk *w, uint64_t before);
+/* At the end: over the rest, and there must be no nodes but those. */
+must_check int verify_all_omitted(struct walk *w);
 
 /* --- verify_signed.c. 0, or an error of reading; what is bad stands in the result. --- */
 /* The key that a segment names, against the one that is expected. */

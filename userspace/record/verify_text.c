@@ -27,6 +27,8 @@ static void verdict_text(struct buf *b, const struct verify_result *v, int err)
 			   node, v->first, v->last, v->signed_to, v->last - v->signed_to);
 	if (!v->is_bad && !v->is_unknown && err == 0 && v->removed_to)
 		buf_printf(b, " removed 1..%" PRIu64, v->removed_to);
+	if (!v->is_bad && !v->is_unknown && err == 0 && v->left_out)
+		buf_printf(b, " left-out %" PRIu64, v->left_out);
 }
 
 void verify_json(struct buf *out, const struct verify_result *v, int err)
@@ -48,6 +50,7 @@ void verify_json(struct buf *out, const struct verify_result *v, int err)
 	jw_int(&w, "first", (int64_t)v->first);
 	jw_str(&w, "key", key);
 	jw_int(&w, "last", (int64_t)v->last);
+	jw_int(&w, "left_out", (int64_t)v->left_out);
 	jw_text(&w, "line", "line_b64", buf_span(&line));
 	jw_str(&w, "node", v->node);
 	jw_int(&w, "removed_to", (int64_t)v->removed_to);

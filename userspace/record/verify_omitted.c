@@ -1,0 +1,55 @@
+/* An export has nodes of the tree in the place of the events that it leaves out. */
+#include <inttypes.h>
+
+#include "record/verify_internal.h"
+
+#define NODE_LEN (1 + HASH_LEN) /* level, hash */
+
+static int graft(struct walk *w, struct span node)
+{
+	uint64_t first = w->expected;
+	int r = node.len == NODE_LEN && w->has_tree
+		    ? tree_graft(&w->at.tree, w->chain, node.p[0], node.p + 1)
+		    : ERR_MALFORMED;
+	if (r == ERR_MALFORMED)
+		return verify_bad(w, first, "is left out by a node that does not belong there");
+	if (r < 0)
+		return r;
+	w->at.seq = w->v->last = w->at.tree.size;
+	w->expected = w->at.seq + 1;
+	w->v->left_out += w->expected - first;
+	w->n_nodes++;
+	w->is_begun = false; /* its hash: only as the next event has it, and the tree holds that */
+	return verify_signatures(w, w->at.seq);
+}
+
+int verify_omitted(struct walk *w, uint64_t before)
+{
+	struct segment *g = w->cur.g;
+	int r = 0;
+	while (r == 0 && g->number == SEGMENT_EXPORT && !w->v->is_bad && w->expected < before) {
+		uint8_t key[8];
+		MDB_val k = {8, key}, v;
+		seq_encode(w->expected, key);
+		int found = mdb_get(w->cur.txn, g->omitted, &k, &v);
+		if (found == MDB_NOTFOUND)
+			return 0;
+		r = found ? segment_err(found) : graft(w, span_of(v.mv_data, v.mv_size));
+	}
+	if (r == 0 && !w->v->is_bad && w->expected > before)
+		return verify_bad(w, before, "is here, and left out as well");
+	return r;
+}
+
+int verify_all_omitted(struct walk *w)
+{
+	MDB_stat st;
+	if (w->cur.g->number != SEGMENT_EXPORT)
+		return 0;
+	int r = verify_omitted(w, UINT64_MAX);
+	if (r == 0 && !w->v->is_bad)
+		r = segment_err(mdb_stat(w->cur.txn, w->cur.g->omitted, &st));
+	if (r == 0 && !w->v->is_bad && st.ms_entries != w->n_nodes)
+		return verify_bad(w, w->expected, "would be: there are nodes that stand for no event");
+	return r;
+}
