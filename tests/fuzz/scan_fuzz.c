@@ -29,8 +29,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct span text = span_of(data, size), item;
 	if (chain_prefix_read(text, prev, &seq) == 0 && chain_prefix_len(seq) > size)
 		abort();
+	struct scan quick;
+	if (scan_stored(text, 1, &quick) < 0 && scan_event(text, true, &s) == 0)
+		abort();
 	if (scan_event(text, true, &s) < 0)
 		return 0;
+	for (int i = 0; i < s.n; i++)
+		if (quick.n != s.n || !span_eq(quick.fields[i].value, s.fields[i].value))
+			abort();
 	json_t *j = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, NULL);
 	if (!json_is_object(j) || (int)json_object_size(j) != s.n)
 		abort();

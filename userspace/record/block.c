@@ -38,6 +38,8 @@ static const struct {
 
 static enum field field_of(struct span key)
 {
+	if (!memchr("fiorstd", key.p[0], 7))
+		return NONE;
 	for (int i = 0; i < NONE; i++)
 		if (field_keys[i][0] == (char)key.p[0] && span_is(key, field_keys[i]))
 			return (enum field)i;

@@ -116,22 +116,21 @@ void hex_encode(const uint8_t *p, size_t len, char *out)
 	out[2 * len] = 0;
 }
 
-static int nibble(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* 1 + the digit's value; 0: no digit. */
+static const uint8_t nibbles[256] = {
+    ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
 
 int hex_decode(struct span hex, uint8_t *out, size_t len)
 {
 	if (hex.len != 2 * len)
 		return ERR_MALFORMED;
 	for (size_t i = 0; i < len; i++) {
-		int hi = nibble(hex.p[2 * i]), lo = nibble(hex.p[2 * i + 1]);
-		if (hi < 0 || lo < 0)
+		unsigned hi = nibbles[hex.p[2 * i]], lo = nibbles[hex.p[2 * i + 1]];
+		if (!hi || !lo)
 			return ERR_MALFORMED;
-		out[i] = (uint8_t)(hi << 4 | lo);
+		out[i] = (uint8_t)((hi - 1) << 4 | (lo - 1));
 	}
 	return 0;
 }

@@ -71,6 +71,17 @@ static bool take_integer(struct text *t)
 	return n < DIGITS_MAX || memcmp(from, "9223372036854775807", DIGITS_MAX) <= 0;
 }
 
+/* Mostly the first letter tells. */
+static bool is_above(struct span last, struct span key)
+{
+	if (!last.p)
+		return true;
+	if (last.len && key.len && *last.p != *key.p)
+		return *last.p < *key.p;
+	int order = memcmp(last.p, key.p, last.len < key.len ? last.len : key.len);
+	return order < 0 || (order == 0 && last.len < key.len);
+}
+
 /* "key": with the key plain and above the one before. */
 static bool take_key(struct text *t, struct span *last)
 {
@@ -80,9 +91,7 @@ static bool take_key(struct text *t, struct span *last)
 	while (t->p < t->end && *t->p >= 0x20 && *t->p < 0x7f && *t->p != '"' && *t->p != '\\')
 		t->p++;
 	struct span key = span_of(from, (size_t)(t->p - from));
-	int order =
-	    last->p ? memcmp(last->p, key.p, last->len < key.len ? last->len : key.len) : -1;
-	if (order > 0 || (order == 0 && last->len >= key.len))
+	if (!is_above(*last, key))
 		return false;
 	*last = key;
 	return take(t, '"') && take(t, ':');
@@ -160,11 +169,75 @@ int scan_event(struct span text, bool own_keys, struct scan *ret)
 	return take(&t, '}') && t.p == t.end ? 0 : ERR_MALFORMED;
 }
 
+/* --- what is known to be well -------------------------------------------------------------------
+ */
+
+/* To behind the string's end. */
+static bool skip_string(struct text *t)
+{
+	for (t->p++; t->p < t->end; t->p++) {
+		const uint8_t *quote = memchr(t->p, '"', (size_t)(t->end - t->p)), *back = quote;
+		if (!quote)
+			return false;
+		while (back > t->p && back[-1] == '\\')
+			back--;
+		t->p = quote;
+		if ((quote - back) % 2 == 0)
+			break;
+	}
+	return take(t, '"');
+}
+
+/* To the comma or brace behind the value. */
+static bool skip_value(struct text *t)
+{
+	int depth = 0;
+	while (t->p < t->end) {
+		uint8_t c = *t->p;
+		if (c == '"') {
+			if (!skip_string(t))
+				return false;
+			continue;
+		}
+		if (depth == 0 && (c == ',' || c == '}'))
+			return true;
+		depth += (c == '{' || c == '[') - (c == '}' || c == ']');
+		t->p++;
+	}
+	return false;
+}
+
+int scan_stored(struct span stored, size_t prefix, struct scan *ret)
+{
+	struct text t = {stored.p + prefix, stored.p + stored.len};
+	ret->n = 0;
+	if (prefix >= stored.len)
+		return ERR_MALFORMED;
+	do {
+		const uint8_t *key = t.p + 1;
+		if (ret->n == SCAN_FIELDS || t.p == t.end || *t.p != '"' || !skip_string(&t))
+			return ERR_MALFORMED;
+		struct span name = span_of(key, (size_t)(t.p - key - 1));
+		if (!take(&t, ':'))
+			return ERR_MALFORMED;
+		const uint8_t *from = t.p;
+		if (!skip_value(&t))
+			return ERR_MALFORMED;
+		ret->fields[ret->n++] =
+		    (struct scan_field){name, span_of(from, (size_t)(t.p - from))};
+	} while (take(&t, ','));
+	return take(&t, '}') && t.p == t.end ? 0 : ERR_MALFORMED;
+}
+
+/* --- fields -------------------------------------------------------------------------------------
+ */
+
 struct span scan_get(const struct scan *s, const char *key)
 {
 	size_t len = strlen(key);
 	for (int i = 0; i < s->n; i++)
-		if (s->fields[i].key.len == len && memcmp(s->fields[i].key.p, key, len) == 0)
+		if (s->fields[i].key.len == len && *s->fields[i].key.p == (uint8_t)*key &&
+		    memcmp(s->fields[i].key.p, key, len) == 0)
 			return s->fields[i].value;
 	return (struct span){0};
 }

@@ -23,6 +23,10 @@ struct scan {
 /* ERR_MALFORMED; a key of the outermost object that starts with '_' is the recorder's own and is
  * refused unless own_keys. */
 must_check int scan_event(struct span text, bool own_keys, struct scan *ret);
+/* The same fields of stored bytes that passed scan_event before they were chained: without looking
+ * at them again, and without _prev and _seq. prefix: the length of what stands before the event's
+ * own fields (chain_prefix_len). ERR_MALFORMED: they never did. */
+must_check int scan_stored(struct span stored, size_t prefix, struct scan *ret);
 /* The value at key, empty if there is none. */
 struct span scan_get(const struct scan *s, const char *key);
 /* The value without its quotes where it is a string without escapes; else empty. */

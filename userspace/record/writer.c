@@ -148,7 +148,7 @@ static int put_chunk(struct progress *p, size_t *at)
 		struct scan s;
 		err = chain_prefix_read(stored, prev, &seq);
 		if (err == 0)
-			err = scan_event(stored, true, &s);
+			err = scan_stored(stored, chain_prefix_len(seq), &s);
 		if (err == 0)
 			err = store_append(p->store, seq, prev, stored);
 		if (err == 0)

@@ -1,5 +1,6 @@
 #include "../../tap.h"
 #include "base/macro.h"
+#include "record/chain.h"
 #include "record/scan.h"
 
 static const struct {
@@ -146,8 +147,37 @@ static void gives_fields(void)
 	CHECK(!scan_item((struct span){0}, &at, &item));
 }
 
+/* Stored bytes give the same fields as the strict scanner, without the recorder's own. */
+static void splits_what_was_stored(void)
+{
+	static const char *const stored_texts[] = {
+	    "{\"a\":1,\"b\":\"x\\\\\",\"c\":\"\\\"},{\",\"d\":[{\"e\":\"]\"},[1]],\"f\":{},\"g\":"
+	    "null}",
+	    "{\"a\":\"\"}",
+	    "{\"a\":-1,\"z\":true}",
+	};
+	for (size_t i = 0; i < sizeof(stored_texts) / sizeof(*stored_texts); i++) {
+		char stored[400];
+		uint8_t prev[HASH_LEN] = {0};
+		size_t prefix = chain_prefix_len(7), len = prefix + strlen(stored_texts[i]) - 1;
+		struct scan strict, quick;
+		chain_prefix(prev, 7, (uint8_t *)stored);
+		strcpy(stored + prefix, stored_texts[i] + 1);
+		CHECK_INT(scan_event(span_of(stored, len), true, &strict), 0);
+		CHECK_INT(scan_stored(span_of(stored, len), prefix, &quick), 0);
+		CHECK_INT(quick.n, strict.n - 2);
+		for (int f = 0; f < quick.n; f++) {
+			CHECK(span_eq(quick.fields[f].key, strict.fields[f + 2].key));
+			CHECK(span_eq(quick.fields[f].value, strict.fields[f + 2].value));
+		}
+		for (size_t cut = prefix; cut < len; cut++)
+			CHECK_INT(scan_stored(span_of(stored, cut), prefix, &quick), ERR_MALFORMED);
+	}
+}
+
 int main(void)
 {
+	splits_what_was_stored();
 	takes_canonical_json_only();
 	wants_all_of_it();
 	bounds_depth_and_fields();
