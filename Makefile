@@ -33,11 +33,13 @@ BPF_C   := $(wildcard bpf/*.bpf.c)
 TEST_C  := $(shell find tests/unit tests/e2e -name '*_test.c' 2>/dev/null)
 FUZZ_C  := $(wildcard tests/fuzz/*_fuzz.c)
 TOOL_C  := $(wildcard tests/tools/*.c)
+SUITE_C := $(wildcard tests/containment/*.c)
 obj      = $(patsubst %.c,$(B)/%.o,$(1))
 SKELS   := $(patsubst bpf/%.bpf.c,$(B)/gen/%.skel.h,$(BPF_C))
 TESTS   := $(patsubst %.c,$(B)/%,$(TEST_C))
 FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_C))
 TOOLS   := $(patsubst %.c,$(B)/%,$(TOOL_C))
+SUITE   := $(B)/tests/containment/suite
 
 all: $(B)/sluice $(B)/sluiced ## build the daemon and the command line
 
@@ -55,6 +57,9 @@ $(B)/sluiced: $(call obj,userspace/main.c) $(B)/libsluice.a
 	$(Q)$(CC) $(SAN) -o $@ $< $(B)/libsluice.a $(LDFLAGS) $(LDLIBS)
 $(TESTS) $(TOOLS): $(B)/%: $(B)/%.o $(B)/libsluice.a
 	$(Q)$(CC) $(SAN) -o $@ $< $(B)/libsluice.a $(LDFLAGS) $(LDLIBS)
+$(SUITE): $(call obj,$(SUITE_C)) $(B)/libsluice.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(SAN) -o $@ $(call obj,$(SUITE_C)) $(B)/libsluice.a $(LDFLAGS) $(LDLIBS)
 # A fuzz target is one LLVMFuzzerTestOneInput; without libFuzzer a small main replays the corpus.
 # glibc's own DNS parser, as the judge of ours.
 $(B)/tests/unit/userspace/proto/dns/msg_test: LDLIBS += -lresolv
@@ -94,8 +99,8 @@ AGAIN    = +$(Q)$(MAKE) --no-print-directory $(JOBS)
 
 test: deps ## everything, dependencies included (T=word: the tests whose path contains it)
 	$(AGAIN) test-run
-test-run: all tools $(TESTS) $(FUZZERS)
-	$(Q)tests/run $(call pick,$(TESTS) $(FUZZERS) $(E2E))
+test-run: all tools $(TESTS) $(SUITE) $(FUZZERS)
+	$(Q)tests/run $(call pick,$(TESTS) $(SUITE) $(FUZZERS) $(E2E))
 lint: ## layers, sizes, words that do not belong
 	$(Q)tests/lint
 asan: deps ## unit and fuzz tests under the address and undefined-behaviour sanitizers
@@ -131,14 +136,17 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	install -D -m 644 policy/schema.json $(DESTDIR)$(PREFIX)/share/doc/sluice/policy.schema.json
 unit: $(TESTS) ## unit tests only
 	$(Q)tests/run $(call pick,$(TESTS))
-tests: $(TESTS)
+containment: deps ## every known way around the gateway, tried: a table vector, outcome, how, bytes at the sink
+	$(AGAIN) $(SUITE)
+	$(Q)$(SUITE) $(T)
+tests: $(TESTS) $(SUITE)
 fuzzers: $(FUZZERS)
 tools: $(TOOLS)
 
 deps: ## install what building, running and testing need
 	@deploy/deps
 # What must hold on every kernel; vmtest/README.md.
-VM_TESTS = $(filter $(B)/tests/unit/bpf/% $(B)/tests/unit/userspace/kernel/% $(B)/tests/e2e/kernel_%,$(TESTS))
+VM_TESTS = $(SUITE) $(filter $(B)/tests/unit/bpf/% $(B)/tests/unit/userspace/kernel/% $(B)/tests/e2e/kernel_%,$(TESTS))
 vmtest: ## the kernel side on the oldest and the newest kernel, under qemu (K="6.1 6.12": on these)
 	@deploy/deps vm
 	$(AGAIN) vmtest-run
@@ -153,7 +161,7 @@ quickstart: deps ## the main job, shown and checked (KEEP=1 leaves it running)
 
 clean: ## remove what was built
 	rm -rf $(O)
-.PHONY: all help test test-run unit lint asan asan-run bench bench-more fuzz fuzz-run install deps quickstart tests fuzzers tools clean
+.PHONY: containment all help test test-run unit lint asan asan-run bench bench-more fuzz fuzz-run install deps quickstart tests fuzzers tools clean
 .PHONY: vmtest vmtest-all vmtest-run
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -71,6 +71,37 @@ static __always_inline int refuse_quietly(int error)
 	return 0;
 }
 
+/* For a hook that has neither the current process's numbers nor a say about the errno. */
+static __always_inline int refuse_plainly(struct ask *a, enum reason reason)
+{
+	struct refusal_event *e;
+	__u32 suppressed = 0;
+
+	if (a->workload)
+		__sync_fetch_and_add(&a->workload->refused, 1);
+	if (!may_tell(a->workload, &suppressed))
+		return 0;
+	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!e)
+		return 0;
+	__builtin_memset(e, 0, sizeof(*e));
+	e->cgroup_id = a->cgroup_id;
+	e->uid = who_uid();
+	e->suppressed = suppressed;
+	e->type = a->type;
+	e->protocol = a->protocol;
+	e->reason = reason;
+	if (has_task_read) {
+		struct task_struct *task = (void *)bpf_get_current_task();
+
+		e->pid = BPF_CORE_READ(task, tgid);
+		bpf_probe_read_kernel_str(e->comm, COMM_LEN, BPF_CORE_READ(task, comm));
+	}
+	who_exe(e->exe);
+	bpf_ringbuf_submit(e, 0);
+	return 0;
+}
+
 static __always_inline int refuse(struct ask *a, enum reason reason, int error)
 {
 	__u32 suppressed = 0;

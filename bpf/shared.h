@@ -98,7 +98,14 @@ _Static_assert(sizeof(struct stamp) == 400, "layout");
 	X(FOREIGN_SOCKET, "a socket of another workload")                                          \
 	X(DEVICE, "bound to a device")                                                             \
 	X(LIMIT, "too many connections at once")                                                   \
-	X(LISTEN, "listening on the gateway's port")
+	X(LISTEN, "listening on the gateway's port")                                               \
+	X(FAMILY, "socket family")                                                                 \
+	X(UNIX, "a Unix socket of a process outside")                                              \
+	X(HANDED, "a socket handed in from outside")                                               \
+	X(TRACE, "ptrace of a process outside")                                                    \
+	X(BPF, "bpf(2)")                                                                           \
+	X(CGROUP, "leaving the cgroup")                                                            \
+	X(DEVICE_NODE, "a device of the host")
 
 enum reason {
 #define X(name, text) REASON_##name,

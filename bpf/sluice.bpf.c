@@ -257,3 +257,17 @@ int gate_ingress(struct __sk_buff *skb)
 {
 	return rules_may_pass_device(skb->ifindex);
 }
+
+/* Devices by which packets, another machine's memory or keystrokes leave, and raw memory and disks of the host. A
+ * managed cgroup's own: terminals, GPUs and what else there is stay. Which process tried is told by its task. */
+SEC("cgroup/dev")
+int gate_device(struct bpf_cgroup_dev_ctx *ctx)
+{
+	struct ask a = {.type = ctx->access_type & 0xffff, .protocol = ctx->major};
+
+	if (rules_device_allowed((ctx->access_type & 0xffff) == BPF_DEVCG_DEV_BLOCK, ctx->major, ctx->minor))
+		return 1;
+	a.cgroup_id = bpf_get_current_cgroup_id();
+	a.workload = bpf_map_lookup_elem(&workloads, &a.cgroup_id);
+	return refuse_plainly(&a, REASON_DEVICE_NODE);
+}

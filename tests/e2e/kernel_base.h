@@ -45,6 +45,7 @@ struct seen {
 struct sink { /* shared with the sink's process */
 	_Atomic int is_ready;
 	_Atomic long frames; /* every frame at the outside end of the wire but IPv6 housekeeping */
+	_Atomic long bytes;  /* of these */
 	_Atomic long tcp;    /* accepted connections */
 };
 

@@ -54,8 +54,10 @@ static inline void sink_main(struct sink *s)
 			ssize_t n = recvfrom(p[0].fd, frame, sizeof(frame), 0,
 					     (struct sockaddr *)&from, &len);
 			if (n > 0 && from.sll_pkttype != PACKET_OUTGOING &&
-			    !is_housekeeping(frame, n))
+			    !is_housekeeping(frame, n)) {
+				s->bytes += n;
 				s->frames++;
+			}
 		}
 		for (int i = 1; i < 3; i++)
 			if (p[i].revents) {

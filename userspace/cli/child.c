@@ -2,54 +2,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/macro.h"
 #include "cli/api.h"
 #include "cli/cli.h"
 #include "cli/session.h"
-
-#define MEM_MAJOR 1 /* null, zero, full, random, urandom */
-
-static const char *socket_refused(int fd)
-{
-	int domain = 0;
-	socklen_t len = sizeof(domain);
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0)
-		return "a socket of unknown kind";
-	return domain == AF_UNIX ? NULL : "a network socket";
-}
-
-const char *child_fd_refused(int fd)
-{
-	struct stat st;
-	char link[32], target[64];
-	if (fstat(fd, &st) < 0)
-		return errno == EBADF ? NULL : "unreadable";
-	switch (st.st_mode & S_IFMT) {
-	case S_IFSOCK:
-		return socket_refused(fd);
-	case S_IFIFO:
-		return NULL;
-	case S_IFCHR:
-		return isatty(fd) || major(st.st_rdev) == MEM_MAJOR ? NULL : "a device that is no terminal";
-	case S_IFREG:
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-		ssize_t n = readlink(link, target, sizeof(target) - 1);
-		target[n < 0 ? 0 : n] = 0;
-		return strncmp(target, "anon_inode:", 11) ? NULL : "an object of the kernel";
-	default:
-		return "no file, pipe or terminal";
-	}
-}
+#include "guard/guard.h"
 
 static bool check_standard_fds(void)
 {
@@ -57,7 +20,7 @@ static bool check_standard_fds(void)
 	for (int fd = 0; fd <= 2; fd++) {
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd)
 			return false; /* the lowest free number, so it is this one */
-		const char *why = child_fd_refused(fd);
+		const char *why = guard_fd_refused(fd);
 		if (!why)
 			continue;
 		cli_error("%s is %s: it would be a way around the gateway", names[fd], why);
@@ -67,16 +30,22 @@ static bool check_standard_fds(void)
 	return true;
 }
 
-static int close_all_but(int keep)
+/* The parts that will be put on: "unix" only where it has something to do is the daemon's to know. */
+static json_t *guard_json(const struct guard *g)
 {
-	int r = keep > 3 ? close_range(3, (unsigned)keep - 1, 0) : 0;
-	return r < 0 ? -errno : close_range((unsigned)keep + 1, UINT_MAX, 0) < 0 ? -errno : 0;
+	json_t *parts = json_array();
+	for (int i = 0; i < GUARD_PARTS; i++)
+		if (!g->without[i])
+			json_array_append_new(parts, json_string(guard_part_name((enum guard_part)i)));
+	return parts;
 }
 
 static json_t *enrolment(const struct child_plan *p)
 {
 	json_t *body = json_pack("{s:s%, s:o}", "token", (const char *)p->token.p, p->token.len, "command",
 				 command_json(p->argv));
+	if (body)
+		json_object_set_new(body, "guard", guard_json(p->guard));
 	if (body && p->role && json_object_set_new(body, "role", json_string(p->role)) < 0) {
 		json_decref(body);
 		return NULL;
@@ -84,8 +53,19 @@ static json_t *enrolment(const struct child_plan *p)
 	return body;
 }
 
+/* Does the daemon say that its LSM programs act here? */
+static bool has_lsm(const json_t *answer)
+{
+	const json_t *gaps = json_object_get(answer, "gaps"), *gap;
+	size_t i;
+	json_array_foreach((json_t *)gaps, i, gap)
+		if (!strcmp(json_string_value(gap) ? json_string_value(gap) : "", "unix_sockets"))
+			return false;
+	return json_is_array(gaps);
+}
+
 /* From the daemon's answer on this process is in the workload's cgroup. */
-static int enrol(const struct child_plan *p)
+static int enrol(const struct child_plan *p, bool *ret_has_lsm)
 {
 	json_t *answer = NULL, *body = enrolment(p);
 	if (!body) {
@@ -101,9 +81,29 @@ static int enrol(const struct child_plan *p)
 		cli_error("the daemon's answer is not understood");
 		r = ERR_MALFORMED;
 	}
+	*ret_has_lsm = has_lsm(answer);
 	free(text);
 	json_decref(answer);
 	return r;
+}
+
+static bool shut_guard(const struct child_plan *p, bool has_lsm)
+{
+	struct guard g = *p->guard;
+	enum guard_part part = 0;
+	g.has_lsm = has_lsm;
+	guard_probe(&g);
+	int r = guard_enter(&g, &part);
+	if (r == 0)
+		return true;
+	const char *name = guard_part_name(part);
+	cli_error("the workload's guard cannot be shut, part \"%s\": %s", name, err_text(r));
+	cli_remedy(part == GUARD_VIEW && geteuid() != 0
+			   ? "let users make user namespaces (sysctl user.max_user_namespaces, "
+			     "kernel.unprivileged_userns_clone), run as root, or leave it open: --without view"
+			   : "leave it open if that is meant: --without %s",
+		   name);
+	return false;
 }
 
 _Noreturn void child_run(const struct child_plan *p)
@@ -113,14 +113,15 @@ _Noreturn void child_run(const struct child_plan *p)
 		_exit(EXIT_SLUICE);
 	/* The monitor looks at this process's namespaces, which one that must not be dumped hides. */
 	prctl(PR_SET_DUMPABLE, 1);
-	if (close_all_but(p->told_fd) < 0 || !check_standard_fds() || enrol(p) < 0)
+	bool has_lsm = false;
+	if (guard_close_fds(p->told_fd) < 0 || !check_standard_fds() || enrol(p, &has_lsm) < 0)
 		_exit(EXIT_SLUICE);
 	/* What the call to the daemon left open, and what would name sluice to the command (shells put the
 	 * program's own path into "_"). */
 	unsetenv("SLUICE_SOCKET");
 	if (getenv("_"))
 		setenv("_", p->argv[0], 1);
-	if (close_all_but(p->told_fd) < 0)
+	if (guard_close_fds(p->told_fd) < 0 || !shut_guard(p, has_lsm))
 		_exit(EXIT_SLUICE);
 	execvp(p->argv[0], p->argv);
 	int err = errno;

@@ -16,7 +16,9 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/session.h"
+#include "cli/stdio_relay.h"
 #include "cli/token_file.h"
+#include "guard/guard.h"
 
 #define TOLD_MAX       (256 * 1024)
 #define WATCH_EVERY_MS 30000 /* where inotify sees nothing: network file systems, links across folders */
@@ -25,6 +27,8 @@
 struct run {
 	const char *token_path, *role;
 	bool is_quiet;
+	struct guard guard;
+	struct stdio_relay relay;
 	char **argv;
 	struct buf token;
 	struct token_watch watch;
@@ -69,13 +73,16 @@ static int start_child(struct run *r, int *ret_told_fd)
 		struct child_plan p = {.token = span_of(buf_span(&r->token).p, buf_len(&r->token) - 1),
 				       .role = r->role,
 				       .argv = r->argv,
+				       .guard = &r->guard,
 				       .parent = parent,
 				       .told_fd = told[1]};
 		sigaction(SIGCHLD, &r->old_chld, NULL);
 		sigprocmask(SIG_SETMASK, &r->old_mask, NULL);
+		stdio_relay_take(&r->relay);
 		child_run(&p);
 	}
 	close(told[1]);
+	stdio_relay_leave(&r->relay);
 	*ret_told_fd = told[0];
 	return 0;
 }
@@ -173,6 +180,7 @@ static int run(struct run *r)
 {
 	_cleanup_(closep) int told_fd = -1;
 	int err = take_signals(r);
+	err = err < 0 ? err : stdio_relay_start(&r->relay);
 	err = err < 0 ? err : start_child(r, &told_fd);
 	if (err < 0) {
 		cli_error("cannot start: %s", err_text(err));
@@ -182,6 +190,7 @@ static int run(struct run *r)
 	token_watch_init(&r->watch, r->token_path, span_of(buf_span(&r->token).p, buf_len(&r->token) - 1));
 	buf_wipe(&r->token);
 	int status = supervise(r);
+	stdio_relay_wait(&r->relay);
 	int code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 	if (r->session)
 		end_session(r, code);
@@ -193,8 +202,10 @@ static int run(struct run *r)
 
 int cmd_run(int argc, char **argv)
 {
-	struct run r = {.signal_fd = -1};
+	struct run r = {.signal_fd = -1, .guard.keep_socket = api_socket()};
+	const char *without = NULL;
 	const struct cli_option options[] = {{"token-file", &r.token_path, NULL, NULL},
+					     {"without", &without, NULL, NULL},
 					     {"role", &r.role, NULL, NULL},
 					     {"quiet", NULL, &r.is_quiet, NULL},
 					     {"q", NULL, &r.is_quiet, NULL},
@@ -208,6 +219,8 @@ int cmd_run(int argc, char **argv)
 		return cli_usage("run", "no command behind \"--\"");
 	if (!r.token_path)
 		return cli_usage("run", "--token-file is missing");
+	if (without && guard_leave_out(&r.guard, span_str(without)) < 0)
+		return cli_usage("run", "--without takes parts of the guard, with commas: not \"%s\"", without);
 	r.argv = argv + 2;
 	if (token_file_read(r.token_path, &r.token) < 0)
 		return EXIT_SLUICE;

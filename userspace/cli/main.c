@@ -26,9 +26,12 @@ static const struct command commands[] = {
 	 "  -o FILE              write it there (mode 0600, replaced at once) instead of stdout\n"
 	 "  --user U             give FILE to this user\n"},
 	{"run", cmd_run, "run a command as a workload, bound to a token's identity",
-	 "--token-file T [--role R] [--quiet] -- CMD [ARG...]\n"
+	 "--token-file T [--role R] [--without PART,...] [--quiet] -- CMD [ARG...]\n"
 	 "  --token-file T       the token; watched, and renewed when it is replaced\n"
 	 "  --role R             which role, where the token's groups give several\n"
+	 "  --without PARTS      leave parts of the guard open: view (private mounts), capabilities, privileges\n"
+	 "                       (no_new_privs), scope (Landlock), calls (seccomp), unix (no Unix sockets but pairs,\n"
+	 "                       where the kernel cannot tell them apart)\n"
 	 "  -q, --quiet          no line about what happened at the end\n"
 	 "  exit code: CMD's; 128+n if signal n ended it; 127, 126 if it could not be run; 125 sluice\n"},
 	{"attach", cmd_attach, "enrol a cgroup that is there already",

@@ -195,7 +195,9 @@ static void enrol_session(struct job *j, struct session *s)
 	proxy_send_session(c, s);
 	c->n_enrolled++;
 	log_info("session %s: %s as %s, uid %u", s->id, s->subject, s->role, (unsigned)s->uid);
-	conn_answer(conn, 201, session_json(s));
+	json_t *answer = session_json(s);
+	json_object_set(answer, "gaps", c->gaps); /* what the kernel leaves to whoever runs the command */
+	conn_answer(conn, 201, answer);
 }
 
 /* What was started, for people: a copy of bounded size. */

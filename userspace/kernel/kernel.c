@@ -71,7 +71,7 @@ static int load(struct kernel *k, struct why *why)
 		return why_say(why, -errno, "the BPF object cannot be read (%s)", strerror(errno));
 	k->skel->rodata->has_set_retval = probe_has_set_retval();
 	k->skel->rodata->has_task_read = probe_has_task_read();
-	int err = pins_set_maps(k);
+	int err = pins_set_maps(k, k->skel->obj);
 	if (!err)
 		err = sluice_bpf__load(k->skel);
 	if (!err)
@@ -139,7 +139,11 @@ static int open_all(struct kernel *k, const struct kernel_options *o, struct why
 	err = pins_adopt(k, why);
 	if (!err)
 		err = pins_attach(k, k->root_id, why);
-	return err ? err : canary_try(k, why);
+	if (!err)
+		err = canary_try(k, why);
+	if (!err)
+		lsm_open(k); /* a gap where it cannot be */
+	return err;
 }
 
 int kernel_open(const struct kernel_options *o, struct kernel **ret_k, char *ret_why,
@@ -178,6 +182,7 @@ void kernel_close(struct kernel *k, bool keep)
 			/* workloads are left in it: theirs to end */
 		}
 	}
+	lsm_close(k);
 	sluice_bpf__destroy(k->skel);
 	if (k->lock_fd >= 0) {
 		flock(k->lock_fd, LOCK_UN); /* for those, too, who inherited it */

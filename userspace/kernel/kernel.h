@@ -29,6 +29,11 @@ void kernel_close(struct kernel *k, bool keep);
 int kernel_flow_map_fd(const struct kernel *k);
 int kernel_dest_map_fd(const struct kernel *k);
 
+/* Are the LSM programs loaded, and do they act? */
+bool kernel_has_lsm(const struct kernel *k);
+/* A listening Unix socket that workloads may go on to connect to (the daemon's own, which knows how to refuse). */
+must_check int kernel_befriend(const struct kernel *k, int socket_fd);
+
 /* The heartbeat that connects are refused without. Call every 500 ms while all is well. */
 void kernel_beat(struct kernel *k);
 

@@ -3,7 +3,10 @@
 
 #include "kernel/kernel.h"
 
+struct bpf_object;
+struct bpf_program;
 struct ring_buffer;
+struct lsm_bpf;
 struct sluice_bpf;
 struct fold;
 
@@ -15,6 +18,7 @@ struct kernel {
 	char *pins;  /* <bpffs>/<instance> */
 	int lock_fd; /* on pins: one daemon an instance */
 	struct sluice_bpf *skel;
+	struct lsm_bpf *lsm; /* NULL: this kernel has no BPF LSM */
 	volatile uint64_t *heart;
 	unsigned beats;
 	uint64_t *gates; /* netns cookies that this process listens in */
@@ -34,7 +38,9 @@ int why_say(struct why *why, int err, const char *fmt, ...) __attribute__((forma
 
 /* pins.c: the folders on bpffs, and the links. Errors with the reason in why. */
 must_check int pins_open(struct kernel *k, const char *bpffs, struct why *why);
-must_check int pins_set_maps(struct kernel *k);
+must_check int pins_set_maps(const struct kernel *k, struct bpf_object *obj);
+/* Attaches a program that is not of a cgroup, in the place of a former daemon's. */
+must_check int pins_attach_node(const struct kernel *k, struct bpf_program *p);
 /* Attaches every program to the cgroup, or replaces what a former daemon attached there. */
 must_check int pins_attach(struct kernel *k, uint64_t cgroup_id, struct why *why);
 /* The links of one cgroup are taken off. */
@@ -58,6 +64,14 @@ int cgroup_each_pid(const char *path, int (*on_pid)(void *ctx, int pid), void *c
 /* canary.c: do the programs really run? A child enters the managed root, where no identity is
  * bound, and must not get a socket. */
 must_check int canary_try(struct kernel *k, struct why *why);
+/* The same for the LSM programs: another family of sockets. */
+must_check int canary_try_family(struct kernel *k);
+
+/* lsm.c: what needs BPF LSM. k->lsm stays NULL where this kernel has none, or where it does not act. */
+void lsm_open(struct kernel *k);
+void lsm_close(struct kernel *k);
+/* Is "bpf" among the active security modules, and may we load programs for it? */
+bool lsm_is_active(void);
 
 /* cookie.c: the cookie of the calling thread's network namespace; -ENOPROTOOPT: the kernel cannot
  * be asked, but a stamp can. */

@@ -27,6 +27,7 @@ static const struct {
 } hooks[] = {
     {"gate_egress", BPF_CGROUP_INET_EGRESS},
     {"gate_ingress", BPF_CGROUP_INET_INGRESS},
+    {"gate_device", BPF_CGROUP_DEVICE},
     {"gate_sock_create", BPF_CGROUP_INET_SOCK_CREATE},
     {"gate_sock_release", BPF_CGROUP_INET_SOCK_RELEASE},
     {"gate_bind4", BPF_CGROUP_INET4_BIND},
@@ -122,12 +123,12 @@ int pins_open(struct kernel *k, const char *bpffs, struct why *why)
 	return 0;
 }
 
-int pins_set_maps(struct kernel *k)
+int pins_set_maps(const struct kernel *k, struct bpf_object *obj)
 {
 	char dir[PIN_PATH], path[PIN_PATH];
 	struct bpf_map *m;
 	int err = map_dir(k, dir);
-	bpf_object__for_each_map(m, k->skel->obj)
+	bpf_object__for_each_map(m, obj)
 	{
 		if (err)
 			return err;
@@ -138,6 +139,12 @@ int pins_set_maps(struct kernel *k)
 		err = bpf_map__set_pin_path(m, path);
 	}
 	return err;
+}
+
+static void unlink_pin(const char *path)
+{
+	if (unlink(path) < 0 && errno != ENOENT)
+		return; /* on our own bpffs only a missing privilege: the next start tries again */
 }
 
 /* 0: the pinned link runs our program on this cgroup now. */
@@ -162,6 +169,26 @@ static int attach_new(const char *path, int cgroup_fd, int prog_fd, enum bpf_att
 	if (fd < 0)
 		return -errno;
 	return bpf_obj_pin(fd, path) < 0 ? -errno : 0;
+}
+
+/* A link of the node's, not of a cgroup, cannot be given another program: the new one stands beside the old one before
+ * that goes. */
+int pins_attach_node(const struct kernel *k, struct bpf_program *p)
+{
+	char path[PIN_PATH], fresh[PIN_PATH + 8];
+	if (snprintf(path, sizeof(path), "%s/links/node_%s", k->pins, bpf_program__name(p)) >= PIN_PATH)
+		return ERR_LIMIT;
+	snprintf(fresh, sizeof(fresh), "%s_new", path);
+	struct bpf_link *l = bpf_program__attach(p);
+	if (!l)
+		return -errno;
+	unlink_pin(fresh);
+	int err = bpf_obj_pin(bpf_link__fd(l), fresh) < 0 || (unlink(path) < 0 && errno != ENOENT) ||
+			  rename(fresh, path) < 0
+		      ? -errno
+		      : 0;
+	bpf_link__destroy(l);
+	return err;
 }
 
 static int attach_hook(struct kernel *k, int i, int cgroup_fd, uint64_t cgroup_id)
@@ -195,12 +222,6 @@ int pins_attach(struct kernel *k, uint64_t cgroup_id, struct why *why)
 			    hooks[i].prog, cgroup_id, err_text(err));
 	}
 	return 0;
-}
-
-static void unlink_pin(const char *path)
-{
-	if (unlink(path) < 0 && errno != ENOENT)
-		return; /* on our own bpffs only a missing privilege: the next start tries again */
 }
 
 /* Detaching takes effect at once; dropping the pin alone would, some time later. */

@@ -159,13 +159,6 @@ static bool has_sock_destroy(void)
 	return has;
 }
 
-/* There is no program for these yet, whatever the kernel could do: the row keeps the gap in sight.
- */
-static bool is_not_built(void)
-{
-	return false;
-}
-
 static const struct feature {
 	const char *name;
 	bool (*has)(void);
@@ -206,18 +199,18 @@ static const struct feature {
     {"socket_keeps_cgroup", has_lasting_cgroup, false,
      "with the v1 net_cls or net_prio controllers in use, sockets escape their cgroup's programs",
      "Linux 5.15 or later, or do not use net_cls and net_prio"},
-    {"other_families", is_not_built, false,
+    {"other_families", lsm_is_active, false,
      "packet, vsock and other sockets that are not IP are not refused",
-     "run agents without CAP_NET_RAW and with a seccomp filter on socket()"},
-    {"foreign_sockets", is_not_built, false,
+     "boot with bpf among lsm=; `sluice run` closes it by seccomp, an attached cgroup needs its own filter"},
+    {"foreign_sockets", lsm_is_active, false,
      "a socket made outside and handed in (SCM_RIGHTS, pidfd_getfd) is not refused",
-     "let agents share no Unix socket with programs that hand out sockets"},
-    {"unix_sockets", is_not_built, false,
+     "boot with bpf among lsm=; `sluice run` hides such partners"},
+    {"unix_sockets", lsm_is_active, false,
      "a local service behind a Unix socket (docker, D-Bus, resolved) can act outside for an agent",
-     "hide such sockets from agents: another user, a mount namespace"},
-    {"leaving_cgroup", is_not_built, false,
+     "boot with bpf among lsm=; `sluice run` hides those that are there when it starts"},
+    {"leaving_cgroup", lsm_is_active, false,
      "a process that may write the cgroup tree can leave its workload",
-     "run agents as an ordinary user, or with the cgroup tree mounted read-only"},
+     "boot with bpf among lsm=; `sluice run` shows the cgroup tree read-only"},
     {"sock_destroy", has_sock_destroy, false,
      "stray sockets are dropped packet by packet, not closed", "Linux 6.5 or later"},
 };
@@ -235,13 +228,15 @@ json_t *kernel_probe(void)
 	return rows;
 }
 
+/* The LSM programs may be there and not load, or load and not act: what they close is a gap then. */
 json_t *kernel_gaps(const struct kernel *k)
 {
 	json_t *gaps = json_array();
-	(void)k; /* what is missing is the machine's affair; programs that are loaded apart will add
-		    theirs */
-	for (size_t i = 0; gaps && i < ARRAY_LEN(features); i++)
-		if (!features[i].has())
-			json_array_append_new(gaps, json_string(features[i].name));
+	for (size_t i = 0; gaps && i < ARRAY_LEN(features); i++) {
+		const struct feature *f = &features[i];
+		bool has = f->has == lsm_is_active && k ? kernel_has_lsm(k) : f->has();
+		if (!has)
+			json_array_append_new(gaps, json_string(f->name));
+	}
 	return gaps;
 }
