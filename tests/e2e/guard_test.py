@@ -34,7 +34,7 @@ WORKS = {
 
 # name: code that must not print "OPEN"
 SHUT = {
-    "a Unix socket of another program": "import socket,sys\ns=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(b'x'); print('OPEN')",
+    "a Unix socket of another program": "import socket,sys\ns=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); print('OPEN')",
     "an abstract Unix socket": "import socket,sys\ns=socket.socket(socket.AF_UNIX); s.connect('\\0'+sys.argv[2]); print('OPEN')",
     "packet sockets": "import socket\nsocket.socket(socket.AF_PACKET,socket.SOCK_RAW); print('OPEN')",
     "io_uring": "import ctypes\nl=ctypes.CDLL(None)\nb=ctypes.create_string_buffer(256)\nprint('OPEN' if l.syscall(425,4,b)>=0 else '')",
