@@ -14,6 +14,7 @@
 static const struct route routes[] = {
 	{"POST", "/v1/sessions", MAY_ENROL, api_enrol},
 	{"GET", "/v1/sessions", MAY_ANY, api_sessions, WEB_READERS},
+	{"GET", "/v1/sessions/newest", MAY_ANY, api_newest, WEB_READERS},
 	{"GET", "/v1/sessions/*", MAY_OWN, api_session, WEB_READERS},
 	{"POST", "/v1/sessions/*/renew", MAY_OWN, api_renew},
 	{"POST", "/v1/sessions/*/revoke", MAY_OWN, api_revoke, WEB_ADMIN, .is_vital = true},

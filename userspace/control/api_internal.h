@@ -47,6 +47,8 @@ void api_session(struct call *k);
 void api_renew(struct call *k);
 void api_revoke(struct call *k);
 void api_end(struct call *k);
+/* session_page.c */
+void api_newest(struct call *k);
 /* api_record.c */
 void api_sessions(struct call *k);
 void api_events(struct call *k);

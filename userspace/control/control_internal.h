@@ -113,6 +113,15 @@ static inline bool sees_all(const struct conn *conn)
 
 /* relay.c: an answer of the recorder, line by line, to the client. */
 void relay_start(struct conn *conn, json_t *query); /* steals query */
+/* Or its lines to whoever makes one answer of them. */
+struct relay_sink {
+	void (*line)(void *ctx, struct span line);
+	void (*answer)(void *ctx, struct conn *conn); /* all lines were there */
+	void (*free)(void *ctx);
+	bool is_permitted; /* the route has checked: lines of other people's sessions are not left out */
+};
+/* Steals query and ctx. */
+void relay_collect(struct conn *conn, json_t *query, const struct relay_sink *sink, void *ctx);
 void summary_start(struct conn *conn, struct session *s, const char *id);
 
 /* control.c */

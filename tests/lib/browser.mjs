@@ -1,0 +1,156 @@
+// A real browser (headless Chromium by playwright-core) before the console. Prints a line a check: "ok what" or
+// "FAIL what: why". Arguments: the folder of the modules, a JSON of what is there. SHOTS: a folder for pictures.
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+
+const [, , modules, given] = process.argv;
+const require = createRequire(pathToFileURL(modules + '/'));
+const { chromium } = require('playwright-core');
+const { url, session, hostile, request } = JSON.parse(given);
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });
+const problems = [];
+
+async function check(what, f) {
+  try {
+    const why = await f();
+    if (why === undefined || why === true) console.log(`ok ${what}`);
+    else console.log(`FAIL ${what}: ${JSON.stringify(why)}`);
+  } catch (e) {
+    console.log(`FAIL ${what}: ${String(e.message).split('\n').slice(0, 6).join(' | ')}`);
+  }
+}
+const equal = (got, want) => (JSON.stringify(got) === JSON.stringify(want) ? true : { got, want });
+
+async function person(name, options = {}) {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 800 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(15000);
+  page.on('console', (m) => { if (m.type() === 'error' && !/401|403|404|409/.test(m.text())) problems.push(`${name}: ${m.text()}`); });
+  page.on('pageerror', (e) => problems.push(`${name}: ${e.message}`));
+  page.on('dialog', (d) => { problems.push(`${name}: a dialog: ${d.message()}`); d.dismiss(); });
+  page.who = name;
+  return page;
+}
+
+async function provider(page) {
+  for (let i = 0; i < 3 && !page.url().startsWith(url); i++) {
+    if (await page.locator('input[name=login]').count()) {
+      await page.fill('input[name=login]', page.who);
+      await page.fill('input[name=password]', 'x');
+    }
+    await page.click('button[type=submit]');
+    await page.waitForLoadState();
+  }
+}
+
+async function login(page, path = '/') {
+  await page.goto(url + path);
+  await page.click('text=Log in');
+  await page.waitForURL((u) => !String(u).startsWith(url));
+  await provider(page);
+  await page.waitForSelector('#nav a');
+}
+
+const shot = async (page, name) => { if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${name}.png`, fullPage: true }); };
+
+const ada = await person('ada');
+await check('a person logs in and comes back to where they were', async () => {
+  await login(ada, '/requests');
+  return equal(new URL(ada.url()).pathname, '/requests');
+});
+await check('an approver sees no sessions', async () => equal(await ada.locator('#nav a').allInnerTexts(), ['Requests', 'Workloads', 'Node']));
+await shot(ada, 'inbox-empty');
+
+const cleo = await person('cleo', { colorScheme: 'dark' });
+await check('an administrator sees all pages', async () => {
+  await login(cleo, '/sessions');
+  await cleo.waitForSelector('#sessions tbody tr.go');
+  return equal((await cleo.locator('#nav a').allInnerTexts()).length, 6);
+});
+await shot(cleo, 'sessions-dark');
+await check('sessions come page by page', async () => equal(await cleo.locator('#sessions tbody tr').count() <= 50, true));
+await check('a search narrows them', async () => {
+  await cleo.fill('input[type=search]', 'nobody-of-that-name');
+  await cleo.waitForSelector('text=No session fits');
+  await cleo.fill('input[type=search]', '');
+  await cleo.waitForSelector('#sessions tbody tr.go');
+});
+await check('keys walk and open', async () => {
+  await cleo.locator('input[type=search]').blur();
+  await cleo.keyboard.press('j');
+  await cleo.waitForSelector('#sessions tr.at');
+  await cleo.keyboard.press('Enter');
+  await cleo.waitForURL(/\/sessions\/s-/);
+});
+
+await check('what a session said is text and nothing else', async () => {
+  await cleo.goto(`${url}/sessions/${session}`);
+  await cleo.waitForSelector('.line pre');
+  const texts = await cleo.locator('.line pre').allInnerTexts();
+  const bad = await cleo.evaluate(() => document.querySelectorAll('main img[src="x"], main script, main b.evil').length);
+  if (bad) return { bad };
+  return texts.some((x) => x.includes(hostile.markup)) || { texts };
+});
+await check('what would move text around is shown by its name', async () => {
+  const all = await cleo.locator('main').innerText();
+  return hostile.codes.every((c) => all.includes(c)) || all.slice(0, 2000);
+});
+await check('rows, refusals and rules are in the timeline', async () => {
+  const all = await cleo.locator('main').innerText();
+  return ['deny', 'allow', 'rows'].every((w) => all.includes(w)) || all.slice(0, 1500);
+});
+await shot(cleo, 'session-dark');
+await check('a replay plays', async () => {
+  const n = await cleo.locator('.line').count();
+  await cleo.evaluate(() => document.activeElement?.blur());
+  await cleo.keyboard.press('ArrowLeft');
+  if (await cleo.locator('.line:visible').count() !== n - 1) return 'one back is not one less';
+  await cleo.click('text=Replay');
+  await cleo.waitForFunction((k) => [...document.querySelectorAll('.line')].filter((l) => !l.hidden).length === k, n);
+});
+for (const [key, path, text] of [['w', '/workloads', 'Workloads'], ['p', '/policy', 'Policy'], ['a', '/audit', 'Audit'], ['n', '/node', 'recorder']]) {
+  await check(`g ${key} goes to ${path}`, async () => {
+    await cleo.keyboard.press('g');
+    await cleo.keyboard.press(key);
+    await cleo.waitForURL(url + path);
+    await cleo.waitForSelector(`main >> text=${text}`);
+    await shot(cleo, path.slice(1));
+  });
+}
+await check('the record verifies', async () => {
+  await cleo.goto(url + '/audit');
+  await cleo.click('text=Verify now');
+  await cleo.waitForSelector('text=whole');
+  await shot(cleo, 'audit-verified');
+});
+
+const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
+const dora = await person('dora', phone);
+await check('a phone shows a session without scrolling sideways', async () => {
+  await login(dora, `/sessions/${session}`);
+  await dora.waitForSelector('.line pre');
+  await shot(dora, 'session-phone');
+  return equal(await dora.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
+});
+await check('an auditor has no button that changes anything', async () => equal(await dora.locator('text=Revoke').count(), 0));
+
+await check('a foreign page can neither frame the console nor read from it', async () => {
+  const page = await cleo.context().newPage();
+  await page.route('https://elsewhere.example/**', (r) => r.fulfill({ contentType: 'text/html', body: `<iframe src="${url}/"></iframe>` }));
+  await page.goto('https://elsewhere.example/');
+  const read = await page.evaluate((u) => fetch(u + '/v1/me', { credentials: 'include' }).then((r) => r.status, () => 'blocked'), url);
+  const write = await page.evaluate((u) => fetch(u + '/auth/logout', { method: 'POST', credentials: 'include', mode: 'no-cors' }).then(() => 'sent', () => 'blocked'), url);
+  const framed = page.frames().some((f) => f.url().startsWith(url));
+  await page.close();
+  await cleo.reload();
+  await cleo.waitForSelector('#nav a');
+  return equal([read, framed], ['blocked', false]) === true && (write === 'sent' || write === 'blocked') ? true : { read, write, framed };
+});
+await check('nothing went wrong in any page', async () => equal(problems.filter((p) => !/elsewhere|frame-ancestors|CORS/i.test(p)), []));
+await check('a logout ends it', async () => {
+  await ada.click('text=Log out');
+  await ada.waitForSelector('text=You are logged out');
+  await ada.reload();
+  await ada.waitForSelector('button:has-text("Log in")');
+});
+await browser.close();

@@ -1,0 +1,74 @@
+// The node: its workloads, its policy, its record's state, what its kernel covers.
+import { h, fill, said, tag, pairs, table, day, count } from './dom.js';
+import { get, post, may } from './api.js';
+import { say, go, failed } from './app.js';
+
+export async function workloads(root) {
+  const rows = h('tbody');
+  const draw = async () => {
+    const s = await get('/v1/status');
+    const now = Date.now() / 1000;
+    fill(rows, s.workloads.length ? s.workloads.map((w) => h('tr.go', { onclick: () => { if (may('admin', 'auditor')) go(`/sessions/${w.session}`); } },
+      h('td.mono', {}, w.session), h('td.clip', {}, said(w.subject), w.owner && h('span.dim', {}, ' for ', said(w.owner))), h('td', {}, said(w.role)), h('td', {}, tag(w.state)),
+      h('td.wide', {}, w.expires > now ? day(w.expires * 1000) : tag('expired')), h('td.n', {}, count(w.processes)), h('td.n', {}, count(w.flows)), h('td.n', {}, count(w.ops)), h('td.n.wide', {}, (w.ops_per_second ?? 0).toFixed(1)),
+      h('td.clip.mono.wide', {}, said(w.cgroup)))) : h('tr', {}, h('td.empty', { colSpan: 10 }, 'No workload runs. ', h('code', {}, 'sluice run --token-file T -- CMD'), ' begins one.')));
+  };
+  const th = (t, c = '') => h(`th${c}`, { scope: 'col' }, t);
+  fill(root, h('div.head', {}, h('h1', {}, 'Workloads')), h('div.card.tight', {}, h('table.fixed', {}, h('thead', {}, h('tr', {}, th('Session'), th('Identity'), th('Role'), th('State'), th('Token ends', '.wide'), th('Processes', '.n'), th('Flows', '.n'), th('Ops', '.n'), th('per s', '.n.wide'), th('Cgroup', '.wide'))), rows)));
+  await draw();
+  const timer = setInterval(() => draw().catch(() => {}), 10000);
+  return { changed: (t) => { if (t === 'sessions' || t === 'hello') draw().catch(() => {}); }, leave: () => clearInterval(timer) };
+}
+
+export async function policy(root) {
+  const box = h('div');
+  const draw = async () => {
+    const p = await get('/v1/policy');
+    const reload = async () => {
+      const r = await post('/v1/policy/reload').catch((e) => ({ error: e.message }));
+      say(r.error ?? (r.changed ? 'A new policy is in force.' : 'Nothing changed.'));
+      draw();
+    };
+    fill(box, h('div.head', {}, h('h1', {}, 'Policy'), p.error ? tag('newest refused', 'bad') : tag('in force', 'ok'), h('span.grow'), may('admin') && h('button', { onclick: reload }, 'Read again')),
+      h('div.card', {}, pairs(['File', h('code', {}, said(p.path))], ['Hash', h('code.said', {}, p.hash)], p.error && ['Refused', h('div.note.bad', {}, said(p.error))])));
+  };
+  fill(root, box);
+  await draw();
+  return { changed: (t) => { if (t === 'policy') draw().catch(() => {}); } };
+}
+
+export async function audit(root) {
+  const box = h('div');
+  const check = async () => {
+    fill(box, h('div.card', {}, h('p.dim', {}, 'Every event is read and hashed, every checkpoint’s signature checked…'), h('progress')));
+    try {
+      const [v] = await get('/v1/verify');
+      const ok = v.ok ?? v.valid ?? !v.error;
+      fill(box, h('div.card', {}, h('h2', {}, 'The chain'), h('p', {}, ok ? tag('whole', 'ok') : tag('broken', 'bad'), ' ', said(v.why ?? v.error ?? '')),
+        pairs(...Object.entries(v).filter(([k, x]) => typeof x !== 'object' && k !== 'ok').map(([k, x]) => [k.replaceAll('_', ' '), h('code.said', {}, typeof x === 'number' ? count(x) : said(x))]))));
+    } catch (e) {
+      const b = failed(e);
+      if (b) fill(box, b);
+    }
+  };
+  const calls = h('tbody');
+  fill(root, h('div.head', {}, h('h1', {}, 'Audit'), h('span.grow'), h('a.button', { href: '/v1/export?format=jsonl', download: 'record.jsonl' }, 'Export all'), h('button.main', { onclick: check }, 'Verify now')), box,
+    h('div.card.tight', {}, h('table.fixed', {}, h('thead', {}, h('tr', {}, ['When', 'Who', 'From', 'What', ''].map((t) => h('th', { scope: 'col' }, t)))), calls)));
+  fill(box, h('div.card', {}, h('p', {}, 'The record is a chain of hashes with signed checkpoints. ', h('b', {}, 'Verify now'), ' reads all of it on the node; ', h('code', {}, 'sluice verify'), ' does the same on a copy, with nobody’s word but the public key’s.')));
+  const since = Math.floor(Date.now() / 1000) - 86400;
+  const got = (await Promise.all(['admin.call', 'admin.login'].map((type) => get('/v1/events', { type, since, limit: 2000 })))).flat();
+  got.sort((a, b) => b._seq - a._seq);
+  fill(calls, got.length ? got.slice(0, 200).map((e) => h('tr', {}, h('td.time', {}, day(e.time / 1e6)), h('td.clip', {}, said(e.actor ?? '')), h('td.mono.clip', {}, said(e.from)),
+    h('td.mono.clip', {}, e.type === 'admin.call' ? [said(e.method), ' ', said(e.path), e.query && h('span.dim', {}, '?', said(e.query))] : 'log in'), h('td', {}, e.decision === 'deny' ? [tag('deny'), ' ', said(e.reason ?? '')] : tag('allow')))) : h('tr', {}, h('td.empty', { colSpan: 5 }, 'Nobody asked anything today.')));
+  return {};
+}
+
+export async function doctor(root) {
+  const [d, s] = await Promise.all([get('/v1/doctor'), get('/v1/status')]);
+  const lacks = d.features.filter((f) => !f.have);
+  fill(root, h('div.head', {}, h('h1', {}, said(s.node)), lacks.length ? tag(`${lacks.length} not there`, 'warn') : tag('all there', 'ok')),
+    h('div.card', {}, pairs(['Version', said(s.version)], ['Policy', h('code.said', {}, s.policy)], ['Proxy', s.proxy ? tag('up', 'ok') : tag('down', 'bad')], ['Recorder', s.recorder ? tag('up', 'ok') : tag('down', 'bad')])),
+    h('div.card.tight.scroll', {}, table(['Feature', '', 'Without it', 'Remedy'], d.features.map((f) => h('tr', {}, h('td', {}, said(f.feature)), h('td', {}, f.have ? tag('yes', 'ok') : tag('no', 'warn')),
+      h('td.dim', {}, f.have ? '' : said(f.cost)), h('td.dim', {}, f.have ? '' : said(f.remedy)))))));
+  return {};
+}
