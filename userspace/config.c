@@ -17,10 +17,11 @@
 
 #define CONFIG_MAX (256 * 1024)
 
-enum kind { K_STR, K_NAME, K_PATH, K_PATHS, K_INT, K_SIZE, K_BOOL, K_ENUM, K_ENDPOINT, K_UIDS, K_GIDS, K_STRS };
+enum kind { K_STR, K_NAME, K_PATH, K_PATHS, K_INT, K_SIZE, K_BOOL, K_ENUM, K_ENDPOINT, K_UIDS, K_GIDS, K_STRS, K_HOOKS };
 static const char *const kind_names[] = {
 	"string",	 "name",   "absolute path", "list of absolute paths", "integer",       "integer",
-	"true or false", "one of", "address:port",  "list of users",	      "list of groups",	"list of strings"};
+	"true or false", "one of", "address:port",  "list of users",	      "list of groups",	"list of strings",
+	"list of {name, url, format, secret, groups}"};
 
 /* One key. min and max bound numbers and the lengths of strings; of an enum, def lists the words, the
  * default first, and the field gets the word's place in `words`. */
@@ -112,6 +113,9 @@ static const struct key keys[] = {
 	{"console.session_minutes", K_INT, AT(session_minutes), 1, 1440, "480", NULL,
 	 "a login ends after so long"},
 	{"console.idle_minutes", K_INT, AT(idle_minutes), 1, 1440, "30", NULL, "and after so long unused"},
+	{"webhooks", K_HOOKS, AT(hooks), 0, 0, NULL, NULL,
+	 "where rules' \"notify\" tells people (format json, slack or teams; signed with secret, file:/path beneath key_dirs); "
+	 "answers signed with it count for its groups"},
 	{"login_timeout_ms", K_INT, AT(login_timeout_ms), 100, 600000, "10000", NULL,
 	 "for the login to an upstream"},
 	{"idle_timeout_ms", K_INT, AT(idle_timeout_ms), 0, 2147483647, "0", NULL,
@@ -310,10 +314,18 @@ static int set_ids(struct load *l, const struct key *k, const json_t *v)
 	return 0;
 }
 
+static int set_hooks(struct load *l, const struct key *k, const json_t *v)
+{
+	char why[300];
+	int index, r = config_hooks_read(&l->o->arena, v, field(l, k->offset), &index, why, sizeof(why));
+	return r < 0 ? wrong(l, k->name, index, "%s", why) : 0;
+}
+
 static int (*const setters[])(struct load *, const struct key *, const json_t *) = {
 	[K_STR] = set_string, [K_NAME] = set_string,	 [K_PATH] = set_string, [K_PATHS] = set_texts,
 	[K_INT] = set_number, [K_SIZE] = set_number,	 [K_BOOL] = set_bool,	[K_ENUM] = set_enum,
 	[K_UIDS] = set_ids,   [K_ENDPOINT] = set_string, [K_GIDS] = set_ids,	[K_STRS] = set_texts,
+	[K_HOOKS] = set_hooks,
 };
 
 static json_t *default_of(const struct key *k)

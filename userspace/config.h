@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "config_hooks.h"
 
 struct addr;
 
@@ -49,6 +50,7 @@ struct config {
 		*auditor_groups[CONFIG_LIST_MAX];
 	int n_admin_groups, n_approver_groups, n_auditor_groups;
 	int session_minutes, idle_minutes;
+	struct hooks hooks; /* "webhooks": [...] */
 	int login_timeout_ms, idle_timeout_ms, startup_timeout_ms;
 	int max_flows;
 	size_t text_limit; /* bytes of statement text and of each parameter in an event */

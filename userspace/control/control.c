@@ -142,6 +142,7 @@ static int set_up(struct control *c)
 	on_beat(&c->beat);
 	live_init(c);
 	web_init(c);
+	hooks_init(c);
 	policy_init(c);
 	sessions_restore(c);
 	on_sweep(&c->sweep);
@@ -164,6 +165,7 @@ int control_main(const struct config *cfg, const struct child_env *env)
 	server_stop(&c->metrics);
 	server_stop(&c->web);
 	web_done(c);
+	hooks_done(c);
 	policy_done(c);
 	sessions_free(&c->sessions);
 	ring_free(c->ring);

@@ -8,6 +8,7 @@
 #include "base/msg.h"
 #include "config.h"
 #include "control/fetches.h"
+#include "control/hooks.h"
 #include "control/keys.h"
 #include "control/server.h"
 #include "control/sessions.h"
@@ -50,6 +51,7 @@ struct control {
 	struct keys keys;
 	struct fetches fetches;
 	struct web people;
+	struct hook_queue hooks;
 	struct live live;
 	struct sessions sessions;
 	struct source cgroup_watch;

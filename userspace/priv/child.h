@@ -19,6 +19,7 @@
  *             stats      {cgroup_id} -> {connects, refused}
  *             open_key   {path}   -> fd   (beneath key_dirs or state_dir/keys/local.jwks only)
  *             open_policy {}      -> fd   (the configured path, followed anew)
+ *             open_dead_letters {} -> fd  (state_dir/dead-letters.jsonl, to append to)
  *             mint       {claims} -> {token}  (only if the local issuer is configured)
  *   proxy     credential {source} -> fd   (file: beneath credential_dirs; command: run by the monitor as
  *                        the configured user; fd: inherited)

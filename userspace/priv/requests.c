@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "base/clock.h"
@@ -11,7 +12,8 @@
 #include "priv/beneath.h"
 #include "priv/monitor_internal.h"
 
-#define STATE_MAX (32 * 1024)
+#define STATE_MAX	 (32 * 1024)
+#define DEAD_LETTERS_MAX (16 * 1024 * 1024)
 
 /* NULL unless the member is a string of 1 to max bytes. */
 static const char *text_of(const json_t *j, const char *key, size_t max)
@@ -273,6 +275,20 @@ static void tell_checkpoint(const struct checkpoint *c)
 	buf_done(&b);
 }
 
+/* What no receiver of notices took. It does not grow without end: then the log alone has it. */
+static int on_open_dead_letters(struct child *c, struct msg *in, struct answer *a)
+{
+	char path[300];
+	struct stat st;
+	(void)in;
+	snprintf(path, sizeof(path), "%s/dead-letters.jsonl", c->m->cfg->state_dir);
+	a->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	if (a->fd < 0 || fstat(a->fd, &st) < 0)
+		return -errno;
+	a->why = "state_dir/dead-letters.jsonl is full, or no file";
+	return S_ISREG(st.st_mode) && st.st_size < DEAD_LETTERS_MAX ? 0 : ERR_LIMIT;
+}
+
 static int on_open_tls(struct child *c, struct msg *in, struct answer *a)
 {
 	const struct config *cfg = c->m->cfg;
@@ -326,6 +342,7 @@ static const struct {
 	{"open_key", CHILD_CONTROL, on_open_key},
 	{"open_policy", CHILD_CONTROL, on_open_policy},
 	{"mint", CHILD_CONTROL, on_mint},
+	{"open_dead_letters", CHILD_CONTROL, on_open_dead_letters},
 	{"credential", CHILD_PROXY, on_credential},
 	{"open_tls", CHILD_CONSOLE, on_open_tls},
 	{"sign", CHILD_RECORDER, on_sign},

@@ -43,9 +43,10 @@ export async function audit(root) {
     fill(box, h('div.card', {}, h('p.dim', {}, 'Every event is read and hashed, every checkpoint’s signature checked…'), h('progress')));
     try {
       const [v] = await get('/v1/verify');
-      const ok = v.ok ?? v.valid ?? !v.error;
-      fill(box, h('div.card', {}, h('h2', {}, 'The chain'), h('p', {}, ok ? tag('whole', 'ok') : tag('broken', 'bad'), ' ', said(v.why ?? v.error ?? '')),
-        pairs(...Object.entries(v).filter(([k, x]) => typeof x !== 'object' && k !== 'ok').map(([k, x]) => [k.replaceAll('_', ' '), h('code.said', {}, typeof x === 'number' ? count(x) : said(x))]))));
+      // Nothing but exit 0 is good.
+      const verdict = v?.exit === 0 ? tag('whole', 'ok') : v?.exit === 1 ? tag('broken', 'bad') : tag('cannot be told', 'warn');
+      fill(box, h('div.card', {}, h('h2', {}, 'The chain'), h('p', {}, verdict, ' ', said(v?.line ?? v?.error ?? 'no answer')), v && pairs(['Events', `${count(v.first)} to ${count(v.last)}`],
+        ['Signed up to', count(v.signed_to)], v.removed_to > 0 && ['Removed by retention', `up to ${count(v.removed_to)}`], ['Hashed', `${count(v.bytes)} bytes`], ['Node’s key', h('code.said', {}, v.key)])));
     } catch (e) {
       const b = failed(e);
       if (b) fill(box, b);
@@ -53,7 +54,7 @@ export async function audit(root) {
   };
   const calls = h('tbody');
   fill(root, h('div.head', {}, h('h1', {}, 'Audit'), h('span.grow'), h('a.button', { href: '/v1/export?format=jsonl', download: 'record.jsonl' }, 'Export all'), h('button.main', { onclick: check }, 'Verify now')), box,
-    h('div.card.tight', {}, h('table.fixed', {}, h('thead', {}, h('tr', {}, ['When', 'Who', 'From', 'What', ''].map((t) => h('th', { scope: 'col' }, t)))), calls)));
+    h('div.card.tight.scroll', {}, h('table.fixed', { id: 'calls' }, h('colgroup', {}, h('col'), h('col'), h('col'), h('col'), h('col')), h('thead', {}, h('tr', {}, ['When', 'Who', 'From', 'What', ''].map((t) => h('th', { scope: 'col' }, t)))), calls)));
   fill(box, h('div.card', {}, h('p', {}, 'The record is a chain of hashes with signed checkpoints. ', h('b', {}, 'Verify now'), ' reads all of it on the node; ', h('code', {}, 'sluice verify'), ' does the same on a copy, with nobody’s word but the public key’s.')));
   const since = Math.floor(Date.now() / 1000) - 86400;
   const got = (await Promise.all(['admin.call', 'admin.login'].map((type) => get('/v1/events', { type, since, limit: 2000 })))).flat();
@@ -63,12 +64,14 @@ export async function audit(root) {
   return {};
 }
 
+const name = (f) => f.feature.replaceAll('_', ' ');
+
 export async function doctor(root) {
   const [d, s] = await Promise.all([get('/v1/doctor'), get('/v1/status')]);
   const lacks = d.features.filter((f) => !f.have);
   fill(root, h('div.head', {}, h('h1', {}, said(s.node)), lacks.length ? tag(`${lacks.length} not there`, 'warn') : tag('all there', 'ok')),
     h('div.card', {}, pairs(['Version', said(s.version)], ['Policy', h('code.said', {}, s.policy)], ['Proxy', s.proxy ? tag('up', 'ok') : tag('down', 'bad')], ['Recorder', s.recorder ? tag('up', 'ok') : tag('down', 'bad')])),
-    h('div.card.tight.scroll', {}, table(['Feature', '', 'Without it', 'Remedy'], d.features.map((f) => h('tr', {}, h('td', {}, said(f.feature)), h('td', {}, f.have ? tag('yes', 'ok') : tag('no', 'warn')),
-      h('td.dim', {}, f.have ? '' : said(f.cost)), h('td.dim', {}, f.have ? '' : said(f.remedy)))))));
+    lacks.length > 0 && h('div.card.tight.scroll', {}, table(['Not there', 'Without it', 'Remedy'], lacks.map((f) => h('tr', {}, h('td', {}, tag(name(f), 'warn')), h('td', {}, said(f.cost)), h('td.dim', {}, said(f.remedy)))))),
+    h('div.card', {}, h('h2', {}, 'There'), h('div.bar', {}, d.features.filter((f) => f.have).map((f) => h('span', { title: f.need }, tag(name(f), 'ok'))))));
   return {};
 }

@@ -71,7 +71,7 @@ function step(e, began) {
         e.params?.length > 0 && h('div.dim.small.mono', {}, e.params.map((p, i) => [i ? ', ' : '', `$${i + 1} = `, p === null ? 'NULL' : said(typeof p === 'object' ? p.b64 : p)])),
         (e.decision === 'deny' || e.decision === 'ask') && h('div.note.bad', {}, said(e.reason)),
         end?.error && h('div.note.bad', {}, end.sqlstate && h('code', {}, `${end.sqlstate} `), said(text(end, 'error'))), rowsOf(end)],
-      [said(e.rule), h('div', {}, end ? [end.rows !== undefined && `${count(end.rows)} rows · `, span(ns(end.duration_ns))] : e.decision === 'deny' ? '' : since)]);
+      [said(e.rule), h('div', {}, end ? [end.rows !== undefined && `${count(end.rows)} ${end.rows === 1 ? 'row' : 'rows'} · `, span(ns(end.duration_ns))] : e.decision === 'deny' ? '' : since)]);
     }
     case 'connect.refused': return line(tag('refused', 'bad'), [said(e.protocol), ' ', said(e.name ?? e.dst), h('div.note.bad', {}, said(e.reason))], e.count > 1 ? `${count(e.count)} times` : since);
     case 'flow.open': return plain('open', said(e.resource ?? e.dst), ' ', said(e.comm ?? ''));
