@@ -163,8 +163,7 @@ static void say_reason(struct text *t, const struct resource *r, const struct wh
 		return;
 	}
 	add_rule(t, v->rule);
-	text_add(t, v->rule->effect == EFFECT_ASK
-			? " asks for an approval, which this version cannot do yet"
+	text_add(t, v->effect == EFFECT_ASK ? " asks for an approval"
 		    : v->rule->effect == EFFECT_MASK ? " would mask this, but only observes"
 		    : v->is_observed ? " would refuse this, but only observes"
 				     : " refuses this");
@@ -240,6 +239,7 @@ struct outcome {
 	struct verdict worst, observed;
 	const struct need *worst_need, *observed_need;
 	const struct rule *met_by; /* the first that met a need which is not implied */
+	const struct rule *asked, *asked_too; /* two different rules that ask */
 	int n_refused;
 };
 
@@ -251,6 +251,10 @@ static void weigh_all(const struct plan *p, const struct ruling *g, const struct
 		struct verdict v = weigh(p, g, n);
 		if (v.effect != EFFECT_ALLOW)
 			o->n_refused++;
+		if (v.effect == EFFECT_ASK && !o->asked)
+			o->asked = v.rule;
+		else if (v.effect == EFFECT_ASK && v.rule != o->asked)
+			o->asked_too = v.rule;
 		if (v.effect > o->worst.effect) {
 			o->worst = v;
 			o->worst_need = n;
@@ -270,11 +274,17 @@ static void say_outcome(const struct outcome *o, const struct resource *r, const
 	struct text t;
 	bool is_refused = o->worst_need != NULL;
 	const struct verdict *v = is_refused ? &o->worst : &o->observed;
-	ret->effect = is_refused ? EFFECT_DENY : EFFECT_ALLOW;
+	bool is_split = v->effect == EFFECT_ASK && o->asked_too;
+	ret->effect = is_split ? EFFECT_DENY : is_refused ? v->effect : EFFECT_ALLOW;
 	ret->is_observed = !is_refused;
 	set_rule(ret, v->rule ? v->rule->id : "default");
 	text_init(&t, ret->reason, sizeof(ret->reason));
 	say_reason(&t, r, who, v, is_refused ? o->worst_need : o->observed_need);
+	if (is_split) {
+		text_add(&t, ", and ");
+		add_rule(&t, o->asked_too);
+		text_add(&t, " for another: send the parts apart, so that each is asked about by its own rule");
+	}
 	if (o->n_refused > 1) {
 		text_add(&t, "; and ");
 		text_int(&t, o->n_refused - 1);
@@ -338,7 +348,7 @@ void plan_decide(const struct plan *p, const struct resource *r, const struct wh
 		return;
 	ret->hides_text = mask_hides_text(g, op);
 	ret->has_masks = g->n_masks > 0;
-	if (ret->effect != EFFECT_ALLOW)
+	if (ret->effect == EFFECT_DENY)
 		return;
 	if (!mask_decide(p, g, op, ret)) {
 		struct text t;

@@ -105,6 +105,8 @@ static bool has_shape(const json_t *v, enum shape s)
 		return json_is_object(v);
 	case SHAPE_STRINGS:
 		return json_is_string(v) || json_is_array(v);
+	case SHAPE_BOOLEAN:
+		return json_is_boolean(v);
 	}
 	return false;
 }
@@ -264,6 +266,7 @@ static const struct field sections[] = {
     {"resources", SHAPE_LIST, true, "a list of resources", load_resources},
     {"masks", SHAPE_OBJECT, false, "an object of mask names and masks", load_masks},
     {"rules", SHAPE_LIST, true, "a list of rules", load_rules},
+    {"grants", SHAPE_LIST, false, "a list of roles that may be asked for", load_grants},
 };
 
 /* jansson stops behind the offending token, which it quotes at the end of its text when it is

@@ -17,7 +17,7 @@ struct loader {
 	int n_matches; /* of all resources */
 };
 
-enum shape { SHAPE_STRING, SHAPE_INTEGER, SHAPE_LIST, SHAPE_OBJECT, SHAPE_STRINGS };
+enum shape { SHAPE_STRING, SHAPE_INTEGER, SHAPE_LIST, SHAPE_OBJECT, SHAPE_STRINGS, SHAPE_BOOLEAN };
 
 /* One key of an object: the tables of these are the file's form. */
 struct field {
@@ -67,6 +67,21 @@ void load_roles(struct loader *l, const struct json_at *at, json_t *v, void *int
 void load_masks(struct loader *l, const struct json_at *at, json_t *v, void *into);
 void load_resources(struct loader *l, const struct json_at *at, json_t *v, void *into);
 void load_rules(struct loader *l, const struct json_at *at, json_t *v, void *into);
+void load_grants(struct loader *l, const struct json_at *at, json_t *v, void *into);
+
+/* load_terms.c: the members of a rule that asks and of a grant; into begins with its struct terms. */
+struct terms terms_default(unsigned choices);
+void load_approvers(struct loader *l, const struct json_at *at, json_t *v, void *into);
+void load_expires(struct loader *l, const struct json_at *at, json_t *v, void *into);
+void load_login_within(struct loader *l, const struct json_at *at, json_t *v, void *into);
+void load_escalate(struct loader *l, const struct json_at *at, json_t *v, void *into);
+void load_choices(struct loader *l, const struct json_at *at, json_t *v, void *into);
+void load_grant_for(struct loader *l, const struct json_at *at, json_t *v, void *into);
+void load_estimate(struct loader *l, const struct json_at *at, json_t *v, void *into);
+void load_break_glass(struct loader *l, const struct json_at *at, json_t *v, void *into);
+void load_notify(struct loader *l, const struct json_at *at, json_t *v, void *into);
+/* Is an id one that nothing may have: sluice's own, or taken? Then it is an error. */
+void load_check_id(struct loader *l, const struct json_at *at, const char *id);
 /* The whole: text to plan, errors and warnings collected. */
 void load_policy(struct loader *l);
 

@@ -4,25 +4,29 @@
 #include "base/macro.h"
 #include "policy/load.h"
 
-#define EXPIRES_MAX_S (30 * 86400)
-#define NEED_MAX      16
+void load_check_id(struct loader *l, const struct json_at *at, const char *id)
+{
+	static const char *const ours[] = {"default", "identity", "expired", "declared-name", "record",
+					   "approval"};
+	const struct plan *p = l->plan;
+	bool is_taken = false;
+	for (int i = 0; i < p->n_rules; i++)
+		is_taken |= p->rules[i].id && !strcmp(p->rules[i].id, id);
+	for (int i = 0; i < p->n_grants; i++)
+		is_taken |= p->grants[i].id && !strcmp(p->grants[i].id, id);
+	if (is_taken)
+		load_fail(l, at, "rule \"%s\" is declared twice; expected each id once", id);
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+		if (!strcmp(id, ours[i]))
+			load_fail(l, at, "\"%s\" is a rule of sluice's own; expected another id", id);
+}
 
 static void rule_id(struct loader *l, const struct json_at *at, json_t *v, void *into)
 {
-	static const char *const ours[] = {"default", "identity", "expired", "declared-name",
-					   "record"};
 	struct rule *r = into;
 	r->id = load_name(l, at, json_string_value(v));
-	if (!r->id)
-		return;
-	for (int i = 0; i < l->plan->n_rules; i++)
-		if (l->plan->rules[i].id && !strcmp(l->plan->rules[i].id, r->id))
-			load_fail(l, at, "rule \"%s\" is declared twice; expected each id once",
-				  r->id);
-	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
-		if (!strcmp(r->id, ours[i]))
-			load_fail(l, at, "\"%s\" is a rule of sluice's own; expected another id",
-				  r->id);
+	if (r->id)
+		load_check_id(l, at, r->id);
 }
 
 static void rule_description(struct loader *l, const struct json_at *at, json_t *v, void *into)
@@ -191,72 +195,6 @@ static void rule_masks(struct loader *l, const struct json_at *at, json_t *v, vo
 		load_strings(l, at, v, MAX_LIST, one_mask, r);
 }
 
-static void approver_group(struct loader *l, const struct json_at *at, json_t *v, void *into)
-{
-	((struct approver *)into)->group = load_text(l, at, v);
-}
-
-static void approver_need(struct loader *l, const struct json_at *at, json_t *v, void *into)
-{
-	json_int_t n = json_integer_value(v);
-	if (n < 1 || n > NEED_MAX)
-		load_fail(l, at, "%lld people; expected 1 to %d", (long long)n, NEED_MAX);
-	else
-		((struct approver *)into)->need = (int)n;
-}
-
-static const struct field approver_fields[] = {
-    {"group", SHAPE_STRING, true, "a group", approver_group},
-    {"need", SHAPE_INTEGER, false, "a number of people", approver_need},
-};
-
-static void rule_approvers(struct loader *l, const struct json_at *at, json_t *v, void *into)
-{
-	struct rule *r = into;
-	size_t i;
-	json_t *e;
-	if (!json_array_size(v) || json_array_size(v) > NEED_MAX) {
-		load_fail(l, at, "%zu approvers; expected 1 to %d", json_array_size(v), NEED_MAX);
-		return;
-	}
-	r->approvers = arena_array(&l->plan->arena, json_array_size(v), sizeof(*r->approvers));
-	json_array_foreach(v, i, e)
-	{
-		struct json_at here = {at, NULL, i};
-		struct approver a = {.need = 1};
-		load_object(l, &here, e, approver_fields, ARRAY_LEN(approver_fields), &a);
-		if (r->approvers)
-			r->approvers[r->n_approvers++] = a;
-	}
-}
-
-/* "15m", "2h", "90s", "1d". */
-static int64_t parse_duration(const char *s)
-{
-	static const struct {
-		char unit;
-		int64_t seconds;
-	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-	size_t n = strspn(s, "0123456789");
-	if (!n || n > 6 || !s[n] || s[n + 1])
-		return -1;
-	for (size_t i = 0; i < ARRAY_LEN(units); i++)
-		if (units[i].unit == s[n])
-			return strtol(s, NULL, 10) * units[i].seconds;
-	return -1;
-}
-
-static void rule_expires(struct loader *l, const struct json_at *at, json_t *v, void *into)
-{
-	int64_t s = parse_duration(json_string_value(v));
-	if (s < 1 || s > EXPIRES_MAX_S)
-		load_fail(l, at,
-			  "\"%.40s\" is no duration; expected a number and s, m, h or d, up to "
-			  "30d, e.g. 15m",
-			  json_string_value(v));
-	((struct rule *)into)->expires_s = s;
-}
-
 static void rule_mode(struct loader *l, const struct json_at *at, json_t *v, void *into)
 {
 	static const char *const names[] = {"enforce", "observe"};
@@ -284,8 +222,15 @@ static const struct field rule_fields[] = {
     {"columns", SHAPE_STRINGS, false, "a column's name or a list of these", rule_columns},
     {"effect", SHAPE_STRING, true, "\"allow\", \"deny\", \"ask\" or \"mask\"", rule_effect},
     {"masks", SHAPE_STRINGS, false, "a mask's name or a list of these", rule_masks},
-    {"approvers", SHAPE_LIST, false, "a list of {\"group\": .., \"need\": ..}", rule_approvers},
-    {"expires", SHAPE_STRING, false, "a duration, e.g. \"15m\"", rule_expires},
+    {"approvers", SHAPE_LIST, false, "a list of {\"group\": .., \"need\": ..}", load_approvers},
+    {"expires", SHAPE_STRING, false, "a duration, e.g. \"15m\"", load_expires},
+    {"login_within", SHAPE_STRING, false, "a duration, e.g. \"15m\"", load_login_within},
+    {"escalate", SHAPE_LIST, false, "a list of {\"after\": .., \"approvers\": ..}", load_escalate},
+    {"choices", SHAPE_STRINGS, false, "\"once\", \"text\", \"pattern\" or a list of these", load_choices},
+    {"grant_for", SHAPE_STRING, false, "a duration, e.g. \"15m\"", load_grant_for},
+    {"estimate", SHAPE_BOOLEAN, false, "true or false", load_estimate},
+    {"break_glass", SHAPE_BOOLEAN, false, "true or false", load_break_glass},
+    {"notify", SHAPE_STRINGS, false, "where approvers are told, or a list of these", load_notify},
     {"mode", SHAPE_STRING, false, "\"enforce\" or \"observe\"", rule_mode},
     {"opaque", SHAPE_STRING, false, "\"deny\" or \"allow\"", rule_opaque},
 };
@@ -302,6 +247,13 @@ static void check_effect(struct loader *l, const struct json_at *at, json_t *v,
 	    {"masks", EFFECT_MASK, true},
 	    {"approvers", EFFECT_ASK, true},
 	    {"expires", EFFECT_ASK, false},
+	    {"login_within", EFFECT_ASK, false},
+	    {"escalate", EFFECT_ASK, false},
+	    {"choices", EFFECT_ASK, false},
+	    {"grant_for", EFFECT_ASK, false},
+	    {"estimate", EFFECT_ASK, false},
+	    {"break_glass", EFFECT_ASK, false},
+	    {"notify", EFFECT_ASK, false},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		bool has = json_object_get(v, rows[i].key) != NULL;
@@ -358,13 +310,16 @@ void load_rules(struct loader *l, const struct json_at *at, json_t *v, void *int
 		struct json_at here = {at, NULL, i};
 		struct rule r = {.effect = EFFECT_DENY,
 				 .verbs = (uint32_t)((1ull << VERB_COUNT) - 1),
-				 .classes = (uint16_t)((1u << CLASS_COUNT) - 1)};
+				 .classes = (uint16_t)((1u << CLASS_COUNT) - 1),
+				 .terms = terms_default(CHOICE_ONCE)};
 		int before = l->n_failed;
 		load_object(l, &here, e, rule_fields, ARRAY_LEN(rule_fields), &r);
 		if (l->n_failed == before) {
 			check_effect(l, &here, e, &r);
 			check_targets(l, &here, &r);
 		}
+		r.terms.rule = r.id;
+		r.terms.description = r.description;
 		if (p->rules)
 			p->rules[p->n_rules++] = r;
 	}

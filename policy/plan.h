@@ -8,11 +8,13 @@
 #include "policy/mask.h"
 #include "policy/pattern.h"
 #include "policy/policy.h"
+#include "policy/terms.h"
 
 #define MAX_ROLES     128
 #define MAX_RESOURCES 512
 #define MAX_RULES     2000
 #define MAX_MASKS     256
+#define MAX_GRANTS    128
 #define MAX_ISSUERS   32
 #define MAX_MATCHES   4096 /* of all resources together */
 #define MAX_LIST      512  /* elements of one list */
@@ -53,11 +55,6 @@ struct mask {
 	bool are_predicates_denied;
 };
 
-struct approver {
-	const char *group;
-	int need;
-};
-
 /* Which needs of one kind a rule speaks about. */
 struct cover {
 	bool is_on;
@@ -67,6 +64,7 @@ struct cover {
 };
 
 struct rule {
+	struct terms terms; /* of effect ask; first: what loads terms takes rules and grants alike */
 	const char *id, *description;
 	enum effect effect;
 	bool is_observing;
@@ -79,10 +77,15 @@ struct rule {
 	struct patterns relations, functions, settings, columns; /* n 0: absent */
 	const struct mask **masks;
 	int n_masks;
-	struct approver *approvers;
-	int n_approvers;
-	int64_t expires_s; /* of a grant; 0: not said */
 	struct cover covers[NEED_KINDS];
+};
+
+/* One entry of "grants": who may ask for a role, for how long, and who approves that. */
+struct grant_rule {
+	struct terms terms; /* first */
+	const char *id;
+	struct bits from; /* roles that may ask */
+	int role;	  /* that is given */
 };
 
 /* The rules of one role on one resource, in the file's order. */
@@ -115,7 +118,8 @@ struct plan {
 	struct resource *resources;
 	struct mask *masks;
 	struct rule *rules;
-	int n_issuers, n_roles, n_resources, n_masks, n_rules;
+	struct grant_rule *grants;
+	int n_issuers, n_roles, n_resources, n_masks, n_rules, n_grants;
 	struct ruling *rulings; /* [resource * n_roles + role] */
 };
 

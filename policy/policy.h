@@ -4,6 +4,7 @@
 
 #include "base/addr.h"
 #include "policy/op.h"
+#include "policy/terms.h"
 
 struct plan;
 
@@ -112,7 +113,8 @@ bool plan_has_role(const struct plan *p, const char *role);
  *   implied  Implied needs pass with any rule that lets the role use the resource, unless a refusing
  *            rule that comes before means them by name.
  *   columns  An allowing rule wants every written column to match, a deny rule any.
- *   ask      is not built: it refuses, with its rule's id.
+ *   ask      holds: the operation may pass once people have approved it by the rule's terms. Needs of two
+ *            different asking rules refuse: neither rule's people would be asked about all of it.
  *   mask     lets through. What is hidden follows from op->results by column: a copy as its mask says, what
  *            is computed from masked columns whole; refused is what cannot be traced or read, a masked
  *            column in a condition (unless the mask allows it), COPY of one, and a statement that writes
@@ -122,7 +124,7 @@ bool plan_has_role(const struct plan *p, const char *role);
  *            reason says what would have been refused. A need that another rule refuses stays refused.
  *   expiry   who->expires <= now denies, rule "identity".
  *
- * ret->effect is EFFECT_ALLOW or EFFECT_DENY. ret->rule: of a refusal, the rule that refused (or
+ * ret->effect is EFFECT_ALLOW, EFFECT_ASK or EFFECT_DENY. ret->rule: of a refusal, the rule that refused (or
  * "default", "identity"); of an observed pass, the observing rule; else the rule that met the first
  * need that is not implied. r may belong to an older plan: then its name counts. NULL r:
  * undeclared. */
@@ -130,3 +132,9 @@ void plan_decide(const struct plan *p, const struct resource *r, const struct wh
 		 const struct op *op, int64_t now, struct decision *ret);
 /* May this role use this resource at all (some rule of it allows, masks or asks)? */
 bool plan_role_uses(const struct plan *p, const struct resource *r, const char *role);
+
+/* The terms of a rule that asks, or of an entry of "grants", by its id. False: there is none. They live as long
+ * as the plan. */
+bool plan_terms(const struct plan *p, const char *id, struct terms *ret);
+/* Those by which `from` may ask for `role`. False: it may not. */
+bool plan_grant_terms(const struct plan *p, const char *from, const char *role, struct terms *ret);

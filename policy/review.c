@@ -76,11 +76,6 @@ static void warn_rule(struct loader *l, const struct json_at *here, const struct
 	bool connects = !rule_has_targets(r) && r->verbs >> VERB_CONNECT & 1;
 	uint32_t sql = ~(1u << VERB_CONNECT | 1u << VERB_RESOLVE);
 	bool met = false;
-	if (r->effect == EFFECT_ASK && !r->is_observing)
-		load_warn(l, here,
-			  "rule \"%s\" asks for an approval, which this version cannot do "
-			  "yet: it refuses",
-			  r->id);
 	for (int i = 0; i < p->n_resources; i++)
 		met |= bits_has(&r->resources, i) &&
 		       (is_tcp(&p->resources[i]) ? connects : (r->verbs & sql) != 0);

@@ -30,6 +30,16 @@ static const struct route routes[] = {
 	{"POST", "/v1/tokens", MAY_ROOT, api_tokens},
 	{"GET", "/v1/me", MAY_ANY, api_me, WEB_ALL, .is_vital = true},
 	{"GET", "/v1/live", MAY_ROOT, api_live, WEB_ALL, .is_vital = true},
+	{"GET", "/v1/requests", MAY_ANY, api_requests},
+	{"POST", "/v1/requests", MAY_ANY, api_requests_query},
+	{"GET", "/v1/requests/stream", MAY_ROOT, api_requests_stream},
+	{"GET", "/v1/requests/*", MAY_ANY, api_request_one},
+	{"POST", "/v1/requests/*", MAY_ANY, api_request_query},
+	{"POST", "/v1/requests/*/vote", MAY_ANY, api_vote},
+	{"POST", "/v1/elevate", MAY_INSIDE, api_elevate},
+	{"GET", "/v1/grants", MAY_ANY, api_grants},
+	{"POST", "/v1/grants/*/revoke", MAY_ANY, api_revoke_grant},
+	{"POST", "/v1/approvers/revoke", MAY_ROOT, api_distrust},
 };
 
 const struct route *api_routes(size_t *ret_n)
@@ -85,6 +95,7 @@ static bool is_permitted(struct call *k, enum permission need)
 	char session[ID_MAX];
 	switch (need) {
 	case MAY_ANY:
+	case MAY_INSIDE:
 		return true;
 	case MAY_ENROL:
 		return may_enrol(k->c, p);
@@ -107,11 +118,13 @@ static const char *remedy_of(enum permission need)
 }
 
 /* An agent shares its user's uid: what it is, only its cgroup tells. Whoever cannot be placed is refused. */
-static bool is_outside(struct conn *conn)
+static bool is_outside(struct conn *conn, bool may_be_inside)
 {
 	int managed = conn->peer.pid > 0 ? monitor_is_managed(conn->c, conn->peer.pid) : -ESRCH;
 	/* Asked of a number: it must still have been the same process when the answer was found. */
-	if (managed == 0 && conn_peer_lives(conn))
+	bool is_placed = managed >= 0 && conn_peer_lives(conn);
+	conn->is_inside = managed > 0;
+	if (is_placed && (managed == 0 || may_be_inside))
 		return true;
 	log_warn("a request of process %d, uid %u, is refused: %s", (int)conn->peer.pid,
 		 (unsigned)conn->peer.uid,
@@ -165,20 +178,27 @@ static void dispatch(struct call *k, const struct route *r, const struct http_re
 	}
 }
 
+static const struct route *find(const struct http_request *r, char id[ID_MAX], bool *ret_known)
+{
+	*ret_known = false;
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+		if (!fits(routes[i].path, r->path, id))
+			continue;
+		*ret_known = true;
+		if (span_is(r->method, routes[i].method))
+			return &routes[i];
+	}
+	return NULL;
+}
+
 void api_route(struct conn *conn, const struct http_request *r, const struct web_session *web)
 {
 	struct call k = {.c = conn->c, .conn = conn, .query = r->query, .web = web};
-	bool is_known = false;
-	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
-		if (!fits(routes[i].path, r->path, k.id))
-			continue;
-		is_known = true;
-		if (!span_is(r->method, routes[i].method))
-			continue;
-		dispatch(&k, &routes[i], r);
-		return;
-	}
-	if (is_known)
+	bool is_known;
+	const struct route *route = find(r, k.id, &is_known);
+	if (route)
+		dispatch(&k, route, r);
+	else if (is_known)
 		conn_fail(conn, 405, NULL, "this path does not take that method");
 	else
 		conn_fail(conn, 404, NULL, "there is no such path");
@@ -186,7 +206,10 @@ void api_route(struct conn *conn, const struct http_request *r, const struct web
 
 void api_request(struct conn *conn, const struct http_request *r)
 {
+	char id[ID_MAX];
+	bool is_known;
+	const struct route *route = find(r, id, &is_known);
 	conn->c->n_requests++;
-	if (is_outside(conn))
+	if (is_outside(conn, route && route->need == MAY_INSIDE))
 		api_route(conn, r, NULL);
 }

@@ -9,8 +9,8 @@ struct call {
 	struct conn *conn;
 	struct span query;
 	json_t *body; /* an object, or NULL */
-	char id[40];  /* of the session in the path */
 	const struct web_session *web; /* who came by the console; NULL: on the Unix socket */
+	char id[40];  /* of the session, the request or the grant in the path */
 };
 
 #define ACTOR_MAX 600
@@ -26,6 +26,7 @@ enum permission {
 	MAY_OWN,       /* root, and the session's own uid */
 	MAY_OWN_QUERY, /* the same, for the session in the query; without one: root */
 	MAY_ROOT,
+	MAY_INSIDE, /* any process, of workloads too: the route itself looks whose it is */
 };
 
 struct route {
@@ -61,3 +62,14 @@ void api_doctor(struct call *k);
 void api_policy(struct call *k);
 void api_policy_reload(struct call *k);
 void api_tokens(struct call *k);
+/* api_approvals.c */
+void api_requests(struct call *k);
+void api_requests_query(struct call *k);
+void api_requests_stream(struct call *k);
+void api_request_one(struct call *k);
+void api_request_query(struct call *k);
+void api_vote(struct call *k);
+void api_elevate(struct call *k);
+void api_grants(struct call *k);
+void api_revoke_grant(struct call *k);
+void api_distrust(struct call *k);

@@ -140,6 +140,9 @@ static int set_up(struct control *c)
 	if (r < 0)
 		return r;
 	on_beat(&c->beat);
+	r = approvals_init(c);
+	if (r < 0)
+		return r;
 	live_init(c);
 	web_init(c);
 	hooks_init(c);
@@ -161,6 +164,7 @@ int control_main(const struct config *cfg, const struct child_env *env)
 		log_error("control cannot start: %s", err_text(r));
 	else
 		r = loop_run(c->loop);
+	approvals_stop(c, "the gateway stops");
 	server_stop(&c->api);
 	server_stop(&c->metrics);
 	server_stop(&c->web);

@@ -7,6 +7,7 @@
 #include "base/loop.h"
 #include "base/msg.h"
 #include "config.h"
+#include "control/approvals.h"
 #include "control/fetches.h"
 #include "control/hooks.h"
 #include "control/keys.h"
@@ -54,6 +55,7 @@ struct control {
 	struct hook_queue hooks;
 	struct live live;
 	struct sessions sessions;
+	struct approvals approvals;
 	struct source cgroup_watch;
 	struct timer beat, sweep;
 	struct server api, metrics, web;
@@ -73,6 +75,8 @@ must_check int monitor_call(struct control *c, json_t *request, int fd, struct m
 must_check int monitor_open(struct control *c, json_t *request, int *ret_fd, char *ret_why, size_t why_size);
 /* 1, 0; negative: cannot tell (then refuse). */
 int monitor_is_managed(struct control *c, int pid);
+/* The managed cgroup that a process is in. ERR_NOT_FOUND, or negative: cannot tell. */
+must_check int monitor_workload_of(struct control *c, int pid, uint64_t *ret_cgroup_id);
 
 /* peers.c */
 void peers_init(struct control *c);

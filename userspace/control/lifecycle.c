@@ -48,6 +48,7 @@ static void on_expiry(struct timer *t)
 	log_info("session %s: its token expired", s->id);
 	/* The proxy knows the moment too: it ends the flows, and refuses new ones with the reason. */
 	session_keep(s->c, s);
+	approvals_session_over(s->c, s, "the identity's token expired");
 	if (record_end(s->c, s, "session.expire", "the identity's token expired", -1) < 0)
 		log_error("session %s: its expiry is not recorded", s->id);
 }
@@ -72,6 +73,7 @@ void session_revoke(struct control *c, struct session *s, const char *reason)
 	snprintf(text, sizeof(text), "revoked: %s", reason);
 	proxy_end_session(c, s, text);
 	proxy_send_session(c, s);
+	approvals_session_over(c, s, text);
 	loop_timer_del(c->loop, &s->expiry);
 	session_keep(c, s);
 	log_info("session %s is revoked", s->id);
@@ -99,6 +101,7 @@ void session_end(struct control *c, struct session *s, const char *reason, int e
 	loop_timer_del(c->loop, &s->expiry);
 	unwatch(c, s);
 	proxy_end_session(c, s, reason);
+	approvals_session_over(c, s, reason);
 	json_t *q = json_pack("{s:s,s:s,s:I,s:b}", "t", "unenrol", "cgroup", s->cgroup, "cgroup_id",
 			      (json_int_t)s->cgroup_id, "is_attached", s->is_attached);
 	int r = monitor_call(c, q, -1, &answer, why, sizeof(why));

@@ -58,3 +58,18 @@ int monitor_is_managed(struct control *c, int pid)
 	msg_done(&answer);
 	return r;
 }
+
+int monitor_workload_of(struct control *c, int pid, uint64_t *ret_cgroup_id)
+{
+	struct msg answer = {0};
+	char why[200];
+	int r = monitor_call(c, json_pack("{s:s,s:i}", "t", "managed", "pid", pid), -1, &answer, why,
+			     sizeof(why));
+	const json_t *id = r == 0 ? json_object_get(answer.json, "cgroup_id") : NULL;
+	if (r == 0)
+		r = json_is_integer(id) ? 0 : ERR_NOT_FOUND;
+	if (r == 0)
+		*ret_cgroup_id = (uint64_t)json_integer_value(id);
+	msg_done(&answer);
+	return r;
+}

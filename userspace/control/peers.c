@@ -54,6 +54,7 @@ static void on_proxy(struct source *s, uint32_t events)
 		return;
 	if (r < 0) {
 		peer_drop(p); /* a new channel comes with a new process */
+		approvals_proxy_gone(p->c);
 		return;
 	}
 	const char *t = json_string_value(json_object_get(m.json, "t"));
@@ -61,20 +62,30 @@ static void on_proxy(struct source *s, uint32_t events)
 		on_policy_answer(p->c, m.json);
 	else if (t && !strcmp(t, "status"))
 		on_status_answer(p->c, &m);
+	else if (t)
+		approvals_from_proxy(p->c, &m, t);
 	msg_done(&m);
 }
 
-/* The recorder answers into pipes, never here: this only tells that it went away. */
+/* The recorder answers questions into pipes; here it says where events went, and that it went away. */
 static void on_recorder(struct source *s, uint32_t events)
 {
 	struct peer *p = (struct peer *)((char *)s - offsetof(struct peer, source));
 	struct msg m;
 	int r = msg_recv(p->fd, &m);
 	(void)events;
-	if (r == 0)
-		msg_done(&m);
-	else if (r != -EAGAIN)
+	if (r == -EAGAIN)
+		return;
+	if (r < 0) {
 		peer_drop(p);
+		approvals_recorder_gone(p->c);
+		return;
+	}
+	const char *t = json_string_value(json_object_get(m.json, "t"));
+	if (t && !strcmp(t, "written"))
+		approvals_written(p->c, (uint64_t)json_integer_value(json_object_get(m.json, "ticket")),
+				  (uint64_t)json_integer_value(json_object_get(m.json, "seq")));
+	msg_done(&m);
 }
 
 /* A request that somebody made over the network; its bytes come on the descriptor. */
@@ -109,7 +120,12 @@ void peers_init(struct control *c)
 void peer_set(struct peer *p, int fd)
 {
 	struct control *c = p->c;
+	bool was_there = p->fd >= 0;
 	peer_drop(p);
+	if (was_there && p == &c->proxy)
+		approvals_proxy_gone(c);
+	else if (was_there)
+		approvals_recorder_gone(c);
 	if (fd < 0 || fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0) {
 		closep(&fd);
 		return;
@@ -132,6 +148,7 @@ void peer_set(struct peer *p, int fd)
 	for (struct session *s = c->sessions.first; s; s = s->next)
 		if (s->state != SESSION_ENDED)
 			proxy_send_session(c, s);
+	approvals_proxy_is_new(c);
 }
 
 int peer_send(struct peer *p, json_t *msg, int fd)

@@ -71,6 +71,7 @@ static int adopt(struct control *c, struct plan *plan, struct span text)
 	c->policy.text_fd = fd;
 	log_info("policy %.12s is in force", plan_hash(plan));
 	proxy_send_policy(c);
+	approvals_policy(c);
 	return 0;
 }
 

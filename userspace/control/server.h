@@ -61,6 +61,7 @@ struct conn {
 	struct buf more; /* header lines of the answer */
 	struct conn_hold *hold;
 	void (*on_drained)(struct conn *conn); /* of a stream: there is room again */
+	bool is_inside; /* it comes from a workload: on the one route that takes that */
 	bool has_request, is_streaming, is_ended, is_closed;
 };
 

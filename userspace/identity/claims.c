@@ -112,6 +112,8 @@ static int check_times(struct check *c)
 		if (r == 0 && at > c->r->now + leeway)
 			return refuse(c, ERR_DENIED, "%s lies %lld s in the future (clocks may differ by %d s)",
 				      starts[i], (long long)(at - c->r->now), leeway);
+		if (r == 0 && i == 1)
+			c->id->issued = at;
 	}
 	c->id->expires = exp;
 	return 0;

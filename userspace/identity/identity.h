@@ -35,6 +35,7 @@ struct identity {
 	int64_t expires;
 	int64_t auth_time; /* when the person logged in at the issuer, Unix seconds; 0: not said */
 	const char *label; /* preferred_username or email, for people to read; "" if absent */
+	int64_t issued; /* iat; 0: the token does not say */
 	char token_sha256[65]; /* to tell tokens apart in records */
 };
 

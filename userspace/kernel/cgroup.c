@@ -317,3 +317,25 @@ int kernel_pid_is_managed(struct kernel *k, int pid)
 	}
 	return 0;
 }
+
+int kernel_pid_workload(struct kernel *k, int pid, uint64_t *ret_id)
+{
+	_cleanup_(freep) char *path = NULL;
+	int fd = bpf_map__fd(k->skel->maps.workloads);
+	size_t at = strlen(k->cgroup_mount);
+	int err = cgroup_of_pid(k, pid, &path);
+	while (!err && path[at]) {
+		uint64_t id;
+		char value[sizeof(struct workload)];
+		at += 1 + strcspn(path + at + 1, "/");
+		char cut = path[at];
+		path[at] = '\0';
+		err = kernel_cgroup_id(path, &id);
+		if (!err && !bpf_map_lookup_elem(fd, &id, value)) {
+			*ret_id = id;
+			return 0;
+		}
+		path[at] = cut;
+	}
+	return err ? err : ERR_NOT_FOUND;
+}

@@ -50,6 +50,8 @@ must_check int kernel_cgroup_id(const char *path, uint64_t *ret_id);
 must_check int kernel_cgroup_path(struct kernel *k, uint64_t id, char **ret_path);
 /* Is this process in a managed cgroup (its own or any above)? 1, 0 or negative. */
 int kernel_pid_is_managed(struct kernel *k, int pid);
+/* Which managed cgroup it is in: the topmost one's id. ERR_NOT_FOUND, or negative: cannot tell. */
+must_check int kernel_pid_workload(struct kernel *k, int pid, uint64_t *ret_id);
 
 /* For cgroups that are not ours: attaches the programs to it (pinned). Refuses with ERR_STATE and a
  * JSON array of {"pid","fd","what"} in ret_foreign if its processes hold sockets from before. */

@@ -14,7 +14,7 @@
  *                        is_gone, state}; is_gone: it ended while the daemon was down, unenrol is due
  *             unenrol    {cgroup, cgroup_id, is_attached} kills what is left, removes, unmanages; an
  *                        attached cgroup that still holds processes stays managed, and thus refused
- *             managed    {pid} -> {managed: bool}
+ *             managed    {pid} -> {managed: bool, cgroup_id?: the workload that it is in}
  *             population {cgroup} -> {n}
  *             stats      {cgroup_id} -> {connects, refused}
  *             open_key   {path}   -> fd   (beneath key_dirs or state_dir/keys/local.jwks only)
@@ -45,6 +45,20 @@
  *             end        {id, reason, sqlstate}   flows are closed with the reason
  *             status     {} -> proxy answers {"t":"status"} fd: memfd JSON {flows, ops, sessions: {id: {flows,
  *                        ops, denied, asked, masked}}, resources: ...}
+ *             asked      {ask, request, deadline, joined, where}: the operation waits; told to its client
+ *             answer     {ask, verdict: "release" | "deny" | "end", reason, request, release?, sqlstate?}
+ *             grants     {} fd: memfd, array of what is in force: {id, kind: "role" | "text" | "pattern", issuer,
+ *                        subject, role, gives, hash, resource, narrows: [{resource?, relations, classes}], until, uses,
+ *                        request, release}; replaces what was there
+ * proxy -> control:
+ *             ask        {ask, session, flow, resource, database, rule, tag, class, in_transaction, hash, text_hash,
+ *                        pattern_hash} fd: memfd {text | text_b64, params, needs}: an operation is held; ask is its number
+ *             unask      {ask, reason}: whoever waited is gone
+ *             taken      {ask, ok}: the release arrived, ok: in time, so the operation runs
+ *             outcome    {request, tag, rows, duration_ns, sqlstate, error}: what ran by a release has ended
+ *             used       {grant}: it let one operation pass
+ * recorder -> control:
+ *             written    {ticket, seq}: an approval.* or grant.* event of control is on disk under this number
  * console -> control:
  *             conn       {from: "address:port"} fd: one end of a stream, with one HTTP request on it as the client
  *                        sent it (parsed, not changed), for which control answers and then closes

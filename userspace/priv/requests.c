@@ -169,7 +169,10 @@ static int on_managed(struct child *c, struct msg *in, struct answer *a)
 	int r = kernel_pid_is_managed(c->m->kernel, (int)pid);
 	if (r < 0)
 		return r;
+	uint64_t id;
 	a->body = json_pack("{sb}", "managed", r > 0);
+	if (r > 0 && kernel_pid_workload(c->m->kernel, (int)pid, &id) == 0)
+		json_object_set_new(a->body, "cgroup_id", json_integer((json_int_t)id));
 	return 0;
 }
 

@@ -9,6 +9,8 @@
 #include "base/buf.h"
 #include "policy/op.h"
 
+struct json_t;
+
 /* What every event of a session or flow says. Strings borrowed; NULL is written as "". */
 struct event_ctx {
 	const char *node;
@@ -69,3 +71,7 @@ void event_refused(struct buf *out, const struct event_ctx *c, const char *proto
  * (after the store could not be written to: count is how many seconds). The recorder's own. */
 void event_record(struct buf *out, const struct event_ctx *c, const char *type,
 		  const char *producer, const char *reason, uint64_t count, uint64_t bytes);
+/* approval.*, grant.*: EVENTS.md says which fields. fields: an object without floats, at most 48 keys, whose
+ * lists hold values of one kind; null and, at the top, false are left out. */
+void event_fields(struct buf *out, const struct event_ctx *c, const char *type,
+		  const struct json_t *fields);

@@ -250,6 +250,11 @@ void catch_up(struct recorder *r)
 /* --- messages -----------------------------------------------------------------------------------
  */
 
+static int nonblocking(int fd)
+{
+	return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
 static void on_notify(struct recorder *r)
 {
 	struct msg m;
@@ -269,7 +274,10 @@ static void on_notify(struct recorder *r)
 			memmove(r->peers, r->peers + 1, sizeof(r->peers[0]) * (PEERS_MAX - 1));
 			r->n_peers--;
 		}
-		r->peers[r->n_peers++] = msg_take_fd(&m, 0);
+		int fd = msg_take_fd(&m, 0);
+		if (nonblocking(fd) < 0)
+			log_error("control's channel cannot be used without waiting");
+		r->peers[r->n_peers++] = fd;
 	}
 	msg_done(&m);
 }
@@ -348,11 +356,6 @@ static void finish(struct recorder *r)
 		if (poll(&p, 1, BEAT_MS) > 0)
 			on_signature(r);
 	}
-}
-
-static int nonblocking(int fd)
-{
-	return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 static int start(struct recorder *r)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/macro.h"
+#include "base/msg.h"
 #include "record/event.h"
 #include "record/recorder_internal.h"
 
@@ -34,6 +35,15 @@ static const struct {
     {"admin.login", 1 << PRODUCER_CONTROL},
     {"admin.logout", 1 << PRODUCER_CONTROL},
     {"admin.call", 1 << PRODUCER_CONTROL},
+    {"approval.request", 1 << PRODUCER_CONTROL},
+    {"approval.join", 1 << PRODUCER_CONTROL},
+    {"approval.vote", 1 << PRODUCER_CONTROL},
+    {"approval.escalate", 1 << PRODUCER_CONTROL},
+    {"approval.release", 1 << PRODUCER_CONTROL},
+    {"approval.end", 1 << PRODUCER_CONTROL},
+    {"approver.revoke", 1 << PRODUCER_CONTROL},
+    {"grant.start", 1 << PRODUCER_CONTROL},
+    {"grant.end", 1 << PRODUCER_CONTROL},
     {"node.start", 1 << PRODUCER_MONITOR},
     {"node.stop", 1 << PRODUCER_MONITOR},
 };
@@ -236,11 +246,36 @@ static int tell_resume(struct recorder *r)
 /* --- the group ----------------------------------------------------------------------------------
  */
 
+/* Control is told the numbers of what it depends on, once they are on disk. */
+static void note_place(struct recorder *r, const struct lane *l)
+{
+	struct span type = scan_plain(&l->scan, "type");
+	bool is_told = (type.len > 9 && !memcmp(type.p, "approval.", 9)) ||
+		       (type.len > 6 && !memcmp(type.p, "grant.", 6));
+	if (l->producer == PRODUCER_CONTROL && is_told)
+		r->places[r->n_places++] = (struct place){l->taken, r->seq};
+}
+
+static void tell_places(struct recorder *r)
+{
+	for (int i = 0; i < r->n_places && r->n_peers; i++) {
+		json_t *j = json_pack("{s:s,s:I,s:I}", "t", "written", "ticket",
+				      (json_int_t)r->places[i].ticket, "seq", (json_int_t)r->places[i].seq);
+		int err = j ? msg_send(r->peers[r->n_peers - 1], j, NULL, 0) : -ENOMEM;
+		json_decref(j);
+		if (err < 0)
+			log_error("control cannot be told where its event %llu is: %s",
+				  (unsigned long long)r->places[i].seq, err_text(err));
+	}
+	r->n_places = 0;
+}
+
 static int take_events(struct recorder *r)
 {
 	size_t bytes = 0;
 	int n = 0;
 	struct lane *l;
+	r->n_places = 0;
 	r->is_drained = false;
 	while (n < GROUP_EVENTS && bytes < GROUP_BYTES) {
 		l = earliest(r);
@@ -253,8 +288,11 @@ static int take_events(struct recorder *r)
 			return err;
 		l->has_event = false;
 		l->taken = ring_consumer_pos(l->ring);
+		note_place(r, l);
 		bytes += l->len;
 		n++;
+		if (r->n_places == PLACES_MAX)
+			break; /* the rest comes with the next group */
 	}
 	return n;
 }
@@ -359,6 +397,8 @@ int group_write(struct recorder *r)
 		undo(r, seq, hash);
 	else
 		settle(r, tells_garbage);
+	if (n >= 0)
+		tell_places(r);
 	if (n == ERR_FULL) {
 		r->is_blocked = true; /* the writer is behind: a matter of time, not a failure */
 		n = 0;

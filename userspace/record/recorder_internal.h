@@ -38,6 +38,12 @@ struct lane {
 	uint64_t garbage, garbage_bytes; /* not yet told */
 };
 
+/* Where an event of control's went: a release names the votes before it by number. */
+struct place {
+	uint64_t ticket, seq;
+};
+#define PLACES_MAX 512
+
 struct recorder {
 	const struct config *cfg;
 	const struct child_env *env;
@@ -60,6 +66,8 @@ struct recorder {
 	uint64_t broken_ns, retry_ns; /* monotonic: since when, when to try again */
 	bool owes_resume;
 	uint64_t garbage_ns; /* when garbage was told last */
+	struct place places[PLACES_MAX]; /* events of this group that control is told the numbers of */
+	int n_places;
 
 	bool is_stopping, is_orphan;
 	struct checkpoint asked; /* what the monitor was asked to sign; seq 0: nothing */

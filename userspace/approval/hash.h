@@ -1,0 +1,15 @@
+/* What an approval is bound to: SHA-256 over resource, identity, text and parameter values, and over what
+ * the names in the text meant when it was asked about. */
+#pragma once
+
+#include "policy/op.h"
+
+struct bound {
+	const struct who *who;
+	const char *resource, *database; /* database may be NULL */
+	const struct op *op;
+	struct span text; /* op->text; another reading of it for the wider hashes */
+	bool has_params;
+};
+/* 64 hex digits and a NUL. Each part is preceded by its length, so that none runs into the next. */
+void bound_hash(const struct bound *b, char out[65]);
