@@ -35,8 +35,8 @@ static void approver_need(struct loader *l, const struct json_at *at, json_t *v,
 }
 
 static const struct field approver_fields[] = {
-    {"group", SHAPE_STRING, true, "a group", approver_group},
-    {"need", SHAPE_INTEGER, false, "a number of people", approver_need},
+	{"group", SHAPE_STRING, true, "a group", approver_group},
+	{"need", SHAPE_INTEGER, false, "a number of people", approver_need},
 };
 
 static void load_quorum(struct loader *l, const struct json_at *at, json_t *v, struct stage *ret)
@@ -56,7 +56,8 @@ static void load_quorum(struct loader *l, const struct json_at *at, json_t *v, s
 		load_object(l, &here, e, approver_fields, ARRAY_LEN(approver_fields), &a);
 		for (int k = 0; a.group && groups && k < ret->n_groups; k++)
 			if (groups[k].group && !strcmp(groups[k].group, a.group))
-				load_fail(l, &here, "group \"%.60s\" is listed twice; expected it once, with \"need\"",
+				load_fail(l, &here,
+					  "group \"%.60s\" is listed twice; expected it once, with \"need\"",
 					  a.group);
 		if (groups)
 			groups[ret->n_groups++] = a;
@@ -92,7 +93,8 @@ static int64_t load_duration(struct loader *l, const struct json_at *at, json_t 
 	int64_t s = parse_duration(json_string_value(v));
 	if (s >= 1 && s <= max_s)
 		return s;
-	load_fail(l, at, "\"%.40s\" is no duration; expected a number and s, m, h or d, up to %lldh, e.g. 15m",
+	load_fail(l, at,
+		  "\"%.40s\" is no duration; expected a number and s, m, h or d, up to %lldh, e.g. 15m",
 		  json_string_value(v), (long long)max_s / 3600);
 	return 1;
 }
@@ -125,8 +127,8 @@ static void stage_approvers(struct loader *l, const struct json_at *at, json_t *
 }
 
 static const struct field stage_fields[] = {
-    {"after", SHAPE_STRING, true, "a duration, e.g. \"5m\"", stage_after},
-    {"approvers", SHAPE_LIST, true, "a list of {\"group\": .., \"need\": ..}", stage_approvers},
+	{"after", SHAPE_STRING, true, "a duration, e.g. \"5m\"", stage_after},
+	{"approvers", SHAPE_LIST, true, "a list of {\"group\": .., \"need\": ..}", stage_approvers},
 };
 
 void load_escalate(struct loader *l, const struct json_at *at, json_t *v, void *into)
@@ -144,7 +146,8 @@ void load_escalate(struct loader *l, const struct json_at *at, json_t *v, void *
 		struct stage s = {0};
 		load_object(l, &here, e, stage_fields, ARRAY_LEN(stage_fields), &s);
 		if (s.after_s <= t->stages[t->n_stages - 1].after_s)
-			load_fail(l, &here, "this step is not later than the one before; expected them in order");
+			load_fail(l, &here,
+				  "this step is not later than the one before; expected them in order");
 		t->stages[t->n_stages++] = s;
 	}
 }
@@ -217,7 +220,8 @@ static void grant_role(struct loader *l, const struct json_at *at, json_t *v, vo
 	struct grant_rule *g = into;
 	g->role = plan_role_index(l->plan, json_string_value(v));
 	if (g->role < 0)
-		load_fail(l, at, "role \"%.60s\" is unknown; expected a name from \"roles\"", json_string_value(v));
+		load_fail(l, at, "role \"%.60s\" is unknown; expected a name from \"roles\"",
+			  json_string_value(v));
 }
 
 static void one_from(struct loader *l, const struct json_at *at, const char *s, void *into)
@@ -235,17 +239,17 @@ static void grant_from(struct loader *l, const struct json_at *at, json_t *v, vo
 }
 
 static const struct field grant_fields[] = {
-    {"id", SHAPE_STRING, true, "the grant rule's name", grant_id},
-    {"description", SHAPE_STRING, false, "a text, shown to approvers", grant_description},
-    {"role", SHAPE_STRING, true, "the role that is given", grant_role},
-    {"from", SHAPE_STRINGS, true, "the roles that may ask for it", grant_from},
-    {"for", SHAPE_STRING, true, "the longest that it may last, e.g. \"1h\"", load_grant_for},
-    {"approvers", SHAPE_LIST, true, "a list of {\"group\": .., \"need\": ..}", load_approvers},
-    {"expires", SHAPE_STRING, false, "a duration, e.g. \"15m\"", load_expires},
-    {"login_within", SHAPE_STRING, false, "a duration, e.g. \"15m\"", load_login_within},
-    {"escalate", SHAPE_LIST, false, "a list of {\"after\": .., \"approvers\": ..}", load_escalate},
-    {"break_glass", SHAPE_BOOLEAN, false, "true or false", load_break_glass},
-    {"notify", SHAPE_STRINGS, false, "where approvers are told, or a list of these", load_notify},
+	{"id", SHAPE_STRING, true, "the grant rule's name", grant_id},
+	{"description", SHAPE_STRING, false, "a text, shown to approvers", grant_description},
+	{"role", SHAPE_STRING, true, "the role that is given", grant_role},
+	{"from", SHAPE_STRINGS, true, "the roles that may ask for it", grant_from},
+	{"for", SHAPE_STRING, true, "the longest that it may last, e.g. \"1h\"", load_grant_for},
+	{"approvers", SHAPE_LIST, true, "a list of {\"group\": .., \"need\": ..}", load_approvers},
+	{"expires", SHAPE_STRING, false, "a duration, e.g. \"15m\"", load_expires},
+	{"login_within", SHAPE_STRING, false, "a duration, e.g. \"15m\"", load_login_within},
+	{"escalate", SHAPE_LIST, false, "a list of {\"after\": .., \"approvers\": ..}", load_escalate},
+	{"break_glass", SHAPE_BOOLEAN, false, "true or false", load_break_glass},
+	{"notify", SHAPE_STRINGS, false, "where approvers are told, or a list of these", load_notify},
 };
 
 void load_grants(struct loader *l, const struct json_at *at, json_t *v, void *into)
@@ -264,7 +268,8 @@ void load_grants(struct loader *l, const struct json_at *at, json_t *v, void *in
 		struct grant_rule g = {.terms = terms_default(CHOICE_ROLE), .role = -1};
 		load_object(l, &here, e, grant_fields, ARRAY_LEN(grant_fields), &g);
 		if (g.role >= 0 && bits_has(&g.from, g.role))
-			load_fail_member(l, &here, "from", "a role that asks for itself; expected other roles than \"%s\"",
+			load_fail_member(l, &here, "from",
+					 "a role that asks for itself; expected other roles than \"%s\"",
 					 p->roles[g.role].name);
 		g.terms.rule = g.id;
 		g.terms.role = g.role >= 0 ? p->roles[g.role].name : NULL;

@@ -8,7 +8,7 @@ static const struct {
 	enum choice choice;
 	const char *name;
 } choices[] = {
-    {CHOICE_ONCE, "once"}, {CHOICE_TEXT, "text"}, {CHOICE_PATTERN, "pattern"}, {CHOICE_ROLE, "role"}};
+	{CHOICE_ONCE, "once"}, {CHOICE_TEXT, "text"}, {CHOICE_PATTERN, "pattern"}, {CHOICE_ROLE, "role"}};
 
 const char *choice_name(enum choice c)
 {

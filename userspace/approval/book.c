@@ -156,11 +156,12 @@ static bool copy_terms(struct arena *a, const struct terms *from, struct terms *
 
 static bool copy_ask(struct arena *a, const struct ask *from, struct ask *to)
 {
-	static const size_t texts[] = {
-	    offsetof(struct ask, hash),	  offsetof(struct ask, text_hash), offsetof(struct ask, pattern_hash),
-	    offsetof(struct ask, issuer), offsetof(struct ask, subject),   offsetof(struct ask, owner),
-	    offsetof(struct ask, role),	  offsetof(struct ask, session),   offsetof(struct ask, resource),
-	    offsetof(struct ask, tag),	  offsetof(struct ask, class),	   offsetof(struct ask, reason)};
+	static const size_t texts[] = {offsetof(struct ask, hash),	   offsetof(struct ask, text_hash),
+				       offsetof(struct ask, pattern_hash), offsetof(struct ask, issuer),
+				       offsetof(struct ask, subject),	   offsetof(struct ask, owner),
+				       offsetof(struct ask, role),	   offsetof(struct ask, session),
+				       offsetof(struct ask, resource),	   offsetof(struct ask, tag),
+				       offsetof(struct ask, class),	   offsetof(struct ask, reason)};
 	*to = *from;
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		const char *const *s = (const void *)((const char *)from + texts[i]);

@@ -38,7 +38,8 @@ static const char *names_of_voters(struct grant *g, const struct request *r)
 	const char *text = "";
 	for (int i = 0; i < r->n_votes && text; i++)
 		if (is_counted(r->votes[i]))
-			text = arena_printf(&g->arena, "%s%s%s", text, *text ? ", " : "", r->votes[i]->who.subject);
+			text = arena_printf(&g->arena, "%s%s%s", text, *text ? ", " : "",
+					    r->votes[i]->who.subject);
 	return text;
 }
 
@@ -108,7 +109,9 @@ int book_grant(struct book *b, struct request *r, struct moment now, struct gran
 		free(g);
 		return -ENOMEM;
 	}
-	int64_t for_s = r->narrow.for_s ? r->narrow.for_s : r->ask.for_s ? r->ask.for_s : r->terms.grant_max_s;
+	int64_t for_s = r->narrow.for_s ? r->narrow.for_s
+			: r->ask.for_s	? r->ask.for_s
+					: r->terms.grant_max_s;
 	for_s = MIN(for_s, r->terms.grant_max_s);
 	if (r->ask.for_s)
 		for_s = MIN(for_s, r->ask.for_s);

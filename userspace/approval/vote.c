@@ -69,15 +69,18 @@ static int check_person(const struct book *b, const struct request *r, const str
 	if (!strcmp(p->subject, r->ask.subject))
 		return say(why, size, ERR_DENIED, "%s asks for this, and cannot answer it", p->subject);
 	if (*r->ask.owner && !strcmp(p->subject, r->ask.owner))
-		return say(why, size, ERR_DENIED, "%s is whom the agent acts for, and cannot answer it", p->subject);
+		return say(why, size, ERR_DENIED, "%s is whom the agent acts for, and cannot answer it",
+			   p->subject);
 	if (p->expires <= now.real_s)
 		return say(why, size, ERR_EXPIRED, "the token of %s has expired", p->subject);
 	if (is_distrusted(b, p))
-		return say(why, size, ERR_DENIED, "tokens of %s from before were revoked: log in anew", p->subject);
+		return say(why, size, ERR_DENIED, "tokens of %s from before were revoked: log in anew",
+			   p->subject);
 	if (!p->issued)
 		return say(why, size, ERR_DENIED, "the token does not say when it was issued (iat)");
 	if (now.real_s - p->issued > r->terms.fresh_s || p->issued > now.real_s + LEEWAY_S)
-		return say(why, size, ERR_DENIED, "the login of %s is %lld s old, at most %lld are accepted: log in anew",
+		return say(why, size, ERR_DENIED,
+			   "the login of %s is %lld s old, at most %lld are accepted: log in anew",
 			   p->subject, (long long)(now.real_s - p->issued), (long long)r->terms.fresh_s);
 	if (!is_asked(r, p))
 		return say(why, size, ERR_DENIED, "none of the groups of %s is asked by rule %s", p->subject,
@@ -90,8 +93,8 @@ static int check_request(const struct request *r, const char *hash, struct momen
 	if (r->state == REQUEST_ENDED && r->end == END_EXPIRED)
 		return say(why, size, ERR_EXPIRED, "the request expired before this answer");
 	if (r->state != REQUEST_PENDING)
-		return say(why, size, ERR_STATE, "the request is no longer open: %s%s%s", request_state_name(r->state),
-			   r->end ? ", " : "", request_end_name(r->end));
+		return say(why, size, ERR_STATE, "the request is no longer open: %s%s%s",
+			   request_state_name(r->state), r->end ? ", " : "", request_end_name(r->end));
 	if (moment_is_past(r->deadline, now))
 		return say(why, size, ERR_EXPIRED, "the request expired before this answer");
 	if (!hash || strcmp(hash, r->ask.hash))
@@ -257,7 +260,8 @@ static void add_narrow(struct narrow *all, const struct narrow *one, bool is_fir
 		all->uses = one->uses;
 }
 
-enum after_vote book_recorded(struct book *b, struct request *r, struct vote *v, uint64_t seq, struct moment now)
+enum after_vote book_recorded(struct book *b, struct request *r, struct vote *v, uint64_t seq,
+			      struct moment now)
 {
 	(void)b;
 	if (v->state != VOTE_WRITING)

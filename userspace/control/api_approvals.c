@@ -1,5 +1,5 @@
-/* Approvals: requests, answers, roles for a time, and the stream of what happens. Who answers is told by their
- * own token, never by their uid: root has no vote. */
+/* Approvals: requests, answers, roles for a time, and the stream of what happens. Who answers is told by
+ * their own token, never by their uid: root has no vote. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -24,7 +24,8 @@ static bool is_own(const struct call *k, const char *session)
 	return k->conn->peer.uid == 0 || (s && s->uid == k->conn->peer.uid);
 }
 
-static json_t *list_requests(struct control *c, const struct call *k, const struct identity *id, bool with_ended)
+static json_t *list_requests(struct control *c, const struct call *k, const struct identity *id,
+			     bool with_ended)
 {
 	json_t *a = json_array();
 	for (struct request *r = book_requests(c->approvals.book); r; r = r->next) {
@@ -47,8 +48,8 @@ static struct request *known(struct call *k)
 {
 	struct request *r = book_request(k->c->approvals.book, k->id);
 	if (!r || !is_own(k, r->ask.session)) {
-		conn_fail(k->conn, 404, "sluice requests lists them", "there is no request %s that is yours to see",
-			  k->id);
+		conn_fail(k->conn, 404, "sluice requests lists them",
+			  "there is no request %s that is yours to see", k->id);
 		return NULL;
 	}
 	return r;
@@ -90,7 +91,8 @@ static void on_person(struct voter *voter, const struct identity *id, int status
 	}
 	log_warn("an approver's token is refused: %s", why);
 	if (v->hold.conn)
-		conn_fail(v->hold.conn, status, "sluice approve --token-file TOKEN, of a fresh login", "%s", why);
+		conn_fail(v->hold.conn, status, "sluice approve --token-file TOKEN, of a fresh login", "%s",
+			  why);
 	visit_free(v);
 }
 
@@ -106,7 +108,8 @@ static void visit(struct call *k, void (*run)(struct visit *v, const struct iden
 	v->body = k->body ? TAKE(k->body) : json_object();
 	v->run = run;
 	snprintf(v->request, sizeof(v->request), "%.*s", (int)sizeof(v->request) - 1, k->id);
-	snprintf(v->from, sizeof(v->from), "unix uid %u pid %d", (unsigned)k->conn->peer.uid, (int)k->conn->peer.pid);
+	snprintf(v->from, sizeof(v->from), "unix uid %u pid %d", (unsigned)k->conn->peer.uid,
+		 (int)k->conn->peer.pid);
 	conn_hold(k->conn, &v->hold);
 	voter_verify(k->c, text_of(v->body, "token"), &v->voter);
 }
@@ -131,8 +134,8 @@ static void show_one(struct visit *v, const struct identity *id)
 	if (v->hold.conn && is_asked)
 		conn_answer(v->hold.conn, 200, request_json(v->c, r, true));
 	else if (v->hold.conn)
-		conn_fail(v->hold.conn, 404, "sluice requests lists them", "no request %s asks %s", v->request,
-			  id->subject);
+		conn_fail(v->hold.conn, 404, "sluice requests lists them", "no request %s asks %s",
+			  v->request, id->subject);
 	visit_free(v);
 }
 
@@ -146,7 +149,8 @@ static void on_voted(struct vote_wait *w, int status, const char *why, struct re
 	struct visit *v = (struct visit *)((char *)w - offsetof(struct visit, wait));
 	if (v->hold.conn && status == 200)
 		conn_answer(v->hold.conn, 200,
-			    json_pack("{s:I,s:o}", "seq", (json_int_t)seq, "request", request_json(v->c, r, false)));
+			    json_pack("{s:I,s:o}", "seq", (json_int_t)seq, "request",
+				      request_json(v->c, r, false)));
 	else if (v->hold.conn)
 		conn_fail(v->hold.conn, status, NULL, "%s", why);
 	visit_free(v);
@@ -157,9 +161,8 @@ static int texts(const json_t *list, const char **out, int max)
 	size_t i;
 	json_t *e;
 	int n = 0;
-	json_array_foreach((json_t *)list, i, e)
-		if (json_is_string(e) && n < max)
-			out[n++] = json_string_value(e);
+	json_array_foreach((json_t *)list, i, e) if (json_is_string(e) && n < max) out[n++] =
+		json_string_value(e);
 	return n;
 }
 
@@ -196,9 +199,14 @@ static const char *read_vote(const struct visit *v, struct vote *ret)
 
 static void cast(struct visit *v, const struct identity *id)
 {
-	struct vote vote = {.who = {.issuer = id->issuer, .subject = id->subject, .groups = id->groups,
-				    .n_groups = id->n_groups, .issued = id->issued, .expires = id->expires,
-				    .token_sha256 = id->token_sha256, .from = v->from}};
+	struct vote vote = {.who = {.issuer = id->issuer,
+				    .subject = id->subject,
+				    .groups = id->groups,
+				    .n_groups = id->n_groups,
+				    .issued = id->issued,
+				    .expires = id->expires,
+				    .token_sha256 = id->token_sha256,
+				    .from = v->from}};
 	const char *why = read_vote(v, &vote);
 	const struct request *r = book_request(v->c->approvals.book, v->request);
 	if (why) {
@@ -243,7 +251,8 @@ void api_elevate(struct call *k)
 {
 	char why[300];
 	struct request *r;
-	struct elevate e = {.role = text_of(k->body, "role"), .reason = text_of(k->body, "reason"),
+	struct elevate e = {.role = text_of(k->body, "role"),
+			    .reason = text_of(k->body, "reason"),
 			    .resource = text_of(k->body, "resource"),
 			    .for_s = json_integer_value(json_object_get(k->body, "for"))};
 	struct session *s = whose(k);
@@ -284,14 +293,16 @@ void api_revoke_grant(struct call *k)
 			  : ERR_NOT_FOUND;
 	if (err)
 		conn_fail(k->conn, err == ERR_NOT_FOUND ? 404 : 409, "sluice grants lists them",
-			  err == ERR_NOT_FOUND ? "there is no grant %s of yours" : "grant %s is over already", k->id);
+			  err == ERR_NOT_FOUND ? "there is no grant %s of yours" : "grant %s is over already",
+			  k->id);
 	else
 		conn_answer(k->conn, 200, grant_json(g));
 }
 
 void api_distrust(struct call *k)
 {
-	const char *subject = text_of(k->body, "subject"), *issuer = json_string_value(json_object_get(k->body, "issuer"));
+	const char *subject = text_of(k->body, "subject"),
+		   *issuer = json_string_value(json_object_get(k->body, "issuer"));
 	char by[40];
 	snprintf(by, sizeof(by), "uid %u", (unsigned)k->conn->peer.uid);
 	int n = *subject ? approvals_distrust(k->c, issuer, subject, by) : ERR_MALFORMED;

@@ -13,13 +13,14 @@
 
 struct moment approvals_now(void)
 {
-	return (struct moment){(int64_t)(clock_real_ns() / NS_PER_SEC), (int64_t)(clock_mono_ns() / NS_PER_SEC)};
+	return (struct moment){(int64_t)(clock_real_ns() / NS_PER_SEC),
+			       (int64_t)(clock_mono_ns() / NS_PER_SEC)};
 }
 
 /* --- the record and those who listen ------------------------------------------------------------ */
 
-static int record(struct control *c, const struct who *who, const char *resource, const char *type, json_t *fields,
-		  uint64_t *ret_ticket)
+static int record(struct control *c, const struct who *who, const char *resource, const char *type,
+		  json_t *fields, uint64_t *ret_ticket)
 {
 	struct event_ctx ctx = {
 		.node = c->cfg->node, .who = who, .resource = resource, .time_ns = clock_real_ns()};
@@ -71,8 +72,8 @@ static int record_grant(struct control *c, const struct grant *g, const char *ty
 
 void approvals_tell(struct control *c, const char *type, struct request *r, const struct grant *g)
 {
-	json_t *news = json_pack("{s:s,s:o*,s:o*}", "type", type, "request", r ? request_json(c, r, false) : NULL,
-				 "grant", g ? grant_json(g) : NULL);
+	json_t *news = json_pack("{s:s,s:o*,s:o*}", "type", type, "request",
+				 r ? request_json(c, r, false) : NULL, "grant", g ? grant_json(g) : NULL);
 	for (struct feed *f = c->approvals.feeds, *next; f && news; f = next) {
 		next = f->next;
 		f->on_news(f, type, news);
@@ -98,7 +99,8 @@ void approvals_unsubscribe(struct control *c, struct feed *f)
 
 /* --- ending ------------------------------------------------------------------------------------- */
 
-static json_t *end_fields(const struct request *r, enum request_end why, const char *reason, const struct vote *by)
+static json_t *end_fields(const struct request *r, enum request_end why, const char *reason,
+			  const struct vote *by)
 {
 	json_t *j = json_pack("{s:s,s:s}", "end", request_end_name(why), "reason", reason);
 	if (by) {
@@ -122,8 +124,10 @@ static json_t *end_fields(const struct request *r, enum request_end why, const c
 void approvals_end(struct control *c, struct request *r, enum request_end why, const char *reason,
 		   const struct vote *by)
 {
-	static const char *const verdicts[] = {
-		[END_DONE] = "end", [END_DENIED] = "deny", [END_EXPIRED] = "expired", [END_WITHDRAWN] = "end"};
+	static const char *const verdicts[] = {[END_DONE] = "end",
+					       [END_DENIED] = "deny",
+					       [END_EXPIRED] = "expired",
+					       [END_WITHDRAWN] = "end"};
 	book_end(c->approvals.book, r, why, reason, approvals_now());
 	if (approvals_record(c, r, "approval.end", end_fields(r, why, reason, by), NULL) < 0)
 		log_error("request %s: its end is not recorded", r->id);
@@ -139,22 +143,24 @@ static json_t *vote_fields(const struct vote *v)
 	json_t *groups = json_array();
 	for (int i = 0; i < v->who.n_groups; i++)
 		json_array_append_new(groups, json_string(v->who.groups[i]));
-	return json_pack("{s:s,s:s,s:o,s:s,s:s,s:s,s:s,s:I,s:I}", "by", v->who.subject, "by_issuer", v->who.issuer,
-			 "by_groups", groups, "from", v->who.from, "verdict", v->is_approval ? "approve" : "deny",
-			 "words", v->words, "choice", choice_name(v->narrow.choice) ? choice_name(v->narrow.choice) : "once",
-			 "for", (json_int_t)v->narrow.for_s, "uses", (json_int_t)v->narrow.uses);
+	return json_pack("{s:s,s:s,s:o,s:s,s:s,s:s,s:s,s:I,s:I}", "by", v->who.subject, "by_issuer",
+			 v->who.issuer, "by_groups", groups, "from", v->who.from, "verdict",
+			 v->is_approval ? "approve" : "deny", "words", v->words, "choice",
+			 choice_name(v->narrow.choice) ? choice_name(v->narrow.choice) : "once", "for",
+			 (json_int_t)v->narrow.for_s, "uses", (json_int_t)v->narrow.uses);
 }
 
 static int status_of(int err)
 {
-	return err == ERR_DENIED      ? 403
-	       : err == ERR_NOT_FOUND ? 404
-	       : err == ERR_EXPIRED   ? 410
+	return err == ERR_DENIED		      ? 403
+	       : err == ERR_NOT_FOUND		      ? 404
+	       : err == ERR_EXPIRED		      ? 410
 	       : err == ERR_RECORD || err == ERR_FULL ? 503
-				      : 409;
+						      : 409;
 }
 
-static bool wait_for(struct control *c, struct request *r, struct vote *v, uint64_t ticket, struct vote_wait *w)
+static bool wait_for(struct control *c, struct request *r, struct vote *v, uint64_t ticket,
+		     struct vote_wait *w)
 {
 	struct writing *x = calloc(1, sizeof(*x));
 	if (!x)
@@ -201,7 +207,8 @@ static json_t *release_fields(const struct request *r)
 	for (int i = 0; i < r->n_votes; i++)
 		if (r->votes[i]->group)
 			json_array_append_new(votes, json_integer((json_int_t)r->votes[i]->seq));
-	return json_pack("{s:o,s:i,s:s}", "votes", votes, "stage", r->stage, "choice", choice_name(r->narrow.choice));
+	return json_pack("{s:o,s:i,s:s}", "votes", votes, "stage", r->stage, "choice",
+			 choice_name(r->narrow.choice));
 }
 
 /* A quorum is there: the release goes on record, and is told once it is on disk. */
@@ -217,7 +224,8 @@ static void approve(struct control *c, struct request *r)
 	}
 	r->release_ticket = ticket;
 	if (r->terms.is_break_glass)
-		log_warn("BREAK GLASS: request %s of %s is approved by rule %s", r->id, r->ask.subject, r->terms.rule);
+		log_warn("BREAK GLASS: request %s of %s is approved by rule %s", r->id, r->ask.subject,
+			 r->terms.rule);
 }
 
 static void make_grant(struct control *c, struct request *r)
@@ -229,8 +237,8 @@ static void make_grant(struct control *c, struct request *r)
 		return;
 	}
 	json_t *f = grant_json(g);
-	for (const char *const *k = (const char *const[]){"issuer", "subject", "owner", "role", "session", "resource",
-							  "state", "end_reason", "used", NULL};
+	for (const char *const *k = (const char *const[]){"issuer", "subject", "owner", "role", "session",
+							  "resource", "state", "end_reason", "used", NULL};
 	     *k; k++)
 		json_object_del(f, *k); /* in the event's own fields, or nothing to tell yet */
 	if (record_grant(c, g, "grant.start", f) < 0) {
@@ -240,8 +248,8 @@ static void make_grant(struct control *c, struct request *r)
 	}
 	proxy_send_grants(c);
 	approvals_tell(c, "grant", NULL, g);
-	log_info("grant %s: %s%s%s for %s until %lld, by %s", g->id, choice_name(g->choice), *g->gives ? " " : "",
-		 g->gives, g->subject, (long long)g->until.real_s, g->by);
+	log_info("grant %s: %s%s%s for %s until %lld, by %s", g->id, choice_name(g->choice),
+		 *g->gives ? " " : "", g->gives, g->subject, (long long)g->until.real_s, g->by);
 	if (r->terms.role || !r->n_waiting)
 		approvals_end(c, r, END_DONE, "granted", NULL);
 }
@@ -300,15 +308,16 @@ void approvals_recorder_gone(struct control *c)
 		if (x->wait)
 			x->wait->on_done(x->wait, 503, "the recorder restarted: answer again", r, 0);
 		else if (r)
-			approvals_end(c, r, END_WITHDRAWN, "the recorder restarted before the release was on record",
-				      NULL);
+			approvals_end(c, r, END_WITHDRAWN,
+				      "the recorder restarted before the release was on record", NULL);
 		free(x);
 	}
 }
 
 /* --- roles -------------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 4, 5))) static int refuse(char *why, size_t size, int status, const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static int refuse(char *why, size_t size, int status, const char *fmt,
+							...)
 {
 	va_list ap;
 	va_start(ap, fmt);
@@ -324,18 +333,18 @@ static json_t *quorum_json(const struct request *r)
 		const struct stage *st = &r->terms.stages[s];
 		json_t *groups = json_array();
 		for (int g = 0; g < st->n_groups; g++)
-			json_array_append_new(groups, json_pack("{s:s,s:i}", "group", st->groups[g].group, "need",
-								st->groups[g].need));
-		json_array_append_new(stages, json_pack("{s:I,s:o}", "after", (json_int_t)st->after_s, "approvers",
-							groups));
+			json_array_append_new(groups, json_pack("{s:s,s:i}", "group", st->groups[g].group,
+								"need", st->groups[g].need));
+		json_array_append_new(stages, json_pack("{s:I,s:o}", "after", (json_int_t)st->after_s,
+							"approvers", groups));
 	}
 	return stages;
 }
 
 json_t *approvals_request_fields(const struct request *r)
 {
-	json_t *j = json_pack("{s:o,s:I,s:s,s:s}", "quorum", quorum_json(r), "deadline", (json_int_t)r->deadline.real_s,
-			      "class", r->ask.class, "tag", r->ask.tag);
+	json_t *j = json_pack("{s:o,s:I,s:s,s:s}", "quorum", quorum_json(r), "deadline",
+			      (json_int_t)r->deadline.real_s, "class", r->ask.class, "tag", r->ask.tag);
 	if (*r->ask.reason)
 		json_object_set_new(j, "words", json_string(r->ask.reason));
 	if (r->terms.role)
@@ -354,17 +363,27 @@ static int elevate_ask(struct control *c, struct session *s, const struct elevat
 	session_who(s, &who);
 	snprintf(text, sizeof(text), "elevate %s for %lld s: %s", e->role, (long long)e->for_s, e->reason);
 	struct op op = {.text = span_str(text)};
-	struct bound b = {.who = &who, .resource = e->resource, .op = &op, .text = op.text, .has_params = true};
+	struct bound b = {
+		.who = &who, .resource = e->resource, .op = &op, .text = op.text, .has_params = true};
 	bound_hash(&b, hash);
-	json_t *body = json_pack("{s:s,s:s,s:I,s:s}", "text", text, "gives", e->role, "for", (json_int_t)e->for_s,
-				 "session", s->id);
+	json_t *body = json_pack("{s:s,s:s,s:I,s:s}", "text", text, "gives", e->role, "for",
+				 (json_int_t)e->for_s, "session", s->id);
 	_cleanup_(freep) char *body_text = body ? json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 	json_decref(body);
 	if (!body_text)
 		return -ENOMEM;
-	struct ask ask = {.hash = hash, .issuer = s->issuer, .subject = s->subject, .owner = s->owner, .role = s->role,
-			  .session = s->id, .resource = e->resource ? e->resource : "", .tag = "elevate", .class = "",
-			  .reason = e->reason, .body = span_str(body_text), .for_s = e->for_s};
+	struct ask ask = {.hash = hash,
+			  .issuer = s->issuer,
+			  .subject = s->subject,
+			  .owner = s->owner,
+			  .role = s->role,
+			  .session = s->id,
+			  .resource = e->resource ? e->resource : "",
+			  .tag = "elevate",
+			  .class = "",
+			  .reason = e->reason,
+			  .body = span_str(body_text),
+			  .for_s = e->for_s};
 	return book_ask(c->approvals.book, &ask, t, approvals_now(), ret_r, ret_joined);
 }
 
@@ -378,7 +397,8 @@ int approvals_elevate(struct control *c, struct session *s, const struct elevate
 	if (s->state != SESSION_LIVE)
 		return refuse(why, size, 409, "the session is %s", session_state_name(s->state));
 	if (!p || !plan_grant_terms(p, s->role, e->role, &t))
-		return refuse(why, size, 403, "no rule of \"grants\" lets role %s ask for role %.60s", s->role, e->role);
+		return refuse(why, size, 403, "no rule of \"grants\" lets role %s ask for role %.60s",
+			      s->role, e->role);
 	if (e->for_s < 1 || e->for_s > t.grant_max_s)
 		return refuse(why, size, 400, "rule %s gives role %s for at most %lld s", t.rule, e->role,
 			      (long long)t.grant_max_s);
@@ -436,7 +456,8 @@ int approvals_distrust(struct control *c, const char *issuer, const char *subjec
 	int n = book_distrust(c->approvals.book, issuer, subject, approvals_now());
 	if (n < 0)
 		return n;
-	json_t *f = json_pack("{s:s,s:s*,s:s,s:i}", "approver", subject, "approver_issuer", issuer, "by", by, "votes", n);
+	json_t *f = json_pack("{s:s,s:s*,s:s,s:i}", "approver", subject, "approver_issuer", issuer, "by", by,
+			      "votes", n);
 	if (record(c, NULL, NULL, "approver.revoke", f, NULL) < 0)
 		log_error("the revocation of %s is not recorded", subject);
 	for (struct request *r = book_requests(c->approvals.book); r; r = r->next)
@@ -478,7 +499,8 @@ void approvals_policy(struct control *c)
 			approvals_end(c, r, END_WITHDRAWN, "the policy has changed: send it again", NULL);
 	}
 	for (struct grant *g = book_grants(c->approvals.book); g; g = g->next) {
-		bool is_kept = plan_terms(p, g->rule, &t) && (!*g->gives || (t.role && !strcmp(t.role, g->gives)));
+		bool is_kept =
+			plan_terms(p, g->rule, &t) && (!*g->gives || (t.role && !strcmp(t.role, g->gives)));
 		if (g->end != GRANT_LIVE || is_kept)
 			continue;
 		book_grant_end(g, GRANT_REVOKED, "the policy no longer has its rule", approvals_now());
@@ -508,8 +530,6 @@ static void on_escalated(void *ctx, struct request *r)
 		log_error("request %s: its escalation is not recorded", r->id);
 	approvals_tell(c, "escalate", r, NULL);
 }
-
-
 
 static void on_grant_over(void *ctx, struct grant *g)
 {

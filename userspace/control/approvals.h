@@ -49,8 +49,8 @@ void approvals_unsubscribe(struct control *c, struct feed *f);
 
 /* A vote on its way: it counts once it is on disk. */
 struct vote_wait {
-	/* err 0: it is on record as event seq, and request is as it is now (borrowed). Else why. Called once, maybe
-	 * before approvals_vote returns. status: an HTTP status for it. */
+	/* status 200: it is on record as event seq, and r is as it is now (borrowed); else an HTTP status and
+	 * why. Called once, maybe before approvals_vote returns. */
 	void (*on_done)(struct vote_wait *w, int status, const char *why, struct request *r, uint64_t seq);
 };
 /* hash: of what the voter was shown. v is copied. w must live until on_done was called. */
@@ -85,14 +85,16 @@ void approvals_written(struct control *c, uint64_t ticket, uint64_t seq);
 
 /* {"request", "hash", "state", "end", "end_reason", "rule", "description", "kind": "operation" | "role", "issuer",
  * "subject", "owner", "role", "session", "node", "resource", "tag", "class", "reason", "asked", "deadline" (Unix
- * seconds), "waiting", "joined", "stage", "break_glass", "estimate": bool, "choices": [..], "grant_for", "for",
+ * seconds), "waiting", "joined", "stage", "break_glass", "estimate", "choices": [..], "grant_for", "for",
  * "gives", "where", "notify": [..], "need": [[{"group", "need", "missing"}]] (the open stages, any of which is
  * enough), "votes": [{"issuer", "subject", "verdict", "words", "choice", "state", "at", "seq", "group", "from"}],
  * "release", "grant", "outcome": {"tag", "sqlstate", "error", "rows", "duration_ns"}}
- * is_whole: with "body" {"text" | "text_b64", "params", "needs", "database", "in_transaction"}: what is approved. */
+ * is_whole: with "body" {"text" | "text_b64", "params", "needs", "database", "in_transaction"}: what is
+ * approved. */
 json_t *request_json(struct control *c, struct request *r, bool is_whole);
 /* {"grant", "request", "rule", "kind", "issuer", "subject", "owner", "role", "session", "gives", "resource", "made",
- * "until", "uses", "used", "by", "state", "end_reason", "narrows": [{"resource", "relations", "classes"}], "release"} */
+ * "until", "uses", "used", "by", "state", "end_reason", "narrows": [{"resource", "relations", "classes"}],
+ * "release"} */
 json_t *grant_json(const struct grant *g);
 /* For the proxy: those in force. */
 json_t *grants_for_proxy(struct control *c);

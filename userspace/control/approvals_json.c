@@ -7,7 +7,8 @@
 
 static struct moment now(void)
 {
-	return (struct moment){(int64_t)(clock_real_ns() / NS_PER_SEC), (int64_t)(clock_mono_ns() / NS_PER_SEC)};
+	return (struct moment){(int64_t)(clock_real_ns() / NS_PER_SEC),
+			       (int64_t)(clock_mono_ns() / NS_PER_SEC)};
 }
 
 static json_t *texts_json(const char *const *list, int n)
@@ -24,7 +25,8 @@ static json_t *stage_json(const struct request *r, int stage)
 	json_t *a = json_array();
 	for (int g = 0; g < s->n_groups; g++)
 		json_array_append_new(a, json_pack("{s:s,s:i,s:i}", "group", s->groups[g].group, "need",
-						   s->groups[g].need, "missing", book_missing(r, stage, g, now())));
+						   s->groups[g].need, "missing",
+						   book_missing(r, stage, g, now())));
 	return a;
 }
 
@@ -40,10 +42,10 @@ static json_t *vote_json(const struct vote *v)
 {
 	static const char *const states[] = {"writing", "counts", "void"};
 	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:s*,s:s}", "issuer", v->who.issuer, "subject",
-			 v->who.subject, "verdict", v->is_approval ? "approve" : "deny", "words", v->words, "choice",
-			 choice_name(v->narrow.choice) ? choice_name(v->narrow.choice) : "once", "state",
-			 states[v->state], "at", (json_int_t)v->at, "seq", (json_int_t)v->seq, "group", v->group,
-			 "from", v->who.from);
+			 v->who.subject, "verdict", v->is_approval ? "approve" : "deny", "words", v->words,
+			 "choice", choice_name(v->narrow.choice) ? choice_name(v->narrow.choice) : "once",
+			 "state", states[v->state], "at", (json_int_t)v->at, "seq", (json_int_t)v->seq,
+			 "group", v->group, "from", v->who.from);
 }
 
 static json_t *votes_json(const struct request *r)
@@ -69,8 +71,8 @@ static json_t *outcome_json(const struct request *r)
 	if (!r->has_outcome)
 		return json_null();
 	outcome_text(r, text, sizeof(text));
-	return json_pack("{s:s,s:s,s:s,s:I,s:I,s:s}", "tag", r->outcome_tag, "sqlstate", r->outcome_sqlstate, "error",
-			 r->outcome_error, "rows", (json_int_t)r->outcome_rows, "duration_ns",
+	return json_pack("{s:s,s:s,s:s,s:I,s:I,s:s}", "tag", r->outcome_tag, "sqlstate", r->outcome_sqlstate,
+			 "error", r->outcome_error, "rows", (json_int_t)r->outcome_rows, "duration_ns",
 			 (json_int_t)r->outcome_ns, "text", text);
 }
 
@@ -132,10 +134,11 @@ static void add_terms(json_t *j, const struct request *r)
 json_t *request_json(struct control *c, struct request *r, bool is_whole)
 {
 	const struct ask *a = &r->ask;
-	json_t *j = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I}", "request", r->id, "hash",
-			      a->hash, "issuer", a->issuer, "subject", a->subject, "owner", a->owner, "role", a->role,
-			      "session", a->session, "node", c->cfg->node, "resource", a->resource, "tag", a->tag,
-			      "class", a->class, "reason", a->reason, "for", (json_int_t)a->for_s);
+	json_t *j =
+		json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I}", "request", r->id, "hash",
+			  a->hash, "issuer", a->issuer, "subject", a->subject, "owner", a->owner, "role",
+			  a->role, "session", a->session, "node", c->cfg->node, "resource", a->resource,
+			  "tag", a->tag, "class", a->class, "reason", a->reason, "for", (json_int_t)a->for_s);
 	if (!j)
 		return NULL;
 	add_terms(j, r);
@@ -159,10 +162,11 @@ static json_t *narrows_json(const struct grant *g)
 
 json_t *grant_json(const struct grant *g)
 {
-	json_t *j = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "grant", g->id, "request",
-			      g->request, "rule", g->rule, "kind", choice_name(g->choice), "issuer", g->issuer,
-			      "subject", g->subject, "owner", g->owner, "role", g->role, "session", g->session, "gives",
-			      g->gives, "resource", g->resource, "by", g->by, "state", grant_end_name(g->end));
+	json_t *j = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "grant", g->id,
+			      "request", g->request, "rule", g->rule, "kind", choice_name(g->choice),
+			      "issuer", g->issuer, "subject", g->subject, "owner", g->owner, "role", g->role,
+			      "session", g->session, "gives", g->gives, "resource", g->resource, "by", g->by,
+			      "state", grant_end_name(g->end));
 	if (!j)
 		return NULL;
 	json_object_set_new(j, "end_reason", json_string(g->end_reason));

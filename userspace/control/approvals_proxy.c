@@ -12,10 +12,11 @@ static const char *text_of(const json_t *j, const char *key)
 	return s ? s : "";
 }
 
-static void answer(struct control *c, uint64_t ask, const char *verdict, const char *reason, const struct request *r)
+static void answer(struct control *c, uint64_t ask, const char *verdict, const char *reason,
+		   const struct request *r)
 {
-	json_t *j = json_pack("{s:s,s:I,s:s,s:s,s:s,s:I,s:s}", "t", "answer", "ask", (json_int_t)ask, "verdict", verdict,
-			      "reason", reason, "request", r ? r->id : "", "release",
+	json_t *j = json_pack("{s:s,s:I,s:s,s:s,s:s,s:I,s:s}", "t", "answer", "ask", (json_int_t)ask,
+			      "verdict", verdict, "reason", reason, "request", r ? r->id : "", "release",
 			      (json_int_t)(r ? r->release_seq : 0), "grant", "");
 	if (peer_send(&c->proxy, j, -1) < 0)
 		log_warn("an answer did not reach the proxy: the operation stays held until its deadline");
@@ -72,8 +73,8 @@ static void tell_asked(struct control *c, const struct waiter *w, bool is_joined
 {
 	json_t *shape = request_json(c, w->request, false);
 	json_t *j = json_pack("{s:s,s:I,s:s,s:I,s:b,s:s}", "t", "asked", "ask", (json_int_t)w->ask, "request",
-			      w->request->id, "deadline", (json_int_t)w->request->deadline.real_s, "joined", is_joined,
-			      "where", text_of(shape, "where"));
+			      w->request->id, "deadline", (json_int_t)w->request->deadline.real_s, "joined",
+			      is_joined, "where", text_of(shape, "where"));
 	json_decref(shape);
 	if (peer_send(&c->proxy, j, -1) < 0)
 		log_warn("request %s: its client is not told", w->request->id);
@@ -114,10 +115,18 @@ static int ask_book(struct control *c, const struct session *s, const json_t *j,
 	struct terms t;
 	if (!c->policy.plan || !plan_terms(c->policy.plan, text_of(j, "rule"), &t) || t.role)
 		return ERR_NOT_FOUND;
-	struct ask a = {.hash = text_of(j, "hash"), .text_hash = text_of(j, "text_hash"),
-			.pattern_hash = text_of(j, "pattern_hash"), .issuer = s->issuer, .subject = s->subject,
-			.owner = s->owner, .role = s->role, .session = s->id, .resource = text_of(j, "resource"),
-			.tag = text_of(j, "tag"), .class = text_of(j, "class"), .reason = text_of(j, "reason"),
+	struct ask a = {.hash = text_of(j, "hash"),
+			.text_hash = text_of(j, "text_hash"),
+			.pattern_hash = text_of(j, "pattern_hash"),
+			.issuer = s->issuer,
+			.subject = s->subject,
+			.owner = s->owner,
+			.role = s->role,
+			.session = s->id,
+			.resource = text_of(j, "resource"),
+			.tag = text_of(j, "tag"),
+			.class = text_of(j, "class"),
+			.reason = text_of(j, "reason"),
 			.body = body};
 	return book_ask(c->approvals.book, &a, &t, approvals_now(), ret_r, ret_joined);
 }
@@ -125,8 +134,9 @@ static int ask_book(struct control *c, const struct session *s, const json_t *j,
 static const char *why_not(int err)
 {
 	return err == ERR_NOT_FOUND ? "the policy has changed: send it again"
-	       : err == ERR_LIMIT   ? "too many requests wait for an approval, or this one is too large to be shown whole"
-				    : "it cannot be asked about";
+	       : err == ERR_LIMIT
+		       ? "too many requests wait for an approval, or this one is too large to be shown whole"
+		       : "it cannot be asked about";
 }
 
 static void on_ask(struct control *c, struct msg *m)
@@ -152,8 +162,9 @@ static void on_ask(struct control *c, struct msg *m)
 	if (!err)
 		err = add_waiter(c, r, m->json, &w);
 	if (!err)
-		err = approvals_record(c, r, is_joined ? "approval.join" : "approval.request",
-				       is_joined ? json_pack("{s:s}", "by_flow", w->flow) : request_fields(r, body), NULL);
+		err = approvals_record(
+			c, r, is_joined ? "approval.join" : "approval.request",
+			is_joined ? json_pack("{s:s}", "by_flow", w->flow) : request_fields(r, body), NULL);
 	json_decref(body);
 	if (err) {
 		answer(c, ask, "end", why_not(err), NULL);
@@ -201,14 +212,17 @@ static void on_outcome(struct control *c, struct msg *m)
 	const json_t *j = m->json;
 	struct request *r = book_request(c->approvals.book, text_of(j, "request"));
 	const char *sqlstate = text_of(j, "sqlstate");
-	struct outcome o = {.tag = text_of(j, "tag"), .sqlstate = sqlstate, .error = text_of(j, "error"),
+	struct outcome o = {.tag = text_of(j, "tag"),
+			    .sqlstate = sqlstate,
+			    .error = text_of(j, "error"),
 			    .rows = json_integer_value(json_object_get(j, "rows")),
 			    .duration_ns = json_integer_value(json_object_get(j, "duration_ns"))};
 	if (!r || r->state != REQUEST_RUNNING)
 		return;
 	book_outcome(c->approvals.book, r, &o, approvals_now());
-	json_t *f = json_pack("{s:s,s:s,s:I,s:I,s:I}", "end", "done", "reason", "", "rows", (json_int_t)o.rows,
-			      "duration_ns", (json_int_t)o.duration_ns, "release", (json_int_t)r->release_seq);
+	json_t *f =
+		json_pack("{s:s,s:s,s:I,s:I,s:I}", "end", "done", "reason", "", "rows", (json_int_t)o.rows,
+			  "duration_ns", (json_int_t)o.duration_ns, "release", (json_int_t)r->release_seq);
 	if (*sqlstate) {
 		json_object_set_new(f, "sqlstate", json_string(sqlstate));
 		json_object_set_new(f, "error", json_string(o.error));
@@ -228,7 +242,11 @@ void approvals_from_proxy(struct control *c, struct msg *m, const char *type)
 	static const struct {
 		const char *type;
 		void (*on)(struct control *c, struct msg *m);
-	} types[] = {{"ask", on_ask}, {"unask", on_unask}, {"taken", on_taken}, {"outcome", on_outcome}, {"used", on_used}};
+	} types[] = {{"ask", on_ask},
+		     {"unask", on_unask},
+		     {"taken", on_taken},
+		     {"outcome", on_outcome},
+		     {"used", on_used}};
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
 		if (!strcmp(types[i].type, type))
 			types[i].on(c, m);
@@ -246,7 +264,8 @@ void proxy_send_grants(struct control *c)
 		return;
 	if (!text || memfd_of(text, strlen(text), &fd) < 0 ||
 	    peer_send(&c->proxy, json_pack("{s:s}", "t", "grants"), fd) < 0)
-		log_error("the grants did not reach the proxy: it goes by those that it knows, until their time is over");
+		log_error("the grants did not reach the proxy: it goes by those that it knows, until their "
+			  "time is over");
 }
 
 void approvals_proxy_is_new(struct control *c)
@@ -266,6 +285,7 @@ void approvals_proxy_gone(struct control *c)
 	for (struct request *r = book_requests(c->approvals.book), *next; r; r = next) {
 		next = r->next;
 		if (r->state == REQUEST_RUNNING)
-			approvals_end(c, r, END_DONE, "released; the gateway lost sight of what came of it", NULL);
+			approvals_end(c, r, END_DONE, "released; the gateway lost sight of what came of it",
+				      NULL);
 	}
 }

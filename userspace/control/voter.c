@@ -88,7 +88,8 @@ void voter_verify(struct control *c, const char *token, struct voter *v)
 	if (!k || !token || !*token || strlen(token) > TOKEN_MAX) {
 		free(k);
 		v->on_person(v, NULL, !c->policy.plan ? 503 : 400,
-			     !c->policy.plan ? "there is no policy in force" : "\"token\" is missing or too long");
+			     !c->policy.plan ? "there is no policy in force"
+					     : "\"token\" is missing or too long");
 		return;
 	}
 	k->c = c;

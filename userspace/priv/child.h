@@ -51,8 +51,9 @@
  *                        subject, role, gives, hash, resource, narrows: [{resource?, relations, classes}], until, uses,
  *                        request, release}; replaces what was there
  * proxy -> control:
- *             ask        {ask, session, flow, resource, database, rule, tag, class, in_transaction, hash, text_hash,
- *                        pattern_hash} fd: memfd {text | text_b64, params, needs}: an operation is held; ask is its number
+ *             ask        {ask, session, flow, resource, rule, tag, class, hash, text_hash, pattern_hash} fd:
+ *                        memfd {text | text_b64, params, needs, database, in_transaction, record_text}: an
+ *                        operation is held; ask is its number
  *             unask      {ask, reason}: whoever waited is gone
  *             taken      {ask, ok}: the release arrived, ok: in time, so the operation runs
  *             outcome    {request, tag, rows, duration_ns, sqlstate, error}: what ran by a release has ended

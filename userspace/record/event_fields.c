@@ -19,9 +19,7 @@ static int sorted_keys(const json_t *o, const char *keys[KEYS_MAX])
 	const char *key;
 	json_t *v;
 	int n = 0;
-	json_object_foreach((json_t *)o, key, v)
-		if (n < KEYS_MAX && !json_is_null(v))
-			keys[n++] = key;
+	json_object_foreach((json_t *)o, key, v) if (n < KEYS_MAX && !json_is_null(v)) keys[n++] = key;
 	qsort(keys, (size_t)n, sizeof(*keys), by_bytes);
 	return n;
 }
@@ -40,8 +38,7 @@ static void put(struct jw *w, const char *key, const json_t *v)
 		break;
 	case JSON_ARRAY:
 		jw_array(w, key);
-		json_array_foreach((json_t *)v, i, e)
-			put(w, NULL, e);
+		json_array_foreach((json_t *)v, i, e) put(w, NULL, e);
 		jw_array_end(w);
 		break;
 	case JSON_STRING:

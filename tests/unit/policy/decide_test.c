@@ -54,7 +54,7 @@ static struct decision decide(const struct plan *p, const char *role, const char
 	plan_decide(p, plan_resource_by_name(p, resource), &who, &op, 999, &d);
 	CHECK(utf8_valid(span_str(d.reason)) || !*d.reason);
 	CHECK(utf8_valid(span_str(d.hint)) || !*d.hint);
-	CHECK(d.effect == EFFECT_ALLOW || d.effect == EFFECT_DENY);
+	CHECK(d.effect == EFFECT_ALLOW || d.effect == EFFECT_ASK || d.effect == EFFECT_DENY);
 	CHECK(d.effect == EFFECT_ALLOW || (*d.reason && *d.rule));
 	arena_done(&a);
 	return d;
@@ -166,7 +166,11 @@ static const struct {
     {NO ", 'verbs': 'insert', 'columns': 's'" DENY "," R ALLOW, "insert:p.x", "deny", "no"},
     {NO ", 'verbs': 'insert', 'columns': 's'" DENY "," R ALLOW, "select:p.x", "allow", "r"},
     /* ask and mask refuse; the heaviest wins, of equals the first */
-    {ASK "," R ALLOW, "create:p.x", "deny", "q"},
+    {ASK "," R ALLOW, "create:p.x", "ask", "q"},
+    /* two rules that ask: neither's people would be asked about all of it */
+    {ASK ",{'id': 'd'," DB ", 'verbs': 'delete'" APPROVE, "create:p.x delete:p.x", "deny", "q"},
+    {ASK ",{'id': 'd'," DB ", 'verbs': 'delete'" APPROVE, "create:p.x create:p.y", "ask", "q"},
+    {ASK "," R ALLOW, "create:p.x delete:p.x", "ask", "q"},
     {ASK, "create:p.x delete:p.x", "deny", "default"},
     {ASK, "~show", "allow", "q"},
     {"{'id': 'q'," DB APPROVE, "opaque", "deny", "default"},
