@@ -38,8 +38,8 @@ static const struct route routes[] = {
 	{"POST", "/v1/requests/*/vote", MAY_ANY, api_vote},
 	{"POST", "/v1/elevate", MAY_INSIDE, api_elevate},
 	{"GET", "/v1/grants", MAY_ANY, api_grants},
-	{"POST", "/v1/grants/*/revoke", MAY_ANY, api_revoke_grant},
-	{"POST", "/v1/approvers/revoke", MAY_ROOT, api_distrust},
+	{"POST", "/v1/grants/*/revoke", MAY_ANY, api_revoke_grant, .is_vital = true},
+	{"POST", "/v1/approvers/revoke", MAY_ROOT, api_distrust, .is_vital = true},
 };
 
 const struct route *api_routes(size_t *ret_n)

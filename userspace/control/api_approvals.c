@@ -203,7 +203,7 @@ static void cast(struct visit *v, const struct identity *id)
 				    .subject = id->subject,
 				    .groups = id->groups,
 				    .n_groups = id->n_groups,
-				    .issued = id->issued,
+				    .issued = id->auth_time ? id->auth_time : id->issued,
 				    .expires = id->expires,
 				    .token_sha256 = id->token_sha256,
 				    .from = v->from}};
