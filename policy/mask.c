@@ -1,6 +1,5 @@
 #include "policy/mask.h"
 
-#include <ctype.h>
 
 #include "policy/detect.h"
 
@@ -35,13 +34,13 @@ static size_t char_len(const uint8_t *p, size_t left)
 /* Separators stay: they are the form, not the value. */
 static bool is_hidden(uint8_t first)
 {
-	return first >= 0x80 || isalnum(first);
+	return first >= 0x80 || (first | 0x20u) - 'a' < 26 || (unsigned int)first - '0' < 10;
 }
 
 static size_t count_hidden(struct span v)
 {
 	size_t n = 0;
-	for (size_t i = 0; i < v.len; i += char_len(v.p + i, v.len - i))
+	for (size_t i = 0; i < v.len; i += v.p[i] < 0x80 ? 1 : char_len(v.p + i, v.len - i))
 		n += is_hidden(v.p[i]);
 	return n;
 }
@@ -53,11 +52,12 @@ static void keep(struct span v, size_t from, size_t to, struct buf *out)
 	uint8_t *p = buf_reserve(out, v.len), *start = p;
 	size_t at = 0;
 	for (size_t i = 0, n; p && i < v.len; i += n) {
-		n = char_len(v.p + i, v.len - i);
-		bool is_kept = true;
-		if (is_hidden(v.p[i])) {
-			is_kept = at >= from && at < to;
-			at++;
+		n = v.p[i] < 0x80 ? 1 : char_len(v.p + i, v.len - i);
+		bool hides = is_hidden(v.p[i]), is_kept = (!hides) | ((at >= from) & (at < to));
+		at += hides;
+		if (n == 1) {
+			*p++ = is_kept ? v.p[i] : '*';
+			continue;
 		}
 		for (size_t k = 0; is_kept && k < n; k++)
 			*p++ = v.p[i + k];
@@ -82,7 +82,7 @@ static void keep_some(const struct mask_how *how, struct span v, struct buf *out
 static void zero_digits(struct span v, struct buf *out)
 {
 	for (size_t i = 0; i < v.len; i++)
-		buf_add_u8(out, isdigit(v.p[i]) ? '0' : v.p[i]);
+		buf_add_u8(out, (unsigned int)v.p[i] - '0' < 10 ? '0' : v.p[i]);
 }
 
 static void truncate_to(struct span v, int n, struct buf *out)

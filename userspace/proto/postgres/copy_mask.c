@@ -76,13 +76,17 @@ static struct span read_text(struct span raw, struct buf *out)
 
 static void write_text(const struct copy_mask *m, struct span v, struct buf *out)
 {
-	static const char from[] = "\b\f\n\r\t\v\\", to[] = "bfnrtv\\";
-	for (size_t i = 0; i < v.len; i++) {
-		const char *at = v.p[i] ? strchr(from, v.p[i]) : NULL;
-		if (at || v.p[i] == m->form.delimiter)
-			buf_add_u8(out, '\\');
-		buf_add_u8(out, at ? (uint8_t)to[at - from] : v.p[i]);
+	static const uint8_t letters[128] = {['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r',
+					     ['\t'] = 't', ['\v'] = 'v', ['\\'] = '\\'};
+	uint8_t *p = buf_reserve(out, 2 * v.len), *start = p;
+	for (size_t i = 0; p && i < v.len; i++) {
+		uint8_t c = v.p[i], letter = c < 128 ? letters[c] : 0;
+		if (letter || c == m->form.delimiter)
+			*p++ = '\\';
+		*p++ = letter ? letter : c;
 	}
+	if (start)
+		buf_commit(out, (size_t)(p - start));
 }
 
 static struct span read_csv(const struct copy_mask *m, struct span raw, struct buf *out)

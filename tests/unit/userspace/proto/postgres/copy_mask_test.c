@@ -27,7 +27,7 @@ static const struct mask_column recorded[] = {{NULL, &last4, 25}};
 	}
 #define BINARY                                                                                                     \
 	{                                                                                                          \
-		.format = COPY_BINARY, .null = ""                                                                          \
+		.format = COPY_BINARY, .null = ""                                                                      \
 	}
 
 static const struct {
