@@ -400,6 +400,7 @@ static struct flow *flow_alloc(struct lane *lane, const struct flow_plan *p)
 	f->env = (struct proto_env){.catalog = upstream_catalog,
 				    .ctx = f,
 				    .wants_rows = p->resource && p->resource->record != RECORD_NONE,
+				    .mask_limit = lane->proxy->cfg->mask_limit,
 				    .destination = f->origin.destination,
 				    .is_datagram = p->datagram != NULL};
 	if (p->resource)

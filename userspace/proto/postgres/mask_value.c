@@ -13,33 +13,63 @@ enum shape { SHAPE_TEXT, SHAPE_JSON, SHAPE_JSONB, SHAPE_CONSTANT, SHAPE_DAY, SHA
 
 struct type {
 	uint32_t oid;
+	uint32_t array; /* of its arrays */
 	enum shape shape;
-	const char *text; /* the constant in text */
-	int n_zeros;	  /* in binary: that many zero bytes */
+	const char *text;   /* the constant in text */
+	const char *binary; /* the same in binary; NULL: zeros */
+	int len;
 };
 
-/* catalog/pg_type.dat */
+#define ZEROS(n) NULL, n
+#define BYTES(s) s, sizeof(s) - 1
+
+/* catalog/pg_type.dat. In binary a numeric of 0 has no digits, weight, sign and scale; a network address
+ * has family, bits, is_cidr and length in front; an empty range the flag for that; jsonpath and jsonb a version. */
 static const struct type types[] = {
-    {16, SHAPE_CONSTANT, "f", 1},		       /* bool */
-    {17, SHAPE_CONSTANT, "\\x", 0},		       /* bytea */
-    {19, SHAPE_TEXT, NULL, 0},			       /* name */
-    {20, SHAPE_CONSTANT, "0", 8},		       /* int8 */
-    {21, SHAPE_CONSTANT, "0", 2},		       /* int2 */
-    {23, SHAPE_CONSTANT, "0", 4},		       /* int4 */
-    {25, SHAPE_TEXT, NULL, 0},			       /* text */
-    {26, SHAPE_CONSTANT, "0", 4},		       /* oid */
-    {114, SHAPE_JSON, NULL, 0},			       /* json */
-    {700, SHAPE_CONSTANT, "0", 4},		       /* float4 */
-    {701, SHAPE_CONSTANT, "0", 8},		       /* float8 */
-    {705, SHAPE_TEXT, NULL, 0},			       /* unknown */
-    {1042, SHAPE_TEXT, NULL, 0},		       /* bpchar */
-    {1043, SHAPE_TEXT, NULL, 0},		       /* varchar */
-    {1082, SHAPE_DAY, "2000-01-01", 4},		       /* date */
-    {1114, SHAPE_MOMENT, "2000-01-01 00:00:00", 8},    /* timestamp */
-    {1184, SHAPE_MOMENT, "2000-01-01 00:00:00+00", 8}, /* timestamptz */
-    {1700, SHAPE_CONSTANT, "0", 8},		       /* numeric: no digits, weight, sign, scale */
-    {2950, SHAPE_CONSTANT, "00000000-0000-0000-0000-000000000000", 16}, /* uuid */
-    {3802, SHAPE_JSONB, NULL, 0},					/* jsonb */
+    {16, 1000, SHAPE_CONSTANT, "f", ZEROS(1)},				  /* bool */
+    {17, 1001, SHAPE_CONSTANT, "\\x", ZEROS(0)},			  /* bytea */
+    {18, 1002, SHAPE_CONSTANT, "", ZEROS(1)},				  /* "char" */
+    {19, 1003, SHAPE_TEXT},						  /* name */
+    {20, 1016, SHAPE_CONSTANT, "0", ZEROS(8)},				  /* int8 */
+    {21, 1005, SHAPE_CONSTANT, "0", ZEROS(2)},				  /* int2 */
+    {23, 1007, SHAPE_CONSTANT, "0", ZEROS(4)},				  /* int4 */
+    {25, 1009, SHAPE_TEXT},						  /* text */
+    {26, 1028, SHAPE_CONSTANT, "0", ZEROS(4)},				  /* oid */
+    {114, 199, SHAPE_JSON},						  /* json */
+    {142, 143, SHAPE_CONSTANT, "****", BYTES("****")},			  /* xml */
+    {600, 1017, SHAPE_CONSTANT, "(0,0)", ZEROS(16)},			  /* point */
+    {650, 651, SHAPE_CONSTANT, "0.0.0.0/0", BYTES("\2\0\1\4\0\0\0\0")}, /* cidr */
+    {700, 1021, SHAPE_CONSTANT, "0", ZEROS(4)},				  /* float4 */
+    {701, 1022, SHAPE_CONSTANT, "0", ZEROS(8)},				  /* float8 */
+    {705, 0, SHAPE_TEXT},						  /* unknown */
+    {774, 775, SHAPE_CONSTANT, "00:00:00:00:00:00:00:00", ZEROS(8)},	  /* macaddr8 */
+    {829, 1040, SHAPE_CONSTANT, "00:00:00:00:00:00", ZEROS(6)},		  /* macaddr */
+    {869, 1041, SHAPE_CONSTANT, "0.0.0.0", BYTES("\2\x20\0\4\0\0\0\0")},  /* inet */
+    {1042, 1014, SHAPE_TEXT},						  /* bpchar */
+    {1043, 1015, SHAPE_TEXT},						  /* varchar */
+    {1082, 1182, SHAPE_DAY, "2000-01-01", ZEROS(4)},			  /* date */
+    {1083, 1183, SHAPE_CONSTANT, "00:00:00", ZEROS(8)},			  /* time */
+    {1114, 1115, SHAPE_MOMENT, "2000-01-01 00:00:00", ZEROS(8)},	  /* timestamp */
+    {1184, 1185, SHAPE_MOMENT, "2000-01-01 00:00:00+00", ZEROS(8)},	  /* timestamptz */
+    {1186, 1187, SHAPE_CONSTANT, "00:00:00", ZEROS(16)},		  /* interval */
+    {1266, 1270, SHAPE_CONSTANT, "00:00:00+00", ZEROS(12)},		  /* timetz */
+    {1700, 1231, SHAPE_CONSTANT, "0", ZEROS(8)},			  /* numeric */
+    {2950, 2951, SHAPE_CONSTANT, "00000000-0000-0000-0000-000000000000", ZEROS(16)}, /* uuid */
+    {3614, 3643, SHAPE_CONSTANT, "", ZEROS(4)},				  /* tsvector */
+    {3802, 3807, SHAPE_JSONB},						  /* jsonb */
+    {3904, 3905, SHAPE_CONSTANT, "empty", BYTES("\1")},			  /* int4range */
+    {3906, 3907, SHAPE_CONSTANT, "empty", BYTES("\1")},			  /* numrange */
+    {3908, 3909, SHAPE_CONSTANT, "empty", BYTES("\1")},			  /* tsrange */
+    {3910, 3911, SHAPE_CONSTANT, "empty", BYTES("\1")},			  /* tstzrange */
+    {3912, 3913, SHAPE_CONSTANT, "empty", BYTES("\1")},			  /* daterange */
+    {3926, 3927, SHAPE_CONSTANT, "empty", BYTES("\1")},			  /* int8range */
+    {4072, 4073, SHAPE_CONSTANT, "$", BYTES("\1$")},			  /* jsonpath */
+    {4451, 6150, SHAPE_CONSTANT, "{}", ZEROS(4)},			  /* int4multirange */
+    {4532, 6151, SHAPE_CONSTANT, "{}", ZEROS(4)},			  /* nummultirange */
+    {4533, 6152, SHAPE_CONSTANT, "{}", ZEROS(4)},			  /* tsmultirange */
+    {4534, 6153, SHAPE_CONSTANT, "{}", ZEROS(4)},			  /* tstzmultirange */
+    {4535, 6155, SHAPE_CONSTANT, "{}", ZEROS(4)},			  /* datemultirange */
+    {4536, 6157, SHAPE_CONSTANT, "{}", ZEROS(4)},			  /* int8multirange */
 };
 
 static const struct type *find_type(uint32_t oid)
@@ -50,14 +80,22 @@ static const struct type *find_type(uint32_t oid)
 	return NULL;
 }
 
+static uint32_t element_of(uint32_t oid)
+{
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (oid && types[i].array == oid)
+			return types[i].oid;
+	return 0;
+}
+
 static void add_constant(const struct type *t, bool is_binary, struct buf *out)
 {
 	if (!is_binary) {
 		buf_add_str(out, t->text);
 		return;
 	}
-	for (int i = 0; i < t->n_zeros; i++)
-		buf_add_u8(out, 0);
+	for (int i = 0; i < t->len; i++)
+		buf_add_u8(out, t->binary ? (uint8_t)t->binary[i] : 0);
 }
 
 #define EPOCH_DAYS    730425 /* from 0000-03-01 to 2000-01-01, proleptic Gregorian */
@@ -95,7 +133,7 @@ static uint64_t read_be(struct span v)
 
 static bool year_binary(const struct type *t, struct span v, struct buf *out)
 {
-	if (v.len != (size_t)t->n_zeros)
+	if (v.len != (size_t)t->len)
 		return false;
 	int64_t raw = t->shape == SHAPE_DAY ? (int32_t)read_be(v) : (int64_t)read_be(v);
 	bool is_infinite = t->shape == SHAPE_DAY ? raw == INT32_MIN || raw == INT32_MAX
@@ -138,8 +176,12 @@ bool mask_value(const struct mask_how *how, uint32_t type, uint16_t format, stru
 		struct buf *out)
 {
 	const struct type *t = find_type(type);
-	if (!t || format > 1 || how->way == MASK_NULL || how->way == MASK_DROP)
+	if (format > 1 || how->way == MASK_NULL || how->way == MASK_DROP)
 		return false;
+	if (!t) {
+		uint32_t element = how->way == MASK_WHOLE ? 0 : element_of(type);
+		return element && mask_array(how, element, format, value, out);
+	}
 	if (t->shape == SHAPE_TEXT) /* both formats are the bytes of the text */
 		return mask_text(how, value, out);
 	if (how->way == MASK_WHOLE) /* what is computed has no constant that is not misleading */

@@ -74,3 +74,6 @@ size_t row_mask_wants(const struct row_mask *m, struct span have);
  * out. False: it becomes NULL. */
 bool mask_value(const struct mask_how *how, uint32_t type, uint16_t format, struct span value,
 		struct buf *out);
+/* mask_array.c: the same for an array: each element by itself, dimensions and NULLs as they were. */
+bool mask_array(const struct mask_how *how, uint32_t element, uint16_t format, struct span value,
+		struct buf *out);

@@ -87,7 +87,8 @@ static inline bool decision_passes(const struct decision *d)
 	"masks hide columns from this role, and the server's result is not the one that was decided on: "  \
 	"a table has changed meanwhile; connect and ask again"
 #define MASK_TOO_LONG                                                                                      \
-	"what a row holds up to its last masked column is longer than the gateway keeps (mask_limit)"
+	"what a row holds up to its last masked column is longer than the gateway keeps: mask_limit in its "       \
+	"configuration, at most 16 MiB; a long column without a mask may stand behind the masked ones"
 /* Notes what is said of the error that ends the flow; static strings. Returns err. */
 static inline int pg_fails(struct pg *pg, int err, const char *sqlstate, const char *why)
 {
