@@ -110,6 +110,9 @@ asan-run: $(TESTS) $(FUZZERS)
 bench: deps ## ratios to a direct connection, beside pgbouncer and a bare relay: .output/bench.tsv
 	$(AGAIN) all tools
 	$(Q)tests/bench/run
+drivers: deps ## masked values through psycopg, asyncpg, pg8000, node-postgres and pgjdbc, from the registries
+	$(AGAIN) all
+	$(Q)tests/drivers/run
 bench-mask: deps ## a 100 MB result and COPY, masked, as a ratio to a bare relay: .output/bench-mask.tsv
 	$(AGAIN) all tools
 	$(Q)tests/bench/mask
@@ -164,7 +167,7 @@ quickstart: deps ## the main job, shown and checked (KEEP=1 leaves it running)
 
 clean: ## remove what was built
 	rm -rf $(O)
-.PHONY: containment all help test test-run unit lint asan asan-run bench bench-mask bench-more fuzz fuzz-run install deps quickstart tests fuzzers tools clean
+.PHONY: containment all help test test-run unit lint asan asan-run drivers bench bench-mask bench-more fuzz fuzz-run install deps quickstart tests fuzzers tools clean
 .PHONY: vmtest vmtest-all vmtest-run
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
