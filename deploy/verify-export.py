@@ -151,7 +151,7 @@ class Export:
             (n, is_node, value), following = at, next(entries, None)
             if n > self.tree.size + 1:
                 raise Bad(self.tree.size + 1, f"is missing, up to {n - 1}: the numbers have a gap")
-            if n < self.tree.size + 1:
+            if n < self.tree.size + 1 or (following and following[0] == n):
                 raise Bad(n, "is here, and left out as well")
             if is_node:
                 self.tree.add(value[0], value[1:])

@@ -75,6 +75,8 @@ static const struct key keys[] = {
 	 "closed segments that are older are removed, and a signed event says so; 0: never"},
 	{"audit.keep_bytes", K_SIZE, AT(keep_bytes), 0, 1ll << 50, "0", NULL,
 	 "the oldest closed segments are removed when all take more than this on disk; 0: never"},
+	{"audit.groups", K_GIDS, LIST(audit_gids, n_audit_gids), 0, 0, NULL, NULL,
+	 "groups whose members may read, search, export and verify the whole record; root always may"},
 	{"audit.checkpoint_events", K_INT, AT(checkpoint_events), 1, 1000000, "10000", NULL,
 	 "a signed checkpoint at least every so many events"},
 	{"audit.checkpoint_seconds", K_INT, AT(checkpoint_seconds), 1, 86400, "60", NULL,

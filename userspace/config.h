@@ -39,6 +39,8 @@ struct config {
 	int keep_seconds;     /* "audit": {"keep_seconds", "keep_bytes"}: 0: for ever */
 	uint64_t keep_bytes;
 	int checkpoint_events, checkpoint_seconds;
+	uint32_t audit_gids[CONFIG_LIST_MAX]; /* "audit": {"groups"}: may read and export the record */
+	int n_audit_gids;
 	bool has_local_issuer; /* "local_issuer": {"enabled", "issuer", "audience"} */
 	const char *local_issuer, *local_audience;
 	const char *metrics_listen; /* "metrics_listen": "127.0.0.1:9464" or NULL: off */

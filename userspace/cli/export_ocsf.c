@@ -207,17 +207,24 @@ static void put_target(struct mapped *m, const char *key)
 	jw_object_end(&m->w);
 }
 
+/* "flow/number", which an operation and its end share. */
+static void put_operation(struct mapped *m, const char *key)
+{
+	struct buf b;
+	if (!scan_u64(m->e, "id"))
+		return;
+	buf_init(&b, 256);
+	export_value(&b, m->e, "flow");
+	buf_printf(&b, "/%llu", (unsigned long long)scan_u64(m->e, "id"));
+	jw_text(&m->w, key, NULL, buf_span(&b));
+	buf_done(&b);
+}
+
 static void put_metadata(struct mapped *m)
 {
-	char text[64];
 	struct buf uid;
 	jw_object(&m->w, "metadata");
-	if (scan_u64(m->e, "id")) {
-		struct span flow = scan_plain(m->e, "flow");
-		snprintf(text, sizeof(text), "%.*s/%llu", (int)MIN(flow.len, (size_t)32), flow.p,
-			 (unsigned long long)scan_u64(m->e, "id"));
-		jw_text(&m->w, "correlation_uid", NULL, span_str(text));
-	}
+	put_operation(m, "correlation_uid");
 	put(m, "event_code", "type");
 	jw_object(&m->w, "product");
 	jw_str(&m->w, "name", "sluice");
@@ -243,6 +250,7 @@ static void put_query(struct mapped *m)
 		return;
 	jw_object(&m->w, "query_info");
 	put(m, "query_string", "text");
+	put_operation(m, "uid");
 	jw_object_end(&m->w);
 }
 

@@ -75,4 +75,7 @@ const char export_readme[] =
     " policy's hash |\n"
     "| `exit_code`, `hash`, `version`, `gaps`, `producer`, `bytes` | of a session's end; a policy; a node; what the"
     " kernel lacks; who wrote what is no event |\n"
-    "| `uid`, `group`, `format`, `filters` | of `record.export`: who took a part of the record out, and which |\n";
+    "| `actor`, `actor_issuer`, `from`, `method`, `path`, `query` | of `admin.call`: who asked what of the gateway itself,"
+    " exports of the record among it |\n"
+    "| `first`, `last`, `chain`, `root`, `segments` | of `record.tombstone`: which events retention removed, and the hashes"
+    " that they led to |\n";

@@ -23,8 +23,8 @@ static const struct route routes[] = {
 	{"GET", "/v1/doctor", MAY_ANY, api_doctor, WEB_ALL, .is_vital = true},
 	{"GET", "/v1/events", MAY_OWN_QUERY, api_events, WEB_READERS},
 	{"GET", "/v1/export", MAY_OWN_QUERY, api_export, WEB_READERS},
-	{"GET", "/v1/verify", MAY_ROOT, api_verify, WEB_READERS},
-	{"GET", "/v1/prove", MAY_ROOT, api_prove, WEB_READERS},
+	{"GET", "/v1/verify", MAY_AUDIT, api_verify, WEB_READERS},
+	{"GET", "/v1/prove", MAY_AUDIT, api_prove, WEB_READERS},
 	{"GET", "/v1/policy", MAY_ROOT, api_policy, WEB_READERS},
 	{"POST", "/v1/policy/reload", MAY_ROOT, api_policy_reload, WEB_ADMIN},
 	{"POST", "/v1/tokens", MAY_ROOT, api_tokens},
@@ -71,16 +71,27 @@ static bool in_list(const uint32_t *list, int n, uint32_t id)
 	return false;
 }
 
+static bool in_groups(const uint32_t *gids, int n, const struct peer_cred *p)
+{
+	if (in_list(gids, n, p->gid))
+		return true;
+	for (int i = 0; i < p->n_groups; i++)
+		if (in_list(gids, n, p->groups[i]))
+			return true;
+	return false;
+}
+
 static bool may_enrol(const struct control *c, const struct peer_cred *p)
 {
 	const struct config *cfg = c->cfg;
-	if (p->uid == 0 || in_list(cfg->enrol_uids, cfg->n_enrol_uids, p->uid) ||
-	    in_list(cfg->enrol_gids, cfg->n_enrol_gids, p->gid))
-		return true;
-	for (int i = 0; i < p->n_groups; i++)
-		if (in_list(cfg->enrol_gids, cfg->n_enrol_gids, p->groups[i]))
-			return true;
-	return false;
+	return p->uid == 0 || in_list(cfg->enrol_uids, cfg->n_enrol_uids, p->uid) ||
+	       in_groups(cfg->enrol_gids, cfg->n_enrol_gids, p);
+}
+
+bool may_audit(const struct control *c, const struct peer_cred *p)
+{
+	/* Who came over the network has no groups here. */
+	return p->uid == 0 || (p->uid != (uid_t)-1 && in_groups(c->cfg->audit_gids, c->cfg->n_audit_gids, p));
 }
 
 static bool owns(const struct control *c, const struct peer_cred *p, const char *id)
@@ -102,8 +113,11 @@ static bool is_permitted(struct call *k, enum permission need)
 	case MAY_OWN:
 		return owns(k->c, p, k->id);
 	case MAY_OWN_QUERY:
-		return p->uid == 0 || (http_query(k->query, "session", session, sizeof(session)) == 0 &&
-				       owns(k->c, p, session));
+		return may_audit(k->c, p) ||
+		       (http_query(k->query, "session", session, sizeof(session)) == 0 &&
+			owns(k->c, p, session));
+	case MAY_AUDIT:
+		return may_audit(k->c, p);
 	case MAY_ROOT:
 		return p->uid == 0;
 	}
@@ -114,6 +128,7 @@ static const char *remedy_of(enum permission need)
 {
 	return need == MAY_ENROL  ? "ask for a place in \"enrol\" of the daemon's configuration"
 	       : need == MAY_ROOT ? "ask root"
+	       : need == MAY_AUDIT ? "ask for a group of \"audit.groups\" in the daemon's configuration"
 				  : "only root and the user who started a session may ask about it";
 }
 

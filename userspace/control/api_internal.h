@@ -24,7 +24,8 @@ enum permission {
 	MAY_ANY,       /* any process outside of workloads */
 	MAY_ENROL,     /* root and those of "enrol" */
 	MAY_OWN,       /* root, and the session's own uid */
-	MAY_OWN_QUERY, /* the same, for the session in the query; without one: root */
+	MAY_OWN_QUERY, /* the same, for the session in the query; without one: MAY_AUDIT */
+	MAY_AUDIT,     /* root and the groups of "audit.groups" */
 	MAY_ROOT,
 	MAY_INSIDE, /* any process, of workloads too: the route itself looks whose it is */
 };

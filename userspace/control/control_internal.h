@@ -111,6 +111,8 @@ bool api_may_stay(struct conn *conn); /* not from inside a workload */
 void api_request(struct conn *conn, const struct http_request *r);
 void metrics_request(struct conn *conn, const struct http_request *r);
 void status_arrived(struct control *c);
+/* May the process on the Unix socket read the whole record? api.c */
+bool may_audit(const struct control *c, const struct peer_cred *p);
 /* Root, or one who came by the console: there the route's roles decide. */
 static inline bool sees_all(const struct conn *conn)
 {

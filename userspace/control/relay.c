@@ -155,7 +155,7 @@ static struct relay *start(struct conn *conn, json_t *query)
 	r->pipe.fd = -1;
 	r->free_later.run = on_free;
 	r->uid = conn->peer.uid;
-	r->only_own = !sees_all(conn);
+	r->only_own = !sees_all(conn) && !may_audit(conn->c, &conn->peer);
 	buf_init(&r->line, LINE_MAX_BYTES);
 	int err = open_pipe(conn->c, r, query);
 	if (err < 0) {

@@ -23,20 +23,33 @@ static int graft(struct walk *w, struct span node)
 	return verify_signatures(w, w->at.seq);
 }
 
+/* The node that stands for the events from this one on, empty if there is none. */
+static int find(struct walk *w, uint64_t first, struct span *ret_node)
+{
+	uint8_t key[8];
+	MDB_val k = {8, key}, v = {0};
+	seq_encode(first, key);
+	int r = mdb_get(w->cur.txn, w->cur.g->omitted, &k, &v);
+	*ret_node = span_of(v.mv_data, v.mv_size);
+	return r == MDB_NOTFOUND ? 0 : segment_err(r);
+}
+
 int verify_omitted(struct walk *w, uint64_t before)
 {
-	struct segment *g = w->cur.g;
+	struct span node = {0};
 	int r = 0;
-	while (r == 0 && g->number == SEGMENT_EXPORT && !w->v->is_bad && w->expected < before) {
-		uint8_t key[8];
-		MDB_val k = {8, key}, v;
-		seq_encode(w->expected, key);
-		int found = mdb_get(w->cur.txn, g->omitted, &k, &v);
-		if (found == MDB_NOTFOUND)
-			return 0;
-		r = found ? segment_err(found) : graft(w, span_of(v.mv_data, v.mv_size));
+	if (w->cur.g->number != SEGMENT_EXPORT)
+		return 0;
+	while (w->expected < before) {
+		r = find(w, w->expected, &node);
+		if (r == 0 && node.len)
+			r = graft(w, node);
+		if (r < 0 || !node.len || w->v->is_bad)
+			return r;
 	}
-	if (r == 0 && !w->v->is_bad && w->expected > before)
+	if (before != UINT64_MAX)
+		r = find(w, before, &node);
+	if (r == 0 && (w->expected > before || (before != UINT64_MAX && node.len)))
 		return verify_bad(w, before, "is here, and left out as well");
 	return r;
 }
