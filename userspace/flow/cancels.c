@@ -6,14 +6,20 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "flow/flow.h"
+#include "flow/lane.h"
+#include "flow/tls_client.h"
 
 #define BUCKETS	 1024
 #define EVERY_NS (200 * NS_PER_MS) /* one session may be cancelled this often */
 
 struct cancel_entry {
 	struct cancel_entry *next;
+	int refs; /* the table's mutex */
 	uint32_t pid, key;
 	uint64_t cgroup_id, last_ns;
+	struct lane *lane;
+	struct flow *flow; /* written in its lane only */
 	struct cancel_target target;
 };
 
@@ -40,24 +46,51 @@ void cancels_free(struct cancels *c)
 	free(c);
 }
 
-struct cancel_entry *cancels_add(struct cancels *c, uint64_t cgroup_id, const struct addr *peer,
-				 uint32_t real_pid, uint32_t real_key)
+void cancel_target_done(struct cancel_target *t)
 {
-	uint32_t random[2];
+	tls_client_unref(t->client);
+	*t = (struct cancel_target){0};
+}
+
+struct cancel_entry *cancels_add(struct cancels *c, struct flow *f,
+				 const struct cancel_target *real)
+{
 	struct cancel_entry *e = calloc(1, sizeof(*e));
-	if (!e || getrandom(random, sizeof(random), 0) != sizeof(random)) {
+	if (!e || getrandom(&e->key, sizeof(e->key), 0) != sizeof(e->key)) {
 		free(e);
 		return NULL;
 	}
-	e->pid = random[0] & 0x7fffffff; /* drivers hold it in a signed integer */
-	e->key = random[1];
-	e->cgroup_id = cgroup_id;
-	e->target = (struct cancel_target){*peer, real_pid, real_key};
+	e->refs = 1;
+	e->pid = real->pid; /* two servers may use the same: the key tells them apart */
+	e->cgroup_id = f->session->cgroup_id;
+	e->lane = f->lane;
+	e->flow = f;
+	e->target = *real;
+	tls_client_ref(e->target.client);
 	pthread_mutex_lock(&c->mutex);
 	e->next = c->buckets[e->pid % BUCKETS];
 	c->buckets[e->pid % BUCKETS] = e;
 	pthread_mutex_unlock(&c->mutex);
 	return e;
+}
+
+struct cancel_entry *cancel_entry_ref(struct cancels *c, struct cancel_entry *e)
+{
+	pthread_mutex_lock(&c->mutex);
+	e->refs++;
+	pthread_mutex_unlock(&c->mutex);
+	return e;
+}
+
+void cancel_entry_unref(struct cancels *c, struct cancel_entry *e)
+{
+	pthread_mutex_lock(&c->mutex);
+	bool is_last = --e->refs == 0;
+	pthread_mutex_unlock(&c->mutex);
+	if (!is_last)
+		return;
+	cancel_target_done(&e->target);
+	free(e);
 }
 
 void cancels_del(struct cancels *c, struct cancel_entry *e)
@@ -71,7 +104,8 @@ void cancels_del(struct cancels *c, struct cancel_entry *e)
 	if (*at)
 		*at = e->next;
 	pthread_mutex_unlock(&c->mutex);
-	free(e);
+	e->flow = NULL;
+	cancel_entry_unref(c, e);
 }
 
 uint32_t cancel_pid(const struct cancel_entry *e)
@@ -84,13 +118,24 @@ uint32_t cancel_key(const struct cancel_entry *e)
 	return e->key;
 }
 
+struct lane *cancel_lane(const struct cancel_entry *e)
+{
+	return e->lane;
+}
+
+struct flow *cancel_flow(const struct cancel_entry *e)
+{
+	return e->flow;
+}
+
 void cancel_target(const struct cancel_entry *e, struct cancel_target *ret)
 {
 	*ret = e->target;
+	tls_client_ref(ret->client);
 }
 
 int cancels_find(struct cancels *c, uint32_t pid, uint32_t key, uint64_t cgroup_id, uint64_t now_ns,
-		 struct cancel_target *ret)
+		 struct cancel_entry **ret)
 {
 	int err = ERR_NOT_FOUND;
 	pthread_mutex_lock(&c->mutex);
@@ -102,7 +147,8 @@ int cancels_find(struct cancels *c, uint32_t pid, uint32_t key, uint64_t cgroup_
 		if (err)
 			break;
 		e->last_ns = now_ns;
-		*ret = e->target;
+		e->refs++;
+		*ret = e;
 	}
 	pthread_mutex_unlock(&c->mutex);
 	return err;

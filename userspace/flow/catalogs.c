@@ -89,6 +89,7 @@ static struct catalog_slot *slot_new(const struct target *t)
 	s->target.resource = arena_str(a, t->resource);
 	s->target.credential = arena_str(a, t->credential);
 	s->target.upstream = t->upstream ? arena_str(a, t->upstream) : NULL;
+	s->target.host = t->host ? arena_str(a, t->host) : NULL;
 	s->target.database = t->database ? arena_str(a, t->database) : NULL;
 	if (!arena_failed(a))
 		return s;

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/macro.h"
 #include "flow/login.h"
+#include "flow/tls.h"
+#include "flow/tls_client.h"
 
 void login_init(struct login *l)
 {
@@ -19,8 +21,12 @@ void login_init(struct login *l)
 
 void login_done(struct login *l)
 {
+	tls_free(l->tls);
+	tls_client_unref(l->client);
 	closep(&l->fd);
 	l->fd = -1;
+	l->tls = NULL;
+	l->client = NULL;
 	buf_done(&l->greeting);
 	buf_done(&l->leftover);
 }
@@ -121,16 +127,31 @@ int login_connect(const struct target *t, uint64_t deadline_ns, struct login *l)
 	return fail(l, ERR_UPSTREAM, text);
 }
 
-void login_send_cancel(const struct addr *peer, uint32_t pid, uint32_t key, uint64_t deadline_ns)
+/* A server that was logged in to over TLS is told over TLS, or not at all. */
+static int send_cancel(int fd, struct tls_client *client, struct tls **tls, const void *p, size_t n,
+		       uint64_t deadline_ns)
+{
+	char why[WHY_MAX];
+	int err = client ? tls_client_start(client, fd, deadline_ns, tls, why) : 0;
+	if (err)
+		return err;
+	ssize_t put = *tls ? tls_write(*tls, p, n) : send(fd, p, n, MSG_NOSIGNAL);
+	return put == (ssize_t)n ? 0 : ERR_UPSTREAM;
+}
+
+void login_send_cancel(const struct addr *peer, struct tls_client *client, uint32_t pid,
+		       uint32_t key, uint64_t deadline_ns)
 {
 	_cleanup_(closep) int fd = -1;
+	struct tls *tls = NULL;
 	uint32_t words[4] = {__builtin_bswap32(16), __builtin_bswap32(80877102),
 			     __builtin_bswap32(pid), __builtin_bswap32(key)};
 	if (connect_to(peer, deadline_ns, &fd) < 0)
 		return;
-	if (send(fd, words, sizeof(words), MSG_NOSIGNAL) != sizeof(words))
-		return;
-	/* Closing before the server has read would lose it. */
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	poll(&p, 1, 1000);
+	if (!send_cancel(fd, client, &tls, words, sizeof(words), deadline_ns)) {
+		/* Closing before the server has read would lose it. */
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		poll(&p, 1, 1000);
+	}
+	tls_free(tls);
 }

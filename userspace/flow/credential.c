@@ -37,14 +37,10 @@ void credential_done(struct credential *c)
 
 static int check(const struct credential *c, char why[WHY_MAX])
 {
-	const char *mode = credential_get(c, "sslmode");
-	const char *binding = credential_get(c, "channel_binding");
-	bool wants_tls = mode && (!strcmp(mode, "require") || !strncmp(mode, "verify-", 7));
-	if (wants_tls || (binding && !strcmp(binding, "require")))
-		return say(
-		    why, ERR_UNSUPPORTED,
-		    "the credential demands TLS to the upstream (sslmode), which this version "
-		    "does not have: it will not log in without");
+	const char *gss = credential_get(c, "gssencmode");
+	if (gss && !strcmp(gss, "require"))
+		return say(why, ERR_UNSUPPORTED,
+			   "the credential demands GSSAPI encryption, which the gateway does not have");
 	if (!credential_get(c, "user"))
 		return say(why, ERR_MALFORMED, "the credential names no user");
 	return 0;
@@ -73,7 +69,7 @@ int credential_parse(char *text, struct credential *ret, char why[WHY_MAX])
 	return 0;
 }
 
-static int ask_monitor(struct proxy *p, const char *source, int *ret_fd, char why[WHY_MAX])
+int credential_file(struct proxy *p, const char *source, int *ret_fd, char why[WHY_MAX])
 {
 	struct msg answer;
 	json_t *ask = json_pack("{s:s, s:s}", "t", "credential", "source", source);
@@ -114,7 +110,7 @@ static int read_locked(int fd, char *page)
 int credential_fetch(struct proxy *p, const char *source, struct credential *ret, char why[WHY_MAX])
 {
 	_cleanup_(closep) int fd = -1;
-	int err = ask_monitor(p, source, &fd, why);
+	int err = credential_file(p, source, &fd, why);
 	if (err)
 		return err;
 	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -16,9 +16,12 @@ struct credential {
 
 /* source: as the policy names it. ret_why says what is wrong, without anything of the content.
  * ERR_DENIED (the monitor refuses), ERR_MALFORMED (neither a URL nor key=value), ERR_UNSUPPORTED
- * (it demands what cannot be given: TLS to the upstream), ERR_CLOSED. Blocks: for workers. */
+ * (it demands what cannot be given: GSSAPI encryption), ERR_CLOSED. Blocks: for workers. */
 must_check int credential_fetch(struct proxy *p, const char *source, struct credential *ret,
 				char ret_why[WHY_MAX]);
+/* Opened by the monitor: a credential, or a file that one names. */
+must_check int credential_file(struct proxy *p, const char *source, int *ret_fd,
+			       char ret_why[WHY_MAX]);
 /* The same from text: for tests and for credential_fetch. text is not kept. */
 must_check int credential_parse(char *text, struct credential *ret, char ret_why[WHY_MAX]);
 /* NULL if it is not set. Lives as long as the credential. */

@@ -7,8 +7,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/macro.h"
+#include "flow/cancelling.h"
 #include "flow/lane.h"
 #include "flow/proxy.h"
+#include "flow/tls.h"
 #include "record/event.h"
 
 #define CLOSING_MS 5000
@@ -66,9 +68,10 @@ static void want(struct flow_end *e)
 	    !e->is_eof && (f->state >= FLOW_CLOSING ? f->state == FLOW_LINGERING : has_room);
 	if (e->source.fd < 0)
 		return;
-	if (reads)
+	enum io_wait waits = e->io->waits ? e->io->waits(e) : IO_WAITS_READ;
+	if (reads && waits != IO_WAITS_OTHER)
 		events |= EPOLLIN;
-	if (buf_len(&e->out))
+	if (buf_len(&e->out) || waits == IO_WAITS_WRITE)
 		events |= EPOLLOUT;
 	if (!e->source.is_added) {
 		e->source.events = events;
@@ -109,7 +112,7 @@ static bool may_feed(struct flow *f, enum dir d)
 		return false;
 	if (buf_len(&f->ends[!d].out) >= FLOW_OUT_HIGH)
 		return false;
-	return d != FROM_CLIENT || !upstream_is_stale(f);
+	return d != FROM_CLIENT || (!f->upstream.n_cancels && !upstream_is_stale(f));
 }
 
 /* Offers the unread bytes of one side. True if the module took some. */
@@ -214,6 +217,8 @@ static void settle(struct flow *f)
 		want(&f->ends[d]);
 }
 
+static void read_end(struct flow *f, enum dir d);
+
 static void lend(struct flow *f)
 {
 	for (int i = 0; i < 2; i++)
@@ -226,9 +231,25 @@ static void reclaim(struct flow *f)
 		lane_reclaim(f->lane, i, &f->ends[i].out);
 }
 
+/* What the transport holds back is not told by the socket. */
+static void read_primed(struct flow *f)
+{
+	for (enum dir d = FROM_CLIENT; d <= FROM_SERVER; d++) {
+		struct flow_end *e = &f->ends[d];
+		if (e->io->is_primed && is_there(e) && !e->is_eof && may_feed(f, d) &&
+		    e->io->is_primed(e))
+			read_end(f, d);
+		if (f->state == FLOW_CLOSED)
+			return;
+	}
+}
+
 void flow_step(struct flow *f)
 {
 	lend(f);
+	read_primed(f);
+	if (f->state == FLOW_CLOSED)
+		return;
 	bool has_moved = true;
 	while (has_moved && f->state < FLOW_CLOSING) {
 		has_moved = feed_unread(f, FROM_CLIENT);
@@ -253,9 +274,23 @@ static void feed_read(struct flow *f, enum dir d, size_t n)
 		flow_close(f, "out of memory");
 }
 
+/* In the transport's words, where it has some. */
+static const char *why_lost(const struct flow_end *e, enum dir d, char text[200])
+{
+	static const char *const resets[] = {"the client reset the connection",
+					     "the upstream reset the connection"};
+	const char *why = e->io->why ? e->io->why(e) : "";
+	if (!why[0])
+		return resets[d];
+	snprintf(text, 200, "TLS with the %s failed: %s", d == FROM_CLIENT ? "client" : "upstream",
+		 why);
+	return text;
+}
+
 static void read_end(struct flow *f, enum dir d)
 {
 	struct flow_end *e = &f->ends[d];
+	char text[200];
 	if (f->state == FLOW_LINGERING) {
 		ssize_t n = e->io->read(e, f->lane->scratch, LANE_SCRATCH);
 		if (n == 0 || (n < 0 && n != -EAGAIN))
@@ -266,12 +301,11 @@ static void read_end(struct flow *f, enum dir d)
 	if (n == -EAGAIN)
 		return;
 	if (n < 0 && d == FROM_SERVER && !f->proto->keeps_half_open) {
-		flow_fail(f, "08006", "the upstream reset the connection");
+		flow_fail(f, "08006", why_lost(e, d, text));
 		end_close(e, false);
 	} else if (n < 0) {
-		f->origin.is_reset = true;
-		flow_close(f, d == FROM_CLIENT ? "the client reset the connection"
-					       : "the upstream reset the connection");
+		f->origin.is_reset = !(e->io->why && e->io->why(e)[0]); /* an alert that was sent has to arrive */
+		flow_close(f, why_lost(e, d, text));
 	} else if (n == 0) {
 		e->is_eof = true;
 	} else {
@@ -288,7 +322,9 @@ static void on_end_event(struct source *s, uint32_t events)
 
 	f->origin.active_ns = loop_now(f->lane->loop);
 	lend(f);
-	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !e->is_eof)
+	bool waits_to_read =
+	    events & EPOLLOUT && e->io->waits && e->io->waits(e) == IO_WAITS_WRITE;
+	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR) || waits_to_read) && !e->is_eof)
 		read_end(f, d);
 	else if (events & EPOLLERR)
 		flow_close(f, "a connection broke");
@@ -301,6 +337,13 @@ void flow_attach_server(struct flow *f, int fd, struct span leftover)
 	struct flow_end *e = &f->ends[FROM_SERVER];
 	e->source.fd = fd;
 	buf_add_span(&e->in, leftover);
+}
+
+void flow_secure(struct flow *f, enum dir d, struct tls *t)
+{
+	struct flow_end *e = &f->ends[d];
+	e->io = &io_tls;
+	e->io_ctx = t;
 }
 
 void flow_offer(struct flow *f, struct span length, struct span message)
@@ -453,7 +496,7 @@ void flow_fail(struct flow *f, const char *sqlstate, const char *reason)
 	if (f->state >= FLOW_CLOSING)
 		return;
 	lend(f);
-	upstream_cancel_own(f);
+	cancelling_own(f);
 	f->proto->farewell(f->module, sqlstate, reason, &f->sink);
 	f->origin.is_reset |= f->proto->keeps_half_open;
 	buf_done(&f->ends[FROM_SERVER].out);

@@ -13,6 +13,7 @@
 #include "proto/proto.h"
 
 struct lane;
+struct tls;
 
 enum flow_state {
 	FLOW_OPENING, /* no upstream yet */
@@ -87,6 +88,8 @@ void flow_close(struct flow *f, const char *reason);
 void flow_running(struct flow *f);
 /* Its connection: owned from now on. leftover: bytes that came with it. */
 void flow_attach_server(struct flow *f, int fd, struct span leftover);
+/* From here on the bytes of this end go through t, which is owned from now on. */
+void flow_secure(struct flow *f, enum dir d, struct tls *t);
 /* Notes why a flow is about to end, if nothing was noted before. */
 void flow_blame(struct flow *f, const char *reason);
 

@@ -39,7 +39,8 @@ static void plain_close(struct flow_end *e, bool is_reset)
 	e->source.fd = -1;
 }
 
-const struct io_ops io_plain = {plain_read, plain_write, plain_shut, plain_close};
+const struct io_ops io_plain = {
+    .read = plain_read, .write = plain_write, .shut = plain_shut, .close = plain_close};
 
 struct datagram {
 	int fd;
@@ -93,7 +94,10 @@ static void datagram_close(struct flow_end *e, bool is_reset)
 	e->io_ctx = NULL;
 }
 
-const struct io_ops io_datagram = {datagram_read, datagram_write, datagram_shut, datagram_close};
+const struct io_ops io_datagram = {.read = datagram_read,
+				    .write = datagram_write,
+				    .shut = datagram_shut,
+				    .close = datagram_close};
 
 int end_flush(struct flow_end *e)
 {

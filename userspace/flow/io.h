@@ -1,4 +1,4 @@
-/* The transport of one end of a flow: plain now, TLS later. Nothing above knows which. */
+/* The transport of one end of a flow: plain, or TLS (tls.h). Nothing above knows which. */
 #pragma once
 
 #include <sys/socket.h>
@@ -10,6 +10,9 @@
 struct flow;
 struct flow_end;
 
+/* What a read that had to wait waits for. */
+enum io_wait { IO_WAITS_READ, IO_WAITS_WRITE, IO_WAITS_OTHER };
+
 struct io_ops {
 	/* Bytes read; 0: end of stream; a negative errno (-EAGAIN: none now). */
 	ssize_t (*read)(struct flow_end *e, void *p, size_t n);
@@ -19,6 +22,12 @@ struct io_ops {
 	void (*shut)(struct flow_end *e);
 	/* Closes; is_reset: so that the peer sees a reset, not an end. */
 	void (*close)(struct flow_end *e, bool is_reset);
+	/* The rest is of transports with a state of their own; NULL: none. */
+	enum io_wait (*waits)(const struct flow_end *e);
+	/* There is something to read that the socket does not tell of. */
+	bool (*is_primed)(const struct flow_end *e);
+	/* Why read or write failed, for people; "" if the errno says all. */
+	const char *(*why)(const struct flow_end *e);
 };
 
 struct flow_end {

@@ -11,6 +11,8 @@
 #include "base/clock.h"
 #include "base/macro.h"
 #include "flow/proxy.h"
+#include "flow/tls.h"
+#include "flow/tls_client.h"
 #include "sql/catalog.h"
 
 extern char **environ;
@@ -101,11 +103,12 @@ static int on_authentication(struct pump *p, struct span whole, struct span body
 	uint32_t code = cur_u32(&c);
 	if (code == AUTH_SASL)
 		return strip_plus(p, body);
-	if (code == AUTH_CLEARTEXT)
+	bool is_sure = p->login->tls && tls_client_is_verified(p->login->client);
+	if (code == AUTH_CLEARTEXT && !is_sure)
 		return fail(p->login, ERR_DENIED, "28000",
-			    "the upstream asks for the password in clear on a connection without "
-			    "TLS: refused");
-	if (code != AUTH_OK && code != AUTH_MD5 && (code < AUTH_SASL || code > AUTH_SASL_FINAL))
+			    "the upstream asks for the password in clear, and it is not sure who it is "
+			    "(sslmode=verify-full): refused");
+	if (code != AUTH_OK && code != AUTH_CLEARTEXT && code != AUTH_MD5 && (code < AUTH_SASL || code > AUTH_SASL_FINAL))
 		return fail(p->login, ERR_UNSUPPORTED, "28000",
 			    "the upstream asks for a way to log in that the gateway does not have");
 	buf_add_span(&p->to_lib, whole);
@@ -197,29 +200,42 @@ static int lost(struct pump *p)
 	return fail(p->login, ERR_UPSTREAM, "08006", "the upstream closed the connection");
 }
 
-static int move_in(int fd, struct buf *to)
+static ssize_t receive(int fd, struct tls *tls, void *p, size_t n)
 {
-	uint8_t *room = buf_reserve(to, 16384);
-	ssize_t n = room ? recv(fd, room, 16384, MSG_DONTWAIT) : -1;
-	if (!room)
-		return buf_err(to);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (tls)
+		return tls_read(tls, p, n);
+	ssize_t got = recv(fd, p, n, MSG_DONTWAIT);
+	return got < 0 ? -errno : got;
+}
+
+static ssize_t transmit(int fd, struct tls *tls, struct span s)
+{
+	if (tls)
+		return tls_write(tls, s.p, s.len);
+	ssize_t put = send(fd, s.p, s.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return put < 0 ? -errno : put;
+}
+
+static int move_in(int fd, struct tls *tls, struct buf *to)
+{
+	uint8_t *room = buf_reserve(to, TLS_RECORD_MAX);
+	ssize_t n = room ? receive(fd, tls, room, TLS_RECORD_MAX) : buf_err(to);
+	if (n == -EAGAIN || n == -EINTR)
 		return 0;
 	if (n <= 0)
-		return n < 0 ? -errno : ERR_CLOSED;
+		return n < 0 ? (int)n : ERR_CLOSED;
 	buf_commit(to, (size_t)n);
 	return 0;
 }
 
-static int move_out(int fd, struct buf *from)
+static int move_out(int fd, struct tls *tls, struct buf *from)
 {
 	while (buf_len(from)) {
-		struct span s = buf_span(from);
-		ssize_t n = send(fd, s.p, s.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		ssize_t n = transmit(fd, tls, buf_span(from));
+		if (n == -EAGAIN || n == -EINTR)
 			return 0;
 		if (n < 0)
-			return -errno;
+			return (int)n;
 		buf_consume(from, (size_t)n);
 	}
 	return 0;
@@ -247,18 +263,18 @@ static int move_bytes(struct pump *p)
 {
 	int err = p->lib < 0 ? accept_lib(p) : 0;
 	if (!err && p->lib >= 0)
-		err = move_in(p->lib, &p->to_server);
+		err = move_in(p->lib, NULL, &p->to_server);
 	if (err == ERR_CLOSED) /* libpq has given up */
 		return fail(p->login, ERR_UPSTREAM, "08006", "the login was given up");
 	if (!err)
-		err = move_out(p->login->fd, &p->to_server);
+		err = move_out(p->login->fd, p->login->tls, &p->to_server);
 	if (!err)
-		err = move_in(p->login->fd, &p->from_server);
+		err = move_in(p->login->fd, p->login->tls, &p->from_server);
 	if (err)
 		return lost(p);
 	err = read_messages(p);
 	if (!err && p->lib >= 0)
-		err = move_out(p->lib, &p->to_lib);
+		err = move_out(p->lib, NULL, &p->to_lib);
 	return err ? fail(p->login, err, "08006", "the login failed") : 0;
 }
 
@@ -368,6 +384,18 @@ static void pump_done(struct pump *p)
 	buf_wipe(&p->to_lib);
 }
 
+static int start_tls(struct pump *p, struct proxy *proxy, const struct target *t,
+		     const struct credential *c)
+{
+	struct login *l = p->login;
+	char why[WHY_MAX] = "";
+	int err = tls_client_new(proxy, c, t->host ? t->host : "", &l->client, why);
+	if (err)
+		return fail(l, err, "28000", why);
+	err = l->client ? tls_client_start(l->client, l->fd, p->deadline_ns, &l->tls, why) : 0;
+	return err ? fail(l, err, "08006", why) : 0;
+}
+
 static int pump_login(struct pump *p, struct proxy *proxy, const struct target *t)
 {
 	struct credential c = {0};
@@ -380,6 +408,8 @@ static int pump_login(struct pump *p, struct proxy *proxy, const struct target *
 	if (err)
 		return fail(p->login, err, "28000", why);
 	err = login_connect(t, p->deadline_ns, p->login);
+	if (!err)
+		err = start_tls(p, proxy, t, &c);
 	if (!err)
 		err = start_libpq(p, t, &c);
 	if (!err)
@@ -466,7 +496,7 @@ int login_load_catalog(struct proxy *proxy, const struct target *t, uint64_t dea
 		err = run_query(&p, b, i);
 	if (!err) {
 		uint8_t terminate[] = {'X', 0, 0, 0, 4};
-		if (send(l.fd, terminate, sizeof(terminate), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		if (transmit(l.fd, l.tls, span_of(terminate, sizeof(terminate))) < 0)
 			(void)0; /* it sees the close as well */
 		err = catalog_build(b, ret_c);
 	}

@@ -10,6 +10,8 @@
 
 struct catalog;
 struct proxy;
+struct tls;
+struct tls_client;
 
 /* Where to and how; all strings in the arena: a plan may be gone before the login is. */
 struct target {
@@ -17,6 +19,7 @@ struct target {
 	const char *resource;
 	const char *upstream; /* "host:port", or NULL: asked */
 	struct addr asked;
+	const char *host; /* by which it was asked for: a name or an address; for TLS */
 	const char *credential; /* source; NULL for opaque flows */
 	const char *database;	/* NULL: the credential's */
 	const char *options;	/* libpq's "options" */
@@ -29,6 +32,8 @@ struct login {
 	char why[WHY_MAX]; /* for the client: no secret, nothing of the server's text */
 	char sqlstate[6];
 	int fd; /* non-blocking, connected; the caller's */
+	struct tls *tls;	   /* over it, or NULL; the caller's */
+	struct tls_client *client; /* how TLS was begun; NULL without; a reference */
 	struct addr peer;
 	struct buf greeting; /* ParameterStatus messages as they came */
 	struct buf leftover; /* what came behind ReadyForQuery */
@@ -46,7 +51,8 @@ must_check int login_postgres(struct proxy *p, const struct target *t, uint64_t 
 /* Logs in the same way and reads the catalogue. */
 must_check int login_load_catalog(struct proxy *p, const struct target *t, uint64_t deadline_ns,
 				  struct catalog **ret_c, char ret_why[WHY_MAX]);
-/* Sends a CancelRequest and waits for the server to close. */
-void login_send_cancel(const struct addr *peer, uint32_t pid, uint32_t key, uint64_t deadline_ns);
+/* Sends a CancelRequest and waits for the server to close. client: over TLS; NULL: in clear. */
+void login_send_cancel(const struct addr *peer, struct tls_client *client, uint32_t pid,
+		       uint32_t key, uint64_t deadline_ns);
 /* libpq reads PG* from the environment: none of it may reach a login. Once, before threads. */
 void login_scrub_environment(void);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
+#include "flow/cancelling.h"
 #include "flow/flow.h"
 #include "flow/lane.h"
 #include "flow/proxy.h"
@@ -272,9 +273,9 @@ static int on_facts(struct sink *s)
 	return upstream_facts(flow_of_sink(s));
 }
 
-static void on_cancel(struct sink *s, uint32_t pid, uint32_t key)
+static int on_cancel(struct sink *s, uint32_t pid, uint32_t key)
 {
-	upstream_cancel_request(flow_of_sink(s), pid, key);
+	return cancelling_request(flow_of_sink(s), pid, key);
 }
 
 static int on_resolve(struct sink *s, const char *name, struct resolved *ret)

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/macro.h"
+#include "flow/cancelling.h"
 #include "flow/cancels.h"
 #include "flow/catalogs.h"
 #include "flow/flow.h"
@@ -83,8 +84,8 @@ static void take_login(struct flow *f, struct dial_job *j, struct dialled *d)
 	struct upstream *u = &f->upstream;
 	struct login *l = &j->login;
 	if (!l->err && j->is_postgres) {
-		u->cancel = cancels_add(f->lane->proxy->cancels, f->session->cgroup_id, &l->peer,
-					l->pid, l->key);
+		struct cancel_target real = {l->peer, l->pid, l->key, l->tls ? l->client : NULL};
+		u->cancel = cancels_add(f->lane->proxy->cancels, f, &real);
 		if (!u->cancel)
 			l->err = -ENOMEM;
 	}
@@ -94,6 +95,8 @@ static void take_login(struct flow *f, struct dial_job *j, struct dialled *d)
 	if (l->err)
 		return;
 	flow_attach_server(f, TAKE_FD(l->fd), buf_span(&l->leftover));
+	if (l->tls)
+		flow_secure(f, FROM_SERVER, TAKE(l->tls));
 	flow_running(f);
 	if (!j->is_postgres)
 		return;
@@ -163,6 +166,18 @@ static const char *join_options(struct arena *a, const struct dial *d, const cha
 	return text;
 }
 
+/* Whom the upstream's certificate has to name: as the policy calls it, or the workload did. */
+static const char *host_of(const struct flow *f, struct arena *a)
+{
+	char ip[ADDR_TEXT];
+	const char *named = f->resource->upstream, *colon = named ? strrchr(named, ':') : NULL;
+	if (colon)
+		return named[0] == '[' ? arena_strn(a, named + 1, (size_t)(colon - named) - 2)
+				       : arena_strn(a, named, (size_t)(colon - named));
+	return arena_str(a, f->origin.name[0] ? f->origin.name
+					      : addr_ip_text(&f->origin.info.dst, ip));
+}
+
 static int fill_target(struct flow *f, const struct dial *d, struct target *t)
 {
 	struct arena *a = &t->arena;
@@ -172,6 +187,7 @@ static int fill_target(struct flow *f, const struct dial *d, struct target *t)
 	t->resource = arena_str(a, r->name);
 	t->upstream = r->upstream ? arena_str(a, r->upstream) : NULL;
 	t->asked = f->origin.info.dst;
+	t->host = host_of(f, a);
 	t->credential = source ? arena_str(a, source) : NULL;
 	t->database = d->database ? arena_str(a, d->database) : NULL;
 	t->options = join_options(a, d, &t->application);
@@ -397,47 +413,6 @@ int upstream_resolve(struct flow *f, const char *name, struct resolved *ret)
 	return err ? err : ERR_HELD;
 }
 
-struct cancel_job {
-	struct job job;
-	struct cancel_target target;
-};
-
-static void cancel_work(struct job *job)
-{
-	struct cancel_job *j = container_of(job, struct cancel_job, job);
-	login_send_cancel(&j->target.peer, j->target.pid, j->target.key,
-			  clock_mono_ns() + 2 * NS_PER_SEC);
-	free(j);
-}
-
-static void send_cancel(struct flow *f, const struct cancel_target *t)
-{
-	struct cancel_job *j = calloc(1, sizeof(*j));
-	if (!j)
-		return;
-	j->job.work = cancel_work;
-	j->target = *t;
-	if (pool_submit(f->lane->proxy->pool, &j->job) < 0)
-		free(j);
-}
-
-void upstream_cancel_request(struct flow *f, uint32_t pid, uint32_t key)
-{
-	struct cancel_target t;
-	if (!cancels_find(f->lane->proxy->cancels, pid, key, f->session->cgroup_id, clock_mono_ns(),
-			  &t))
-		send_cancel(f, &t);
-}
-
-void upstream_cancel_own(struct flow *f)
-{
-	struct cancel_target t;
-	if (!f->upstream.cancel || !f->pipe.n_running)
-		return;
-	cancel_target(f->upstream.cancel, &t);
-	send_cancel(f, &t);
-}
-
 void upstream_done(struct flow *f)
 {
 	struct upstream *u = &f->upstream;
@@ -446,6 +421,7 @@ void upstream_done(struct flow *f)
 		u->dialling->flow = NULL;
 	if (u->waiting)
 		u->waiting->flow = NULL;
+	cancelling_done(f);
 	cancels_del(p->cancels, u->cancel);
 	catalog_unref(u->catalog);
 	catalog_slot_unref(p->catalogs, u->slot);

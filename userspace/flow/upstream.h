@@ -9,6 +9,7 @@ struct dial_job;
 struct wait_job;
 struct catalog_slot;
 struct cancel_entry;
+struct cancel_job;
 
 struct upstream {
 	struct dial_job *dialling; /* on its way, or NULL */
@@ -18,6 +19,8 @@ struct upstream {
 	struct catalog *catalog;   /* the one in force; a reference */
 	uint64_t generation;	   /* of it */
 	struct cancel_entry *cancel;
+	int n_cancels;		    /* on their way to the server: nothing new is sent to it meanwhile */
+	struct cancel_job *cancels; /* what this flow itself has asked for, or NULL */
 };
 
 /* sink_ops of pipeline.c */
@@ -25,10 +28,6 @@ must_check int upstream_dial(struct flow *f, const struct dial *d);
 must_check int upstream_facts(struct flow *f);
 must_check int upstream_resolve(struct flow *f, const char *name, struct resolved *ret);
 const struct catalog *upstream_catalog(void *flow);
-/* A CancelRequest of the client of f. */
-void upstream_cancel_request(struct flow *f, uint32_t pid, uint32_t key);
-/* What runs upstream for this flow is to stop: the flow is being closed under it. */
-void upstream_cancel_own(struct flow *f);
 
 /* Must the client's side wait, because what it did has changed the catalogue? Then it is being
  * reloaded. */

@@ -49,6 +49,7 @@ enum resume_kind {
 	RESUME_DIALLED,  /* ev->dialled */
 	RESUME_FACTS,    /* the catalogue was reloaded */
 	RESUME_RESOLVED, /* ev->resolved */
+	RESUME_CANCELLED, /* what was asked with cancel() is done */
 };
 
 /* dns: what a declared name resolves to. Borrowed until the module returns; ports are 0. */
@@ -89,8 +90,8 @@ struct sink_ops {
 	/* The operation has ended. */
 	void (*result)(struct sink *s, uint64_t op_id, const struct op_result *r);
 	/* postgres: a CancelRequest with our pid and key: the flow finds the session, checks that it is
-	 * of the same workload, and sends the real one upstream. */
-	void (*cancel)(struct sink *s, uint32_t pid, uint32_t key);
+	 * of the same workload, and sends the real one upstream. ERR_HELD until that is done, or 0. */
+	int (*cancel)(struct sink *s, uint32_t pid, uint32_t key);
 	/* dns: 0 and ret filled in, or ERR_HELD (name must stay valid until then). */
 	int (*resolve)(struct sink *s, const char *name, struct resolved *ret);
 };

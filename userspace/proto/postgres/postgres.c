@@ -105,6 +105,7 @@ static const enum hold waits_for[] = {
     [RESUME_DECISION] = HOLD_DECISION, [RESUME_BARRIER] = HOLD_BARRIER,
     [RESUME_DIALLED] = HOLD_DIAL,      [RESUME_FACTS] = HOLD_FACTS,
     [RESUME_RESOLVED] = HOLD_NONE, /* of DNS: never asked for here */
+    [RESUME_CANCELLED] = HOLD_CANCEL,
 };
 
 /* What was waited for came: on with the message. */
@@ -122,6 +123,9 @@ static int go_on(struct pg *pg, const struct resume *r, struct sink *out)
 		return client_dispatch(pg, out);
 	case RESUME_DECISION:
 		return client_decided(pg, r->decision, out);
+	case RESUME_CANCELLED:
+		pg->phase = PG_OVER;
+		return ERR_CLOSED;
 	case RESUME_RESOLVED:
 		break;
 	}

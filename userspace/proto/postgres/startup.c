@@ -302,11 +302,16 @@ static int cancel(struct pg *pg, struct span body, struct sink *out)
 {
 	struct cur c = cur_of(body);
 	uint32_t pid = cur_u32(&c), key = cur_u32(&c);
-	pg->phase = PG_OVER;
-	if (cur_err(&c) || cur_left(&c))
+	if (cur_err(&c) || cur_left(&c)) {
+		pg->phase = PG_OVER;
 		return ERR_MALFORMED;
-	out->ops->cancel(out, pid, key);
-	return ERR_CLOSED;
+	}
+	int err = out->ops->cancel(out, pid, key);
+	if (err == ERR_HELD)
+		pg->hold = HOLD_CANCEL;
+	else
+		pg->phase = PG_OVER;
+	return err ? err : ERR_CLOSED;
 }
 
 static int packet(struct pg *pg, struct span body, struct cur *in, struct sink *out)

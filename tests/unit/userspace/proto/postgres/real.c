@@ -293,7 +293,7 @@ static int relay_dial(struct sink *s, const struct dial *d)
 	return ERR_HELD;
 }
 
-static void relay_cancel(struct sink *s, uint32_t pid, uint32_t key)
+static int relay_cancel(struct sink *s, uint32_t pid, uint32_t key)
 {
 	struct buf b;
 	(void)s;
@@ -306,6 +306,7 @@ static void relay_cancel(struct sink *s, uint32_t pid, uint32_t key)
 	relay_send(fd, &b);
 	close(fd);
 	buf_done(&b);
+	return 0;
 }
 
 static int relay_op(struct sink *s, const struct op *op, struct decision *d)

@@ -148,9 +148,10 @@ static void rig_result(struct sink *s, uint64_t op_id, const struct op_result *r
 				 : "");
 }
 
-static void rig_cancel(struct sink *s, uint32_t pid, uint32_t key)
+static int rig_cancel(struct sink *s, uint32_t pid, uint32_t key)
 {
 	buf_printf(&rig_of(s)->log, "cancel %u %u\n", pid, key);
+	return 0;
 }
 
 static const struct sink_ops rig_ops = {

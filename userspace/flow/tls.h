@@ -1,0 +1,49 @@
+/* One TLS connection over a socket that is read and written here: SSL without its own I/O, so that
+ * bytes which were read before it began can be given to it, and no write raises SIGPIPE. TLS 1.2 and
+ * up, no renegotiation, no compression, no resumption. Not shared between threads at one time.
+ *
+ * Nothing stays readable inside: what tls_read leaves, the socket still has (no read-ahead, and
+ * room for a whole record each time), so a level-triggered poll of the socket is enough. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/span.h"
+
+struct io_ops;
+struct ssl_ctx_st;
+struct ssl_st;
+
+#define TLS_RECORD_MAX 16384 /* plaintext of one record: the least room that tls_read needs */
+
+struct tls;
+
+/* fd: borrowed, non-blocking. first: bytes of the peer that were read already; copied. */
+must_check int tls_new(struct ssl_ctx_st *ctx, int fd, bool is_server, struct span first,
+		       struct tls **ret_t);
+void tls_free(struct tls *t);
+struct ssl_st *tls_ssl(struct tls *t);
+
+/* Bytes; 0: the end; -EAGAIN; ERR_VERIFY: the peer's certificate; -ECONNRESET, -EPROTO: tls_why.
+ * The first ones do the handshake. */
+ssize_t tls_read(struct tls *t, void *p, size_t n);
+ssize_t tls_write(struct tls *t, const void *p, size_t n);
+/* Says that nothing more will be written; the socket stays open. */
+void tls_shut(struct tls *t);
+/* Handshake alone. 0, -EAGAIN, or as above. */
+must_check int tls_handshake(struct tls *t);
+/* Does it wait for room in the socket, whatever was called? */
+bool tls_wants_write(const struct tls *t);
+/* Does it wait for its own certificate (SSL_CTX_set_cert_cb)? */
+bool tls_wants_certificate(const struct tls *t);
+/* Is there something to read that the socket does not tell of: bytes of "first", the peer's end? */
+bool tls_is_primed(const struct tls *t);
+/* Why it failed, for people, in OpenSSL's words; "" if the connection broke. t's. */
+const char *tls_why(const struct tls *t);
+
+/* What a context of ours has in common, whichever side. NULL: out of memory. */
+struct ssl_ctx_st *tls_context(bool is_server);
+
+/* io_ctx is a struct tls, which close frees. */
+extern const struct io_ops io_tls;
