@@ -8,6 +8,7 @@
 #define RECORD_LIMIT_MAX     (16 * 1024 * 1024)
 
 static const char *const protocols[] = {"postgres", "tcp"};
+static const char *const client_tls[] = {"offer", "refuse", "require"};
 static const char *const records[] = {"none", "hash", "rows"};
 
 static void resource_name(struct loader *l, const struct json_at *at, json_t *v, void *into)
@@ -148,6 +149,12 @@ static void resource_limit(struct loader *l, const struct json_at *at, json_t *v
 	((struct resource *)into)->record_limit = (uint64_t)n;
 }
 
+static void resource_client_tls(struct loader *l, const struct json_at *at, json_t *v, void *into)
+{
+	int i = load_choice(l, at, json_string_value(v), client_tls, ARRAY_LEN(client_tls));
+	((struct resource *)into)->client_tls = i >= 0 ? (enum client_tls)i : CLIENT_TLS_OFFER;
+}
+
 static const struct field resource_fields[] = {
     {"name", SHAPE_STRING, true, "the resource's name", resource_name},
     {"protocol", SHAPE_STRING, true, "\"postgres\" or \"tcp\"", resource_protocol},
@@ -156,6 +163,7 @@ static const struct field resource_fields[] = {
     {"upstream", SHAPE_STRING, false, "host:port", resource_upstream},
     {"credentials", SHAPE_OBJECT, false, "an object of roles and credential sources",
      resource_credentials},
+    {"client_tls", SHAPE_STRING, false, "\"offer\", \"refuse\" or \"require\"", resource_client_tls},
     {"record", SHAPE_STRING, false, "\"none\", \"hash\" or \"rows\"", resource_record},
     {"record_limit", SHAPE_INTEGER, false, "a number of bytes", resource_limit},
     {"description", SHAPE_STRING, false, "a text", load_ignored_text},
@@ -165,7 +173,8 @@ static const struct field resource_fields[] = {
 static void check_resource(struct loader *l, const struct json_at *at, json_t *v,
 			   const struct resource *r)
 {
-	static const char *const postgres_only[] = {"credentials", "record", "record_limit"};
+	static const char *const postgres_only[] = {"credentials", "client_tls", "record",
+						    "record_limit"};
 	bool is_tcp = r->protocol && !strcmp(r->protocol, "tcp");
 	for (size_t i = 0; i < ARRAY_LEN(postgres_only); i++)
 		if (is_tcp && json_object_get(v, postgres_only[i]))

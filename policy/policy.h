@@ -38,6 +38,9 @@ const char *plan_hash(const struct plan *p);
 /* What may be done with the recorded result rows of a resource. */
 enum record_rows { RECORD_NONE, RECORD_HASH, RECORD_ROWS };
 
+/* What a client that asks for TLS is told. */
+enum client_tls { CLIENT_TLS_OFFER, CLIENT_TLS_REFUSE, CLIENT_TLS_REQUIRE };
+
 /* One thing that a resource answers to: a name, an address or a network, with a port (0: any). */
 struct match {
 	const char *host; /* a DNS name in lower case, or NULL */
@@ -61,6 +64,7 @@ struct resource {
 	    *upstream; /* "host:port" to dial instead of the address that was asked for, or NULL */
 	const struct role_credential *credentials;
 	int n_credentials;
+	enum client_tls client_tls;
 	enum record_rows record;
 	uint64_t record_limit; /* bytes of result rows kept per operation */
 };

@@ -13,6 +13,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import stack  # noqa: E402
+import truth  # noqa: E402
 
 POLICY = {
     "version": 1,
@@ -21,25 +22,6 @@ POLICY = {
     "resources": [{"name": "db", "protocol": "postgres", "match": ["127.0.0.1:@PORT@"], "credentials": {"writer": "file:CRED/db"}}],
     "rules": [{"id": "all", "resource": "db", "roles": ["writer"], "verbs": ["select", "insert"], "relations": ["public.*"], "effect": "allow"}],
 }
-# Inserts numbered rows as fast as it may, reconnects whatever happens, prints what was acknowledged.
-LOAD = """
-import sys, time
-sys.path.insert(0, sys.argv[1]); import pgwire
-first, end = int(sys.argv[3]), time.monotonic() + float(sys.argv[4])
-n = first
-while time.monotonic() < end:
-    try:
-        k = pgwire.Connection('127.0.0.1', int(sys.argv[2]), 'shop', timeout=5)
-        while time.monotonic() < end:
-            n += 1
-            got = k.query('INSERT INTO t VALUES (%d)' % n)
-            if pgwire.errors(got):
-                time.sleep(0.05)
-            else:
-                print(n, flush=True)
-    except Exception:
-        time.sleep(0.1)
-"""
 
 
 def children(gw):
@@ -47,41 +29,12 @@ def children(gw):
     return [int(line.split()[0]) for line in out.splitlines()]
 
 
-def load(s, first, seconds):
-    return s.gw.popen("writer", [sys.executable, "-c", LOAD, str(stack.ROOT / "tests/lib"), str(s.pg.port), str(first), str(seconds)],
-                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-
-
-def recorded(s):
-    """Numbers in the record's operations that were allowed."""
-    out = set()
-    for e in s.gw.events():
-        if e["type"] == "op":
-            out.update(int(n) for n in re.findall(r"INSERT INTO t VALUES \((\d+)\)", json.dumps(e)))
-    return out
-
-
-def reached_database(s):
-    return {int(n) for n in re.findall(r"INSERT INTO t VALUES \((\d+)\)", s.pg.log())}
-
-
-def truth(c, s, acknowledged, when):
-    verify = s.gw.sluice("verify", check=False)
-    c.equal(verify.returncode, 0, f"{when}: the record verifies ({verify.stdout.strip()} {verify.stderr.strip()})")
-    record = recorded(s)
-    missing = reached_database(s) - record
-    c.check(not missing, f"{when}: every statement that reached the database is in the record", sorted(missing)[:5])
-    rows = {int(n) for n in s.pg.psql("SELECT id FROM t", "shop").split()}
-    c.check(acknowledged <= rows, f"{when}: what was acknowledged is in the database", sorted(acknowledged - rows)[:5])
-    c.check(acknowledged <= record, f"{when}: and in the record", sorted(acknowledged - record)[:5])
-
-
 def kill_children(c, s):
     """One process of the daemon at a time, whichever place it has among the children."""
     first = 0
     for round_no in range(len(children(s.gw))):
         first += 1000000
-        p = load(s, first, 8)
+        p = truth.load(s, first, 8)
         time.sleep(2.5)
         pids = children(s.gw)
         victim = pids[round_no % len(pids)]
@@ -91,11 +44,11 @@ def kill_children(c, s):
         c.check(len(acknowledged) > 10, f"child {round_no} killed: work went on before and after", len(acknowledged))
         late = s.gw.run("writer", ["psql", "-XAt", s.dsn(), "-c", "SELECT 1"])
         c.equal(late.stdout.strip(), "1", f"child {round_no} killed: the daemon comes back by itself")
-        truth(c, s, acknowledged, f"child {round_no} killed")
+        truth.check(c, s, acknowledged, f"child {round_no} killed")
 
 
 def kill_monitor(c, s):
-    p = load(s, 50000000, 14)
+    p = truth.load(s, 50000000, 14)
     time.sleep(2.5)
     s.gw.stop(signal.SIGKILL)
     time.sleep(2)
@@ -105,12 +58,12 @@ def kill_monitor(c, s):
     out, _ = p.communicate(timeout=60)
     acknowledged = {int(x) for x in out.split()}
     c.check(len(acknowledged) > 10, "the monitor killed: the workload goes on after the restart", len(acknowledged))
-    truth(c, s, acknowledged, "the monitor killed")
+    truth.check(c, s, acknowledged, "the monitor killed")
 
 
 def full_disk(c, s, disk):
     filler = disk / "filler"
-    p = load(s, 70000000, 14)
+    p = truth.load(s, 70000000, 14)
     acknowledged = []
     threading.Thread(target=lambda: acknowledged.extend(iter(p.stdout.readline, "")), daemon=True).start()
     time.sleep(2)
@@ -129,7 +82,7 @@ def full_disk(c, s, disk):
     p.wait(60)
     time.sleep(0.5)
     c.check(len(acknowledged) > before + 5, "room again: work goes on", (before, len(acknowledged)))
-    truth(c, s, {int(x) for x in acknowledged}, "after a full disk")
+    truth.check(c, s, {int(x) for x in acknowledged}, "after a full disk")
 
 
 def main():

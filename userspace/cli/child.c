@@ -12,6 +12,7 @@
 #include "cli/api.h"
 #include "cli/cli.h"
 #include "cli/session.h"
+#include "cli/trust.h"
 #include "guard/guard.h"
 
 static bool check_standard_fds(void)
@@ -64,8 +65,14 @@ static bool has_lsm(const json_t *answer)
 	return json_is_array(gaps);
 }
 
+/* What of the answer the guard needs. */
+struct child_told {
+	bool has_lsm;
+	char trust[TRUST_PATH]; /* a bundle of certificates, or "" */
+};
+
 /* From the daemon's answer on this process is in the workload's cgroup. */
-static int enrol(const struct child_plan *p, bool *ret_has_lsm)
+static int enrol(const struct child_plan *p, struct child_told *ret)
 {
 	json_t *answer = NULL, *body = enrolment(p);
 	if (!body) {
@@ -81,17 +88,19 @@ static int enrol(const struct child_plan *p, bool *ret_has_lsm)
 		cli_error("the daemon's answer is not understood");
 		r = ERR_MALFORMED;
 	}
-	*ret_has_lsm = has_lsm(answer);
+	ret->has_lsm = has_lsm(answer);
+	trust_give(json_text(answer, "trust", NULL), ret->trust);
 	free(text);
 	json_decref(answer);
 	return r;
 }
 
-static bool shut_guard(const struct child_plan *p, bool has_lsm)
+static bool shut_guard(const struct child_plan *p, const struct child_told *told)
 {
 	struct guard g = *p->guard;
 	enum guard_part part = 0;
-	g.has_lsm = has_lsm;
+	g.has_lsm = told->has_lsm;
+	g.trust = told->trust[0] ? told->trust : NULL;
 	guard_probe(&g);
 	int r = guard_enter(&g, &part);
 	if (r == 0)
@@ -113,15 +122,15 @@ _Noreturn void child_run(const struct child_plan *p)
 		_exit(EXIT_SLUICE);
 	/* The monitor looks at this process's namespaces, which one that must not be dumped hides. */
 	prctl(PR_SET_DUMPABLE, 1);
-	bool has_lsm = false;
-	if (guard_close_fds(p->told_fd) < 0 || !check_standard_fds() || enrol(p, &has_lsm) < 0)
+	struct child_told told = {0};
+	if (guard_close_fds(p->told_fd) < 0 || !check_standard_fds() || enrol(p, &told) < 0)
 		_exit(EXIT_SLUICE);
 	/* What the call to the daemon left open, and what would name sluice to the command (shells put the
 	 * program's own path into "_"). */
 	unsetenv("SLUICE_SOCKET");
 	if (getenv("_"))
 		setenv("_", p->argv[0], 1);
-	if (guard_close_fds(p->told_fd) < 0 || !shut_guard(p, has_lsm))
+	if (guard_close_fds(p->told_fd) < 0 || !shut_guard(p, &told))
 		_exit(EXIT_SLUICE);
 	execvp(p->argv[0], p->argv);
 	int err = errno;

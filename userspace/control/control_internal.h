@@ -93,6 +93,9 @@ void policy_done(struct control *c);
 /* Reads the file; a good one comes into force, a bad one leaves the old. ret_errors may be NULL. */
 must_check int policy_reload(struct control *c, struct policy_errors *ret_errors, bool *ret_changed);
 
+/* Does some resource answer its clients with TLS? */
+bool policy_offers_tls(const struct plan *p);
+
 /* enrol.c */
 void enrol_start(struct conn *conn, json_t *body);		      /* steals body */
 void renew_start(struct conn *conn, struct session *s, json_t *body); /* steals body */

@@ -197,6 +197,9 @@ static void enrol_session(struct job *j, struct session *s)
 	log_info("session %s: %s as %s, uid %u", s->id, s->subject, s->role, (unsigned)s->uid);
 	json_t *answer = session_json(s);
 	json_object_set(answer, "gaps", c->gaps); /* what the kernel leaves to whoever runs the command */
+	/* Where what vouches for the gateway lies: ca.pem and trust.pem. */
+	if (answer && policy_offers_tls(j->plan))
+		json_object_set_new(answer, "trust", json_string(c->cfg->run_dir));
 	conn_answer(conn, 201, answer);
 }
 

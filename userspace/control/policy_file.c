@@ -5,6 +5,7 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
+#include "base/addr.h"
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/ossl.h"
@@ -52,6 +53,62 @@ static void refuse(struct control *c, const char *hash, const struct policy_erro
 		log_error("a refused policy is not recorded");
 }
 
+static void add_declared(const struct resource *r, json_t *names, json_t *nets)
+{
+	for (int i = 0; i < r->n_matches; i++) {
+		const struct match *m = &r->matches[i];
+		struct addr a = {.port = 0};
+		char ip[ADDR_TEXT], text[ADDR_TEXT + 8];
+		if (m->host) {
+			json_array_append_new(names, json_string(m->host));
+			continue;
+		}
+		memcpy(a.ip, m->net, sizeof(a.ip));
+		bool is_v4 = addr_is_v4(&a) && m->prefix_len >= 96;
+		snprintf(text, sizeof(text), "%s/%d", addr_ip_text(&a, ip),
+			 is_v4 ? m->prefix_len - 96 : m->prefix_len);
+		json_array_append_new(nets, json_string(text));
+	}
+}
+
+static bool offers_tls(const struct resource *r)
+{
+	return !strcmp(r->protocol, "postgres") && r->client_tls != CLIENT_TLS_REFUSE;
+}
+
+bool policy_offers_tls(const struct plan *p)
+{
+	for (int i = 0; i < plan_n_resources(p); i++)
+		if (offers_tls(plan_resource(p, i)))
+			return true;
+	return false;
+}
+
+/* The monitor signs certificates for these, and for nothing else. Without them TLS with clients fails,
+ * and nothing opens. */
+static void declare_names(struct control *c)
+{
+	json_t *names = json_array(), *nets = json_array();
+	json_t *all = json_pack("{s:o, s:o}", "names", names, "nets", nets);
+	struct msg answer = {0};
+	char why[200] = "out of memory";
+	int fd = -1;
+	for (int i = 0; all && i < plan_n_resources(c->policy.plan); i++) {
+		const struct resource *r = plan_resource(c->policy.plan, i);
+		if (offers_tls(r))
+			add_declared(r, names, nets);
+	}
+	_cleanup_(freep) char *text = json_dumps(all, JSON_COMPACT);
+	json_decref(all);
+	int r = text ? memfd_of(text, strlen(text), &fd) : -ENOMEM;
+	if (r == 0)
+		r = monitor_call(c, json_pack("{s:s}", "t", "declare"), fd, &answer, why, sizeof(why));
+	if (r < 0)
+		log_error("workloads will not get TLS: %s", why);
+	msg_done(&answer);
+	closep(&fd);
+}
+
 /* The event first: nothing is decided by a policy that is not on record. */
 static int adopt(struct control *c, struct plan *plan, struct span text)
 {
@@ -70,6 +127,7 @@ static int adopt(struct control *c, struct plan *plan, struct span text)
 	c->policy.plan = plan;
 	c->policy.text_fd = fd;
 	log_info("policy %.12s is in force", plan_hash(plan));
+	declare_names(c);
 	proxy_send_policy(c);
 	approvals_policy(c);
 	return 0;

@@ -20,7 +20,7 @@ struct cancel_job {
 	struct proxy *proxy;
 	struct cancel_entry *entry; /* a reference */
 	struct cancel_target target;
-	struct lane *lane;   /* of the asker; NULL: nobody waits */
+	struct lane *lane;  /* of the asker; NULL: nobody waits */
 	struct flow *asker; /* in its lane only; NULL: it has gone */
 };
 
@@ -132,10 +132,9 @@ void cancelling_own(struct flow *f)
 	struct cancel_job *j = e && f->pipe.n_running ? calloc(1, sizeof(*j)) : NULL;
 	if (!j)
 		return;
-	*j = (struct cancel_job){
-	    .job.work = work_alone,
-	    .proxy = f->lane->proxy,
-	    .entry = cancel_entry_ref(f->lane->proxy->cancels, e)};
+	*j = (struct cancel_job){.job.work = work_alone,
+				 .proxy = f->lane->proxy,
+				 .entry = cancel_entry_ref(f->lane->proxy->cancels, e)};
 	cancel_target(e, &j->target);
 	if (pool_submit(j->proxy->pool, &j->job) < 0)
 		job_free(j);

@@ -11,6 +11,7 @@
 #include "flow/lane.h"
 #include "flow/proxy.h"
 #include "flow/tls.h"
+#include "flow/tls_server.h"
 #include "record/event.h"
 
 #define CLOSING_MS 5000
@@ -304,7 +305,8 @@ static void read_end(struct flow *f, enum dir d)
 		flow_fail(f, "08006", why_lost(e, d, text));
 		end_close(e, false);
 	} else if (n < 0) {
-		f->origin.is_reset = !(e->io->why && e->io->why(e)[0]); /* an alert that was sent has to arrive */
+		f->origin.is_reset =
+		    !(e->io->why && e->io->why(e)[0]); /* an alert that was sent has to arrive */
 		flow_close(f, why_lost(e, d, text));
 	} else if (n == 0) {
 		e->is_eof = true;
@@ -322,8 +324,7 @@ static void on_end_event(struct source *s, uint32_t events)
 
 	f->origin.active_ns = loop_now(f->lane->loop);
 	lend(f);
-	bool waits_to_read =
-	    events & EPOLLOUT && e->io->waits && e->io->waits(e) == IO_WAITS_WRITE;
+	bool waits_to_read = events & EPOLLOUT && e->io->waits && e->io->waits(e) == IO_WAITS_WRITE;
 	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR) || waits_to_read) && !e->is_eof)
 		read_end(f, d);
 	else if (events & EPOLLERR)
@@ -446,6 +447,8 @@ static struct flow *flow_alloc(struct lane *lane, const struct flow_plan *p)
 				    .mask_limit = lane->proxy->cfg->mask_limit,
 				    .destination = f->origin.destination,
 				    .is_datagram = p->datagram != NULL};
+	f->env.is_tls_offered = p->resource && p->resource->client_tls != CLIENT_TLS_REFUSE;
+	f->env.is_tls_required = p->resource && p->resource->client_tls == CLIENT_TLS_REQUIRE;
 	if (p->resource)
 		pipeline_ask_plan(f);
 	return f;
@@ -532,6 +535,7 @@ void flow_close(struct flow *f, const char *reason)
 	record_close(f);
 	f->proto->done(f->module);
 	upstream_done(f);
+	tls_server_done(f);
 	pipeline_done(f);
 	for (enum dir d = FROM_CLIENT; d <= FROM_SERVER; d++) {
 		end_close(&f->ends[d], f->origin.is_reset);

@@ -13,6 +13,7 @@
 #include "proto/proto.h"
 
 struct lane;
+struct mint_job;
 struct tls;
 
 enum flow_state {
@@ -49,6 +50,7 @@ struct flow {
 	struct origin origin;
 	struct pipeline pipe;
 	struct upstream upstream;
+	struct mint_job *minting; /* the certificate for its client, or NULL */
 	struct deferred freed;
 };
 

@@ -94,10 +94,8 @@ static void datagram_close(struct flow_end *e, bool is_reset)
 	e->io_ctx = NULL;
 }
 
-const struct io_ops io_datagram = {.read = datagram_read,
-				    .write = datagram_write,
-				    .shut = datagram_shut,
-				    .close = datagram_close};
+const struct io_ops io_datagram = {
+    .read = datagram_read, .write = datagram_write, .shut = datagram_shut, .close = datagram_close};
 
 int end_flush(struct flow_end *e)
 {

@@ -105,10 +105,12 @@ static int on_authentication(struct pump *p, struct span whole, struct span body
 		return strip_plus(p, body);
 	bool is_sure = p->login->tls && tls_client_is_verified(p->login->client);
 	if (code == AUTH_CLEARTEXT && !is_sure)
-		return fail(p->login, ERR_DENIED, "28000",
-			    "the upstream asks for the password in clear, and it is not sure who it is "
-			    "(sslmode=verify-full): refused");
-	if (code != AUTH_OK && code != AUTH_CLEARTEXT && code != AUTH_MD5 && (code < AUTH_SASL || code > AUTH_SASL_FINAL))
+		return fail(
+		    p->login, ERR_DENIED, "28000",
+		    "the upstream asks for the password in clear, and it is not sure who it is "
+		    "(sslmode=verify-full): refused");
+	if (code != AUTH_OK && code != AUTH_CLEARTEXT && code != AUTH_MD5 &&
+	    (code < AUTH_SASL || code > AUTH_SASL_FINAL))
 		return fail(p->login, ERR_UNSUPPORTED, "28000",
 			    "the upstream asks for a way to log in that the gateway does not have");
 	buf_add_span(&p->to_lib, whole);
@@ -131,9 +133,10 @@ static int on_error(struct pump *p, struct span body)
 	}
 	bool is_private = !strncmp(code, "28", 2) || !said.len || cur_err(&c);
 	if (is_private)
-		snprintf(why, sizeof(why),
-			 "the upstream refused the gateway's login: authentication failed (SQLSTATE %s)",
-			 code);
+		snprintf(
+		    why, sizeof(why),
+		    "the upstream refused the gateway's login: authentication failed (SQLSTATE %s)",
+		    code);
 	else
 		snprintf(why, sizeof(why), "%.*s", (int)MIN(said.len, sizeof(why) - 1), said.p);
 	for (char *at = why; *at; at++) /* in the server's encoding, whichever that is */

@@ -19,7 +19,7 @@ struct target {
 	const char *resource;
 	const char *upstream; /* "host:port", or NULL: asked */
 	struct addr asked;
-	const char *host; /* by which it was asked for: a name or an address; for TLS */
+	const char *host;	/* by which it was asked for: a name or an address; for TLS */
 	const char *credential; /* source; NULL for opaque flows */
 	const char *database;	/* NULL: the credential's */
 	const char *options;	/* libpq's "options" */
@@ -31,7 +31,7 @@ struct login {
 	int err;
 	char why[WHY_MAX]; /* for the client: no secret, nothing of the server's text */
 	char sqlstate[6];
-	int fd; /* non-blocking, connected; the caller's */
+	int fd;			   /* non-blocking, connected; the caller's */
 	struct tls *tls;	   /* over it, or NULL; the caller's */
 	struct tls_client *client; /* how TLS was begun; NULL without; a reference */
 	struct addr peer;

@@ -11,6 +11,7 @@
 #include "flow/lane.h"
 #include "flow/proxy.h"
 #include "flow/refuse.h"
+#include "flow/tls_server.h"
 #include "record/event.h"
 
 #define RUNNING_MAX 65536
@@ -283,6 +284,11 @@ static int on_resolve(struct sink *s, const char *name, struct resolved *ret)
 	return upstream_resolve(flow_of_sink(s), name, ret);
 }
 
+static int on_start_tls(struct sink *s, struct span first, bool is_direct)
+{
+	return tls_server_start(flow_of_sink(s), first, is_direct);
+}
+
 static struct rows *rows_for(struct flow *f, uint64_t op_id)
 {
 	struct pipeline *p = &f->pipe;
@@ -390,4 +396,5 @@ const struct sink_ops pipeline_ops = {
     .result = on_result,
     .cancel = on_cancel,
     .resolve = on_resolve,
+    .start_tls = on_start_tls,
 };

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "flow/cancels.h"
+#include "flow/tls_server.h"
 #include "flow/catalogs.h"
 #include "flow/channel.h"
 #include "flow/flow.h"
@@ -34,6 +35,8 @@ static int make_parts(struct proxy *p)
 		err = catalogs_new(p, &p->catalogs);
 	if (!err)
 		err = cancels_new(&p->cancels);
+	if (!err)
+		err = leaves_new(p, &p->leaves);
 	return err ? err : loop_new(&p->loop);
 }
 
@@ -92,6 +95,7 @@ void proxy_done(struct proxy *p)
 	names_free(p->names);
 	catalogs_free(p->catalogs);
 	cancels_free(p->cancels);
+	leaves_free(p->leaves);
 	registry_free(p->registry);
 	plan_unref(p->plan);
 	while (p->counts) {

@@ -10,6 +10,7 @@
 #include "priv/child.h"
 
 struct cancels;
+struct leaves;
 struct catalogs;
 struct listener;
 struct names;
@@ -37,6 +38,7 @@ struct proxy {
 	struct names *names;
 	struct catalogs *catalogs;
 	struct cancels *cancels;
+	struct leaves *leaves;
 	pthread_mutex_t call_mutex; /* one call to the monitor at a time */
 	pthread_mutex_t counts_mutex;
 	struct resource_counts *counts;

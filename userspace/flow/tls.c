@@ -15,7 +15,9 @@ struct tls {
 	SSL *ssl;
 	int fd;
 	struct buf first; /* read before TLS began */
-	bool wants_write, wants_certificate, is_broken;
+	void *owner;
+	bool wants_write, wants_certificate, is_broken, demands_alpn;
+	bool has_come, has_failed; /* the certificate that was waited for */
 	char why[160];
 };
 
@@ -181,6 +183,7 @@ ssize_t tls_read(struct tls *t, void *p, size_t n)
 	size_t got = 0;
 	if (t->is_broken)
 		return -ECONNRESET;
+	t->has_come = false;
 	do {
 		before();
 		int r = SSL_read(t->ssl, (char *)p + got, (int)MIN(n - got, (size_t)INT32_MAX));
@@ -220,8 +223,8 @@ int tls_handshake(struct tls *t)
 
 void tls_shut(struct tls *t)
 {
-	/* After a failure OpenSSL must not be called again; before the end of the handshake there is
-	 * nothing to end. */
+	/* After a failure OpenSSL must not be called again; before the end of the handshake there
+	 * is nothing to end. */
 	if (t->is_broken || !SSL_is_init_finished(t->ssl))
 		return;
 	before();
@@ -239,9 +242,38 @@ bool tls_wants_certificate(const struct tls *t)
 	return t->wants_certificate;
 }
 
+void tls_certificate_came(struct tls *t, int err)
+{
+	t->wants_certificate = false;
+	t->has_come = true;
+	t->has_failed = err != 0;
+}
+
+bool tls_certificate_failed(const struct tls *t)
+{
+	return t->has_failed;
+}
+
+void tls_set_owner(struct tls *t, void *owner, bool demands_alpn)
+{
+	t->owner = owner;
+	t->demands_alpn = demands_alpn;
+}
+
+void *tls_owner(const struct tls *t)
+{
+	return t->owner;
+}
+
+bool tls_demands_alpn(const struct tls *t)
+{
+	return t->demands_alpn;
+}
+
 bool tls_is_primed(const struct tls *t)
 {
-	return buf_len(&t->first) || (SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN);
+	return t->has_come || buf_len(&t->first) ||
+	       (SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN);
 }
 
 const char *tls_why(const struct tls *t)

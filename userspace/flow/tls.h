@@ -1,6 +1,6 @@
 /* One TLS connection over a socket that is read and written here: SSL without its own I/O, so that
- * bytes which were read before it began can be given to it, and no write raises SIGPIPE. TLS 1.2 and
- * up, no renegotiation, no compression, no resumption. Not shared between threads at one time.
+ * bytes which were read before it began can be given to it, and no write raises SIGPIPE. TLS 1.2
+ * and up, no renegotiation, no compression, no resumption. Not shared between threads at one time.
  *
  * Nothing stays readable inside: what tls_read leaves, the socket still has (no read-ahead, and
  * room for a whole record each time), so a level-triggered poll of the socket is enough. */
@@ -37,7 +37,16 @@ must_check int tls_handshake(struct tls *t);
 bool tls_wants_write(const struct tls *t);
 /* Does it wait for its own certificate (SSL_CTX_set_cert_cb)? */
 bool tls_wants_certificate(const struct tls *t);
-/* Is there something to read that the socket does not tell of: bytes of "first", the peer's end? */
+/* It came (0), or will not come: the handshake goes on with the next read, which asks for it again.
+ */
+void tls_certificate_came(struct tls *t, int err);
+bool tls_certificate_failed(const struct tls *t);
+/* Whose it is, for the callbacks of a context. */
+void tls_set_owner(struct tls *t, void *owner, bool demands_alpn);
+void *tls_owner(const struct tls *t);
+bool tls_demands_alpn(const struct tls *t);
+/* Is there something to read that the socket does not tell of: bytes of "first", the peer's end,
+ * a handshake that its certificate came for? */
 bool tls_is_primed(const struct tls *t);
 /* Why it failed, for people, in OpenSSL's words; "" if the connection broke. t's. */
 const char *tls_why(const struct tls *t);

@@ -32,7 +32,8 @@ static int say(char why[WHY_MAX], int err, const char *text)
 static int mode_of(const struct credential *c, enum tls_mode *ret)
 {
 	const char *text = credential_get(c, "sslmode");
-	if (!text || !strcmp(text, "allow")) /* which asks for it when it is demanded: so do we, first */
+	if (!text ||
+	    !strcmp(text, "allow")) /* which asks for it when it is demanded: so do we, first */
 		text = "prefer";
 	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
 		if (strcmp(text, modes[i]))
@@ -103,7 +104,8 @@ static int load_roots(struct proxy *p, SSL_CTX *ctx, const char *path, char *why
 	if (!path || !strcmp(path, "system"))
 		return SSL_CTX_set_default_verify_paths(ctx) == 1
 			   ? 0
-			   : say(why, ERR_CONFIG, "the system's store of certificates cannot be read");
+			   : say(why, ERR_CONFIG,
+				 "the system's store of certificates cannot be read");
 	BIO *bio = read_file(p, path, false, why);
 	if (!bio)
 		return ERR_CONFIG;
@@ -239,7 +241,8 @@ int tls_client_new(struct proxy *p, const struct credential *c, const char *host
 	if (!err && t->is_direct && t->mode < TLS_REQUIRE)
 		err = say(why, ERR_CONFIG, "sslnegotiation=direct needs sslmode=require or more");
 	if (!err && t->mode == TLS_VERIFY_FULL && !host[0])
-		err = say(why, ERR_CONFIG, "sslmode=verify-full: the upstream has no name to verify");
+		err =
+		    say(why, ERR_CONFIG, "sslmode=verify-full: the upstream has no name to verify");
 	if (err) {
 		tls_client_unref(t);
 		return err;
@@ -347,8 +350,9 @@ static int negotiate(struct tls_client *c, int fd, uint64_t deadline_ns, char wh
 	if (answer == 'N' && c->mode == TLS_PREFER)
 		return 1;
 	return say(why, ERR_UPSTREAM,
-		   answer == 'N' ? "the upstream has no TLS, and the credential demands it (sslmode)"
-				 : "the upstream refuses the request for TLS");
+		   answer == 'N'
+		       ? "the upstream has no TLS, and the credential demands it (sslmode)"
+		       : "the upstream refuses the request for TLS");
 }
 
 int tls_client_start(struct tls_client *c, int fd, uint64_t deadline_ns, struct tls **ret_t,

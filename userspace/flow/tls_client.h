@@ -26,8 +26,8 @@ struct tls_client {
 
 /* From a credential; its files are read through the monitor. *ret_c is NULL for sslmode=disable.
  * host: "" if it is not known by a name. Without sslrootcert, verify-ca and verify-full trust the
- * system's store; with it, require checks as verify-ca does. ERR_CONFIG, ERR_DENIED, ERR_UNSUPPORTED
- * with ret_why. Blocks: for workers. */
+ * system's store; with it, require checks as verify-ca does. ERR_CONFIG, ERR_DENIED,
+ * ERR_UNSUPPORTED with ret_why. Blocks: for workers. */
 must_check int tls_client_new(struct proxy *p, const struct credential *c, const char *host,
 			      struct tls_client **ret_c, char ret_why[WHY_MAX]);
 struct tls_client *tls_client_ref(struct tls_client *c);

@@ -19,7 +19,7 @@ struct upstream {
 	struct catalog *catalog;   /* the one in force; a reference */
 	uint64_t generation;	   /* of it */
 	struct cancel_entry *cancel;
-	int n_cancels;		    /* on their way to the server: nothing new is sent to it meanwhile */
+	int n_cancels; /* on their way to the server: nothing new is sent to it meanwhile */
 	struct cancel_job *cancels; /* what this flow itself has asked for, or NULL */
 };
 

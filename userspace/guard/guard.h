@@ -28,6 +28,7 @@ enum guard_part {
 struct guard {
 	bool without[GUARD_PARTS]; /* left out on purpose */
 	const char *keep_socket;   /* path of the one Unix socket that stays in sight, or NULL */
+	const char *trust;	   /* a bundle of certificates that stands in the view for the system's, or NULL */
 	bool has_lsm;		   /* sluice's own BPF LSM programs act on this workload */
 	/* Filled in by guard_probe. */
 	int landlock;	    /* the kernel's ABI, 0: none */

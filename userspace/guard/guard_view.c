@@ -143,12 +143,28 @@ static int lock_proc(void)
 	return 0;
 }
 
+/* Where distributions keep the bundle that TLS libraries read. */
+static int cover_bundles(const char *trust)
+{
+	static const char *const bundles[] = {
+		"/etc/ssl/certs/ca-certificates.crt",
+		"/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/ssl/cert.pem",
+	};
+	for (size_t i = 0; trust && i < ARRAY_LEN(bundles); i++)
+		if (access(bundles[i], F_OK) == 0 && mount(trust, bundles[i], NULL, MS_BIND, NULL) < 0)
+			return -errno;
+	return 0;
+}
+
 int guard_view(const struct guard *g)
 {
 	bool is_root = geteuid() == 0;
 	int r = own_namespaces();
 	if (r == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		r = -errno;
+	if (r == 0)
+		r = cover_bundles(g->trust);
 	if (r == 0)
 		r = hide_named_sockets(g->keep_socket);
 	if (r == 0)

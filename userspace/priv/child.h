@@ -21,7 +21,11 @@
  *             open_policy {}      -> fd   (the configured path, followed anew)
  *             open_dead_letters {} -> fd  (state_dir/dead-letters.jsonl, to append to)
  *             mint       {claims} -> {token}  (only if the local issuer is configured)
- *   proxy     credential {source} -> fd   (file: beneath credential_dirs; command: run by the monitor as
+ *             declare    {} fd: memfd, {names: [..], nets: [..]}: under what the node's CA may vouch for
+ *                        the gateway; run_dir/ca.pem and trust.pem follow
+ *   proxy     leaf       {name?, address?, key} -> {cert}  (PEM; key: its public half, DER in base64; those
+ *                        of name and address that are declared)
+ *             credential {source} -> fd   (file: beneath credential_dirs; command: run by the monitor as
  *                        the configured user; fd: inherited)
  *   console   open_tls   {what: "certificate" | "key"} -> fd   (the configured files)
  *   recorder  sign       {seq, root, hash, time} -> {key, sig}  (Ed25519, hex; seq must rise; root and hash: 64 hex

@@ -276,6 +276,7 @@ static int set_up(struct monitor *m)
 	m->probe_json = json_text(kernel_probe());
 	if (!m->gaps_json || !m->probe_json)
 		return -ENOMEM;
+	ca_init(&m->ca, m->cfg, m->keys_dir_fd);
 	r = signer_init(&m->signer, m->keys_dir_fd);
 	if (r == 0)
 		r = make_local_issuer(m->cfg);
@@ -316,6 +317,7 @@ static void tear_down(struct monitor *m)
 	if (m->kernel)
 		kernel_close(m->kernel, true); /* what was managed stays refused */
 	signer_done(&m->signer);
+	ca_done(&m->ca);
 	loop_free(m->loop);
 	closep(&m->control_fd);
 	closep(&m->metrics_fd);

@@ -10,6 +10,7 @@
 #include "base/msg.h"
 #include "config.h"
 #include "kernel/kernel.h"
+#include "priv/ca.h"
 #include "priv/child.h"
 #include "priv/monitor.h"
 #include "priv/signer.h"
@@ -48,6 +49,7 @@ struct monitor {
 	struct kernel *kernel;
 	struct workloads workloads;
 	struct signer signer;
+	struct ca ca;
 	struct child children[CHILD_KINDS];
 
 	int health_fd;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/macro.h"
+#include "base/ossl.h"
 #include "identity/identity.h"
 #include "priv/beneath.h"
 #include "priv/monitor_internal.h"
@@ -303,6 +304,46 @@ static int on_open_tls(struct child *c, struct msg *in, struct answer *a)
 	return a->fd < 0 ? -errno : 0;
 }
 
+#define DECLARED_MAX (1024 * 1024)
+
+/* What the policy declares: from here on a leaf is signed for nothing else. */
+static int on_declare(struct child *c, struct msg *in, struct answer *a)
+{
+	_cleanup_(freep) char *text = NULL;
+	size_t len = 0;
+	if (in->n_fds != 1)
+		return ERR_MALFORMED;
+	int r = memfd_read(in->fds[0], DECLARED_MAX, &text, &len);
+	json_t *declared = r == 0 ? json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	r = declared ? ca_declare(&c->m->ca, declared) : ERR_MALFORMED;
+	json_decref(declared);
+	if (r < 0 && r != ERR_MALFORMED)
+		a->why = "the node's certificate cannot be issued, see the daemon's log";
+	if (r < 0)
+		log_error("the node's certificate: %s", err_text(r));
+	return r;
+}
+
+/* The proxy's key under a declared name. */
+static int on_leaf(struct child *c, struct msg *in, struct answer *a)
+{
+	const char *key = text_of(in->json, "key", 400), *name = text_of(in->json, "name", 255),
+		   *address = text_of(in->json, "address", 63);
+	uint8_t der[300];
+	struct buf pem;
+	int n = key && strlen(key) % 4 == 0 ? EVP_DecodeBlock(der, (const uint8_t *)key, (int)strlen(key)) : -1;
+	if (n <= 0)
+		return ERR_MALFORMED;
+	buf_init(&pem, 16 * 1024);
+	int r = ca_leaf(&c->m->ca, name, address, span_of(der, (size_t)n), &pem);
+	if (r == 0)
+		a->body = json_pack("{s:s%}", "cert", (const char *)buf_span(&pem).p, buf_len(&pem));
+	if (r == ERR_DENIED)
+		a->why = "neither the name nor the address is declared";
+	buf_done(&pem);
+	return r;
+}
+
 static int on_sign(struct child *c, struct msg *in, struct answer *a)
 {
 	const char *hash = text_of(in->json, "hash", HASH_HEX), *root = text_of(in->json, "root", HASH_HEX);
@@ -346,6 +387,8 @@ static const struct {
 	{"open_policy", CHILD_CONTROL, on_open_policy},
 	{"mint", CHILD_CONTROL, on_mint},
 	{"open_dead_letters", CHILD_CONTROL, on_open_dead_letters},
+	{"declare", CHILD_CONTROL, on_declare},
+	{"leaf", CHILD_PROXY, on_leaf},
 	{"credential", CHILD_PROXY, on_credential},
 	{"open_tls", CHILD_CONSOLE, on_open_tls},
 	{"sign", CHILD_RECORDER, on_sign},

@@ -92,6 +92,10 @@ struct sink_ops {
 	/* postgres: a CancelRequest with our pid and key: the flow finds the session, checks that it is
 	 * of the same workload, and sends the real one upstream. ERR_HELD until that is done, or 0. */
 	int (*cancel)(struct sink *s, uint32_t pid, uint32_t key);
+	/* The client's side goes on in TLS: what was written to it so far goes out as it is, what is fed
+	 * and written from here on passes through TLS. first: its bytes that were read already. is_direct:
+	 * the client did not ask in the protocol's words before. NULL where there is none. */
+	int (*start_tls)(struct sink *s, struct span first, bool is_direct);
 	/* dns: 0 and ret filled in, or ERR_HELD (name must stay valid until then). */
 	int (*resolve)(struct sink *s, const char *name, struct resolved *ret);
 };
@@ -126,6 +130,7 @@ struct proto_env {
 	/* postgres: bytes that are kept of a row, up to the end of its last masked column; 0: MASK_LIMIT_DEFAULT. At
 	 * most that, so that it fits into PROTO_BURST_MAX. */
 	size_t mask_limit;
+	bool is_tls_offered, is_tls_required; /* towards the client */
 	const char *destination; /* tcp: what was asked for, "name:port" or "address:port" */
 	bool is_datagram; /* dns: over UDP, one message a flow; framed by its length all the same */
 };

@@ -10,12 +10,13 @@
 
 #include "base/macro.h"
 
-#define STARTUP_MAX 10000 /* MAX_STARTUP_PACKET_LENGTH */
-#define OPTIONS_MAX 64
-#define CODE_CANCEL 80877102u
-#define CODE_SSL    80877103u
-#define CODE_GSS    80877104u
-#define PROTOCOL    0x00030000u
+#define STARTUP_MAX   10000 /* MAX_STARTUP_PACKET_LENGTH */
+#define OPTIONS_MAX   64
+#define CODE_CANCEL   80877102u
+#define CODE_SSL      80877103u
+#define CODE_GSS      80877104u
+#define PROTOCOL      0x00030000u
+#define TLS_HANDSHAKE 0x16 /* a TLS record's first byte; of a length it would be 350 MB */
 
 struct startup {
 	struct pg *pg;
@@ -287,15 +288,28 @@ static int dial(struct pg *pg, uint32_t protocol, struct span body, struct sink 
 
 /* SSLRequest, GSSENCRequest: once each, and nothing may stand behind them before our answer: it
  * would be taken for text that came through the encryption (CVE-2021-23222). */
-static int encryption(struct pg *pg, bool *asked, struct cur *in, struct sink *out)
+static int encryption(struct pg *pg, bool is_ssl, struct cur *in, struct sink *out)
 {
-	if (*asked)
+	bool *asked = is_ssl ? &pg->is_ssl_asked : &pg->is_gss_asked;
+	if (*asked || pg->is_tls)
 		return fatal(pg, out, "08P01", "encryption was asked for twice");
 	if (cur_left(in))
 		return fatal(pg, out, "08P01", "received unencrypted data after SSL request");
 	*asked = true;
-	sink_send(out, TO_CLIENT, "N", 1);
-	return 0;
+	if (!is_ssl || !pg->env.is_tls_offered) {
+		sink_send(out, TO_CLIENT, "N", 1);
+		return 0;
+	}
+	sink_send(out, TO_CLIENT, "S", 1);
+	pg->is_tls = true;
+	return out->ops->start_tls(out, (struct span){0}, false);
+}
+
+/* TLS without a request for it, as PostgreSQL 17 has it (55.2.10). */
+static int direct_tls(struct pg *pg, struct cur *in, struct sink *out)
+{
+	pg->is_tls = true;
+	return out->ops->start_tls(out, cur_bytes(in, cur_left(in)), true);
 }
 
 static int cancel(struct pg *pg, struct span body, struct sink *out)
@@ -323,16 +337,21 @@ static int packet(struct pg *pg, struct span body, struct cur *in, struct sink *
 	if (is_request && rest.len)
 		return ERR_MALFORMED;
 	if (is_request)
-		return encryption(pg, code == CODE_SSL ? &pg->is_ssl_asked : &pg->is_gss_asked, in,
-				  out);
+		return encryption(pg, code == CODE_SSL, in, out);
 	if (code == CODE_CANCEL)
 		return cancel(pg, rest, out);
+	if (pg->env.is_tls_required && !pg->is_tls)
+		return fatal(pg, out, "28000",
+			     "this resource is reached over TLS only: set sslmode=require");
 	return dial(pg, code, rest, out);
 }
 
 int startup_feed(struct pg *pg, struct cur *in, struct sink *out)
 {
 	struct cur c = *in;
+	bool is_first = !pg->is_tls && !pg->is_ssl_asked && !pg->is_gss_asked;
+	if (is_first && pg->env.is_tls_offered && cur_left(in) && in->p[0] == TLS_HANDSHAKE)
+		return direct_tls(pg, in, out);
 	if (cur_left(in) < 4)
 		return 0;
 	uint32_t len = cur_u32(&c);

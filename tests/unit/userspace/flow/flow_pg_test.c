@@ -91,7 +91,8 @@ static void test_application_name(void)
 	char conninfo[256];
 	as(1);
 	snprintf(conninfo, sizeof(conninfo),
-		 "host=127.0.0.1 port=%d user=agent dbname=postgres application_name='a b\\\\c' "
+		 "host=127.0.0.1 port=%d user=agent dbname=postgres sslmode=disable "
+		 "application_name='a b\\\\c' "
 		 "options='-c DateStyle=German -c TimeZone=Asia/Tokyo'",
 		 rig.gate_port);
 	PGconn *c = PQconnectdb(conninfo);
@@ -275,7 +276,7 @@ static void test_no_upstream(void)
 	strcpy(rig.credential, "postgres://app:wrong-secret@x/\n");
 	refused("SQLSTATE 28P01");
 	strcpy(rig.credential, "postgres://app:wrong-secret@x/?sslmode=require");
-	refused("demands TLS");
+	refused("has no TLS");
 	strcpy(rig.credential, "not a credential, wrong-secret");
 	refused("neither a postgres:// URL");
 	strcpy(rig.credential, good);

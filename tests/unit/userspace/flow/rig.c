@@ -92,8 +92,8 @@ static void *monitor_main_thread(void *arg)
 		int fd = -1;
 		if (msg_recv(rig.call_fd, &m) < 0)
 			return NULL;
-		bool is_known =
-		    !strcmp(json_string_value(json_object_get(m.json, "source")), "file:/rig");
+		const char *source = json_string_value(json_object_get(m.json, "source"));
+		bool is_known = source && !strcmp(source, "file:/rig");
 		if (memfd_of(rig.credential, strlen(rig.credential), &fd) < 0)
 			abort();
 		json_t *yes = json_pack("{s:b}", "ok", 1),
@@ -383,7 +383,7 @@ static PGconn *connect_pg(void)
 	char conninfo[256];
 	snprintf(conninfo, sizeof(conninfo),
 		 "host=127.0.0.1 port=%d user=agent password=anything dbname=postgres "
-		 "connect_timeout=10",
+		 "connect_timeout=10 sslmode=disable",
 		 rig.gate_port);
 	return PQconnectdb(conninfo);
 }
