@@ -119,6 +119,9 @@ bench-mask: deps ## a 100 MB result and COPY, masked, as a ratio to a bare relay
 bench-more: deps ## logins, COMMIT, idle flows, a decision, the recorder: .output/bench-more.tsv
 	$(AGAIN) all tools
 	$(Q)tests/bench/more
+faults: deps ## a bad network between gateway and database, long (ROUNDS=200 SEED=1)
+	$(AGAIN) all
+	$(Q)ROUNDS=$(or $(ROUNDS),200) SEED=$(or $(SEED),1) TIMEOUT=3600 tests/run tests/e2e/network_test.py
 # libFuzzer, SECS seconds for each target, from the corpus in the tree; what it finds lies in .output/fuzz/.
 SECS    ?= 60
 fuzz: deps ## run the fuzz targets under libFuzzer (SECS=60 each, T=word)

@@ -23,7 +23,7 @@ class Fault:
     def seeded(cls, seed):
         r = random.Random(seed)
         kind = r.choice(KINDS)
-        n = {"latency": r.randint(1, 60), "slices": r.randint(1, 7), "stall": r.uniform(0.5, 8)}.get(kind, r.randint(1, 40))
+        n = {"latency": r.randint(1, 12), "slices": r.randint(1, 7), "stall": r.uniform(0.5, 8)}.get(kind, r.randint(1, 40))
         return cls(kind, int(r.choice((0, 1, 5, 50, 400, 500, 1000, 3000, 20000)) * r.random()), n)
 
 
