@@ -63,7 +63,7 @@ static const struct key keys[] = {
 	{"enrol.groups", K_GIDS, LIST(enrol_gids, n_enrol_gids), 0, 0, NULL, NULL,
 	 "groups whose members may"},
 	{"loops", K_INT, AT(loops), 0, 16, "0", NULL, "event loops of the proxy; 0: one per core"},
-	{"spin_us", K_INT, AT(spin_us), 0, 1000, "0", NULL,
+	{"spin_us", K_INT, AT(spin_us), 0, 1000, "100", NULL,
 	 "how long a loop that one flow alone keeps busy polls before it sleeps, in microseconds; 0: never"},
 	{"audit.durability", K_ENUM, AT(is_durable), 0, 1, "sync", "memory|sync",
 	 "what makes effects permanent waits for the disk (sync) or not (memory)"},

@@ -1,7 +1,6 @@
 #include "base/loop.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -239,9 +238,9 @@ static void run_deferred(struct loop *l)
 	}
 }
 
-#define SPIN_QUIET    64    /* rounds of one flow alone, before polling is tried */
-#define SPIN_CREDIT   16    /* unanswered polls that are paid for by answered ones */
-#define SPIN_CROWDED  20000 /* ns: a yield that took longer ran somebody else */
+#define SPIN_QUIET    64     /* rounds of one flow alone, before polling is tried */
+#define SPIN_CREDIT   16     /* unanswered polls that are paid for by answered ones */
+#define SPIN_CROWDED  500000 /* ns: a poll that took longer waited for the work of others */
 #define SPIN_PAUSE_NS (50 * NS_PER_MS)
 
 void loop_spin(struct loop *l, uint64_t ns)
@@ -275,33 +274,37 @@ static bool may_spin(struct loop *l)
 	return l->spin_credit > 0;
 }
 
+/* No sched_yield between the polls: it costs what the polling gains. */
 static int spin(struct loop *l)
 {
-	uint64_t from = clock_mono_ns(), now = from;
-	while (now - from < l->spin_ns) {
-		int n = epoll_wait(l->epfd, l->ready, EVENTS_PER_ROUND, 0);
-		if (n) {
-			l->spin_credit += l->spin_credit < SPIN_CREDIT;
-			return n;
-		}
-		uint64_t before = clock_mono_ns();
-		sched_yield();
+	uint64_t from = clock_mono_ns(), now = from, before;
+	bool is_crowded = false;
+	int n = 0;
+	while (!n && !is_crowded && now - from < l->spin_ns) {
+		before = now;
+		n = epoll_wait(l->epfd, l->ready, EVENTS_PER_ROUND, 0);
 		now = clock_mono_ns();
-		if (now - before > SPIN_CROWDED) {
-			l->spin_credit = 0; /* others want the processor */
-			break;
-		}
+		is_crowded = now - before > SPIN_CROWDED;
 	}
-	if (--l->spin_credit <= 0)
+	if (is_crowded)
+		l->spin_credit = 0;
+	else
+		l->spin_credit += n > 0 ? l->spin_credit < SPIN_CREDIT : -1;
+	if (l->spin_credit <= 0)
 		l->spin_again_ns = now + SPIN_PAUSE_NS;
-	return 0;
+	return n;
 }
 
 static int wait_events(struct loop *l)
 {
 	int ms = wait_ms(l);
-	int n = ms && may_spin(l) ? spin(l) : 0;
-	return n ? n : epoll_wait(l->epfd, l->ready, EVENTS_PER_ROUND, ms ? wait_ms(l) : 0);
+	if (ms && may_spin(l)) {
+		int n = spin(l);
+		if (n)
+			return n;
+		ms = wait_ms(l);
+	}
+	return epoll_wait(l->epfd, l->ready, EVENTS_PER_ROUND, ms);
 }
 
 int loop_run(struct loop *l)
