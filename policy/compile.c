@@ -251,6 +251,9 @@ void plan_unref(struct plan *p)
 {
 	if (!p || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	detect_patterns_unref(p->patterns);
+	for (int i = 0; p->masks && i < p->n_masks; i++)
+		explicit_bzero(p->masks[i].how.key, sizeof(p->masks[i].how.key));
 	arena_done(&p->arena);
 	free(p);
 }

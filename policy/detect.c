@@ -1,6 +1,6 @@
-#include "policy/detect.h"
+#include "policy/detect_internal.h"
 
-#include <ctype.h>
+#include "base/macro.h"
 
 const char *const detect_names[DETECT_COUNT] = {
 #define X(name, text) [DETECT_##name] = text,
@@ -8,146 +8,272 @@ const char *const detect_names[DETECT_COUNT] = {
 #undef X
 };
 
-static bool digit_at(struct span s, size_t i)
-{
-	return i < s.len && isdigit(s.p[i]);
-}
+/* ---- how bytes are classified ---- */
 
-static bool is_separator(struct span s, size_t i)
-{
-	return i < s.len && (s.p[i] == '-' || s.p[i] == ' ' || s.p[i] == '.');
-}
-
-/* ---- social security numbers: SSA, "Social Security Number Randomization" ---- */
-
-static bool digits_at(struct span s, size_t i, int n)
-{
-	for (int k = 0; k < n; k++)
-		if (!digit_at(s, i + (size_t)k))
-			return false;
-	return true;
-}
-
-static int number_at(struct span s, size_t i, int n)
-{
-	int v = 0;
-	for (int k = 0; k < n; k++)
-		v = v * 10 + s.p[i + (size_t)k] - '0';
-	return v;
-}
-
-static size_t ssn(struct span s, size_t i)
-{
-	bool has_form = digits_at(s, i, 3) && is_separator(s, i + 3) && digits_at(s, i + 4, 2) &&
-			is_separator(s, i + 6) && digits_at(s, i + 7, 4) && !digit_at(s, i + 11);
-	if (!has_form || s.p[i + 3] != s.p[i + 6])
-		return 0;
-	int area = number_at(s, i, 3);
-	bool is_given =
-	    area && area != 666 && area < 900 && number_at(s, i + 4, 2) && number_at(s, i + 7, 4);
-	return is_given ? 11 : 0;
-}
-
-/* ---- card numbers: ISO/IEC 7812-1, the check digit by annex B ---- */
-
-static bool is_luhn(const uint8_t *digits, int n)
-{
-	int sum = 0;
-	for (int k = 0; k < n; k++) {
-		int d = digits[n - 1 - k];
-		if (k & 1)
-			d = d > 4 ? 2 * d - 9 : 2 * d;
-		sum += d;
-	}
-	return sum % 10 == 0;
-}
-
-/* The longest that checks; one kind of separator. A run of digits that goes on is none. */
-static size_t card(struct span s, size_t i)
-{
-	uint8_t digits[20];
-	size_t best = 0, at = i;
-	uint8_t separator = 0;
-	int n = 0;
-	if (s.p[i] < '2' || s.p[i] > '6')
-		return 0;
-	while (n < 19 && digit_at(s, at)) {
-		digits[n++] = s.p[at++] - '0';
-		if (n >= 13 && !digit_at(s, at) && is_luhn(digits, n))
-			best = at - i;
-		bool goes_on = is_separator(s, at) && digit_at(s, at + 1);
-		if (goes_on && (!separator || separator == s.p[at]))
-			separator = s.p[at++];
-	}
-	return best;
-}
-
-/* ---- mail addresses: RFC 5321 4.1.2, the usual part of it ---- */
-
-/* Of a local part. */
-static const bool locals[256] = {
-    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, [0x80 ... 0xff] = true,
-    ['.'] = true,	  ['_'] = true,		['%'] = true,	      ['+'] = true,
-    ['-'] = true,	  ['\''] = true,
+static const struct way {
+	const char *name;
+	classify_fn classify;
+} ways[] = {
+#ifdef __x86_64__
+    {"avx2", classify_avx2},
+    {"ssse3", classify_ssse3},
+#endif
+    {"plain", classify_plain},
 };
+/* Chosen once, before main. */
+static const struct way *way = &ways[ARRAY_LEN(ways) - 1];
 
-static bool is_local(uint8_t c)
+static bool runs_here(const char *name)
 {
-	return locals[c];
+#ifdef __x86_64__
+	__builtin_cpu_init();
+	if (!strcmp(name, "avx2"))
+		return __builtin_cpu_supports("avx2");
+	if (!strcmp(name, "ssse3"))
+		return __builtin_cpu_supports("ssse3");
+#endif
+	return !strcmp(name, "plain");
 }
 
-static size_t email(struct span s, size_t i)
+bool detect_use(const char *how)
 {
-	size_t at = i;
-	while (at < s.len && is_local(s.p[at]))
-		at++;
-	if (at == i || at >= s.len || s.p[at] != '@')
-		return 0;
-	size_t host = ++at;
-	while (at < s.len &&
-	       (isalnum(s.p[at]) || s.p[at] == '-' || s.p[at] == '.' || s.p[at] >= 0x80))
-		at++;
-	while (at > host && (s.p[at - 1] == '.' || s.p[at - 1] == '-'))
-		at--;
-	size_t dot = at;
-	while (dot > host && s.p[dot - 1] != '.')
-		dot--;
-	bool has_top = dot > host + 1 && at >= dot + 2;
-	return has_top ? at - i : 0;
-}
-
-/* What begins at i; 0: nothing. */
-static size_t found_at(uint32_t kinds, struct span text, size_t i)
-{
-	uint8_t before = i ? text.p[i - 1] : ' ';
-	size_t n = 0;
-	if (kinds >> DETECT_EMAIL & 1 && !is_local(before))
-		n = email(text, i);
-	if (n || !isdigit(text.p[i]) || isdigit(before))
-		return n;
-	if (kinds >> DETECT_CARD & 1)
-		n = card(text, i);
-	return !n && kinds >> DETECT_SSN & 1 ? ssn(text, i) : n;
-}
-
-bool detect_next(uint32_t kinds, struct span text, size_t from, size_t *ret_at, size_t *ret_len)
-{
-	/* Most texts have no '@', and few digits: what cannot begin anything is passed by at once.
-	 */
-	bool has_at = kinds >> DETECT_EMAIL & 1 && from < text.len &&
-		      memchr(text.p + from, '@', text.len - from);
-	if (!has_at)
-		kinds &= ~(1u << DETECT_EMAIL);
-	for (size_t i = from; i < text.len; i++) {
-		uint8_t c = text.p[i];
-		if (has_at ? !locals[c] : (uint8_t)(c - '0') > 9)
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		if ((how && strcmp(how, ways[i].name)) || !runs_here(ways[i].name))
 			continue;
-		size_t n = found_at(kinds, text, i);
-		if (!n)
-			continue;
-		*ret_at = i;
-		*ret_len = n;
+		way = &ways[i];
 		return true;
 	}
 	return false;
+}
+
+static __attribute__((constructor)) void use_best(void)
+{
+	detect_use(NULL);
+}
+
+const char *detect_uses(void)
+{
+	return way->name;
+}
+
+/* ---- one pass ---- */
+
+__extension__ typedef unsigned __int128 bits128; /* a block and the next one */
+
+struct scan {
+	const struct detect *d;
+	struct span text;
+	size_t from, at, until; /* at: of the block this */
+	struct block this, next;
+	bool has_digit_before;	 /* the last byte in front of the block */
+	uint64_t colons_before; /* the last five, as bits 0 to 4 of a block that they follow */
+	struct find *found;
+};
+
+static void classify(const struct scan *s, size_t at, struct block *ret)
+{
+	uint8_t last[66];
+	if (at >= s->text.len) {
+		*ret = (struct block){0};
+		return;
+	}
+	size_t n = s->text.len - at;
+	if (n >= sizeof(last)) {
+		way->classify(s->text.p + at, ret);
+		return;
+	}
+	memset(last, 0, sizeof(last));
+	memcpy(last, s->text.p + at, n);
+	way->classify(last, ret);
+}
+
+static bits128 join(uint64_t this, uint64_t next)
+{
+	return (bits128)next << 64 | this;
+}
+
+static bool wants(const struct scan *s, int kind)
+{
+	return s->d->kinds >> kind & 1;
+}
+
+#define NUMBERS (1 << DETECT_SSN | 1 << DETECT_CARD | 1 << DETECT_PHONE | 1 << DETECT_IP)
+#define WORDS	(1 << DETECT_JWT | 1 << DETECT_PEM | 1 << DETECT_TOKEN | 1 << DETECT_BIRTH)
+
+/* First digits of what goes on as a number for seven bytes: nothing that is looked for is shorter. */
+static uint64_t numbers(const struct scan *s)
+{
+	if (!(s->d->kinds & NUMBERS) && !(s->d->bare >> DETECT_BIRTH & 1))
+		return 0;
+	uint64_t first = s->this.digit & ~(s->this.digit << 1 | s->has_digit_before);
+	bits128 run = join(s->this.digit | s->this.joint, s->next.digit | s->next.joint);
+	run &= run >> 1;
+	run &= run >> 2;
+	run &= run >> 3;
+	return s->d->bare >> DETECT_BIRTH & 1 ? first : first & (uint64_t)run;
+}
+
+static uint64_t ibans(const struct scan *s)
+{
+	bits128 upper = join(s->this.upper, s->next.upper), digit = join(s->this.digit, s->next.digit);
+	return wants(s, DETECT_IBAN) ? (uint64_t)(upper & upper >> 1 & digit >> 2 & digit >> 3) : 0;
+}
+
+/* The first colon of several that are at most five bytes apart. */
+static uint64_t colons(const struct scan *s)
+{
+	bits128 c = join(s->this.colon, s->next.colon);
+	if (!s->this.colon || !wants(s, DETECT_IP))
+		return 0;
+	bits128 follows = c >> 1 | c >> 2 | c >> 3 | c >> 4 | c >> 5;
+	uint64_t w = s->this.colon;
+	uint64_t precedes = w << 1 | w << 2 | w << 3 | w << 4 | w << 5 | s->colons_before;
+	return w & (uint64_t)follows & ~precedes;
+}
+
+/* May this be a number of interest? Counts on the bits alone: most dates and times end here. */
+static bool is_number(const struct scan *s, int k)
+{
+	uint64_t digit = (uint64_t)(join(s->this.digit, s->next.digit) >> k);
+	uint64_t run = (uint64_t)(join(s->this.joint, s->next.joint) >> k) | digit;
+	uint64_t in_run = ~run ? (~run & -~run) - 1 : ~0ull;
+	if (s->d->bare >> DETECT_BIRTH & 1)
+		return true;
+	if ((digit & 0x7ff) == 0x36f) /* 2024-05-06 */
+		return false;
+	size_t first_end = s->at + (size_t)k + (size_t)__builtin_ctzll(~digit | 1ull << 63);
+	return __builtin_popcountll(digit & in_run) >= 7 || byte_at(s->text, first_end) == '.';
+}
+
+/* Seven colons or two beside each other within the longest address. */
+static bool is_ip6(const struct scan *s, int k)
+{
+	uint64_t c = (uint64_t)(join(s->this.colon, s->next.colon) >> k) & 0xffffffffffull;
+	return (c & c >> 1) || __builtin_popcountll(c) >= 7;
+}
+
+static bool find_at(struct scan *s, int k, uint64_t number, uint64_t iban, uint64_t colon)
+{
+	size_t i = s->at + (size_t)k;
+	uint64_t bit = 1ull << k;
+	if (s->this.word & bit && s->d->kinds & WORDS && find_word(s->d, s->text, i, s->from, s->found))
+		return true;
+	if (iban & bit && find_iban(s->text, i, s->found))
+		return true;
+	if (number & bit && is_number(s, k) && find_number(s->d, s->text, i, s->from, s->found))
+		return true;
+	if (s->this.at & bit && wants(s, DETECT_EMAIL))
+		return find_email(s->text, i, s->from, s->found);
+	return colon & bit && is_ip6(s, k) && find_ip6(s->text, i, s->from, s->found);
+}
+
+static bool scan_block(struct scan *s)
+{
+	uint64_t number = numbers(s), iban = ibans(s), colon = colons(s);
+	uint64_t all = number | iban | colon;
+	all |= wants(s, DETECT_EMAIL) ? s->this.at : 0;
+	all |= s->d->kinds & WORDS ? s->this.word : 0;
+	for (; all; all &= all - 1) {
+		int k = __builtin_ctzll(all);
+		if (s->at + (size_t)k >= s->until)
+			return false;
+		if (find_at(s, k, number, iban, colon))
+			return true;
+	}
+	return false;
+}
+
+static uint64_t colons_in_front(struct span text, size_t at)
+{
+	uint64_t bits = 0;
+	for (size_t back = 1; back <= 5; back++)
+		if (back <= at && text.p[at - back] == ':')
+			bits |= (1ull << (6 - back)) - 1;
+	return bits;
+}
+
+/* The same behind a block. */
+static uint64_t colons_behind(uint64_t colon)
+{
+	uint64_t bits = 0;
+	for (int k = 59; k < 64; k++)
+		if (colon >> k & 1)
+			bits |= (1ull << (k - 58)) - 1;
+	return bits;
+}
+
+/* An address may be the whole of which something was found: "4111111111111111@example.com". */
+static void widen(const struct detect *d, struct span s, size_t from, struct find *f)
+{
+	size_t at = f->at;
+	struct find mail;
+	if (!(d->kinds >> DETECT_EMAIL & 1) || f->kind == DETECT_EMAIL || f->len > DETECT_LONGEST)
+		return;
+	while (at < s.len && at - f->at < 64 && (is_alnum(s.p[at]) || is_of("._%+-", s.p[at])))
+		at++;
+	if (byte_at(s, at) == '@' && find_email(s, at, from, &mail) && mail.at <= f->at)
+		*f = mail;
+}
+
+bool detect_part(const struct detect *d, struct span text, size_t from, size_t at, size_t until, struct find *ret)
+{
+	struct find f = {0};
+	struct scan s = {.d = d, .text = text, .from = from, .at = at, .until = MIN(until, text.len), .found = &f};
+	if (!(d->kinds & DETECT_BUILT_INS) || at >= s.until)
+		return false;
+	s.has_digit_before = is_digit(byte_before(text, at));
+	s.colons_before = colons_in_front(text, at);
+	classify(&s, at, &s.next);
+	for (; s.at < s.until; s.at += 64) {
+		s.this = s.next;
+		classify(&s, s.at + 64, &s.next);
+		if (scan_block(&s)) {
+			widen(d, text, from, &f);
+			*ret = f;
+			return true;
+		}
+		s.has_digit_before = s.this.digit >> 63;
+		s.colons_before = colons_behind(s.this.colon);
+	}
+	return false;
+}
+
+/* ---- a walk ---- */
+
+void detect_begin(struct detect_walk *w, const struct detect *d, struct span text)
+{
+	w->d = d;
+	w->text = text;
+	w->from = 0;
+	w->is_begun = false;
+}
+
+static void look_ahead(struct detect_walk *w, int n_patterns)
+{
+	bool is_stale = !w->is_begun || (w->built_in.len && w->built_in.at < w->from);
+	if (is_stale && !detect_part(w->d, w->text, w->from, w->from, w->text.len, &w->built_in))
+		w->built_in.len = 0;
+	for (int i = 0; i < n_patterns; i++) {
+		struct find *f = &w->patterns[i];
+		if (!(w->d->kinds >> (DETECT_PATTERN_0 + i) & 1))
+			f->len = 0;
+		else if (!w->is_begun || (f->len && f->at < w->from))
+			pattern_next(w->d->patterns, i, w->text, w->from, f);
+	}
+	w->is_begun = true;
+}
+
+bool detect_next(struct detect_walk *w, struct find *ret)
+{
+	int n = w->d->kinds >> DETECT_PATTERN_0 ? pattern_count(w->d->patterns) : 0;
+	look_ahead(w, n);
+	struct find best = w->built_in;
+	for (int i = 0; i < n; i++)
+		if (w->patterns[i].len && (!best.len || w->patterns[i].at < best.at))
+			best = w->patterns[i];
+	if (!best.len)
+		return false;
+	*ret = best;
+	w->from = best.at + best.len;
+	return true;
 }

@@ -264,6 +264,7 @@ static const struct field sections[] = {
     {"issuers", SHAPE_LIST, false, "a list of issuers", load_issuers},
     {"roles", SHAPE_OBJECT, true, "an object of role names and their groups", load_roles},
     {"resources", SHAPE_LIST, true, "a list of resources", load_resources},
+    {"detectors", SHAPE_OBJECT, false, "an object of detector names and detectors", load_detectors},
     {"masks", SHAPE_OBJECT, false, "an object of mask names and masks", load_masks},
     {"rules", SHAPE_LIST, true, "a list of rules", load_rules},
     {"grants", SHAPE_LIST, false, "a list of roles that may be asked for", load_grants},

@@ -64,6 +64,7 @@ bool load_is_host_port(const char *s);
 /* The top-level sections; into is the plan. */
 void load_issuers(struct loader *l, const struct json_at *at, json_t *v, void *into);
 void load_roles(struct loader *l, const struct json_at *at, json_t *v, void *into);
+void load_detectors(struct loader *l, const struct json_at *at, json_t *v, void *into);
 void load_masks(struct loader *l, const struct json_at *at, json_t *v, void *into);
 void load_resources(struct loader *l, const struct json_at *at, json_t *v, void *into);
 void load_rules(struct loader *l, const struct json_at *at, json_t *v, void *into);

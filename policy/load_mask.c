@@ -4,6 +4,7 @@
 #include "policy/load.h"
 
 #define KEEP_MAX 1000
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
 static void one_column(struct loader *l, const struct json_at *at, const char *s, void *into)
 {
@@ -42,13 +43,9 @@ static void mask_as(struct loader *l, const struct json_at *at, json_t *v, void 
 	    {"truncate", MASK_TRUNCATE, 0},
 	    {"year", MASK_YEAR, 0},
 	    {"drop", MASK_DROP, 0},
+	    {"hash", MASK_HASH, 0},
 	};
 	const char *names[ARRAY_LEN(ways)];
-	if (!strcmp(json_string_value(v), "hash")) {
-		load_fail(l, at,
-			  "\"hash\" is not built yet; expected another way, e.g. \"redact\"");
-		return;
-	}
 	for (size_t i = 0; i < ARRAY_LEN(ways); i++)
 		names[i] = ways[i].name;
 	int i = load_choice(l, at, json_string_value(v), names, ARRAY_LEN(names));
@@ -73,16 +70,51 @@ static void mask_fixed_text(struct loader *l, const struct json_at *at, json_t *
 	((struct mask *)into)->how.text = load_text(l, at, v);
 }
 
+/* A built-in one, "all" of these, or one of the policy's own. */
 static void one_detector(struct loader *l, const struct json_at *at, const char *name, void *into)
 {
-	int i = load_choice(l, at, name, detect_names, DETECT_COUNT);
-	if (i >= 0)
-		((struct mask *)into)->how.detect |= 1u << i;
+	const char *names[DETECT_COUNT + 1 + DETECT_PATTERNS];
+	size_t n = 0;
+	for (; n < DETECT_COUNT; n++)
+		names[n] = detect_names[n];
+	names[n++] = "all";
+	for (int i = 0; i < l->plan->n_detectors; i++)
+		names[n++] = l->plan->detectors[i];
+	int i = load_choice(l, at, name, names, n);
+	struct mask_how *how = &((struct mask *)into)->how;
+	if (i > DETECT_COUNT)
+		how->detect |= 1ull << (DETECT_PATTERN_0 + i - DETECT_COUNT - 1);
+	else if (i >= 0)
+		how->detect |= i == DETECT_COUNT ? DETECT_BUILT_INS : 1ull << i;
 }
 
 static void mask_detect(struct loader *l, const struct json_at *at, json_t *v, void *into)
 {
-	load_strings(l, at, v, DETECT_COUNT, one_detector, into);
+	load_strings(l, at, v, DETECT_COUNT + 1 + DETECT_PATTERNS, one_detector, into);
+	((struct mask *)into)->how.patterns = l->plan->patterns;
+}
+
+static void mask_key(struct loader *l, const struct json_at *at, json_t *v, void *into)
+{
+	const char *s = load_text(l, at, v);
+	bool is_file = s && !strncmp(s, "file:/", 6) && s[6];
+	bool is_fd = s && !strncmp(s, "fd:", 3) && s[3] && !s[3 + strspn(s + 3, NAME_CHARACTERS)];
+	if (s && !is_file && !is_fd)
+		load_fail(l, at, "\"%.80s\" is no source of a key; expected \"file:/PATH\" or \"fd:NAME\", never the key itself",
+			  s);
+	((struct mask *)into)->key_source = s;
+}
+
+static void mask_scope(struct loader *l, const struct json_at *at, json_t *v, void *into)
+{
+	static const char *const scopes[] = {
+#define X(name, text) [MASK_SCOPE_##name] = text,
+	    MASK_SCOPE_LIST(X)
+#undef X
+	};
+	int i = load_choice(l, at, json_string_value(v), scopes, ARRAY_LEN(scopes));
+	if (i >= 0)
+		((struct mask *)into)->how.scope = (enum mask_scope)i;
 }
 
 static void mask_predicates(struct loader *l, const struct json_at *at, json_t *v, void *into)
@@ -98,6 +130,8 @@ static const struct field mask_fields[] = {
     {"keep", SHAPE_INTEGER, false, "a number of characters", mask_keep},
     {"text", SHAPE_STRING, false, "the text to show instead", mask_fixed_text},
     {"detect", SHAPE_STRINGS, false, "names of detectors", mask_detect},
+    {"key", SHAPE_STRING, false, "where the key of a hash is read from, e.g. \"file:/etc/sluice/credentials/mask.key\"", mask_key},
+    {"scope", SHAPE_STRING, false, "\"policy\", \"resource\" or \"session\"", mask_scope},
     {"predicates", SHAPE_STRING, false, "\"deny\" or \"allow\"", mask_predicates},
     {"description", SHAPE_STRING, false, "a text", load_ignored_text},
 };
@@ -127,6 +161,19 @@ static void check_way(struct loader *l, const struct json_at *at, json_t *v, con
 				 as);
 }
 
+static void check_key(struct loader *l, const struct json_at *at, json_t *v, const struct mask *m)
+{
+	const char *as = json_string_value(json_object_get(v, "as"));
+	bool has_key = json_object_get(v, "key");
+	bool may_have_key = m->how.way == MASK_HASH || m->how.way == MASK_DIGITS;
+	if (m->how.way == MASK_HASH && !has_key)
+		load_fail(l, at, "\"key\" is missing; expected it beside \"as\": \"hash\"");
+	if (has_key && !may_have_key)
+		load_fail_member(l, at, "key", "\"key\" beside \"as\": \"%s\"; expected it with hash or digits only", as);
+	if (json_object_get(v, "scope") && !has_key)
+		load_fail_member(l, at, "scope", "\"scope\" without \"key\"; expected it beside one only");
+}
+
 void load_masks(struct loader *l, const struct json_at *at, json_t *v, void *into)
 {
 	struct plan *p = into;
@@ -146,6 +193,8 @@ void load_masks(struct loader *l, const struct json_at *at, json_t *v, void *int
 		load_object(l, &here, e, mask_fields, ARRAY_LEN(mask_fields), &m);
 		if (l->n_failed == before)
 			check_way(l, &here, e, &m);
+		if (l->n_failed == before)
+			check_key(l, &here, e, &m);
 		if (m.name && p->masks)
 			p->masks[p->n_masks++] = m;
 	}

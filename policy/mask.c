@@ -1,7 +1,10 @@
 #include "policy/mask.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 
-#include "policy/detect.h"
+#include "base/macro.h"
+#include "base/ossl.h"
 
 const struct result_lineage lineage_free = {.n_outputs = -1, .is_known = true};
 
@@ -79,11 +82,96 @@ static void keep_some(const struct mask_how *how, struct span v, struct buf *out
 		keep(v, 0, n, out);
 }
 
+static bool is_digit(uint8_t c)
+{
+	return (uint8_t)(c - '0') < 10;
+}
+
 static void zero_digits(struct span v, struct buf *out)
 {
 	for (size_t i = 0; i < v.len; i++)
-		buf_add_u8(out, (unsigned int)v.p[i] - '0' < 10 ? '0' : v.p[i]);
+		buf_add_u8(out, is_digit(v.p[i]) ? '0' : v.p[i]);
 }
+
+/* ---- under a key ---- */
+
+static void hmac(const uint8_t *key, size_t key_len, struct span v, uint8_t ret[32])
+{
+	unsigned int n = 0;
+	const uint8_t *p = v.len ? v.p : (const uint8_t *)"";
+	if (!HMAC(EVP_sha256(), key, (int)key_len, p, v.len, ret, &n) || n != 32)
+		abort(); /* no memory, or a library without SHA-256: nothing may be shown */
+}
+
+void mask_key_of_file(struct span file, uint8_t ret_key[MASK_KEY_BYTES])
+{
+	static const char use[] = "sluice mask key 1";
+	hmac((const uint8_t *)use, sizeof(use) - 1, file, ret_key);
+}
+
+void mask_key_of_scope(struct mask_how *how, const char *name)
+{
+	static const char *const scopes[MASK_SCOPE_COUNT] = {
+#define X(id, text) [MASK_SCOPE_##id] = text,
+	    MASK_SCOPE_LIST(X)
+#undef X
+	};
+	char text[320];
+	uint8_t key[MASK_KEY_BYTES];
+	int n = snprintf(text, sizeof(text), "%s\n%s\n%s", mask_way_name(how->way), scopes[how->scope],
+			 how->scope == MASK_SCOPE_POLICY ? "" : name);
+	hmac(how->key, sizeof(how->key), span_of(text, MIN((size_t)n, sizeof(text) - 1)), key);
+	memcpy(how->key, key, sizeof(key));
+}
+
+void mask_hash(const struct mask_how *how, struct span value, uint8_t ret_hash[MASK_HASH_BYTES])
+{
+	uint8_t all[32];
+	hmac(how->key, sizeof(how->key), value, all);
+	memcpy(ret_hash, all, MASK_HASH_BYTES);
+}
+
+static void add_hash(const struct mask_how *how, struct span v, struct buf *out)
+{
+	static const char digits[] = "0123456789abcdef";
+	uint8_t hash[MASK_HASH_BYTES];
+	mask_hash(how, v, hash);
+	for (size_t i = 0; i < sizeof(hash); i++) {
+		buf_add_u8(out, (uint8_t)digits[hash[i] >> 4]);
+		buf_add_u8(out, (uint8_t)digits[hash[i] & 15]);
+	}
+}
+
+/* Other digits for a number's, whatever stands between them; every 32 digits depend on all. */
+static void other_digits(const struct mask_how *how, struct span v, struct buf *out)
+{
+	uint8_t stream[32];
+	struct buf digits;
+	buf_init(&digits, v.len + 1);
+	for (size_t i = 0; i < v.len; i++)
+		if (is_digit(v.p[i]))
+			buf_add_u8(&digits, v.p[i]);
+	if (buf_err(&digits)) {
+		zero_digits(v, out);
+		buf_done(&digits);
+		return;
+	}
+	hmac(how->key, sizeof(how->key), buf_span(&digits), stream);
+	buf_wipe(&digits);
+	for (size_t i = 0, k = 0; i < v.len; i++) {
+		if (!is_digit(v.p[i])) {
+			buf_add_u8(out, v.p[i]);
+			continue;
+		}
+		if (k == sizeof(stream)) {
+			hmac(how->key, sizeof(how->key), span_of(stream, sizeof(stream)), stream);
+			k = 0;
+		}
+		buf_add_u8(out, (uint8_t)('0' + stream[k++] % 10));
+	}
+}
+
+/* ---- the ways ---- */
 
 static void truncate_to(struct span v, int n, struct buf *out)
 {
@@ -93,17 +181,27 @@ static void truncate_to(struct span v, int n, struct buf *out)
 	buf_add(out, v.p, i);
 }
 
+/* A find whose end was not awaited is hidden whole, whatever the way. */
+void mask_find(const struct mask_how *how, struct span v, struct buf *out)
+{
+	struct mask_how plain = *how;
+	plain.detect = 0;
+	if (v.len > DETECT_LONGEST || !mask_text(&plain, v, out))
+		buf_add_str(out, redacted);
+}
+
 /* What is between the finds stays. */
 static void mask_found(const struct mask_how *how, struct span v, struct buf *out)
 {
-	struct mask_how plain = *how;
-	size_t from = 0, at, len;
-	plain.detect = 0;
-	while (detect_next(how->detect, v, from, &at, &len)) {
-		buf_add(out, v.p + from, at - from);
-		if (!mask_text(&plain, span_of(v.p + at, len), out))
-			buf_add_str(out, redacted);
-		from = at + len;
+	struct detect d = {how->detect, how->bare, how->patterns};
+	struct detect_walk w;
+	struct find f;
+	size_t from = 0;
+	detect_begin(&w, &d, v);
+	while (detect_next(&w, &f)) {
+		buf_add(out, v.p + from, f.at - from);
+		mask_find(how, span_of(v.p + f.at, f.len), out);
+		from = f.at + f.len;
 	}
 	buf_add(out, v.p + from, v.len - from);
 }
@@ -127,8 +225,15 @@ bool mask_text(const struct mask_how *how, struct span value, struct buf *out)
 		keep_some(how, value, out);
 		return true;
 	case MASK_DIGITS:
-		zero_digits(value, out);
+		if (how->has_key)
+			other_digits(how, value, out);
+		else
+			zero_digits(value, out);
 		return true;
+	case MASK_HASH:
+		if (how->has_key)
+			add_hash(how, value, out);
+		return how->has_key;
 	case MASK_TRUNCATE:
 		truncate_to(value, how->n, out);
 		return true;

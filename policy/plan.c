@@ -82,3 +82,21 @@ int plan_roles(const struct plan *p, const char *const *groups, int n_groups,
 	}
 	return n;
 }
+
+int plan_n_masks(const struct plan *p)
+{
+	return p->n_masks;
+}
+
+const char *plan_mask_key_source(const struct plan *p, int i)
+{
+	return i >= 0 && i < p->n_masks ? p->masks[i].key_source : NULL;
+}
+
+void plan_set_mask_key(struct plan *p, int i, struct span content)
+{
+	if (!plan_mask_key_source(p, i))
+		return;
+	mask_key_of_file(content, p->masks[i].how.key);
+	p->masks[i].how.has_key = true;
+}

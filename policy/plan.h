@@ -51,7 +51,8 @@ struct role {
 struct mask {
 	const char *name;
 	struct patterns columns; /* schema.table.column */
-	struct mask_how how;
+	struct mask_how how;	/* key: of the file, once it is set */
+	const char *key_source; /* "file:/path" or "fd:NAME", or NULL */
 	bool are_predicates_denied;
 };
 
@@ -105,6 +106,9 @@ struct ruling {
 bool mask_decide(const struct plan *p, const struct ruling *g, const struct op *op, struct decision *ret);
 /* May its text or parameters hold values that masks keep out of the record? */
 bool mask_hides_text(const struct ruling *g, const struct op *op);
+/* A decision's masks are told the scope of their keys, and what the names of their columns say. */
+void mask_bind(const struct plan *p, const struct op *op, const char *resource, const char *session,
+	       struct decision *ret);
 /* decide.c: the first rule that covers a plain read of this relation; NULL: none. */
 const struct rule *plan_rule_for_read(const struct plan *p, const struct ruling *g, const char *schema,
 				      const char *name);
@@ -119,6 +123,9 @@ struct plan {
 	struct mask *masks;
 	struct rule *rules;
 	struct grant_rule *grants;
+	const char **detectors; /* the operator's, by the number of their pattern */
+	int n_detectors;
+	struct detect_patterns *patterns; /* NULL if there are none */
 	int n_issuers, n_roles, n_resources, n_masks, n_rules, n_grants;
 	struct ruling *rulings; /* [resource * n_roles + role] */
 };

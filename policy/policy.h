@@ -69,6 +69,12 @@ struct resource {
 	uint64_t record_limit; /* bytes of result rows kept per operation */
 };
 
+/* Keys that masks hash with, by the masks' numbers: where each is to be read from ("file:/path", "fd:NAME"; NULL:
+ * it needs none), and its content, before anyone else has the plan. Without its key a mask shows NULL or zeros. */
+int plan_n_masks(const struct plan *p);
+const char *plan_mask_key_source(const struct plan *p, int i);
+void plan_set_mask_key(struct plan *p, int i, struct span content);
+
 int plan_n_resources(const struct plan *p);
 const struct resource *plan_resource(const struct plan *p, int i);
 const struct resource *plan_resource_by_name(const struct plan *p, const char *name);

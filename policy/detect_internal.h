@@ -1,0 +1,86 @@
+/* Between the files of the detectors. */
+#pragma once
+
+#include <ctype.h>
+
+#include "policy/detect.h"
+
+/* 64 bytes, a bit each. */
+struct block {
+	uint64_t digit, upper;
+	uint64_t joint; /* what may stand between the digits of a number */
+	uint64_t colon, at;
+	uint64_t word; /* the first of three bytes that some token or context begins with */
+};
+
+/* p has 66 readable bytes. */
+typedef void (*classify_fn)(const uint8_t *p, struct block *ret);
+void classify_plain(const uint8_t *p, struct block *ret);
+void classify_ssse3(const uint8_t *p, struct block *ret);
+void classify_avx2(const uint8_t *p, struct block *ret);
+
+static inline bool is_digit(uint8_t c)
+{
+	return (uint8_t)(c - '0') < 10;
+}
+
+/* ASCII, whatever the locale. */
+static inline bool is_alpha(uint8_t c)
+{
+	return (uint8_t)((c | 0x20) - 'a') < 26;
+}
+
+static inline bool is_alnum(uint8_t c)
+{
+	return is_digit(c) || is_alpha(c);
+}
+
+/* Is c, which may be 0, one of these? */
+static inline bool is_of(const char *set, uint8_t c)
+{
+	return c && strchr(set, c);
+}
+
+static inline bool is_joint(uint8_t c)
+{
+	return c == '-' || c == ' ' || c == '.' || c == '(' || c == ')' || c == '/';
+}
+
+static inline bool is_base64url(uint8_t c)
+{
+	return is_alnum(c) || c == '-' || c == '_';
+}
+
+/* The byte at i, or a blank in front of and behind the text. */
+static inline uint8_t byte_at(struct span s, size_t i)
+{
+	return i < s.len ? s.p[i] : ' ';
+}
+
+static inline uint8_t byte_before(struct span s, size_t i)
+{
+	return i && i <= s.len ? s.p[i - 1] : ' ';
+}
+
+static inline bool digit_at(struct span s, size_t i)
+{
+	return i < s.len && is_digit(s.p[i]);
+}
+
+/* How many digits are at i, at most max. */
+size_t digits_at(struct span s, size_t i, size_t max);
+/* Does one of the words (lower case, NULL at the end) stand within near bytes in front of i? */
+bool has_word_before(struct span s, size_t i, size_t near, const char *const *words);
+
+/* Each: is there a find for what was noticed at i, that begins at or behind from? They look at no byte that
+ * is more than DETECT_BEHIND before i, and at none behind i + DETECT_LONGEST but to end a run. */
+bool find_number(const struct detect *d, struct span s, size_t i, size_t from, struct find *ret);
+bool find_email(struct span s, size_t at, size_t from, struct find *ret);
+bool find_iban(struct span s, size_t i, struct find *ret);
+bool find_ip6(struct span s, size_t colon, size_t from, struct find *ret);
+bool find_word(const struct detect *d, struct span s, size_t i, size_t from, struct find *ret);
+/* The length of a date at i in some usual form; 0: none. */
+size_t date_at(struct span s, size_t i);
+/* The first find of the pattern i at or behind from; len 0: none. */
+void pattern_next(const struct detect_patterns *p, int i, struct span text, size_t from, struct find *ret);
+int pattern_count(const struct detect_patterns *p);
