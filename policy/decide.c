@@ -317,7 +317,7 @@ void plan_decide(const struct plan *p, const struct resource *r, const struct wh
 		 const struct op *op, int64_t now, struct decision *ret)
 {
 	struct outcome o = {.worst.effect = EFFECT_ALLOW};
-	ret->has_masks = ret->hides_text = false;
+	ret->has_masks = ret->hides_text = ret->detects_text = false;
 	ret->masks = NULL;
 	if (is_refused_outright(p, r, who, op, now, ret))
 		return;
@@ -346,6 +346,7 @@ void plan_decide(const struct plan *p, const struct resource *r, const struct wh
 	}
 	if (!g->n_record_masks)
 		return;
+	ret->detects_text = true;
 	ret->hides_text = mask_hides_text(g, op);
 	ret->has_masks = g->n_masks > 0;
 	if (ret->effect == EFFECT_DENY)
@@ -354,5 +355,7 @@ void plan_decide(const struct plan *p, const struct resource *r, const struct wh
 		struct text t;
 		text_init(&t, ret->hint, sizeof(ret->hint));
 		say_hint(&t, r, who, g);
+		return;
 	}
+	mask_bind(p, op, r->name, who->session, ret);
 }

@@ -131,6 +131,13 @@ static uint64_t colons(const struct scan *s)
 	return w & (uint64_t)follows & ~precedes;
 }
 
+static bool has_seven(uint64_t bits)
+{
+	for (int i = 0; i < 6; i++)
+		bits &= bits - 1;
+	return bits;
+}
+
 /* May this be a number of interest? Counts on the bits alone: most dates and times end here. */
 static bool is_number(const struct scan *s, int k)
 {
@@ -142,14 +149,14 @@ static bool is_number(const struct scan *s, int k)
 	if ((digit & 0x7ff) == 0x36f) /* 2024-05-06 */
 		return false;
 	size_t first_end = s->at + (size_t)k + (size_t)__builtin_ctzll(~digit | 1ull << 63);
-	return __builtin_popcountll(digit & in_run) >= 7 || byte_at(s->text, first_end) == '.';
+	return has_seven(digit & in_run) || byte_at(s->text, first_end) == '.';
 }
 
 /* Seven colons or two beside each other within the longest address. */
 static bool is_ip6(const struct scan *s, int k)
 {
 	uint64_t c = (uint64_t)(join(s->this.colon, s->next.colon) >> k) & 0xffffffffffull;
-	return (c & c >> 1) || __builtin_popcountll(c) >= 7;
+	return (c & c >> 1) || has_seven(c);
 }
 
 static bool find_at(struct scan *s, int k, uint64_t number, uint64_t iban, uint64_t colon)

@@ -69,7 +69,8 @@ static inline bool digit_at(struct span s, size_t i)
 
 /* How many digits are at i, at most max. */
 size_t digits_at(struct span s, size_t i, size_t max);
-/* Does one of the words (lower case, NULL at the end) stand within near bytes in front of i? */
+/* Does one of the words (lower case, at most 15 letters, NULL at the end), or its plural, end within near bytes in
+ * front of i? */
 bool has_word_before(struct span s, size_t i, size_t near, const char *const *words);
 
 /* Each: is there a find for what was noticed at i, that begins at or behind from? They look at no byte that

@@ -2,6 +2,8 @@
 #include "base/macro.h"
 #include "policy/detect_internal.h"
 
+#define WORD_BEFORE_MAX 16
+
 size_t digits_at(struct span s, size_t i, size_t max)
 {
 	size_t n = 0;
@@ -18,21 +20,32 @@ static unsigned number_at(struct span s, size_t i, size_t n)
 	return v;
 }
 
+static bool is_listed(const uint8_t *word, size_t len, const char *const *words)
+{
+	for (; *words; words++) {
+		size_t n = strlen(*words);
+		if ((n == len || (n + 1 == len && word[n] == 's')) && !memcmp(*words, word, n))
+			return true;
+	}
+	return false;
+}
+
+/* Word by word, from the number backwards. */
 bool has_word_before(struct span s, size_t i, size_t near, const char *const *words)
 {
-	uint8_t low[DETECT_BEHIND];
-	size_t n = MIN(MIN(near, i), sizeof(low));
-	for (size_t k = 0; k < n; k++)
-		low[k] = s.p[i - n + k] | (is_alpha(s.p[i - n + k]) ? 0x20 : 0);
-	for (; *words; words++) {
-		size_t len = strlen(*words);
-		const uint8_t *at = n ? memmem(low, n, *words, len) : NULL;
-		for (; at; at = memmem(at + 1, n - (size_t)(at + 1 - low), *words, len)) {
-			size_t from = (size_t)(at - low), end = from + len;
-			bool starts = from ? !is_alpha(low[from - 1]) : n == i || !is_alpha(s.p[i - n - 1]);
-			if (starts && (end == n || !is_alpha(low[end]) || low[end] == 's'))
-				return true;
+	uint8_t low[WORD_BEFORE_MAX];
+	size_t stop = i > near ? i - near : 0;
+	while (i > stop) {
+		size_t n = 0;
+		while (i > stop && !is_alpha(s.p[i - 1]))
+			i--;
+		while (i > n && n < sizeof(low) && is_alpha(s.p[i - n - 1])) {
+			low[sizeof(low) - 1 - n] = s.p[i - n - 1] | 0x20;
+			n++;
 		}
+		if (n && n < sizeof(low) && is_listed(low + sizeof(low) - n, n, words))
+			return true;
+		i -= n;
 	}
 	return false;
 }
@@ -60,7 +73,7 @@ static bool ssn_with_separators(struct span s, size_t i)
 
 static bool ssn_bare(const struct detect *d, struct span s, size_t i)
 {
-	static const char *const words[] = {"ssn", "social security", "social-security", "social_security", NULL};
+	static const char *const words[] = {"ssn", "social", NULL};
 	if (digits_at(s, i, 10) != 9 || !is_given_out(number_at(s, i, 3), number_at(s, i + 3, 2), number_at(s, i + 5, 4)))
 		return false;
 	return d->bare >> DETECT_SSN & 1 || has_word_before(s, i, 40, words);
@@ -202,7 +215,7 @@ struct phone {
 	size_t end;	 /* behind the last digit */
 	size_t nanp_end; /* not 0: up to here it has the North American form, and a blank may follow */
 	bool goes_on; /* with more digits than a telephone has */
-	bool has_slash;
+	bool has_slash, has_dot;
 };
 
 /* Of ten digits at k: area code and exchange begin with 2 to 9 (ATIS-0300051). */
@@ -250,6 +263,7 @@ static void read_phone(struct span s, size_t i, struct phone *p)
 		if (!joints)
 			return;
 		p->has_slash |= s.p[at] == '/';
+		p->has_dot |= s.p[at] == '.';
 		at += joints;
 	}
 }
@@ -267,7 +281,8 @@ static bool is_phone_behind_word(const struct detect *d, struct span s, size_t i
 	static const char *const words[] = {"phone",  "telephone", "tel",	"mobile", "cell",    "cellphone", "fax",
 					    "call",   "dial",	   "sms",	"text",	  "whatsapp", "contact", "handy",
 					    "number", "landline",  "voicemail", "hotline", NULL};
-	if (p->n < 7 || is_date_form(p))
+	bool is_decimal = p->n_groups == 2 && p->has_dot;
+	if (p->n < 7 || is_decimal || is_date_form(p))
 		return false;
 	return d->bare >> DETECT_PHONE & 1 || has_word_before(s, i, 40, words);
 }
@@ -298,7 +313,7 @@ static bool find_phone(const struct detect *d, struct span s, size_t i, size_t f
 	bool has_plus = start > from && s.p[start - 1] == '+';
 	start -= has_plus;
 	bool is_joined = is_alnum(byte_before(s, start)) || byte_before(s, start) == '_' ||
-			 (is_of("-./", byte_before(s, start)) && start > 1 && is_digit(s.p[start - 2]));
+			 (is_of("-./:", byte_before(s, start)) && start > 1 && is_digit(s.p[start - 2]));
 	if (is_joined && !has_plus)
 		return false;
 	bool is_phone = p.nanp_end || (has_plus && p.n >= 8 && country_code(p.digits, p.n));

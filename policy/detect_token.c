@@ -90,7 +90,7 @@ static bool find_pem(struct span s, size_t i, struct find *ret)
 /* As their issuers publish them; behind the prefix at least min characters of the alphabet, and if max is not
  * 0 at most so many. */
 static const struct token {
-	const char *prefix;
+	const char *prefix; /* of three characters or more */
 	enum detect_run of;
 	uint16_t min, max;
 } tokens[] = {
@@ -132,7 +132,7 @@ static bool find_token(struct span s, size_t i, struct find *ret)
 {
 	for (size_t k = 0; k < ARRAY_LEN(tokens); k++) {
 		const struct token *t = &tokens[k];
-		if (!starts_with(s, i, t->prefix))
+		if (t->prefix[0] != s.p[i] || !starts_with(s, i, t->prefix))
 			continue;
 		size_t from = i + strlen(t->prefix), end = run_end(s, from, t->of);
 		if (end - from >= t->min && (!t->max || end - from <= t->max))
@@ -145,7 +145,7 @@ static bool find_token(struct span s, size_t i, struct find *ret)
 static bool find_aws_secret(struct span s, size_t i, size_t from, struct find *ret)
 {
 	size_t at = i + 10;
-	if (at > s.len || strncasecmp((const char *)s.p + i, "aws_secret", 10) != 0)
+	if ((s.p[i] | 0x20) != 'a' || at > s.len || strncasecmp((const char *)s.p + i, "aws_secret", 10) != 0)
 		return false;
 	while (at - i < 32 && (is_alpha(byte_at(s, at)) || byte_at(s, at) == '_'))
 		at++;
@@ -164,6 +164,9 @@ static bool find_birth_date(struct span s, size_t i, size_t from, struct find *r
 {
 	static const char *const words[] = {"born", "birthday", "birthdate", "birth", "dob"};
 	size_t at = i;
+	uint8_t fourth = byte_at(s, i + 3) | 0x20;
+	if (fourth != 'n' && fourth != 't' && is_alnum(byte_at(s, i + 3)))
+		return false;
 	for (size_t k = 0; k < ARRAY_LEN(words) && at == i; k++) {
 		size_t n = strlen(words[k]);
 		if (i + n <= s.len && !strncasecmp((const char *)s.p + i, words[k], n) && !is_alnum(byte_at(s, i + n)))

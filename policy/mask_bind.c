@@ -7,7 +7,7 @@ static void bind_how(const struct mask_how *how, const struct lineage *l, const 
 	struct mask_how *mine = (struct mask_how *)how; /* the operation's own copy */
 	if (!how || how->way == MASK_WHOLE)
 		return;
-	for (int i = 0; how->detect && i < l->n_sources; i++)
+	for (int i = 0; l && how->detect && i < l->n_sources; i++)
 		mine->bare |= detect_context(l->sources[i].column) & how->detect;
 	if (how->has_key)
 		mask_key_of_scope(mine, how->scope == MASK_SCOPE_SESSION ? session : resource);
@@ -22,9 +22,11 @@ void mask_bind(const struct plan *p, const struct op *op, const char *resource, 
 	m->patterns = p->patterns;
 	for (int r = 0; r < m->n_results && r < op->n_results; r++) {
 		const struct mask_result *result = &m->results[r];
+		const struct result_lineage *from = op->results[r];
 		for (int i = 0; result->columns && i < result->n; i++) {
-			bind_how(result->columns[i].client, &op->results[r]->outputs[i], resource, session);
-			bind_how(result->columns[i].record, &op->results[r]->outputs[i], resource, session);
+			const struct lineage *l = from && i < from->n_outputs ? &from->outputs[i] : NULL;
+			bind_how(result->columns[i].client, l, resource, session);
+			bind_how(result->columns[i].record, l, resource, session);
 		}
 	}
 }

@@ -143,6 +143,7 @@ struct decision {
 	bool is_observed;          /* a rule in observe mode let pass what it would have refused */
 	bool has_masks;            /* the role has masks on this resource, whether they matter here or not */
 	bool hides_text;           /* literals and parameters are not recorded, nor what quotes them */
+	bool detects_text;	   /* what is recorded of them is searched for values, not for secrets alone */
 	const struct masks *masks; /* policy/mask.h, in the operation's arena; NULL: nothing is masked */
 };
 

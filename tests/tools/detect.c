@@ -37,11 +37,11 @@ static void print_finds(const struct detect *d)
 static double seconds(void)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* of this core: others may use the machine */
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* The best of the rounds: others use the machine too. */
+/* The best of the rounds. */
 static void measure(const struct detect *d, int rounds)
 {
 	static const char *const ways[] = {"plain", "ssse3", "avx2"};

@@ -9,6 +9,7 @@
 #include "base/macro.h"
 #include "base/msg.h"
 #include "flow/listener.h"
+#include "flow/mask_keys.h"
 #include "flow/proxy.h"
 #include "flow/registry.h"
 #include "flow/status.h"
@@ -56,6 +57,7 @@ static int on_policy(struct proxy *p, struct msg *m)
 	if (!err)
 		err = plan_compile(span_of(text, len), &plan, errors);
 	if (!err) {
+		mask_keys_load(p, plan);
 		proxy_set_plan(p, plan);
 		log_info("policy %.12s is in force", plan_hash(plan));
 	}

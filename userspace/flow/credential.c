@@ -10,7 +10,8 @@
 #include "base/msg.h"
 #include "flow/proxy.h"
 
-#define CREDENTIAL_MAX 4000 /* one page */
+#define SECRET_PAGE    4096
+#define CREDENTIAL_MAX 4000 /* of it */
 
 static int say(char why[WHY_MAX], int err, const char *text)
 {
@@ -92,39 +93,60 @@ int credential_file(struct proxy *p, const char *source, int *ret_fd, char why[W
 }
 
 /* Read straight into locked memory, which no buffered copy outlives. */
-static int read_locked(int fd, char *page)
+static int read_locked(int fd, char *page, size_t *ret_len)
 {
 	size_t n = 0;
 	for (;;) {
 		ssize_t got = read(fd, page + n, CREDENTIAL_MAX - n);
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got <= 0)
-			return got < 0 ? -errno : 0;
+		if (got < 0)
+			return -errno;
+		*ret_len = n;
+		if (!got)
+			return 0;
 		n += (size_t)got;
 		if (n == CREDENTIAL_MAX)
 			return ERR_LIMIT;
 	}
 }
 
-int credential_fetch(struct proxy *p, const char *source, struct credential *ret, char why[WHY_MAX])
+char *secret_page(void)
+{
+	char *page = mmap(NULL, SECRET_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return NULL;
+	if (mlock(page, SECRET_PAGE) < 0)
+		(void)0; /* over the limit: wiped all the same, and core dumps are off */
+	madvise(page, SECRET_PAGE, MADV_DONTDUMP);
+	return page;
+}
+
+void secret_page_free(char *page)
+{
+	explicit_bzero(page, SECRET_PAGE);
+	munmap(page, SECRET_PAGE);
+}
+
+int secret_fetch(struct proxy *p, const char *source, char *page, size_t *ret_len, char why[WHY_MAX])
 {
 	_cleanup_(closep) int fd = -1;
 	int err = credential_file(p, source, &fd, why);
 	if (err)
 		return err;
-	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (page == MAP_FAILED)
+	err = read_locked(fd, page, ret_len);
+	return err ? say(why, err, "it cannot be read") : 0;
+}
+
+int credential_fetch(struct proxy *p, const char *source, struct credential *ret, char why[WHY_MAX])
+{
+	size_t len = 0;
+	char *page = secret_page();
+	if (!page)
 		return say(why, -ENOMEM, "out of memory");
-	if (mlock(page, 4096) < 0)
-		(void)0; /* over the limit: wiped all the same, and core dumps are off */
-	madvise(page, 4096, MADV_DONTDUMP);
-	err = read_locked(fd, page);
-	if (err)
-		say(why, err, "the credential cannot be read");
-	else
+	int err = secret_fetch(p, source, page, &len, why);
+	if (!err)
 		err = credential_parse(page, ret, why);
-	explicit_bzero(page, 4096);
-	munmap(page, 4096);
+	secret_page_free(page);
 	return err;
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/macro.h"
+#include "policy/policy.h"
 
 #define BACKLOG_MAX (16 * 1024 * 1024)
 #define EVENT_KEEP  (64 * 1024)
@@ -22,7 +23,12 @@ int journal_init(struct journal *j, const struct ring_desc *d)
 
 static void free_holds(struct list *head)
 {
-	list_each(at, head) free(container_of(at, struct hold, link));
+	list_each(at, head)
+	{
+		struct hold *h = container_of(at, struct hold, link);
+		plan_unref(h->plan);
+		free(h);
+	}
 	list_init(head);
 }
 
@@ -119,12 +125,15 @@ struct hold *journal_hold(struct journal *j)
 		h = container_of(j->free_holds.next, struct hold, link);
 		list_del(&h->link);
 	}
+	h->plan = NULL;
 	list_add(&j->holds, &h->link);
 	return h;
 }
 
 void journal_unhold(struct journal *j, struct hold *h)
 {
+	plan_unref(h->plan);
+	h->plan = NULL;
 	list_del(&h->link);
 	list_add(&j->free_holds, &h->link);
 }

@@ -18,6 +18,7 @@ struct hold {
 	enum dir dir;
 	const struct op *op;
 	struct decision decision;
+	struct plan *plan; /* a reference to what was decided by: its masks point into it; NULL of a barrier */
 	uint64_t ticket;
 	bool is_recorded; /* else the ring was full: the event is still to be put */
 };

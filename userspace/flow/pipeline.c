@@ -176,8 +176,10 @@ static int hold(struct flow *f, enum resume_kind kind, const struct op *op,
 	h->op = op;
 	h->ticket = f->pipe.ticket;
 	h->is_recorded = is_recorded;
-	if (d)
+	if (d) {
 		h->decision = *d;
+		h->plan = plan_ref(f->lane->plan);
+	}
 	return ERR_HELD;
 }
 
@@ -210,6 +212,8 @@ static bool try_hold(struct journal *j, struct hold *h)
 	struct flow *f = h->flow;
 	if (!h->is_recorded) {
 		/* Time has passed: the decision is made anew, on what holds now. */
+		plan_unref(h->plan);
+		h->plan = plan_ref(f->lane->plan);
 		decide(f, h->op, &h->decision);
 		int r = record(f, h->op, &h->decision, &f->pipe.ticket);
 		if (r == ERR_FULL)
@@ -234,9 +238,12 @@ static bool try_hold(struct journal *j, struct hold *h)
 static void hand_out(struct journal *j, struct hold *at)
 {
 	struct hold h = *at;
+	at->plan = NULL;
 	journal_unhold(j, at);
-	if (h.flow->state >= FLOW_CLOSING)
+	if (h.flow->state >= FLOW_CLOSING) {
+		plan_unref(h.plan);
 		return;
+	}
 	if (h.kind == RESUME_BARRIER && !ring_durable(j->ring, h.ticket)) {
 		flow_fail(h.flow, "58030", cannot_record);
 		return;
@@ -244,6 +251,7 @@ static void hand_out(struct journal *j, struct hold *at)
 	struct resume r = {
 	    .kind = h.kind, .op_id = h.op ? h.op->id : 0, .decision = h.op ? &h.decision : NULL};
 	flow_resume(h.flow, h.dir, &r);
+	plan_unref(h.plan);
 }
 
 void pipeline_retry(struct lane *lane)

@@ -5,7 +5,7 @@
 #include "base/ossl.h"
 
 #include "base/macro.h"
-#include "policy/mask.h"
+#include "record/conceal.h"
 #include "record/literals.h"
 
 /* Together, with all else that an event has, under RING_EVENT_MAX. Sizes as JSON. */
@@ -33,6 +33,15 @@ static void op_text(struct event_writer *e, struct span text, size_t limit)
 		return;
 	ev_key(e, "text_len");
 	cut_marks(&e->w, "text_len", "text_sha256", text);
+}
+
+/* A text in which nothing is found stays as it is. */
+static void op_shown_text(struct event_writer *e, uint64_t kinds, struct span text, size_t limit)
+{
+	struct buf b;
+	buf_init(&b, 2 * text.len + 64);
+	op_text(e, conceal(kinds, text, &b), limit);
+	buf_done(&b);
 }
 
 /* Values that masks keep out of the record: the text without its literals. How long it was and what it hashes
@@ -92,18 +101,21 @@ static void params_hash(const struct op *op, char hex[65])
 	buf_done(&all);
 }
 
-static void op_params(struct event_writer *e, const struct op *op, size_t limit)
+static void op_params(struct event_writer *e, const struct op *op, uint64_t kinds, size_t limit)
 {
 	size_t left = PARAMS_MAX;
 	int i = 0;
 	char hex[65];
+	struct buf b;
 	if (!op->n_params)
 		return;
 	jw_array(&e->w, ev_key(e, "params"));
 	for (; i < op->n_params && left > MARK_SIZE; i++) {
 		size_t before = buf_len(e->w.out);
-		op_param(&e->w, op->params[i], op->param_formats && op->param_formats[i] == 1,
+		buf_init(&b, 2 * op->params[i].len + 64);
+		op_param(&e->w, conceal(kinds, op->params[i], &b), op->param_formats && op->param_formats[i] == 1,
 			 MIN(limit, left - MARK_SIZE));
+		buf_done(&b);
 		left -= MIN(left, buf_len(e->w.out) - before);
 	}
 	jw_array_end(&e->w);
@@ -159,15 +171,17 @@ void event_op(struct buf *out, const struct event_ctx *c, const struct op *op,
 	ev_begin(&e, out, c, "op");
 	ev_str(&e, "class", class_name(op->class));
 	bool is_masked = d->effect == EFFECT_ALLOW && d->masks && d->masks->n_client;
+	bool is_hidden = d->hides_text || conceal_has_password(op->text);
+	uint64_t kinds = d->detects_text ? CONCEAL_ALL : CONCEAL_SECRETS;
 	ev_str(&e, "decision", effect_name(is_masked ? EFFECT_MASK : d->effect));
-	ev_flag(&e, "hidden", d->hides_text);
+	ev_flag(&e, "hidden", is_hidden);
 	ev_int(&e, "id", op->id);
 	op_needs(&e, op);
 	ev_flag(&e, "observed", d->is_observed);
-	if (d->hides_text)
+	if (is_hidden)
 		op_hidden_params(&e, op);
 	else
-		op_params(&e, op, text_limit);
+		op_params(&e, op, kinds, text_limit);
 	ev_flag(&e, "permanent", op->is_permanent);
 	ev_str(&e, "protocol", op->protocol);
 	if (d->reason[0])
@@ -175,10 +189,10 @@ void event_op(struct buf *out, const struct event_ctx *c, const struct op *op,
 	ev_text(&e, "rule", "rule_b64", span_str(d->rule));
 	if (op->tag)
 		ev_text(&e, "tag", "tag_b64", text_cut(span_str(op->tag), 1024));
-	if (d->hides_text)
+	if (is_hidden)
 		op_hidden_text(&e, op->text, text_limit);
 	else
-		op_text(&e, op->text, text_limit);
+		op_shown_text(&e, kinds, op->text, text_limit);
 	ev_flag(&e, "write", op->is_write);
 	ev_end(&e);
 }
@@ -203,6 +217,16 @@ static void op_result(struct event_writer *e, struct span rows_json, const uint8
 	buf_done(&b);
 }
 
+/* The server's words quote values. */
+static void op_error(struct event_writer *e, const char *error)
+{
+	struct buf b;
+	struct span cut = text_cut(span_str(error), 4096);
+	buf_init(&b, 2 * cut.len + 64);
+	ev_text(e, "error", "error_b64", conceal(CONCEAL_ALL, cut, &b));
+	buf_done(&b);
+}
+
 void event_op_end(struct buf *out, const struct event_ctx *c, uint64_t op_id,
 		  const struct op_result *r, struct span columns_json, struct span rows_json,
 		  const uint8_t *rows_sha256, bool is_cut)
@@ -215,7 +239,7 @@ void event_op_end(struct buf *out, const struct event_ctx *c, uint64_t op_id,
 	ev_flag(&e, "cut", is_cut || rows_json.len > RESULT_MAX || columns_json.len > COLUMNS_MAX);
 	ev_int(&e, "duration_ns", r->duration_ns);
 	if (r->error)
-		ev_text(&e, "error", "error_b64", text_cut(span_str(r->error), 4096));
+		op_error(&e, r->error);
 	ev_int(&e, "id", op_id);
 	if (r->masked)
 		ev_int(&e, "masked", r->masked);

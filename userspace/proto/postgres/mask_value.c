@@ -184,6 +184,10 @@ bool mask_value(const struct mask_how *how, uint32_t type, uint16_t format, stru
 	}
 	if (t->shape == SHAPE_TEXT) /* both formats are the bytes of the text */
 		return mask_text(how, value, out);
+	if (how->way == MASK_HASH && !how->has_key)
+		return false;
+	if (how->has_key && mask_keyed(how, type, format, value, out))
+		return true;
 	if (how->way == MASK_WHOLE) /* what is computed has no constant that is not misleading */
 		return false;
 	switch (t->shape) {

@@ -52,6 +52,7 @@ int masking_new(const struct masks *from, struct masking **ret)
 		return -ENOMEM;
 	m->refs = 1;
 	m->masks = *from;
+	m->masks.patterns = detect_patterns_ref(from->patterns);
 	arena_init(&m->arena, MASKING_BYTES);
 	struct mask_result *results =
 	    arena_array(&m->arena, (size_t)from->n_results, sizeof(*results));
@@ -78,6 +79,7 @@ void masking_unref(struct masking *m)
 {
 	if (!m || --m->refs)
 		return;
+	detect_patterns_unref(m->masks.patterns);
 	arena_done(&m->arena);
 	free(m);
 }

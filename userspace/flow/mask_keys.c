@@ -1,0 +1,37 @@
+#include "flow/mask_keys.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/macro.h"
+#include "flow/credential.h"
+#include "policy/policy.h"
+
+#define KEY_MIN 16
+
+static void one_key(struct proxy *p, struct plan *plan, int i)
+{
+	const char *source = plan_mask_key_source(plan, i);
+	char why[WHY_MAX] = "out of memory";
+	size_t n = 0;
+	char *page = source ? secret_page() : NULL;
+	if (!source)
+		return;
+	int err = page ? secret_fetch(p, source, page, &n, why) : -ENOMEM;
+	while (!err && n && strchr("\r\n", page[n - 1])) /* an editor's */
+		n--;
+	if (!err && n >= KEY_MIN)
+		plan_set_mask_key(plan, i, span_of(page, n));
+	else
+		log_error("the key of a mask, %s: %s; what it masks is shown as NULL until the policy is loaded again", source,
+			  err ? why : "it is shorter than 16 bytes: make one with openssl rand -hex 32");
+	if (page)
+		secret_page_free(page);
+}
+
+void mask_keys_load(struct proxy *p, struct plan *plan)
+{
+	for (int i = 0; i < plan_n_masks(plan); i++)
+		one_key(p, plan, i);
+}
