@@ -65,7 +65,7 @@ struct scan {
 	struct span text;
 	size_t from, at, until; /* at: of the block this */
 	struct block this, next;
-	bool has_digit_before;	 /* the last byte in front of the block */
+	bool has_digit_before;	/* the last byte in front of the block */
 	uint64_t colons_before; /* the last five, as bits 0 to 4 of a block that they follow */
 	struct find *found;
 };
@@ -100,7 +100,8 @@ static bool wants(const struct scan *s, int kind)
 #define NUMBERS (1 << DETECT_SSN | 1 << DETECT_CARD | 1 << DETECT_PHONE | 1 << DETECT_IP)
 #define WORDS	(1 << DETECT_JWT | 1 << DETECT_PEM | 1 << DETECT_TOKEN | 1 << DETECT_BIRTH)
 
-/* First digits of what goes on as a number for seven bytes: nothing that is looked for is shorter. */
+/* First digits of what goes on as a number for seven bytes: nothing that is looked for is shorter.
+ */
 static uint64_t numbers(const struct scan *s)
 {
 	if (!(s->d->kinds & NUMBERS) && !(s->d->bare >> DETECT_BIRTH & 1))
@@ -115,7 +116,8 @@ static uint64_t numbers(const struct scan *s)
 
 static uint64_t ibans(const struct scan *s)
 {
-	bits128 upper = join(s->this.upper, s->next.upper), digit = join(s->this.digit, s->next.digit);
+	bits128 upper = join(s->this.upper, s->next.upper),
+		digit = join(s->this.digit, s->next.digit);
 	return wants(s, DETECT_IBAN) ? (uint64_t)(upper & upper >> 1 & digit >> 2 & digit >> 3) : 0;
 }
 
@@ -163,7 +165,8 @@ static bool find_at(struct scan *s, int k, uint64_t number, uint64_t iban, uint6
 {
 	size_t i = s->at + (size_t)k;
 	uint64_t bit = 1ull << k;
-	if (s->this.word & bit && s->d->kinds & WORDS && find_word(s->d, s->text, i, s->from, s->found))
+	if (s->this.word & bit && s->d->kinds & WORDS &&
+	    find_word(s->d, s->text, i, s->from, s->found))
 		return true;
 	if (iban & bit && find_iban(s->text, i, s->found))
 		return true;
@@ -222,10 +225,16 @@ static void widen(const struct detect *d, struct span s, size_t from, struct fin
 		*f = mail;
 }
 
-bool detect_part(const struct detect *d, struct span text, size_t from, size_t at, size_t until, struct find *ret)
+bool detect_part(const struct detect *d, struct span text, size_t from, size_t at, size_t until,
+		 struct find *ret)
 {
 	struct find f = {0};
-	struct scan s = {.d = d, .text = text, .from = from, .at = at, .until = MIN(until, text.len), .found = &f};
+	struct scan s = {.d = d,
+			 .text = text,
+			 .from = from,
+			 .at = at,
+			 .until = MIN(until, text.len),
+			 .found = &f};
 	if (!(d->kinds & DETECT_BUILT_INS) || at >= s.until)
 		return false;
 	s.has_digit_before = is_digit(byte_before(text, at));

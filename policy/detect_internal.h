@@ -69,12 +69,13 @@ static inline bool digit_at(struct span s, size_t i)
 
 /* How many digits are at i, at most max. */
 size_t digits_at(struct span s, size_t i, size_t max);
-/* Does one of the words (lower case, at most 15 letters, NULL at the end), or its plural, end within near bytes in
- * front of i? */
+/* Does one of the words (lower case, at most 15 letters, NULL at the end), or its plural, end
+ * within near bytes in front of i? */
 bool has_word_before(struct span s, size_t i, size_t near, const char *const *words);
 
-/* Each: is there a find for what was noticed at i, that begins at or behind from? They look at no byte that
- * is more than DETECT_BEHIND before i, and at none behind i + DETECT_LONGEST but to end a run. */
+/* Each: is there a find for what was noticed at i, that begins at or behind from? They look at no
+ * byte that is more than DETECT_BEHIND before i, and at none behind i + DETECT_LONGEST but to end a
+ * run. */
 bool find_number(const struct detect *d, struct span s, size_t i, size_t from, struct find *ret);
 bool find_email(struct span s, size_t at, size_t from, struct find *ret);
 bool find_iban(struct span s, size_t i, struct find *ret);
@@ -83,5 +84,6 @@ bool find_word(const struct detect *d, struct span s, size_t i, size_t from, str
 /* The length of a date at i in some usual form; 0: none. */
 size_t date_at(struct span s, size_t i);
 /* The first find of the pattern i at or behind from; len 0: none. */
-void pattern_next(const struct detect_patterns *p, int i, struct span text, size_t from, struct find *ret);
+void pattern_next(const struct detect_patterns *p, int i, struct span text, size_t from,
+		  struct find *ret);
 int pattern_count(const struct detect_patterns *p);

@@ -66,15 +66,18 @@ static bool is_given_out(unsigned area, unsigned group, unsigned serial)
 static bool ssn_with_separators(struct span s, size_t i)
 {
 	uint8_t sep = byte_at(s, i + 3);
-	bool has_form = digits_at(s, i, 4) == 3 && is_of("- .", sep) && digits_at(s, i + 4, 3) == 2 &&
-			byte_at(s, i + 6) == sep && digits_at(s, i + 7, 5) == 4;
-	return has_form && is_given_out(number_at(s, i, 3), number_at(s, i + 4, 2), number_at(s, i + 7, 4));
+	bool has_form = digits_at(s, i, 4) == 3 && is_of("- .", sep) &&
+			digits_at(s, i + 4, 3) == 2 && byte_at(s, i + 6) == sep &&
+			digits_at(s, i + 7, 5) == 4;
+	return has_form &&
+	       is_given_out(number_at(s, i, 3), number_at(s, i + 4, 2), number_at(s, i + 7, 4));
 }
 
 static bool ssn_bare(const struct detect *d, struct span s, size_t i)
 {
 	static const char *const words[] = {"ssn", "social", NULL};
-	if (digits_at(s, i, 10) != 9 || !is_given_out(number_at(s, i, 3), number_at(s, i + 3, 2), number_at(s, i + 5, 4)))
+	if (digits_at(s, i, 10) != 9 ||
+	    !is_given_out(number_at(s, i, 3), number_at(s, i + 3, 2), number_at(s, i + 5, 4)))
 		return false;
 	return d->bare >> DETECT_SSN & 1 || has_word_before(s, i, 40, words);
 }
@@ -163,7 +166,8 @@ static bool find_card(struct span s, size_t i, struct find *ret)
 			best = at;
 		uint8_t c = byte_at(s, at);
 		bool goes_on = (c == '-' || c == ' ' || c == '.') && digit_at(s, at + 1);
-		if (!goes_on || (separator && c != separator) || (!separator && n != 4) || digits_at(s, at + 1, 3) < 3)
+		if (!goes_on || (separator && c != separator) || (!separator && n != 4) ||
+		    digits_at(s, at + 1, 3) < 3)
 			break;
 		separator = c;
 		at++;
@@ -196,9 +200,11 @@ static bool find_ip4(struct span s, size_t i, struct find *ret)
 /* Country codes of one and two digits; all others that begin with a 2 to 9 have three. */
 static size_t country_code(const uint8_t *digits, int n)
 {
-	static const char two[] = "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 "
-				  "61 62 63 64 65 66 81 82 84 86 90 91 92 93 94 95 98 ";
-	static const char starts[] = "21 22 23 24 25 26 29 35 37 38 42 50 59 67 68 69 80 85 87 88 96 97 99 ";
+	static const char two[] =
+	    "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 "
+	    "61 62 63 64 65 66 81 82 84 86 90 91 92 93 94 95 98 ";
+	static const char starts[] =
+	    "21 22 23 24 25 26 29 35 37 38 42 50 59 67 68 69 80 85 87 88 96 97 99 ";
 	char key[] = {(char)('0' + digits[0]), (char)('0' + digits[1]), ' ', 0};
 	if (digits[0] == 1 || digits[0] == 7)
 		return 1;
@@ -212,8 +218,9 @@ struct phone {
 	int n;
 	uint8_t groups[16]; /* digits of each */
 	int n_groups;
-	size_t end;	 /* behind the last digit */
-	size_t nanp_end; /* not 0: up to here it has the North American form, and a blank may follow */
+	size_t end; /* behind the last digit */
+	size_t
+	    nanp_end; /* not 0: up to here it has the North American form, and a blank may follow */
 	bool goes_on; /* with more digits than a telephone has */
 	bool has_slash, has_dot;
 };
@@ -228,11 +235,12 @@ static bool is_nanp(const struct phone *p, int k)
 static bool has_nanp_form(const struct phone *p)
 {
 	int g = p->groups[0] == 1 && p->digits[0] == 1;
-	return p->n_groups == g + 3 && p->groups[g] == 3 && p->groups[g + 1] == 3 && p->groups[g + 2] == 4 &&
-	       !p->has_slash && is_nanp(p, g);
+	return p->n_groups == g + 3 && p->groups[g] == 3 && p->groups[g + 1] == 3 &&
+	       p->groups[g + 2] == 4 && !p->has_slash && is_nanp(p, g);
 }
 
-/* Behind the group that ends at at: how many joints, one or two ("(0) 20", ") 555"), lead to another one. */
+/* Behind the group that ends at at: how many joints, one or two ("(0) 20", ") 555"), lead to
+ * another one. */
 static size_t joints_at(struct span s, size_t at)
 {
 	size_t n = 0;
@@ -276,11 +284,13 @@ static bool is_date_form(const struct phone *p)
 	return (g[0] == 4 && g[1] <= 2 && g[2] <= 2) || (g[0] <= 2 && g[1] <= 2 && g[2] == 4);
 }
 
-static bool is_phone_behind_word(const struct detect *d, struct span s, size_t i, const struct phone *p)
+static bool is_phone_behind_word(const struct detect *d, struct span s, size_t i,
+				 const struct phone *p)
 {
-	static const char *const words[] = {"phone",  "telephone", "tel",	"mobile", "cell",    "cellphone", "fax",
-					    "call",   "dial",	   "sms",	"text",	  "whatsapp", "contact", "handy",
-					    "number", "landline",  "voicemail", "hotline", NULL};
+	static const char *const words[] = {"phone",	 "telephone", "tel",	 "mobile", "cell",
+					    "cellphone", "fax",	      "call",	 "dial",   "sms",
+					    "text",	 "whatsapp",  "contact", "handy",  "number",
+					    "landline",	 "voicemail", "hotline", NULL};
 	bool is_decimal = p->n_groups == 2 && p->has_dot;
 	if (p->n < 7 || is_decimal || is_date_form(p))
 		return false;
@@ -293,14 +303,17 @@ static size_t extension(struct span s, size_t end)
 	static const char *const words[] = {" ext. ", " ext ", " ext.", " x", "x", "ext"};
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		size_t len = strlen(words[i]);
-		size_t n = end + len < s.len && !memcmp(s.p + end, words[i], len) ? digits_at(s, end + len, 7) : 0;
+		size_t n = end + len < s.len && !memcmp(s.p + end, words[i], len)
+			       ? digits_at(s, end + len, 7)
+			       : 0;
 		if (n && n < 7 && !is_alnum(byte_at(s, end + len + n)))
 			return end + len + n;
 	}
 	return end;
 }
 
-static bool find_phone(const struct detect *d, struct span s, size_t i, size_t from, struct find *ret)
+static bool find_phone(const struct detect *d, struct span s, size_t i, size_t from,
+		       struct find *ret)
 {
 	struct phone p;
 	size_t start = i;
@@ -312,15 +325,17 @@ static bool find_phone(const struct detect *d, struct span s, size_t i, size_t f
 		start--;
 	bool has_plus = start > from && s.p[start - 1] == '+';
 	start -= has_plus;
-	bool is_joined = is_alnum(byte_before(s, start)) || byte_before(s, start) == '_' ||
-			 (is_of("-./:", byte_before(s, start)) && start > 1 && is_digit(s.p[start - 2]));
+	bool is_joined =
+	    is_alnum(byte_before(s, start)) || byte_before(s, start) == '_' ||
+	    (is_of("-./:", byte_before(s, start)) && start > 1 && is_digit(s.p[start - 2]));
 	if (is_joined && !has_plus)
 		return false;
 	bool is_phone = p.nanp_end || (has_plus && p.n >= 8 && country_code(p.digits, p.n));
 	if (!is_phone && !is_phone_behind_word(d, s, start, &p))
 		return false;
 	size_t end = extension(s, p.nanp_end ? p.nanp_end : p.end);
-	return !is_alpha(byte_at(s, end)) && byte_at(s, end) != '_' && take(ret, start, end, DETECT_PHONE);
+	return !is_alpha(byte_at(s, end)) && byte_at(s, end) != '_' &&
+	       take(ret, start, end, DETECT_PHONE);
 }
 
 /* ---- dates ---- */
@@ -380,14 +395,18 @@ static size_t date_of_digits(struct span s, size_t i, size_t n)
 {
 	uint8_t sep = byte_at(s, i + n);
 	if (n == 8)
-		return is_year(s, i, 4) && number_at(s, i + 4, 2) - 1 < 12 && number_at(s, i + 6, 2) - 1 < 31 ? 8 : 0;
+		return is_year(s, i, 4) && number_at(s, i + 4, 2) - 1 < 12 &&
+			       number_at(s, i + 6, 2) - 1 < 31
+			   ? 8
+			   : 0;
 	if (!is_of("-./", sep))
 		return 0;
 	size_t middle = digits_at(s, i + n + 1, 3), at = i + n + 1 + middle;
 	if (!middle || middle > 2 || byte_at(s, at) != sep)
 		return 0;
 	size_t last = digits_at(s, at + 1, 5);
-	bool is_date = n == 4 ? is_year(s, i, 4) && last && last <= 2 : n <= 2 && is_year(s, at + 1, last);
+	bool is_date =
+	    n == 4 ? is_year(s, i, 4) && last && last <= 2 : n <= 2 && is_year(s, at + 1, last);
 	return is_date ? at + 1 + last - i : 0;
 }
 
@@ -406,9 +425,9 @@ size_t date_at(struct span s, size_t i)
 static bool find_birth(struct span s, size_t i, size_t from, struct find *ret)
 {
 	size_t len = date_at(s, i), start = i;
-	for (; !len && start > from && i - start < 12 && is_of(" .", s.p[start - 1]); )
+	for (; !len && start > from && i - start < 12 && is_of(" .", s.p[start - 1]);)
 		start--;
-	for (; !len && start > from && i - start < 12 && is_alpha(s.p[start - 1]); )
+	for (; !len && start > from && i - start < 12 && is_alpha(s.p[start - 1]);)
 		start--;
 	if (!len)
 		len = date_at(s, start);
@@ -419,7 +438,8 @@ static bool find_birth(struct span s, size_t i, size_t from, struct find *ret)
 
 static bool is_iso_date(struct span s, size_t i)
 {
-	return digits_at(s, i, 5) == 4 && digits_at(s, i + 5, 3) == 2 && digits_at(s, i + 8, 3) == 2;
+	return digits_at(s, i, 5) == 4 && digits_at(s, i + 5, 3) == 2 &&
+	       digits_at(s, i + 8, 3) == 2;
 }
 
 bool find_number(const struct detect *d, struct span s, size_t i, size_t from, struct find *ret)

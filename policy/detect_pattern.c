@@ -1,5 +1,5 @@
-/* Operators' patterns: PCRE2, compiled once. What a pattern may cost is limited: who wrote it is trusted, what
- * it is matched against is not. pcre2api(3), pcre2limit(3). */
+/* Operators' patterns: PCRE2, compiled once. What a pattern may cost is limited: who wrote it is
+ * trusted, what it is matched against is not. pcre2api(3), pcre2limit(3). */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <errno.h>
 #include <pcre2.h>
@@ -29,8 +29,9 @@ static pcre2_code *compile(const char *pattern, pcre2_compile_context *c, char *
 	int err = 0;
 	size_t at = 0;
 	char text[80] = "";
-	pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
-					 PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &err, &at, c);
+	pcre2_code *code = pcre2_compile(
+	    (PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
+	    PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &err, &at, c);
 	if (!code) {
 		pcre2_get_error_message(err, (PCRE2_UCHAR *)text, sizeof(text));
 		snprintf(ret_why, 120, "%s, at character %zu", text, at + 1);
@@ -41,7 +42,8 @@ static pcre2_code *compile(const char *pattern, pcre2_compile_context *c, char *
 	return code;
 }
 
-static int compile_all(struct detect_patterns *p, const char *const *patterns, int n, int *ret_bad, char *ret_why)
+static int compile_all(struct detect_patterns *p, const char *const *patterns, int n, int *ret_bad,
+		       char *ret_why)
 {
 	pcre2_compile_context *c = pcre2_compile_context_create(NULL);
 	if (!c)
@@ -58,8 +60,8 @@ static int compile_all(struct detect_patterns *p, const char *const *patterns, i
 	return p->n == n ? 0 : ERR_MALFORMED;
 }
 
-int detect_patterns_new(const char *const *patterns, int n, struct detect_patterns **ret, int *ret_bad,
-			char *ret_why)
+int detect_patterns_new(const char *const *patterns, int n, struct detect_patterns **ret,
+			int *ret_bad, char *ret_why)
 {
 	struct detect_patterns *p = n <= DETECT_PATTERNS ? calloc(1, sizeof(*p)) : NULL;
 	if (!p)
@@ -103,7 +105,8 @@ int pattern_count(const struct detect_patterns *p)
 }
 
 /* Whatever goes wrong counts as a find up to the end. */
-void pattern_next(const struct detect_patterns *p, int i, struct span s, size_t from, struct find *ret)
+void pattern_next(const struct detect_patterns *p, int i, struct span s, size_t from,
+		  struct find *ret)
 {
 	*ret = (struct find){from, s.len - from, DETECT_PATTERN_0 + i, RUN_NONE};
 	if (from >= s.len)

@@ -46,13 +46,14 @@ bool find_email(struct span s, size_t at, size_t from, struct find *ret)
 /* ---- bank accounts: ISO 13616, lengths by the SWIFT registry, release 99 ---- */
 
 static const char ibans[][5] = {
-    "AD24", "AE23", "AL28", "AT20", "AZ28", "BA20", "BE16", "BG22", "BH22", "BI27", "BR29", "BY28", "CH21",
-    "CR22", "CY28", "CZ24", "DE22", "DJ27", "DK18", "DO28", "EE20", "EG29", "ES24", "FI18", "FK18", "FO18",
-    "FR27", "GB22", "GE22", "GI23", "GL18", "GR27", "GT28", "HN28", "HR21", "HU28", "IE22", "IL23", "IQ23",
-    "IS26", "IT27", "JO30", "KW30", "KZ20", "LB28", "LC32", "LI21", "LT20", "LU20", "LV21", "LY25", "MC27",
-    "MD24", "ME22", "MK19", "MN20", "MR27", "MT31", "MU30", "NI28", "NL18", "NO15", "OM23", "PK24", "PL28",
-    "PS29", "PT25", "QA29", "RO24", "RS22", "RU33", "SA24", "SC31", "SD18", "SE24", "SI19", "SK24", "SM27",
-    "SO23", "ST25", "SV28", "TL23", "TN24", "TR26", "UA29", "VA22", "VG24", "XK20", "YE30",
+    "AD24", "AE23", "AL28", "AT20", "AZ28", "BA20", "BE16", "BG22", "BH22", "BI27", "BR29", "BY28",
+    "CH21", "CR22", "CY28", "CZ24", "DE22", "DJ27", "DK18", "DO28", "EE20", "EG29", "ES24", "FI18",
+    "FK18", "FO18", "FR27", "GB22", "GE22", "GI23", "GL18", "GR27", "GT28", "HN28", "HR21", "HU28",
+    "IE22", "IL23", "IQ23", "IS26", "IT27", "JO30", "KW30", "KZ20", "LB28", "LC32", "LI21", "LT20",
+    "LU20", "LV21", "LY25", "MC27", "MD24", "ME22", "MK19", "MN20", "MR27", "MT31", "MU30", "NI28",
+    "NL18", "NO15", "OM23", "PK24", "PL28", "PS29", "PT25", "QA29", "RO24", "RS22", "RU33", "SA24",
+    "SC31", "SD18", "SE24", "SI19", "SK24", "SM27", "SO23", "ST25", "SV28", "TL23", "TN24", "TR26",
+    "UA29", "VA22", "VG24", "XK20", "YE30",
 };
 
 static int iban_length(const uint8_t *country)
@@ -102,8 +103,8 @@ static bool is_hex(uint8_t c)
 	return is_digit(c) || (uint8_t)((c | 0x20) - 'a') < 6;
 }
 
-/* "1::dec" in a statement is a cast: an address begins with a group of three or more, ends in a dotted one, or
- * has four colons. */
+/* "1::dec" in a statement is a cast: an address begins with a group of three or more, ends in a
+ * dotted one, or has four colons. */
 static bool looks_like_ip6(const char *text)
 {
 	int colons = 0;
@@ -117,15 +118,18 @@ static bool ip6_from(struct span s, size_t start, struct find *ret)
 	char text[INET6_ADDRSTRLEN];
 	struct in6_addr ignored;
 	size_t n = 0;
-	while (n < sizeof(text) && start + n < s.len && (is_hex(s.p[start + n]) || is_of(":.", s.p[start + n])))
+	while (n < sizeof(text) && start + n < s.len &&
+	       (is_hex(s.p[start + n]) || is_of(":.", s.p[start + n])))
 		n++;
 	if (n == sizeof(text) || is_alnum(byte_at(s, start + n)) || is_alnum(byte_before(s, start)))
 		return false;
-	while (n && (s.p[start + n - 1] == '.' || (s.p[start + n - 1] == ':' && (n < 2 || s.p[start + n - 2] != ':'))))
+	while (n && (s.p[start + n - 1] == '.' ||
+		     (s.p[start + n - 1] == ':' && (n < 2 || s.p[start + n - 2] != ':'))))
 		n--;
 	memcpy(text, s.p + start, n);
 	text[n] = 0;
-	return looks_like_ip6(text) && inet_pton(AF_INET6, text, &ignored) == 1 && take(ret, start, start + n, DETECT_IP);
+	return looks_like_ip6(text) && inet_pton(AF_INET6, text, &ignored) == 1 &&
+	       take(ret, start, start + n, DETECT_IP);
 }
 
 bool find_ip6(struct span s, size_t colon, size_t from, struct find *ret)

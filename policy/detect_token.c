@@ -1,5 +1,5 @@
-/* Keys and tokens that announce themselves: JWT, PEM, the prefixed ones of clouds, forges and services; and
- * dates behind a word that says what they are. */
+/* Keys and tokens that announce themselves: JWT, PEM, the prefixed ones of clouds, forges and
+ * services; and dates behind a word that says what they are. */
 #include "base/macro.h"
 #include "policy/detect_internal.h"
 
@@ -30,7 +30,8 @@ bool detect_run_has(enum detect_run r, uint8_t c)
 {
 	static const char *const more[] = {
 	    [RUN_JWT] = "-_.",
-	    [RUN_PEM] = "+/=-\r\n\t \\:,", /* headers too, and line ends that JSON or a shell escaped */
+	    [RUN_PEM] =
+		"+/=-\r\n\t \\:,", /* headers too, and line ends that JSON or a shell escaped */
 	    [RUN_BASE64URL] = "-_",
 	    [RUN_ALNUM] = "",
 	};
@@ -76,7 +77,8 @@ static bool find_pem(struct span s, size_t i, struct find *ret)
 	if (!is_private || !starts_with(s, at, "-----"))
 		return false;
 	struct span near = span_of(s.p, MIN(s.len, i + DETECT_LONGEST));
-	const uint8_t *mark = near.len > at ? memmem(s.p + at, near.len - at, "-----END ", 9) : NULL;
+	const uint8_t *mark =
+	    near.len > at ? memmem(s.p + at, near.len - at, "-----END ", 9) : NULL;
 	if (!mark)
 		return take_run(ret, i, run_end(s, at, RUN_PEM), DETECT_PEM, RUN_PEM);
 	at = (size_t)(mark - s.p) + 9;
@@ -87,45 +89,45 @@ static bool find_pem(struct span s, size_t i, struct find *ret)
 
 /* ---- tokens ---- */
 
-/* As their issuers publish them; behind the prefix at least min characters of the alphabet, and if max is not
- * 0 at most so many. */
+/* As their issuers publish them; behind the prefix at least min characters of the alphabet, and if
+ * max is not 0 at most so many. */
 static const struct token {
 	const char *prefix; /* of three characters or more */
 	enum detect_run of;
 	uint16_t min, max;
 } tokens[] = {
-    {"AKIA", RUN_ALNUM, 16, 16},	      /* AWS, access key */
-    {"ASIA", RUN_ALNUM, 16, 16},	      /* AWS, temporary access key */
-    {"ABIA", RUN_ALNUM, 16, 16},	      /* AWS, bearer token */
-    {"ACCA", RUN_ALNUM, 16, 16},	      /* AWS, context-specific */
-    {"AIza", RUN_BASE64URL, 35, 35},      /* Google, API key */
-    {"ya29.", RUN_BASE64URL, 20, 0},      /* Google, OAuth access token */
-    {"GOCSPX-", RUN_BASE64URL, 24, 0},    /* Google, OAuth client secret */
-    {"ghp_", RUN_ALNUM, 36, 0},	      /* GitHub, personal */
-    {"gho_", RUN_ALNUM, 36, 0},	      /* GitHub, OAuth */
-    {"ghu_", RUN_ALNUM, 36, 0},	      /* GitHub, user to server */
-    {"ghs_", RUN_ALNUM, 36, 0},	      /* GitHub, server to server */
-    {"ghr_", RUN_ALNUM, 36, 0},	      /* GitHub, refresh */
+    {"AKIA", RUN_ALNUM, 16, 16},	   /* AWS, access key */
+    {"ASIA", RUN_ALNUM, 16, 16},	   /* AWS, temporary access key */
+    {"ABIA", RUN_ALNUM, 16, 16},	   /* AWS, bearer token */
+    {"ACCA", RUN_ALNUM, 16, 16},	   /* AWS, context-specific */
+    {"AIza", RUN_BASE64URL, 35, 35},	   /* Google, API key */
+    {"ya29.", RUN_BASE64URL, 20, 0},	   /* Google, OAuth access token */
+    {"GOCSPX-", RUN_BASE64URL, 24, 0},	   /* Google, OAuth client secret */
+    {"ghp_", RUN_ALNUM, 36, 0},		   /* GitHub, personal */
+    {"gho_", RUN_ALNUM, 36, 0},		   /* GitHub, OAuth */
+    {"ghu_", RUN_ALNUM, 36, 0},		   /* GitHub, user to server */
+    {"ghs_", RUN_ALNUM, 36, 0},		   /* GitHub, server to server */
+    {"ghr_", RUN_ALNUM, 36, 0},		   /* GitHub, refresh */
     {"github_pat_", RUN_BASE64URL, 40, 0}, /* GitHub, fine-grained */
-    {"glpat-", RUN_BASE64URL, 20, 0},     /* GitLab */
-    {"xoxb-", RUN_BASE64URL, 20, 0},      /* Slack */
-    {"xoxp-", RUN_BASE64URL, 20, 0},      /* Slack */
-    {"xoxa-", RUN_BASE64URL, 20, 0},      /* Slack */
-    {"xoxr-", RUN_BASE64URL, 20, 0},      /* Slack */
-    {"xoxs-", RUN_BASE64URL, 20, 0},      /* Slack */
-    {"xapp-", RUN_BASE64URL, 20, 0},      /* Slack, app */
-    {"sk_live_", RUN_ALNUM, 16, 0},	      /* Stripe */
-    {"sk_test_", RUN_ALNUM, 16, 0},	      /* Stripe */
-    {"rk_live_", RUN_ALNUM, 16, 0},	      /* Stripe, restricted */
-    {"rk_test_", RUN_ALNUM, 16, 0},	      /* Stripe, restricted */
-    {"whsec_", RUN_ALNUM, 24, 0},	      /* Stripe, webhook */
-    {"sk-ant-", RUN_BASE64URL, 24, 0},    /* Anthropic */
-    {"sk-proj-", RUN_BASE64URL, 24, 0},   /* OpenAI */
+    {"glpat-", RUN_BASE64URL, 20, 0},	   /* GitLab */
+    {"xoxb-", RUN_BASE64URL, 20, 0},	   /* Slack */
+    {"xoxp-", RUN_BASE64URL, 20, 0},	   /* Slack */
+    {"xoxa-", RUN_BASE64URL, 20, 0},	   /* Slack */
+    {"xoxr-", RUN_BASE64URL, 20, 0},	   /* Slack */
+    {"xoxs-", RUN_BASE64URL, 20, 0},	   /* Slack */
+    {"xapp-", RUN_BASE64URL, 20, 0},	   /* Slack, app */
+    {"sk_live_", RUN_ALNUM, 16, 0},	   /* Stripe */
+    {"sk_test_", RUN_ALNUM, 16, 0},	   /* Stripe */
+    {"rk_live_", RUN_ALNUM, 16, 0},	   /* Stripe, restricted */
+    {"rk_test_", RUN_ALNUM, 16, 0},	   /* Stripe, restricted */
+    {"whsec_", RUN_ALNUM, 24, 0},	   /* Stripe, webhook */
+    {"sk-ant-", RUN_BASE64URL, 24, 0},	   /* Anthropic */
+    {"sk-proj-", RUN_BASE64URL, 24, 0},	   /* OpenAI */
     {"sk-svcacct-", RUN_BASE64URL, 24, 0}, /* OpenAI */
-    {"sk-", RUN_ALNUM, 32, 0},	      /* OpenAI, older */
-    {"npm_", RUN_ALNUM, 36, 0},	      /* npm */
-    {"hf_", RUN_ALNUM, 30, 0},	      /* Hugging Face */
-    {"dop_v1_", RUN_ALNUM, 40, 0},	      /* DigitalOcean */
+    {"sk-", RUN_ALNUM, 32, 0},		   /* OpenAI, older */
+    {"npm_", RUN_ALNUM, 36, 0},		   /* npm */
+    {"hf_", RUN_ALNUM, 30, 0},		   /* Hugging Face */
+    {"dop_v1_", RUN_ALNUM, 40, 0},	   /* DigitalOcean */
 };
 
 static bool find_token(struct span s, size_t i, struct find *ret)
@@ -145,7 +147,8 @@ static bool find_token(struct span s, size_t i, struct find *ret)
 static bool find_aws_secret(struct span s, size_t i, size_t from, struct find *ret)
 {
 	size_t at = i + 10;
-	if ((s.p[i] | 0x20) != 'a' || at > s.len || strncasecmp((const char *)s.p + i, "aws_secret", 10) != 0)
+	if ((s.p[i] | 0x20) != 'a' || at > s.len ||
+	    strncasecmp((const char *)s.p + i, "aws_secret", 10) != 0)
 		return false;
 	while (at - i < 32 && (is_alpha(byte_at(s, at)) || byte_at(s, at) == '_'))
 		at++;
@@ -159,7 +162,8 @@ static bool find_aws_secret(struct span s, size_t i, size_t from, struct find *r
 
 /* ---- dates of birth ---- */
 
-/* "born on", "birth_date": "..", "Date of birth (d/m/y):": words of no digit, and few, may stand between. */
+/* "born on", "birth_date": "..", "Date of birth (d/m/y):": words of no digit, and few, may stand
+ * between. */
 static bool find_birth_date(struct span s, size_t i, size_t from, struct find *ret)
 {
 	static const char *const words[] = {"born", "birthday", "birthdate", "birth", "dob"};
@@ -169,7 +173,8 @@ static bool find_birth_date(struct span s, size_t i, size_t from, struct find *r
 		return false;
 	for (size_t k = 0; k < ARRAY_LEN(words) && at == i; k++) {
 		size_t n = strlen(words[k]);
-		if (i + n <= s.len && !strncasecmp((const char *)s.p + i, words[k], n) && !is_alnum(byte_at(s, i + n)))
+		if (i + n <= s.len && !strncasecmp((const char *)s.p + i, words[k], n) &&
+		    !is_alnum(byte_at(s, i + n)))
 			at += n;
 	}
 	for (size_t gap = at; at > i && at - gap < 32 && at < s.len; at++) {
@@ -206,9 +211,10 @@ uint64_t detect_context(const char *column)
 		const char *part;
 		int kind;
 	} parts[] = {
-	    {"birth", DETECT_BIRTH}, {"dob", DETECT_BIRTH},    {"born", DETECT_BIRTH},  {"phone", DETECT_PHONE},
-	    {"mobile", DETECT_PHONE}, {"cell", DETECT_PHONE},  {"fax", DETECT_PHONE},   {"tel", DETECT_PHONE},
-	    {"ssn", DETECT_SSN},     {"social", DETECT_SSN},
+	    {"birth", DETECT_BIRTH}, {"dob", DETECT_BIRTH},    {"born", DETECT_BIRTH},
+	    {"phone", DETECT_PHONE}, {"mobile", DETECT_PHONE}, {"cell", DETECT_PHONE},
+	    {"fax", DETECT_PHONE},   {"tel", DETECT_PHONE},    {"ssn", DETECT_SSN},
+	    {"social", DETECT_SSN},
 	};
 	uint64_t kinds = 0;
 	for (size_t i = 0; column && i < ARRAY_LEN(parts); i++)

@@ -22,14 +22,17 @@ static void check_name(struct loader *l, const struct json_at *at, const char *n
 		load_fail(l, at, "\"%s\" is a built-in detector; expected another name", name);
 }
 
-static void compile_patterns(struct loader *l, const struct json_at *at, const char *const *patterns)
+static void compile_patterns(struct loader *l, const struct json_at *at,
+			     const char *const *patterns)
 {
 	char why[120];
 	int bad = 0;
-	int err = detect_patterns_new(patterns, l->plan->n_detectors, &l->plan->patterns, &bad, why);
+	int err =
+	    detect_patterns_new(patterns, l->plan->n_detectors, &l->plan->patterns, &bad, why);
 	if (err == ERR_MALFORMED) {
 		struct json_at here = {at, l->plan->detectors[bad], 0};
-		load_fail_member(l, &here, "pattern", "no regular expression: %s; expected PCRE2's syntax", why);
+		load_fail_member(l, &here, "pattern",
+				 "no regular expression: %s; expected PCRE2's syntax", why);
 	} else if (err) {
 		load_fail(l, at, "out of memory");
 	}
@@ -42,7 +45,8 @@ void load_detectors(struct loader *l, const struct json_at *at, json_t *v, void 
 	json_t *e;
 	int before = l->n_failed;
 	if (json_object_size(v) > DETECT_PATTERNS) {
-		load_fail(l, at, "%zu detectors; expected at most %d", json_object_size(v), DETECT_PATTERNS);
+		load_fail(l, at, "%zu detectors; expected at most %d", json_object_size(v),
+			  DETECT_PATTERNS);
 		return;
 	}
 	p->detectors = arena_array(&p->arena, DETECT_PATTERNS, sizeof(*p->detectors));

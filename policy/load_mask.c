@@ -3,7 +3,7 @@
 #include "policy/detect.h"
 #include "policy/load.h"
 
-#define KEEP_MAX 1000
+#define KEEP_MAX	1000
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
 static void one_column(struct loader *l, const struct json_at *at, const char *s, void *into)
@@ -100,7 +100,9 @@ static void mask_key(struct loader *l, const struct json_at *at, json_t *v, void
 	bool is_file = s && !strncmp(s, "file:/", 6) && s[6];
 	bool is_fd = s && !strncmp(s, "fd:", 3) && s[3] && !s[3 + strspn(s + 3, NAME_CHARACTERS)];
 	if (s && !is_file && !is_fd)
-		load_fail(l, at, "\"%.80s\" is no source of a key; expected \"file:/PATH\" or \"fd:NAME\", never the key itself",
+		load_fail(l, at,
+			  "\"%.80s\" is no source of a key; expected \"file:/PATH\" or "
+			  "\"fd:NAME\", never the key itself",
 			  s);
 	((struct mask *)into)->key_source = s;
 }
@@ -130,7 +132,9 @@ static const struct field mask_fields[] = {
     {"keep", SHAPE_INTEGER, false, "a number of characters", mask_keep},
     {"text", SHAPE_STRING, false, "the text to show instead", mask_fixed_text},
     {"detect", SHAPE_STRINGS, false, "names of detectors", mask_detect},
-    {"key", SHAPE_STRING, false, "where the key of a hash is read from, e.g. \"file:/etc/sluice/credentials/mask.key\"", mask_key},
+    {"key", SHAPE_STRING, false,
+     "where the key of a hash is read from, e.g. \"file:/etc/sluice/credentials/mask.key\"",
+     mask_key},
     {"scope", SHAPE_STRING, false, "\"policy\", \"resource\" or \"session\"", mask_scope},
     {"predicates", SHAPE_STRING, false, "\"deny\" or \"allow\"", mask_predicates},
     {"description", SHAPE_STRING, false, "a text", load_ignored_text},
@@ -169,9 +173,12 @@ static void check_key(struct loader *l, const struct json_at *at, json_t *v, con
 	if (m->how.way == MASK_HASH && !has_key)
 		load_fail(l, at, "\"key\" is missing; expected it beside \"as\": \"hash\"");
 	if (has_key && !may_have_key)
-		load_fail_member(l, at, "key", "\"key\" beside \"as\": \"%s\"; expected it with hash or digits only", as);
+		load_fail_member(
+		    l, at, "key",
+		    "\"key\" beside \"as\": \"%s\"; expected it with hash or digits only", as);
 	if (json_object_get(v, "scope") && !has_key)
-		load_fail_member(l, at, "scope", "\"scope\" without \"key\"; expected it beside one only");
+		load_fail_member(l, at, "scope",
+				 "\"scope\" without \"key\"; expected it beside one only");
 }
 
 void load_masks(struct loader *l, const struct json_at *at, json_t *v, void *into)

@@ -118,8 +118,8 @@ void mask_key_of_scope(struct mask_how *how, const char *name)
 	};
 	char text[320];
 	uint8_t key[MASK_KEY_BYTES];
-	int n = snprintf(text, sizeof(text), "%s\n%s\n%s", mask_way_name(how->way), scopes[how->scope],
-			 how->scope == MASK_SCOPE_POLICY ? "" : name);
+	int n = snprintf(text, sizeof(text), "%s\n%s\n%s", mask_way_name(how->way),
+			 scopes[how->scope], how->scope == MASK_SCOPE_POLICY ? "" : name);
 	hmac(how->key, sizeof(how->key), span_of(text, MIN((size_t)n, sizeof(text) - 1)), key);
 	memcpy(how->key, key, sizeof(key));
 }

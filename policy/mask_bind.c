@@ -1,8 +1,9 @@
-/* What of a decided mask depends on who reads what: the scope of its key, and columns whose names say what is
- * in them. */
+/* What of a decided mask depends on who reads what: the scope of its key, and columns whose names
+ * say what is in them. */
 #include "policy/plan.h"
 
-static void bind_how(const struct mask_how *how, const struct lineage *l, const char *resource, const char *session)
+static void bind_how(const struct mask_how *how, const struct lineage *l, const char *resource,
+		     const char *session)
 {
 	struct mask_how *mine = (struct mask_how *)how; /* the operation's own copy */
 	if (!how || how->way == MASK_WHOLE)
@@ -24,7 +25,8 @@ void mask_bind(const struct plan *p, const struct op *op, const char *resource, 
 		const struct mask_result *result = &m->results[r];
 		const struct result_lineage *from = op->results[r];
 		for (int i = 0; result->columns && i < result->n; i++) {
-			const struct lineage *l = from && i < from->n_outputs ? &from->outputs[i] : NULL;
+			const struct lineage *l =
+			    from && i < from->n_outputs ? &from->outputs[i] : NULL;
 			bind_how(result->columns[i].client, l, resource, session);
 			bind_how(result->columns[i].record, l, resource, session);
 		}

@@ -81,7 +81,11 @@ static void drain(struct mask_stream *s, bool is_end, struct buf *out)
 	if (until > s->at)
 		show_finds(s, until, out);
 	if (s->run == RUN_NONE)
-		show_plain(s, is_end ? len : s->at > DETECT_BEHIND ? s->at - DETECT_BEHIND : 0, out);
+		show_plain(s,
+			   is_end		   ? len
+			   : s->at > DETECT_BEHIND ? s->at - DETECT_BEHIND
+						   : 0,
+			   out);
 	if (!is_end)
 		forget(s);
 }
@@ -89,7 +93,8 @@ static void drain(struct mask_stream *s, bool is_end, struct buf *out)
 int mask_stream_feed(struct mask_stream *s, struct span piece, struct buf *out)
 {
 	for (size_t at = 0; at < piece.len && !buf_err(&s->held);) {
-		size_t n = s->is_whole ? piece.len : MIN(piece.len - at, (size_t)DETECT_LONGEST / 2);
+		size_t n =
+		    s->is_whole ? piece.len : MIN(piece.len - at, (size_t)DETECT_LONGEST / 2);
 		buf_add(&s->held, piece.p + at, n);
 		at += n;
 		if (!s->is_whole && !buf_err(&s->held))

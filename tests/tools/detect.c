@@ -1,6 +1,6 @@
-/* The detectors by themselves. detect [-k KINDS] [-w WAY]: a line of standard input is a text; what is found is
- * printed, "line start length kind" with tabs between. detect -s N: all of standard input is one text, searched N
- * times: GB/s for each way. */
+/* The detectors by themselves. detect [-k KINDS] [-w WAY]: a line of standard input is a text; what
+ * is found is printed, "line start length kind" with tabs between. detect -s N: all of standard
+ * input is one text, searched N times: GB/s for each way. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -65,8 +65,8 @@ static void measure(const struct detect *d, int rounds)
 			best = MIN(best, took);
 		}
 		if (best < 1e9)
-			printf("%s\t%.2f GB/s\t%zu finds in %zu bytes\n", ways[i], (double)buf_len(&b) / best / 1e9, finds,
-			       buf_len(&b));
+			printf("%s\t%.2f GB/s\t%zu finds in %zu bytes\n", ways[i],
+			       (double)buf_len(&b) / best / 1e9, finds, buf_len(&b));
 	}
 	buf_done(&b);
 }

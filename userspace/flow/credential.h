@@ -28,7 +28,8 @@ must_check int credential_parse(char *text, struct credential *ret, char ret_why
 const char *credential_get(const struct credential *c, const char *keyword);
 void credential_done(struct credential *c);
 
-/* A page of zeros that is not swapped out nor dumped, if the limits allow; wiped when it is freed. NULL: out of memory. */
+/* A page of zeros that is not swapped out nor dumped, if the limits allow; wiped when it is freed. NULL: out of
+ * memory. */
 char *secret_page(void);
 void secret_page_free(char *page);
 /* The content of a source, at most 4000 bytes, into such a page. As credential_fetch, without reading

@@ -24,8 +24,11 @@ static void one_key(struct proxy *p, struct plan *plan, int i)
 	if (!err && n >= KEY_MIN)
 		plan_set_mask_key(plan, i, span_of(page, n));
 	else
-		log_error("the key of a mask, %s: %s; what it masks is shown as NULL until the policy is loaded again", source,
-			  err ? why : "it is shorter than 16 bytes: make one with openssl rand -hex 32");
+		log_error("the key of a mask, %s: %s; what it masks is shown as NULL until the "
+			  "policy is loaded again",
+			  source,
+			  err ? why
+			      : "it is shorter than 16 bytes: make one with openssl rand -hex 32");
 	if (page)
 		secret_page_free(page);
 }

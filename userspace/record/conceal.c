@@ -29,7 +29,8 @@ bool conceal_has_password(struct span sql)
 	for (int k = 0; k < 2; k++) {
 		const uint8_t *at = sql.p, *end = sql.p + sql.len;
 		while (at < end && (at = memchr(at, k ? 'W' : 'w', (size_t)(end - at)))) {
-			bool fits = (size_t)(at - sql.p) >= before && (size_t)(end - at) >= sizeof(word) - 1 - before;
+			bool fits = (size_t)(at - sql.p) >= before &&
+				    (size_t)(end - at) >= sizeof(word) - 1 - before;
 			if (fits && !strncasecmp((const char *)at - before, word, sizeof(word) - 1))
 				return true;
 			at++;

@@ -1,5 +1,5 @@
-/* What is found, by tables; and the one pass over blocks, in each of its forms, against a search that asks every
- * check at every byte. */
+/* What is found, by tables; and the one pass over blocks, in each of its forms, against a search
+ * that asks every check at every byte. */
 #include "policy/detect_internal.h"
 
 #include <stdlib.h>
@@ -29,26 +29,42 @@ static const struct {
     {B(EMAIL), 0, "alt [gia.alt@example.org]. <[o'hara+x@mail.example.com]> '[ada@example.com]'"},
     {B(EMAIL), 0, "a@b, x@y.z, @example.com, me@ u@1.22 @ @@ a@.de"},
     {B(EMAIL), 0, "[j\xc3\xb6rg@m\xc3\xbcller.example]"},
-    {B(IBAN), 0, "[DE89370400440532013000] [DE89 3704 0044 0532 0130 00], [GB82-WEST-1234-5698-7654-32]"},
-    {B(IBAN), 0, "DE89370400440532013001 DE893704004405320130000 XX89370400440532013000 ADE89370400440532013000"},
-    {B(PHONE), 0, "[+49 30 123456] [+1 (212) 555-0123] [+442079460958], [(212) 555-0123] [212-555-0123 x77] [212-555-0123] [212-555-0124]"},
-    {B(PHONE), 0, "1212555012 2024-05-06 10:11:12 +0 12345678 +999 1234567 112-155-0123 192.168.10.100"},
+    {B(IBAN), 0,
+     "[DE89370400440532013000] [DE89 3704 0044 0532 0130 00], [GB82-WEST-1234-5698-7654-32]"},
+    {B(IBAN), 0,
+     "DE89370400440532013001 DE893704004405320130000 XX89370400440532013000 "
+     "ADE89370400440532013000"},
+    {B(PHONE), 0,
+     "[+49 30 123456] [+1 (212) 555-0123] [+442079460958], [(212) 555-0123] [212-555-0123 x77] "
+     "[212-555-0123] [212-555-0124]"},
+    {B(PHONE), 0,
+     "1212555012 2024-05-06 10:11:12 +0 12345678 +999 1234567 112-155-0123 192.168.10.100"},
     {B(PHONE), 0, "5551234 but call [555-1234], Phone: [030/123456] tel. [0301234567]"},
     {B(PHONE), B(PHONE), "[030 123456]"},
-    {B(IP), 0, "[10.0.0.1]:80, [255.255.255.255] [2001:db8::1] [fe80::1]%eth0 addr:[2001:db8:0:0:0:0:0:1]."},
-    {B(IP), 0, "256.1.1.1 1.2.3 1.2.3.4.5 v1.2.3.4 01.2.3.4 10:11:12 aa:bb:cc:dd:ee:ff std::vector 1::dec ::1"},
+    {B(IP), 0,
+     "[10.0.0.1]:80, [255.255.255.255] [2001:db8::1] [fe80::1]%eth0 addr:[2001:db8:0:0:0:0:0:1]."},
+    {B(IP), 0,
+     "256.1.1.1 1.2.3 1.2.3.4.5 v1.2.3.4 01.2.3.4 10:11:12 aa:bb:cc:dd:ee:ff std::vector 1::dec "
+     "::1"},
     {B(IP), 0, "[::ffff:192.0.2.128]"},
     {B(JWT), 0,
-     "Bearer [eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJlLWJ5dGVz]. eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ"},
+     "Bearer [eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJlLWJ5dGVz]. "
+     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ"},
     {B(PEM), 0, "x[-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----]\ny"},
-    {B(PEM), 0, "[-----BEGIN PRIVATE KEY-----\\nMIIBabc+/=\\n]\"; -----BEGIN CERTIFICATE-----\nMII"},
+    {B(PEM), 0,
+     "[-----BEGIN PRIVATE KEY-----\\nMIIBabc+/=\\n]\"; -----BEGIN CERTIFICATE-----\nMII"},
     {B(TOKEN), 0, "[AKIAIOSFODNN7EXAMPLE] AKIAIOSFODNN7EXAMPLEX xAKIAIOSFODNN7EXAMPLE"},
     {B(TOKEN), 0, "aws_secret_access_key = \"[wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY]\""},
-    {B(TOKEN), 0, "[ghp_abcdefghijklmnopqrstuvwxyz0123456789] [xoxb-123456789012-abcdefghijkl] ghp_short sk-learn"},
-    {B(TOKEN), 0, "[sk-ant-api03-abcdefghijklmnopqrstuvwxyz-_AA] [sk_live_abcdefghijklmnop0123] task-sk-"},
+    {B(TOKEN), 0,
+     "[ghp_abcdefghijklmnopqrstuvwxyz0123456789] [xoxb-123456789012-abcdefghijkl] ghp_short "
+     "sk-learn"},
+    {B(TOKEN), 0,
+     "[sk-ant-api03-abcdefghijklmnopqrstuvwxyz-_AA] [sk_live_abcdefghijklmnop0123] task-sk-"},
     {B(TOKEN), 0, "[AIzaSyA1234567890abcdefghijklmnopqrstuv]"},
-    {B(BIRTH), 0, "born on [1990-05-06], dob: [6/5/1990]; date_of_birth=[5 May 1990], birthday 7, 2024-01-01"},
-    {B(BIRTH), 0, "\"birth_date\": \"[19900506]\", Born [May 5th, 1990] in Bonn; reborn 1990-05-06; airborne"},
+    {B(BIRTH), 0,
+     "born on [1990-05-06], dob: [6/5/1990]; date_of_birth=[5 May 1990], birthday 7, 2024-01-01"},
+    {B(BIRTH), 0,
+     "\"birth_date\": \"[19900506]\", Born [May 5th, 1990] in Bonn; reborn 1990-05-06; airborne"},
     {B(BIRTH), B(BIRTH), "[1990-05-06]"},
     {B(BIRTH), B(BIRTH), "[May 5, 1990] [5. May 1990]"},
     {DETECT_BUILT_INS, 0, "[4111111111111111@example.com] [ada.247-56-8310@example.com]"},
@@ -83,8 +99,8 @@ static void check_row(size_t row)
 	while (detect_next(&w, &f)) {
 		ok &= n < n_want && f.at == want[n].at && f.len == want[n].len;
 		if (!ok)
-			printf("# row %zu, %s: found \"%.*s\" (%s)\n", row, text, (int)f.len, text + f.at,
-			       detect_names[f.kind]);
+			printf("# row %zu, %s: found \"%.*s\" (%s)\n", row, text, (int)f.len,
+			       text + f.at, detect_names[f.kind]);
 		n++;
 	}
 	if (ok && n != n_want)
@@ -107,11 +123,12 @@ static bool is_first_colon(struct span s, size_t i)
 
 static bool slow_at(const struct detect *d, struct span s, size_t i, size_t from, struct find *f)
 {
-	uint64_t words = B(JWT) | B(PEM) | B(TOKEN) | B(BIRTH), numbers = B(SSN) | B(CARD) | B(PHONE) | B(IP);
+	uint64_t words = B(JWT) | B(PEM) | B(TOKEN) | B(BIRTH),
+		 numbers = B(SSN) | B(CARD) | B(PHONE) | B(IP);
 	if (d->kinds & words && find_word(d, s, i, from, f))
 		return true;
-	bool may_be_iban = i + 4 <= s.len && !is_digit(s.p[i]) && !is_digit(s.p[i + 1]) && is_digit(s.p[i + 2]) &&
-			   is_digit(s.p[i + 3]);
+	bool may_be_iban = i + 4 <= s.len && !is_digit(s.p[i]) && !is_digit(s.p[i + 1]) &&
+			   is_digit(s.p[i + 2]) && is_digit(s.p[i + 3]);
 	if (d->kinds & B(IBAN) && may_be_iban && find_iban(s, i, f))
 		return true;
 	bool is_start = is_digit(s.p[i]) && !is_digit(byte_before(s, i));
@@ -128,7 +145,9 @@ static bool slow_next(const struct detect *d, struct span s, size_t from, struct
 		struct find mail;
 		if (!slow_at(d, s, i, from, f))
 			continue;
-		for (size_t k = f->at; d->kinds & B(EMAIL) && f->kind != DETECT_EMAIL && k < s.len && k < f->at + 65; k++) {
+		for (size_t k = f->at;
+		     d->kinds & B(EMAIL) && f->kind != DETECT_EMAIL && k < s.len && k < f->at + 65;
+		     k++) {
 			if (s.p[k] == '@' && find_email(s, k, from, &mail) && mail.at <= f->at)
 				*f = mail;
 			if (!is_alnum(s.p[k]) && !is_of("._%+-", s.p[k]))
@@ -143,12 +162,52 @@ static bool slow_next(const struct detect *d, struct span s, size_t from, struct
 static size_t make_text(unsigned *seed, uint8_t *out, size_t size)
 {
 	static const char *const pieces[] = {
-	    "4111",    "1111",	"1111111111111111", "-",	".",	 " ",	   "@",	    "example.com", "247-56-8310",
-	    "56",      "8310",	"+1",		    "(212) ",	"555-",	 "0123",   "phone", "born",	   "1990-05-06",
-	    "5 May ",  "1990",	"DE89",		    "3704 0044 0532 0130 00", ":",   "::",	    "fe80",	   "10.0.0.1",
-	    "eyJhbGciOiJIUzI1NiJ9", "eyJzdWIiOiJhZGEifQ.c2ln", "-----BEGIN PRIVATE KEY-----", "-----END ", "AKIA",
-	    "IOSFODNN7EXAMPLE", "ghp_", "abcdefghijklmnopqrstuvwxyz0123456789", "sk-", "aws_secret=", "\n", "a", "Z",
-	    "ssn ",    "0",	"/",		    ")",	"\xc3\xa4", "'",    "x12",
+	    "4111",
+	    "1111",
+	    "1111111111111111",
+	    "-",
+	    ".",
+	    " ",
+	    "@",
+	    "example.com",
+	    "247-56-8310",
+	    "56",
+	    "8310",
+	    "+1",
+	    "(212) ",
+	    "555-",
+	    "0123",
+	    "phone",
+	    "born",
+	    "1990-05-06",
+	    "5 May ",
+	    "1990",
+	    "DE89",
+	    "3704 0044 0532 0130 00",
+	    ":",
+	    "::",
+	    "fe80",
+	    "10.0.0.1",
+	    "eyJhbGciOiJIUzI1NiJ9",
+	    "eyJzdWIiOiJhZGEifQ.c2ln",
+	    "-----BEGIN PRIVATE KEY-----",
+	    "-----END ",
+	    "AKIA",
+	    "IOSFODNN7EXAMPLE",
+	    "ghp_",
+	    "abcdefghijklmnopqrstuvwxyz0123456789",
+	    "sk-",
+	    "aws_secret=",
+	    "\n",
+	    "a",
+	    "Z",
+	    "ssn ",
+	    "0",
+	    "/",
+	    ")",
+	    "\xc3\xa4",
+	    "'",
+	    "x12",
 	};
 	size_t len = 0, want = (size_t)rand_r(seed) % size;
 	while (len < want) {
@@ -184,8 +243,9 @@ static void check_against_slow(const char *how)
 			a = detect_next(&w, &f);
 			b = slow_next(&d, s, from, &g);
 			if (a != b || (a && (f.at != g.at || f.len != g.len || f.kind != g.kind))) {
-				printf("# %s, round %d: %d %zu+%zu, slowly %d %zu+%zu\n", how, round, a, a ? f.at : 0, a ? f.len : 0, b,
-				       b ? g.at : 0, b ? g.len : 0);
+				printf("# %s, round %d: %d %zu+%zu, slowly %d %zu+%zu\n", how,
+				       round, a, a ? f.at : 0, a ? f.len : 0, b, b ? g.at : 0,
+				       b ? g.len : 0);
 				n_bad++;
 				break;
 			}
@@ -214,8 +274,10 @@ static void check_patterns(void)
 	struct detect_walk w;
 	struct find f;
 	detect_begin(&w, &d, span_str("Patient ID 7 EMP-123456 a@example.org EMP-654321"));
-	static const struct find want[] = {
-	    {0, 12, DETECT_PATTERN_0 + 1, 0}, {13, 10, DETECT_PATTERN_0, 0}, {24, 13, DETECT_EMAIL, 0}, {38, 10, DETECT_PATTERN_0, 0}};
+	static const struct find want[] = {{0, 12, DETECT_PATTERN_0 + 1, 0},
+					   {13, 10, DETECT_PATTERN_0, 0},
+					   {24, 13, DETECT_EMAIL, 0},
+					   {38, 10, DETECT_PATTERN_0, 0}};
 	int n = 0;
 	for (; detect_next(&w, &f) && n < 4; n++)
 		CHECK(f.at == want[n].at && f.len == want[n].len && f.kind == want[n].kind);
@@ -239,6 +301,7 @@ int main(void)
 	for (size_t i = 0; i < ARRAY_LEN(ways); i++)
 		check_against_slow(ways[i]);
 	check_patterns();
-	CHECK(detect_context("date_of_birth") == B(BIRTH) && detect_context("home_phone") == B(PHONE) && !detect_context("note"));
+	CHECK(detect_context("date_of_birth") == B(BIRTH) &&
+	      detect_context("home_phone") == B(PHONE) && !detect_context("note"));
 	return tap_done();
 }

@@ -1,5 +1,5 @@
-/* Values of types that are no text, replaced under a key: whole numbers by whole numbers that fit, UUIDs by UUIDs.
- * The same value gives the same in text and in binary. */
+/* Values of types that are no text, replaced under a key: whole numbers by whole numbers that fit,
+ * UUIDs by UUIDs. The same value gives the same in text and in binary. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -53,7 +53,8 @@ static int64_t other_digits(const struct mask_how *how, const char *text, int64_
 	return x;
 }
 
-static bool integer(const struct mask_how *how, size_t n, uint16_t format, struct span v, struct buf *out)
+static bool integer(const struct mask_how *how, size_t n, uint16_t format, struct span v,
+		    struct buf *out)
 {
 	char text[24];
 	int64_t most = (int64_t)(UINT64_MAX >> (65 - 8 * n)), x = 0;
@@ -127,7 +128,8 @@ static bool document(const struct mask_how *how, bool has_version, struct span v
 	return true;
 }
 
-bool mask_keyed(const struct mask_how *how, uint32_t type, uint16_t format, struct span v, struct buf *out)
+bool mask_keyed(const struct mask_how *how, uint32_t type, uint16_t format, struct span v,
+		struct buf *out)
 {
 	switch (type) {
 	case OID_INT2:
