@@ -44,7 +44,8 @@ POLICY = {
     "resources": [{"name": "db", "protocol": "postgres", "match": ["127.0.0.1:@PORT@"], "record": "none",
                    "credentials": {"viewer": "file:CRED/db"}}],
     "masks": {"m": {"columns": ["public.*.ssn", "public.odd.s_*"], "as": "last4"}},
-    "rules": [{"id": "r", "resource": "db", "roles": "viewer", "verbs": "select", "relations": "public.*", "effect": "mask", "masks": "m"}],
+    "rules": [{"id": "r", "resource": "db", "roles": "viewer", "verbs": "select", "relations": "public.*", "effect": "mask", "masks": "m"},
+              {"id": "l", "resource": "db", "roles": "viewer", "verbs": "listen", "effect": "allow"}],
 }
 
 
@@ -174,6 +175,31 @@ class Drift:
         raw, closed = a.query("SET client_encoding = 'SJIS'; SELECT ssn FROM people")
         self.c.check(SECRET not in raw and (closed or b"42501" in raw), "another client_encoding by SET", f"{closed} {raw!r}")
 
+    def words(self):
+        """What is wrong with a text is said as the server says it; what is said of values is not."""
+        a = self.agent
+        for sql, code in {"SELECT nosuch FROM people": b"42703", "SELECT p.nosuch FROM people p": b"42703",
+                          "SELECT ssn FROM people ORDER BY nosuch": b"42703", "SELECT id FROM people WHERE nosuch = 1": b"42703",
+                          "SELECT avg(name) FROM people": b"42883", "SELECT id, count(*) FROM people": b"42803", "SELECT 1/0": b"22012",
+                          "SELECT * FROM pg_stats WHERE tablename = 'people'": b"42501", "SELECT most_common_vals FROM pg_statistic": b"42501",
+                          "SELECT id FROM people WHERE ssn LIKE '5%'": b"42501", "SELECT ssn::int FROM people": b"22P02"}.items():
+            for way in ("simple", "extended"):
+                raw, closed = a.query(sql, "w") if way == "simple" else a.ask("w", parse(sql, "")[:-5] + run(""))
+                self.c.check(not closed and b"C" + code in raw and SECRET not in raw, f"{sql}, {way}: {code}", f"{closed} {raw!r}")
+        call = message(b"F", struct.pack("!IHHIH", 870, 0, 1, 3, 0)[:10] + struct.pack("!I", 3) + b"abc" + struct.pack("!H", 0))
+        raw, closed = a.ask("w", call)
+        self.c.check(not closed and b"C42501" in raw, "a FunctionCall message", f"{closed} {raw!r}")
+        raw, closed = a.query("LISTEN ch", "l")
+        self.c.check(not closed and b"LISTEN" in raw, "LISTEN", f"{closed} {raw!r}")
+        a.query("SELECT ssn FROM people", "l")
+        self.admin(f"NOTIFY ch, '{SECRET.decode()}'")
+        raw, closed = a.query("SELECT 1", "l")
+        for _ in range(50):
+            if b"ch\0" in raw or closed:
+                break
+            raw, closed = a.query("SELECT 1", "l")
+        self.c.check(not closed and b"ch\0\0" in raw and SECRET not in raw, "a notification comes without its payload", f"{closed} {raw!r}")
+
     def sizes(self):
         a = self.agent
         self.admin("INSERT INTO big VALUES (1, repeat('5', 17 * 1024 * 1024), 'x'), (2, '512-64-7301', repeat('y', 40 * 1024 * 1024))")
@@ -208,7 +234,7 @@ def main():
     setup.write_text(SETUP)
     with stack.Stack(POLICY, setup) as s:
         d = Drift(s, c)
-        for part in (d.names, d.tables, d.values, d.shapes, d.sizes):
+        for part in (d.names, d.tables, d.values, d.shapes, d.words, d.sizes):
             part()
         d.agent.close()
     setup.unlink()

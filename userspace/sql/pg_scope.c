@@ -206,8 +206,10 @@ static struct ty bare_name(struct walk *w, struct scope *s, const char *name)
 	struct member *src = find_source(s, NULL, name);
 	if (src && !is_open)
 		return of_row(w, src);
-	if (!is_open)
+	if (!is_open) {
 		w->lacks_facts = true;
+		w->stmt->missing = arena_str(w->needs->a, name);
+	}
 	return unknown_name(w, name);
 }
 

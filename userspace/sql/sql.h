@@ -74,6 +74,8 @@ struct sql_stmt {
 	bool is_untransactional;
 	bool reads_numbers; /* what it needs depends on the value of a number in its text */
 	int n_params; /* SQL_PREPARE: highest $n of the body */
+	/* A name that is no column of what stands in FROM, all of which is known; NULL: there is none. */
+	const char *missing;
 	const struct sql_copy *copy; /* COPY ... TO */
 	/* Where its values come from; NULL where none pass. Of PREPARE and DECLARE: of the body; of
 	 * EXECUTE and FETCH, which only name one, not known. */

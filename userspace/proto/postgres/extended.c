@@ -60,9 +60,9 @@ bool extended_is_bind_of_deferred(const struct pg *pg, struct span body)
 
 static int parse_decided(struct pg *pg, const struct decision *d, struct sink *out)
 {
-	char detail[80];
+	char detail[REFUSE_DETAIL];
 	if (!decision_passes(d)) {
-		struct msg_error e = refuse_words(d, detail);
+		struct msg_error e = refuse_words(pg, d, detail);
 		extended_forget(pg);
 		return pg->discards ? 0 : refuse_extended(pg, &e, out);
 	}
@@ -212,9 +212,9 @@ static int send_bind(struct pg *pg, struct masking *masking, struct sink *out)
 
 static int bind_decided(struct pg *pg, const struct decision *d, struct sink *out)
 {
-	char detail[80];
+	char detail[REFUSE_DETAIL];
 	if (!decision_passes(d)) {
-		struct msg_error e = refuse_words(d, detail);
+		struct msg_error e = refuse_words(pg, d, detail);
 		extended_forget(pg);
 		return pg->discards ? 0 : refuse_extended(pg, &e, out);
 	}
@@ -361,9 +361,9 @@ static int send_execute(struct pg *pg, struct name *portal, uint64_t op_id, stru
 
 static int execute_decided(struct pg *pg, const struct decision *d, struct sink *out)
 {
-	char detail[80];
+	char detail[REFUSE_DETAIL];
 	if (!decision_passes(d)) {
-		struct msg_error e = refuse_words(d, detail);
+		struct msg_error e = refuse_words(pg, d, detail);
 		return pg->discards ? 0 : refuse_extended(pg, &e, out);
 	}
 	if (pg->discards) {

@@ -49,9 +49,9 @@ static int send_query(struct pg *pg, struct masking *masking, struct sink *out)
 
 static int query_decided(struct pg *pg, const struct decision *d, struct sink *out)
 {
-	char detail[80];
+	char detail[REFUSE_DETAIL];
 	if (!decision_passes(d)) {
-		struct msg_error e = refuse_words(d, detail);
+		struct msg_error e = refuse_words(pg, d, detail);
 		return pg->discards ? 0 : refuse_query(pg, &e, out);
 	}
 	struct masking *masking;
@@ -144,9 +144,9 @@ int on_query(struct pg *pg, struct span body, struct sink *out)
 
 static int call_decided(struct pg *pg, const struct decision *d, struct sink *out)
 {
-	char detail[80];
+	char detail[REFUSE_DETAIL];
 	if (!decision_passes(d)) {
-		struct msg_error e = refuse_words(d, detail);
+		struct msg_error e = refuse_words(pg, d, detail);
 		return pg->discards ? 0 : refuse_query(pg, &e, out);
 	}
 	if (pg->discards) {

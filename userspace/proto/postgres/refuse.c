@@ -6,16 +6,32 @@
 
 #define REFUSAL_MAX 4096
 
-struct msg_error refuse_words(const struct decision *d, char *ret_detail)
+/* The column that the text asks for and nobody has, where all of it was read. */
+static const char *missing_column(const struct pg *pg)
 {
-	snprintf(ret_detail, 80, "rule: %s", d->rule);
-	return (struct msg_error){
+	const struct prepared *p = pg->deciding.stmt;
+	const struct sql_result *r = p && p->entry ? sql_entry_result(p->entry) : NULL;
+	for (int i = 0; r && i < r->n_stmts; i++)
+		if (r->stmts[i].missing)
+			return r->stmts[i].missing;
+	return NULL;
+}
+
+struct msg_error refuse_words(const struct pg *pg, const struct decision *d, char ret_detail[REFUSE_DETAIL])
+{
+	const char *missing = d->is_untraced ? missing_column(pg) : NULL;
+	struct msg_error e = {
 	    .severity = "ERROR",
 	    .sqlstate = "42501",
 	    .message = d->reason,
 	    .detail = ret_detail,
 	    .hint = d->hint,
 	};
+	snprintf(ret_detail, REFUSE_DETAIL, "rule: %s", d->rule);
+	if (!missing)
+		return e;
+	snprintf(ret_detail, REFUSE_DETAIL, "column \"%s\" does not exist", missing);
+	return (struct msg_error){.severity = "ERROR", .sqlstate = "42703", .message = ret_detail};
 }
 
 static struct buf *refusal_new(const struct msg_error *e)

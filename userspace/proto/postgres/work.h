@@ -76,8 +76,9 @@ must_check int refuse_query(struct pg *pg, const struct msg_error *e, struct sin
 must_check int refuse_extended(struct pg *pg, const struct msg_error *e, struct sink *out);
 /* The server is made to say itself that this statement is not there. */
 must_check int refuse_unknown_statement(struct pg *pg, struct span name, struct sink *out);
-/* The error that tells of a decision; borrows from d and from ret_detail (80 bytes). */
-struct msg_error refuse_words(const struct decision *d, char *ret_detail);
+#define REFUSE_DETAIL 100
+/* The error that tells of the decision on deciding.op; borrows from d and from ret_detail. */
+struct msg_error refuse_words(const struct pg *pg, const struct decision *d, char ret_detail[REFUSE_DETAIL]);
 static inline bool decision_passes(const struct decision *d)
 {
 	return d->effect == EFFECT_ALLOW;
