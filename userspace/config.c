@@ -17,11 +17,13 @@
 
 #define CONFIG_MAX (256 * 1024)
 
-enum kind { K_STR, K_NAME, K_PATH, K_PATHS, K_INT, K_SIZE, K_BOOL, K_ENUM, K_ENDPOINT, K_UIDS, K_GIDS, K_STRS, K_HOOKS };
+enum kind { K_STR, K_NAME, K_PATH, K_PATHS, K_INT, K_SIZE, K_BOOL, K_ENUM, K_ENDPOINT, K_UIDS, K_GIDS,
+	    K_STRS, K_HOOKS };
 static const char *const kind_names[] = {
-	"string",	 "name",   "absolute path", "list of absolute paths", "integer",       "integer",
-	"true or false", "one of", "address:port",  "list of users",	      "list of groups",	"list of strings",
-	"list of {name, url, format, secret, groups}"};
+	"string",	  "name",	   "absolute path",   "list of absolute paths",
+	"integer",	  "integer",	   "true or false",   "one of",
+	"address:port",	  "list of users", "list of groups",  "list of strings",
+	"list of objects"};
 
 /* One key. min and max bound numbers and the lengths of strings; of an enum, def lists the words, the
  * default first, and the field gets the word's place in `words`. */
@@ -116,8 +118,8 @@ static const struct key keys[] = {
 	 "a login ends after so long"},
 	{"console.idle_minutes", K_INT, AT(idle_minutes), 1, 1440, "30", NULL, "and after so long unused"},
 	{"webhooks", K_HOOKS, AT(hooks), 0, 0, NULL, NULL,
-	 "where rules' \"notify\" tells people (format json, slack or teams; signed with secret, file:/path beneath key_dirs); "
-	 "answers signed with it count for its groups"},
+	 "{name, url, format: json|slack|teams, secret: file:/path, groups}: where rules' \"notify\" tells people,\n      "
+	 "signed with secret (beneath key_dirs); answers signed with it count for its groups"},
 	{"login_timeout_ms", K_INT, AT(login_timeout_ms), 100, 600000, "10000", NULL,
 	 "for the login to an upstream"},
 	{"idle_timeout_ms", K_INT, AT(idle_timeout_ms), 0, 2147483647, "0", NULL,

@@ -21,7 +21,8 @@ static const char *text_of(struct arena *a, const json_t *j, const char *key)
 
 static bool is_name(const char *s)
 {
-	return s && strlen(s) <= 40 && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(s);
+	return s && strlen(s) <= 40 &&
+	       strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(s);
 }
 
 static int read_format(const json_t *j, enum hook_format *ret)
@@ -56,7 +57,8 @@ static int read_hook(struct arena *a, const json_t *j, struct hook *h, char *why
 	static const char *const keys[] = {"name", "url", "format", "secret", "groups"};
 	const char *key;
 	json_t *v;
-	json_object_foreach((json_t *)j, key, v) {
+	json_object_foreach((json_t *)j, key, v)
+	{
 		bool is_known = false;
 		for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 			is_known = is_known || !strcmp(key, keys[i]);
@@ -75,12 +77,12 @@ static int read_hook(struct arena *a, const json_t *j, struct hook *h, char *why
 	if (read_format(j, &h->format) < 0)
 		return wrong(why, size, "format", "one of json, slack, teams");
 	return read_groups(a, json_object_get(j, "groups"), h) < 0
-		       ? wrong(why, size, "groups", "a list of names of groups")
-		       : 0;
+		   ? wrong(why, size, "groups", "a list of names of groups")
+		   : 0;
 }
 
-int config_hooks_read(struct arena *a, const struct json_t *v, struct hooks *ret, int *ret_index, char *ret_why,
-		      size_t why_size)
+int config_hooks_read(struct arena *a, const struct json_t *v, struct hooks *ret, int *ret_index,
+		      char *ret_why, size_t why_size)
 {
 	struct hooks hooks = {0};
 	*ret_index = -1;

@@ -17,6 +17,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(http_parse(span_of(data, r.len), &again) == 0 && again.len == r.len);
 	for (size_t n = r.len > 3 ? r.len - 3 : 0; n < r.len; n++)
 		assert(http_parse(span_of(data, n), &again) == ERR_MORE);
+	struct span v;
+	static const char *const names[] = {"host", "cookie", "origin"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (http_field(&r, names[i], &v) == 0)
+			assert(v.p >= r.fields.p && v.p + v.len <= r.fields.p + r.fields.len);
+	if (http_cookie(&r, "__Host-sluice", &v) == 0)
+		assert(v.p >= r.fields.p && v.p + v.len <= r.fields.p + r.fields.len && !memchr(v.p, ';', v.len));
 	if (http_query(r.query, "session", out, sizeof(out)) == 0)
 		assert(strlen(out) < sizeof(out));
 	return 0;

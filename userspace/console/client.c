@@ -1,5 +1,5 @@
-/* One client: TLS, then request by request. A file is answered here and the connection goes on; what goes
- * to control ends with control's answer. Bounded in number, size and time. */
+/* One client: TLS, then request by request. A file is answered here and the connection goes on;
+ * what goes to control ends with control's answer. Bounded in number, size and time. */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -71,7 +71,8 @@ static void on_deadline(struct timer *t)
 
 static void wait_for(struct client *cl, struct source *s, uint32_t events)
 {
-	if (!cl->is_closed && s->fd >= 0 && s->events != events && loop_mod(cl->c->loop, s, events) < 0)
+	if (!cl->is_closed && s->fd >= 0 && s->events != events &&
+	    loop_mod(cl->c->loop, s, events) < 0)
 		client_close(cl);
 }
 
@@ -89,7 +90,8 @@ static bool tls_waits(struct client *cl, int n)
 	return true;
 }
 
-/* --- control ------------------------------------------------------------------------------------ */
+/* --- control ------------------------------------------------------------------------------------
+ */
 
 static void on_control(struct source *s, uint32_t events);
 
@@ -139,7 +141,8 @@ static void ask_control(struct client *cl, struct span request)
 	}
 }
 
-/* --- requests ----------------------------------------------------------------------------------- */
+/* --- requests -----------------------------------------------------------------------------------
+ */
 
 static bool is_below(struct span path, const char *prefix)
 {
@@ -192,7 +195,8 @@ static void take_requests(struct client *cl)
 	}
 }
 
-/* --- the client's end --------------------------------------------------------------------------- */
+/* --- the client's end ---------------------------------------------------------------------------
+ */
 
 static bool write_out(struct client *cl)
 {
@@ -212,7 +216,8 @@ static bool write_out(struct client *cl)
 	return true;
 }
 
-/* Reads while there is something, and room. A client that speaks while it is answered breaks the order. */
+/* Reads while there is something, and room. A client that speaks while it is answered breaks the
+ * order. */
 static bool read_in(struct client *cl)
 {
 	for (;;) {
@@ -305,7 +310,8 @@ static void on_control(struct source *s, uint32_t events)
 		pump(cl);
 }
 
-/* --- begin and end ------------------------------------------------------------------------------ */
+/* --- begin and end ------------------------------------------------------------------------------
+ */
 
 static bool has_room(const struct console *c, const struct addr *from)
 {
@@ -347,8 +353,9 @@ void client_accept(struct console *c)
 	socklen_t size = sizeof(ss);
 	struct addr from = {0};
 	_cleanup_(closep) int fd =
-		accept4(c->listen.fd, (struct sockaddr *)&ss, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd < 0 || !c->tls || addr_from_sockaddr((struct sockaddr *)&ss, &from) < 0 || !has_room(c, &from))
+	    accept4(c->listen.fd, (struct sockaddr *)&ss, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0 || !c->tls || addr_from_sockaddr((struct sockaddr *)&ss, &from) < 0 ||
+	    !has_room(c, &from))
 		return;
 	struct client *cl = client_new(c, fd, &from);
 	if (!cl)

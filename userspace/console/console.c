@@ -65,7 +65,8 @@ static int set_up(struct console *c)
 	if (r < 0)
 		return r;
 	if (tls_load(c) < 0)
-		log_error("without a certificate the console refuses every connection; SIGHUP reads it again");
+		log_error("without a certificate the console refuses every connection; SIGHUP "
+			  "reads it again");
 	c->notify = (struct source){c->env->notify_fd, EPOLLIN, on_notify, false};
 	c->listen = (struct source){c->env->console_fd, EPOLLIN, on_listen, false};
 	r = loop_add(c->loop, &c->notify);

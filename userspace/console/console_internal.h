@@ -1,6 +1,6 @@
-/* The console process: it ends TLS, reads one HTTP request at a time, answers with a file of the console
- * itself, or hands the request to control and the answer back. It holds no session, no token and no
- * policy, opens no file and no connection. */
+/* The console process: it ends TLS, reads one HTTP request at a time, answers with a file of the
+ * console itself, or hands the request to control and the answer back. It holds no session, no
+ * token and no policy, opens no file and no connection. */
 #pragma once
 
 #include "base/buf.h"
@@ -34,7 +34,8 @@ struct console {
 	int n_clients;
 };
 
-/* tls.c: the certificate and key, asked of the monitor. The old ones stay where the new ones are no good. */
+/* tls.c: the certificate and key, asked of the monitor. The old ones stay where the new ones are no
+ * good. */
 must_check int tls_load(struct console *c);
 
 /* client.c */

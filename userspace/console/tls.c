@@ -51,14 +51,15 @@ static int no_passphrase(char *out, int size, int is_write, void *ctx)
 static int use_key(SSL_CTX *ctx, BIO *bio)
 {
 	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
-	bool ok = key && SSL_CTX_use_PrivateKey(ctx, key) == 1 && SSL_CTX_check_private_key(ctx) == 1;
+	bool ok =
+	    key && SSL_CTX_use_PrivateKey(ctx, key) == 1 && SSL_CTX_check_private_key(ctx) == 1;
 	EVP_PKEY_free(key);
 	return ok ? 0 : ERR_MALFORMED;
 }
 
 /* = RFC 7301: the one protocol that is spoken here. */
-static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
-		       unsigned in_len, void *ctx)
+static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+		       const unsigned char *in, unsigned in_len, void *ctx)
 {
 	static const unsigned char http11[] = "\x08http/1.1";
 	(void)ssl;
@@ -79,7 +80,7 @@ static SSL_CTX *new_context(void)
 		return NULL;
 	}
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-				      SSL_MODE_RELEASE_BUFFERS);
+				  SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
 	/* Early data can be replayed. */
 	SSL_CTX_set_max_early_data(ctx, 0);
@@ -101,7 +102,8 @@ static int load(struct console *c, SSL_CTX *ctx, const char *what, int (*use)(SS
 	if (r < 0)
 		log_error("\"console.%s\": %s: %s", what,
 			  *what == 'c' ? c->cfg->console_certificate : c->cfg->console_key,
-			  r == ERR_MALFORMED ? "no such PEM, or the key is not the certificate's" : err_text(r));
+			  r == ERR_MALFORMED ? "no such PEM, or the key is not the certificate's"
+					     : err_text(r));
 	return r;
 }
 

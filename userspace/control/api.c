@@ -170,7 +170,8 @@ static void refuse(struct call *k, const struct route *r)
 {
 	char actor[ACTOR_MAX];
 	/* What is not the asker's to know is not there for them. */
-	conn_fail(k->conn, 403, k->web ? "ask for a group of \"console\" in the daemon's configuration" : remedy_of(r->need),
+	conn_fail(k->conn, 403,
+		  k->web ? "ask for a group of \"console\" in the daemon's configuration" : remedy_of(r->need),
 		  "not permitted for %s", call_actor(k, actor));
 }
 

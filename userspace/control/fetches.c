@@ -50,8 +50,8 @@ static struct fetch_job *job_new(struct control *c, const struct fetch *from)
 	to->timeout_ms = from->timeout_ms;
 	to->limit = from->limit;
 	bool ok = copy(&to->url, from->url) && copy(&to->ca_file, from->ca_file) &&
-		  copy(&to->body, from->body) && copy(&to->type, from->type) && copy(&to->user, from->user) &&
-		  copy(&to->password, from->password);
+		  copy(&to->body, from->body) && copy(&to->type, from->type) &&
+		  copy(&to->user, from->user) && copy(&to->password, from->password);
 	for (size_t i = 0; ok && i < FETCH_HEADERS_MAX; i++)
 		ok = copy(&to->headers[i], from->headers[i]);
 	if (ok)
@@ -73,7 +73,8 @@ static void *job_main(void *arg)
 	return NULL;
 }
 
-int fetch_start(struct control *c, const struct fetch *request, void (*on_done)(struct fetch_job *j), void *ctx)
+int fetch_start(struct control *c, const struct fetch *request,
+		void (*on_done)(struct fetch_job *j), void *ctx)
 {
 	pthread_attr_t attr;
 	pthread_t thread;

@@ -1,4 +1,5 @@
-/* Exchanges with servers elsewhere, each in a thread of its own that touches nothing but its job. */
+/* Exchanges with servers elsewhere, each in a thread of its own that touches nothing but its job.
+ */
 #pragma once
 
 #include <pthread.h>
@@ -31,8 +32,9 @@ struct fetches {
 };
 
 void fetches_init(struct fetches *f);
-/* request is copied. ERR_LIMIT (too many at a time), -ENOMEM, -EAGAIN: then on_done is not called. */
-must_check int fetch_start(struct control *c, const struct fetch *request, void (*on_done)(struct fetch_job *j),
-			   void *ctx);
+/* request is copied. ERR_LIMIT (too many at a time), -ENOMEM, -EAGAIN: then on_done is not called.
+ */
+must_check int fetch_start(struct control *c, const struct fetch *request,
+			   void (*on_done)(struct fetch_job *j), void *ctx);
 /* From the loop, after a thread woke it. */
 void fetches_arrived(struct control *c);

@@ -27,14 +27,16 @@ struct delivery {
 
 static void on_due(struct timer *t);
 
-/* --- secrets ------------------------------------------------------------------------------------ */
+/* --- secrets ------------------------------------------------------------------------------------
+ */
 
 static char *read_secret(struct control *c, const struct hook *h)
 {
 	_cleanup_(closep) int fd = -1;
 	char *text = NULL, why[300] = "";
 	size_t len = 0;
-	int r = monitor_open(c, json_pack("{s:s,s:s}", "t", "open_key", "path", h->secret + 5), &fd, why, sizeof(why));
+	int r = monitor_open(c, json_pack("{s:s,s:s}", "t", "open_key", "path", h->secret + 5), &fd,
+			     why, sizeof(why));
 	if (r == 0)
 		r = fd_read_all(fd, 4096, &text, &len);
 	if (r == 0) {
@@ -43,7 +45,8 @@ static char *read_secret(struct control *c, const struct hook *h)
 			return text;
 		snprintf(why, sizeof(why), "shorter than %d characters", SECRET_MIN);
 	}
-	log_error("webhook \"%s\" is off: its secret %s: %s", h->name, h->secret, *why ? why : err_text(r));
+	log_error("webhook \"%s\" is off: its secret %s: %s", h->name, h->secret,
+		  *why ? why : err_text(r));
 	free(text);
 	return NULL;
 }
@@ -61,7 +64,8 @@ void hooks_init(struct control *c)
 		q->seen = calloc(1, sizeof(*q->seen));
 }
 
-/* --- out ---------------------------------------------------------------------------------------- */
+/* --- out ----------------------------------------------------------------------------------------
+ */
 
 static void delivery_free(struct delivery *d)
 {
@@ -96,12 +100,15 @@ static void bury(struct delivery *d, const char *why)
 	_cleanup_(closep) int fd = -1;
 	char reason[300];
 	d->q->n_dead++;
-	log_error("webhook \"%s\": a notice is given up after %d tries: %s", d->to->hook->name, d->tries, why);
-	json_t *line = json_pack("{s:s,s:s,s:I,s:s,s:s}", "webhook", d->to->hook->name, "id", d->id, "time",
-				 (json_int_t)(clock_real_ns() / NS_PER_SEC), "why", why, "body", d->body);
+	log_error("webhook \"%s\": a notice is given up after %d tries: %s", d->to->hook->name,
+		  d->tries, why);
+	json_t *line =
+	    json_pack("{s:s,s:s,s:I,s:s,s:s}", "webhook", d->to->hook->name, "id", d->id, "time",
+		      (json_int_t)(clock_real_ns() / NS_PER_SEC), "why", why, "body", d->body);
 	_cleanup_(freep) char *text = line ? json_dumps(line, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 	json_decref(line);
-	int r = monitor_open(c, json_pack("{s:s}", "t", "open_dead_letters"), &fd, reason, sizeof(reason));
+	int r = monitor_open(c, json_pack("{s:s}", "t", "open_dead_letters"), &fd, reason,
+			     sizeof(reason));
 	if (r == 0 && text && (dprintf(fd, "%s\n", text) < 0))
 		r = -errno;
 	if (r < 0)
@@ -139,7 +146,8 @@ static void on_answer(struct fetch_job *j)
 		delivery_free(d);
 	} else {
 		if (j->err == 0)
-			snprintf(j->why, sizeof(j->why), "the receiver answers with status %ld", j->status);
+			snprintf(j->why, sizeof(j->why), "the receiver answers with status %ld",
+				 j->status);
 		failed(d, j->why);
 	}
 	arm(q);
@@ -170,7 +178,8 @@ static void on_due(struct timer *t)
 		if (d->is_on_its_way || d->due_ns > now)
 			continue;
 		if (send_now(d) < 0) {
-			d->due_ns = now + NS_PER_SEC; /* too many fetches at a time: no try of its own */
+			d->due_ns =
+			    now + NS_PER_SEC; /* too many fetches at a time: no try of its own */
 		} else {
 			d->is_on_its_way = true;
 			d->tries++;
@@ -179,21 +188,25 @@ static void on_due(struct timer *t)
 	arm(q);
 }
 
-static void enqueue(struct hook_queue *q, const struct hook_state *to, const char *type, const json_t *about)
+static void enqueue(struct hook_queue *q, const struct hook_state *to, const char *type,
+		    const json_t *about)
 {
 	struct delivery *d = q->n_waiting < HOOK_QUEUE_MAX ? calloc(1, sizeof(*d)) : NULL;
-	const char *request = json_string_value(json_object_get(about, "request")), *url = q->c->cfg->public_url;
+	const char *request = json_string_value(json_object_get(about, "request")),
+		   *url = q->c->cfg->public_url;
 	char link[400], secret[OIDC_SECRET];
 	struct buf b;
 	if (!d || oidc_secret(secret) < 0) {
-		log_error("webhook \"%s\": too many notices wait; this one is lost", to->hook->name);
+		log_error("webhook \"%s\": too many notices wait; this one is lost",
+			  to->hook->name);
 		free(d);
 		return;
 	}
-	snprintf(link, sizeof(link), "%s%srequests/%s", url ? url : "", url && url[strlen(url) - 1] == '/' ? "" : "/",
-		 request ? request : "");
+	snprintf(link, sizeof(link), "%s%srequests/%s", url ? url : "",
+		 url && url[strlen(url) - 1] == '/' ? "" : "/", request ? request : "");
 	buf_init(&b, 256 * 1024);
-	notice_write(&b, to->hook->format, type, about, url ? link : NULL, (int64_t)(clock_real_ns() / NS_PER_SEC));
+	notice_write(&b, to->hook->format, type, about, url ? link : NULL,
+		     (int64_t)(clock_real_ns() / NS_PER_SEC));
 	buf_add_u8(&b, 0);
 	d->q = q;
 	d->to = to;
@@ -215,9 +228,11 @@ void hooks_tell(struct control *c, const json_t *names, const char *type, const 
 	struct hook_queue *q = &c->hooks;
 	size_t i;
 	json_t *name;
-	json_array_foreach((json_t *)names, i, name) {
+	json_array_foreach((json_t *)names, i, name)
+	{
 		for (int k = 0; k < q->n; k++)
-			if (q->at[k].secret && !strcmp(q->at[k].hook->name, json_string_value(name)))
+			if (q->at[k].secret &&
+			    !strcmp(q->at[k].hook->name, json_string_value(name)))
 				enqueue(q, &q->at[k], type, about);
 	}
 	arm(q);

@@ -1,5 +1,5 @@
-/* Webhooks: notices go out, signed, and are tried again; what nobody takes goes to a file of its own. Answers come in by
- * the console, signed with the same secret. */
+/* Webhooks: notices go out, signed, and are tried again; what nobody takes goes to a file of its
+ * own. Answers come in by the console, signed with the same secret. */
 #pragma once
 
 #include <jansson.h>

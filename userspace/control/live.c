@@ -113,7 +113,8 @@ void api_live(struct call *k)
 	bool has_room = l->n < LIVE_MAX && count_of(k->c, k->web) < LIVE_PERSON_MAX;
 	struct viewer *v = has_room ? calloc(1, sizeof(*v)) : NULL;
 	if (!v) {
-		conn_fail(k->conn, 429, "close another window of the console", "too many who look at a time");
+		conn_fail(k->conn, 429, "close another window of the console",
+			  "too many who look at a time");
 		return;
 	}
 	v->c = k->c;

@@ -28,8 +28,8 @@ static void derive(const uint8_t key[32], const char *seed, struct login_state *
 	mac(key, "verifier", seed, l->verifier);
 }
 
-int login_state_new(const uint8_t key[32], const char *to, bool is_fresh, int64_t now, struct login_state *ret,
-		    char cookie[LOGIN_COOKIE_MAX])
+int login_state_new(const uint8_t key[32], const char *to, bool is_fresh, int64_t now,
+		    struct login_state *ret, char cookie[LOGIN_COOKIE_MAX])
 {
 	char seed[OIDC_SECRET], text[LOGIN_COOKIE_MAX], tag[OIDC_SECRET];
 	struct login_state l = {.is_fresh = is_fresh};
@@ -38,28 +38,32 @@ int login_state_new(const uint8_t key[32], const char *to, bool is_fresh, int64_
 		return r;
 	derive(key, seed, &l);
 	snprintf(l.to, sizeof(l.to), "%s", web_is_path(to) ? to : "/");
-	snprintf(text, sizeof(text), "%s.%lld.%c.%s", seed, (long long)now, is_fresh ? 'f' : 'n', l.to);
+	snprintf(text, sizeof(text), "%s.%lld.%c.%s", seed, (long long)now, is_fresh ? 'f' : 'n',
+		 l.to);
 	mac(key, "cookie", text, tag);
-	snprintf(cookie, LOGIN_COOKIE_MAX, "%s.%.*s", tag, (int)(LOGIN_COOKIE_MAX - OIDC_SECRET - 1), text);
+	snprintf(cookie, LOGIN_COOKIE_MAX, "%s.%.*s", tag,
+		 (int)(LOGIN_COOKIE_MAX - OIDC_SECRET - 1), text);
 	*ret = l;
 	return 0;
 }
 
-int login_state_open(const uint8_t key[32], struct span cookie, int64_t now, struct login_state *ret)
+int login_state_open(const uint8_t key[32], struct span cookie, int64_t now,
+		     struct login_state *ret)
 {
 	char text[LOGIN_COOKIE_MAX], tag[OIDC_SECRET], seed[OIDC_SECRET], kind;
 	struct login_state l = {0};
 	long long at;
 	int n = 0;
-	if (cookie.len >= sizeof(text) || cookie.len <= 2 * OIDC_SECRET || memchr(cookie.p, 0, cookie.len) ||
-	    cookie.p[OIDC_SECRET - 1] != '.')
+	if (cookie.len >= sizeof(text) || cookie.len <= 2 * OIDC_SECRET ||
+	    memchr(cookie.p, 0, cookie.len) || cookie.p[OIDC_SECRET - 1] != '.')
 		return ERR_MALFORMED;
 	snprintf(text, sizeof(text), "%.*s", (int)cookie.len, (const char *)cookie.p);
 	mac(key, "cookie", text + OIDC_SECRET, tag);
 	if (CRYPTO_memcmp(tag, text, OIDC_SECRET - 1))
 		return ERR_VERIFY;
 	/* Ours, so it has its form. */
-	if (sscanf(text + OIDC_SECRET, "%43[A-Za-z0-9_-].%lld.%c.%n", seed, &at, &kind, &n) != 3 || !n)
+	if (sscanf(text + OIDC_SECRET, "%43[A-Za-z0-9_-].%lld.%c.%n", seed, &at, &kind, &n) != 3 ||
+	    !n)
 		return ERR_MALFORMED;
 	if (at > now + WEB_LOGIN_S || now - at > WEB_LOGIN_S)
 		return ERR_EXPIRED;

@@ -7,24 +7,27 @@
 
 #define FIELD_MAX 200
 
-/* --- texts -------------------------------------------------------------------------------------- */
+/* --- texts --------------------------------------------------------------------------------------
+ */
 
-/* U+200B-200F, U+2028-202E, U+2060-206F, U+FEFF, U+061C, U+00AD and the C1 controls, by their UTF-8. */
+/* U+200B-200F, U+2028-202E, U+2060-206F, U+FEFF, U+061C, U+00AD and the C1 controls, by their
+ * UTF-8. */
 static int odd_len(const uint8_t *s)
 {
 	if (s[0] == 0xc2 && s[1] && (s[1] < 0xa0 || s[1] == 0xad))
 		return 2;
 	if (s[0] == 0xd8 && s[1] == 0x9c)
 		return 2;
-	if (s[0] == 0xe2 && s[1] == 0x80 && ((s[2] >= 0x8b && s[2] <= 0x8f) || (s[2] >= 0xa8 && s[2] <= 0xae)))
+	if (s[0] == 0xe2 && s[1] == 0x80 &&
+	    ((s[2] >= 0x8b && s[2] <= 0x8f) || (s[2] >= 0xa8 && s[2] <= 0xae)))
 		return 3;
 	if (s[0] == 0xe2 && s[1] == 0x81 && s[2] >= 0xa0 && s[2] <= 0xaf)
 		return 3;
 	return s[0] == 0xef && s[1] == 0xbb && s[2] == 0xbf ? 3 : 0;
 }
 
-/* Names come from tokens and policies, and go into chats that read markup: what would be some is escaped, what moves
- * text around is shown as such. */
+/* Names come from tokens and policies, and go into chats that read markup: what would be some is
+ * escaped, what moves text around is shown as such. */
 static void add_plain(struct buf *b, const char *text, bool escapes)
 {
 	const uint8_t *s = (const uint8_t *)(text ? text : "");
@@ -54,18 +57,19 @@ static const char *headline_of(const char *type, const json_t *about)
 	static const struct {
 		const char *type, *end, *text;
 	} rows[] = {
-		{"request", NULL, "waits for an approval"},
-		{"escalate", NULL, "still waits: more people are asked"},
-		{"release", NULL, "is approved and released"},
-		{"end", "done", "was approved, and is done"},
-		{"end", "denied", "was denied"},
-		{"end", "expired", "expired: nobody answered in time"},
-		{"end", NULL, "ended without an answer"},
-		{"grant", NULL, "was granted for a time"},
-		{"grant_end", NULL, "is no longer granted"},
+	    {"request", NULL, "waits for an approval"},
+	    {"escalate", NULL, "still waits: more people are asked"},
+	    {"release", NULL, "is approved and released"},
+	    {"end", "done", "was approved, and is done"},
+	    {"end", "denied", "was denied"},
+	    {"end", "expired", "expired: nobody answered in time"},
+	    {"end", NULL, "ended without an answer"},
+	    {"grant", NULL, "was granted for a time"},
+	    {"grant_end", NULL, "is no longer granted"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (!strcmp(rows[i].type, type) && (!rows[i].end || !strcmp(rows[i].end, text_of(about, "end"))))
+		if (!strcmp(rows[i].type, type) &&
+		    (!rows[i].end || !strcmp(rows[i].end, text_of(about, "end"))))
 			return rows[i].text;
 	return "changed";
 }
@@ -90,15 +94,17 @@ static json_t *title_of(const char *type, const json_t *about, bool escapes)
 {
 	bool is_glass = json_is_true(json_object_get(about, "break_glass"));
 	const char *what = *text_of(about, "tag") ? text_of(about, "tag") : text_of(about, "kind");
-	const char *const parts[] = {is_glass ? "BREAK-GLASS: " : "", what, " ", headline_of(type, about)};
+	const char *const parts[] = {is_glass ? "BREAK-GLASS: " : "", what, " ",
+				     headline_of(type, about)};
 	return sentence(parts, ARRAY_LEN(parts), escapes);
 }
 
 struct fact {
 	const char *name, *key;
 };
-static const struct fact facts[] = {{"Who", "subject"}, {"For", "owner"},   {"Role", "role"}, {"Node", "node"},
-				    {"On", "resource"}, {"Rule", "rule"}, {"Gives", "gives"}};
+static const struct fact facts[] = {{"Who", "subject"}, {"For", "owner"},   {"Role", "role"},
+				    {"Node", "node"},	{"On", "resource"}, {"Rule", "rule"},
+				    {"Gives", "gives"}};
 
 static json_t *fact_text(const json_t *about, const char *key, bool escapes)
 {
@@ -106,7 +112,8 @@ static json_t *fact_text(const json_t *about, const char *key, bool escapes)
 	return sentence(parts, 2, escapes);
 }
 
-/* --- forms -------------------------------------------------------------------------------------- */
+/* --- forms --------------------------------------------------------------------------------------
+ */
 
 /* = Slack, "Reference: blocks": plain_text is shown as it is. */
 static json_t *slack(const char *type, const json_t *about, const char *link)
@@ -115,40 +122,48 @@ static json_t *slack(const char *type, const json_t *about, const char *link)
 	for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
 		const char *const parts[] = {facts[i].name, ": ", "", text_of(about, facts[i].key)};
 		if (*parts[3])
-			json_array_append_new(fields, json_pack("{s:s,s:o,s:b}", "type", "plain_text", "text",
-								sentence(parts, 4, false), "emoji", 0));
+			json_array_append_new(
+			    fields, json_pack("{s:s,s:o,s:b}", "type", "plain_text", "text",
+					      sentence(parts, 4, false), "emoji", 0));
 	}
-	json_array_append_new(blocks, json_pack("{s:s,s:{s:s,s:o,s:b}}", "type", "header", "text", "type", "plain_text", "text",
+	json_array_append_new(blocks, json_pack("{s:s,s:{s:s,s:o,s:b}}", "type", "header", "text",
+						"type", "plain_text", "text",
 						title_of(type, about, false), "emoji", 0));
 	if (json_array_size(fields))
-		json_array_append(blocks, json_pack("{s:s,s:O}", "type", "section", "fields", fields));
+		json_array_append(blocks,
+				  json_pack("{s:s,s:O}", "type", "section", "fields", fields));
 	json_decref(fields);
 	if (link)
-		json_array_append_new(blocks, json_pack("{s:s,s:[{s:s,s:{s:s,s:s},s:s}]}", "type", "actions", "elements", "type",
-							"button", "text", "type", "plain_text", "text", "Look and answer", "url",
-							link));
+		json_array_append_new(blocks, json_pack("{s:s,s:[{s:s,s:{s:s,s:s},s:s}]}", "type",
+							"actions", "elements", "type", "button",
+							"text", "type", "plain_text", "text",
+							"Look and answer", "url", link));
 	/* The fallback is read as markup: our own words alone. */
 	return json_pack("{s:s,s:o}", "text", headline_of(type, about), "blocks", blocks);
 }
 
-/* = Adaptive Cards 1.4, as an incoming webhook takes it. A TextBlock reads markup, so names are escaped. */
+/* = Adaptive Cards 1.4, as an incoming webhook takes it. A TextBlock reads markup, so names are
+ * escaped. */
 static json_t *teams(const char *type, const json_t *about, const char *link)
 {
 	json_t *set = json_array(), *body = json_array(), *actions = json_array();
 	for (size_t i = 0; i < ARRAY_LEN(facts); i++)
 		if (*text_of(about, facts[i].key))
-			json_array_append_new(set, json_pack("{s:s,s:o}", "title", facts[i].name, "value",
+			json_array_append_new(set, json_pack("{s:s,s:o}", "title", facts[i].name,
+							     "value",
 							     fact_text(about, facts[i].key, true)));
-	json_array_append_new(body, json_pack("{s:s,s:o,s:s,s:s,s:b}", "type", "TextBlock", "text", title_of(type, about, true),
-					      "weight", "Bolder", "size", "Medium", "wrap", 1));
+	json_array_append_new(body, json_pack("{s:s,s:o,s:s,s:s,s:b}", "type", "TextBlock", "text",
+					      title_of(type, about, true), "weight", "Bolder",
+					      "size", "Medium", "wrap", 1));
 	json_array_append_new(body, json_pack("{s:s,s:o}", "type", "FactSet", "facts", set));
 	if (link)
-		json_array_append_new(actions, json_pack("{s:s,s:s,s:s}", "type", "Action.OpenUrl", "title", "Look and answer",
-							 "url", link));
-	return json_pack("{s:s,s:[{s:s,s:{s:s,s:s,s:s,s:o,s:o}}]}", "type", "message", "attachments", "contentType",
-			 "application/vnd.microsoft.card.adaptive", "content", "$schema",
-			 "http://adaptivecards.io/schemas/adaptive-card.json", "type", "AdaptiveCard", "version", "1.4", "body",
-			 body, "actions", actions);
+		json_array_append_new(actions, json_pack("{s:s,s:s,s:s}", "type", "Action.OpenUrl",
+							 "title", "Look and answer", "url", link));
+	return json_pack("{s:s,s:[{s:s,s:{s:s,s:s,s:s,s:o,s:o}}]}", "type", "message",
+			 "attachments", "contentType", "application/vnd.microsoft.card.adaptive",
+			 "content", "$schema", "http://adaptivecards.io/schemas/adaptive-card.json",
+			 "type", "AdaptiveCard", "version", "1.4", "body", body, "actions",
+			 actions);
 }
 
 /* For programs: what is known of it but the agent's own words. */
@@ -157,12 +172,13 @@ static json_t *plain(const char *type, const json_t *about, const char *link, in
 	json_t *copy = json_deep_copy(about);
 	json_object_del(copy, "reason");
 	json_object_del(copy, "body");
-	return json_pack("{s:s,s:I,s:s*,s:s,s:o}", "type", type, "time", (json_int_t)now, "link", link, "headline",
-			 headline_of(type, about), json_object_get(about, "until") ? "grant" : "request", copy);
+	return json_pack("{s:s,s:I,s:s*,s:s,s:o}", "type", type, "time", (json_int_t)now, "link",
+			 link, "headline", headline_of(type, about),
+			 json_object_get(about, "until") ? "grant" : "request", copy);
 }
 
-void notice_write(struct buf *out, enum hook_format format, const char *type, const json_t *about, const char *link,
-		  int64_t now)
+void notice_write(struct buf *out, enum hook_format format, const char *type, const json_t *about,
+		  const char *link, int64_t now)
 {
 	json_t *j = format == HOOK_SLACK   ? slack(type, about, link)
 		    : format == HOOK_TEAMS ? teams(type, about, link)
@@ -172,7 +188,8 @@ void notice_write(struct buf *out, enum hook_format format, const char *type, co
 	buf_add_str(out, text ? text : "{}");
 }
 
-/* --- signatures --------------------------------------------------------------------------------- */
+/* --- signatures ---------------------------------------------------------------------------------
+ */
 
 void notice_sign(struct span secret, int64_t time, struct span body, char out[NOTICE_SIGNATURE])
 {
@@ -220,8 +237,8 @@ static int remember(struct notice_replays *seen, const char *signature, int64_t 
 	return 0;
 }
 
-int notice_check(struct notice_replays *seen, struct span secret, struct span time, struct span signature,
-		 struct span body, int64_t now)
+int notice_check(struct notice_replays *seen, struct span secret, struct span time,
+		 struct span signature, struct span body, int64_t now)
 {
 	char good[NOTICE_SIGNATURE];
 	int64_t at;

@@ -1,5 +1,5 @@
-/* A page of sessions, the newest first: the recorder has them in no such order, so the best of all lines are
- * kept while they pass. What it costs here is a page, however many there are. */
+/* A page of sessions, the newest first: the recorder has them in no such order, so the best of all
+ * lines are kept while they pass. What it costs here is a page, however many there are. */
 #include <ctype.h>
 #include <stdio.h>
 
@@ -18,8 +18,8 @@ struct entry {
 
 struct page {
 	int limit, n;
-	json_int_t before; /* sessions that began earlier; 0: all */
-	char before_id[40]; /* and of those of the same moment, those behind this */
+	json_int_t before;   /* sessions that began earlier; 0: all */
+	char before_id[40];  /* and of those of the same moment, those behind this */
 	char find[FIND_MAX]; /* lower case; "": any */
 	json_int_t n_found;
 	struct entry at[PAGE_MAX + 1];
@@ -45,7 +45,8 @@ static bool has_text(const json_t *v, const char *find)
 
 static bool is_found(const struct page *p, const json_t *j)
 {
-	static const char *const keys[] = {"session", "identity", "owner", "role", "issuer", "node"};
+	static const char *const keys[] = {"session", "identity", "owner",
+					   "role",    "issuer",	  "node"};
 	const json_t *v;
 	size_t i;
 	if (!*p->find)
@@ -53,9 +54,8 @@ static bool is_found(const struct page *p, const json_t *j)
 	for (i = 0; i < ARRAY_LEN(keys); i++)
 		if (has_text(json_object_get(j, keys[i]), p->find))
 			return true;
-	json_array_foreach(json_object_get(j, "command"), i, v)
-		if (has_text(v, p->find))
-			return true;
+	json_array_foreach(json_object_get(j, "command"), i,
+			   v) if (has_text(v, p->find)) return true;
 	return false;
 }
 
@@ -89,7 +89,8 @@ static void page_line(void *ctx, struct span line)
 	}
 	p->n_found++;
 	if ((p->before && !is_newer(p->before, p->before_id, e.start, e.id)) ||
-	    (p->n == p->limit && !is_newer(e.start, e.id, p->at[p->n - 1].start, p->at[p->n - 1].id)))
+	    (p->n == p->limit &&
+	     !is_newer(e.start, e.id, p->at[p->n - 1].start, p->at[p->n - 1].id)))
 		json_decref(j);
 	else
 		insert(p, e);
@@ -103,8 +104,11 @@ static void page_answer(void *ctx, struct conn *conn)
 	for (int i = 0; i < p->n; i++)
 		json_array_append(list, p->at[i].json);
 	if (p->n == p->limit)
-		snprintf(next, sizeof(next), "%lld.%s", (long long)p->at[p->n - 1].start, p->at[p->n - 1].id);
-	conn_answer(conn, 200, json_pack("{s:o,s:I,s:s}", "sessions", list, "found", p->n_found, "next", next));
+		snprintf(next, sizeof(next), "%lld.%s", (long long)p->at[p->n - 1].start,
+			 p->at[p->n - 1].id);
+	conn_answer(
+	    conn, 200,
+	    json_pack("{s:o,s:I,s:s}", "sessions", list, "found", p->n_found, "next", next));
 }
 
 /* "<start>.<session>" as "next" was. */
@@ -148,7 +152,8 @@ void api_newest(struct call *k)
 	if (!p || !q || read_params(k, p, q) < 0) {
 		free(p);
 		json_decref(q);
-		conn_fail(k->conn, 400, NULL, "expected limit (1 to %d), before, find, live and denied", PAGE_MAX);
+		conn_fail(k->conn, 400, NULL,
+			  "expected limit (1 to %d), before, find, live and denied", PAGE_MAX);
 		return;
 	}
 	relay_collect(k->conn, q, &sink, p);

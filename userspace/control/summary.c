@@ -52,10 +52,11 @@ static json_t *refusal_json(const json_t *e, json_int_t count)
 	const char *dst = text_of(e, "dst"), *colon = strrchr(dst, ':');
 	size_t len = colon ? (size_t)(colon - dst) : strlen(dst);
 	bool is_v6 = *dst == '[' && len > 2;
-	const char *proto = text_of(e, "protocol"), *name = json_string_value(json_object_get(e, "name"));
-	return json_pack("{s:s#,s:i,s:s,s:s*,s:s,s:I}", "host", dst + is_v6, (int)len - 2 * is_v6, "port",
-			 colon ? atoi(colon + 1) : 0, "proto", proto, "name", name, "reason",
-			 text_of(e, "reason"), "count", count);
+	const char *proto = text_of(e, "protocol"),
+		   *name = json_string_value(json_object_get(e, "name"));
+	return json_pack("{s:s#,s:i,s:s,s:s*,s:s,s:I}", "host", dst + is_v6, (int)len - 2 * is_v6,
+			 "port", colon ? atoi(colon + 1) : 0, "proto", proto, "name", name,
+			 "reason", text_of(e, "reason"), "count", count);
 }
 
 static bool is_same(const json_t *a, const json_t *b)
@@ -75,7 +76,8 @@ static void add_refusal(struct summary *s, const json_t *e)
 	json_t *r = refusal_json(e, count), *old;
 	size_t i;
 	s->refusals += count;
-	json_array_foreach(s->refused, i, old) {
+	json_array_foreach(s->refused, i, old)
+	{
 		if (!is_same(old, r))
 			continue;
 		count += json_integer_value(json_object_get(old, "count"));
@@ -97,7 +99,8 @@ static void add_end(struct summary *s, const json_t *e)
 
 static void add_start(struct summary *s, const json_t *e)
 {
-	static const char *const keys[] = {"subject", "owner", "role", "issuer", "how", "cgroup", "command"};
+	static const char *const keys[] = {"subject", "owner",	"role",	  "issuer",
+					   "how",     "cgroup", "command"};
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (!json_object_get(s->answer, keys[i]) && json_object_get(e, keys[i]))
 			json_object_set(s->answer, keys[i], json_object_get(e, keys[i]));
@@ -138,10 +141,10 @@ static void summary_answer(void *ctx, struct conn *conn)
 		return;
 	}
 	json_object_del(a, "is_recorded");
-	json_t *counts =
-		json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O,s:O}", "ops", s->ops, "denied", s->denied,
-			  "asked", s->asked, "masked", s->masked, "observed", s->observed, "flows", s->flows,
-			  "refusals", s->refusals, "denied_rules", s->rules, "refused", s->refused);
+	json_t *counts = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O,s:O}", "ops", s->ops, "denied",
+				   s->denied, "asked", s->asked, "masked", s->masked, "observed",
+				   s->observed, "flows", s->flows, "refusals", s->refusals,
+				   "denied_rules", s->rules, "refused", s->refused);
 	json_object_update(a, counts);
 	json_decref(counts);
 	conn_answer(conn, 200, json_incref(a));
@@ -149,7 +152,8 @@ static void summary_answer(void *ctx, struct conn *conn)
 
 void summary_start(struct conn *conn, struct session *s, const char *id)
 {
-	static const struct relay_sink sink = {summary_line, summary_answer, summary_free, .is_permitted = true};
+	static const struct relay_sink sink = {summary_line, summary_answer, summary_free,
+					       .is_permitted = true};
 	struct summary *sum = calloc(1, sizeof(*sum));
 	if (!sum) {
 		conn_fail(conn, 503, NULL, "out of memory");
@@ -158,5 +162,7 @@ void summary_start(struct conn *conn, struct session *s, const char *id)
 	sum->answer = s ? session_json(s) : json_pack("{s:s}", "session", id);
 	sum->rules = json_object();
 	sum->refused = json_array();
-	relay_collect(conn, json_pack("{s:s,s:s,s:s}", "t", "query", "kind", "events", "session", id), &sink, sum);
+	relay_collect(conn,
+		      json_pack("{s:s,s:s,s:s}", "t", "query", "kind", "events", "session", id),
+		      &sink, sum);
 }

@@ -16,7 +16,8 @@ void web_init(struct control *c)
 	web_login_init(&c->people);
 }
 
-/* --- what is recorded --------------------------------------------------------------------------- */
+/* --- what is recorded ---------------------------------------------------------------------------
+ */
 
 static int record(struct control *c, const struct event_admin *e)
 {
@@ -40,8 +41,10 @@ int web_record_login(struct conn *conn, const struct web_session *s, const char 
 
 void web_record_logout(struct conn *conn, const struct web_session *s)
 {
-	struct event_admin e = {
-		.type = "admin.logout", .actor = s->subject, .actor_issuer = s->issuer, .from = conn->from};
+	struct event_admin e = {.type = "admin.logout",
+				.actor = s->subject,
+				.actor_issuer = s->issuer,
+				.from = conn->from};
 	if (record(conn->c, &e) < 0)
 		log_warn("the logout of %s is not recorded", s->subject);
 }
@@ -72,7 +75,8 @@ const char *call_actor(const struct call *k, char out[ACTOR_MAX])
 	return out;
 }
 
-/* --- did a page of ours make it? ---------------------------------------------------------------- */
+/* --- did a page of ours make it? ----------------------------------------------------------------
+ */
 
 /* scheme://host[:port] of public_url. */
 static struct span own_origin(const struct config *cfg)
@@ -87,9 +91,10 @@ static bool is_equal(struct span a, struct span b)
 	return a.len && a.len == b.len && !CRYPTO_memcmp(a.p, b.p, a.len);
 }
 
-/* Three locks on one door: where the page came from (Origin), what the browser says of it (Sec-Fetch-Site), and a value
- * that only a page which may read our answers can know. */
-static const char *check_change(struct conn *conn, const struct http_request *r, const struct web_session *s)
+/* Three locks on one door: where the page came from (Origin), what the browser says of it
+ * (Sec-Fetch-Site), and a value that only a page which may read our answers can know. */
+static const char *check_change(struct conn *conn, const struct http_request *r,
+				const struct web_session *s)
 {
 	struct span origin, site, token, type;
 	if (http_field(r, "origin", &origin) < 0 || !is_equal(origin, own_origin(conn->c->cfg)))
@@ -98,7 +103,8 @@ static const char *check_change(struct conn *conn, const struct http_request *r,
 		return "the browser says that another site made it";
 	if (http_field(r, "x-csrf-token", &token) < 0 || !is_equal(token, span_str(s->csrf)))
 		return "its X-CSRF-Token is not that of this login";
-	if (r->body.len && (http_field(r, "content-type", &type) < 0 || !span_is(type, "application/json")))
+	if (r->body.len &&
+	    (http_field(r, "content-type", &type) < 0 || !span_is(type, "application/json")))
 		return "its body is not application/json";
 	return NULL;
 }
@@ -107,12 +113,14 @@ static const char *check_change(struct conn *conn, const struct http_request *r,
 static const char *check_read(const struct http_request *r)
 {
 	struct span site;
-	if (http_field(r, "sec-fetch-site", &site) == 0 && !span_is(site, "same-origin") && !span_is(site, "none"))
+	if (http_field(r, "sec-fetch-site", &site) == 0 && !span_is(site, "same-origin") &&
+	    !span_is(site, "none"))
 		return "the browser says that another site made it";
 	return NULL;
 }
 
-/* --- routes ------------------------------------------------------------------------------------- */
+/* --- routes -------------------------------------------------------------------------------------
+ */
 
 static bool is_at(const struct http_request *r, const char *method, const char *path)
 {
@@ -168,12 +176,15 @@ void api_me(struct call *k)
 	const struct config *cfg = k->c->cfg;
 	char actor[ACTOR_MAX];
 	if (!s) {
-		conn_answer(k->conn, 200, json_pack("{s:s,s:s}", "subject", call_actor(k, actor), "node", cfg->node));
+		conn_answer(
+		    k->conn, 200,
+		    json_pack("{s:s,s:s}", "subject", call_actor(k, actor), "node", cfg->node));
 		return;
 	}
-	json_t *j = json_pack("{s:s,s:s,s:s,s:O,s:o,s:s,s:I,s:I,s:s}", "subject", s->subject, "issuer", s->issuer, "label",
-			      s->label ? s->label : s->subject, "groups", s->groups, "roles", roles_json(s->roles), "csrf",
-			      s->csrf, "auth_time", (json_int_t)s->auth_time, "expires", (json_int_t)s->expires, "node",
-			      cfg->node);
+	json_t *j = json_pack("{s:s,s:s,s:s,s:O,s:o,s:s,s:I,s:I,s:s}", "subject", s->subject,
+			      "issuer", s->issuer, "label", s->label ? s->label : s->subject,
+			      "groups", s->groups, "roles", roles_json(s->roles), "csrf", s->csrf,
+			      "auth_time", (json_int_t)s->auth_time, "expires",
+			      (json_int_t)s->expires, "node", cfg->node);
 	conn_answer(k->conn, 200, j);
 }

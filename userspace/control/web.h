@@ -1,6 +1,6 @@
-/* People who come by the console: their logins and what they may do. A login is proved by the OpenID
- * provider's token, once; after it a cookie stands for it, and a second value, which a foreign page cannot
- * read, for the will to change something. */
+/* People who come by the console: their logins and what they may do. A login is proved by the
+ * OpenID provider's token, once; after it a cookie stands for it, and a second value, which a
+ * foreign page cannot read, for the will to change something. */
 #pragma once
 
 #include <jansson.h>
@@ -8,12 +8,12 @@
 #include "base/loop.h"
 #include "identity/oidc.h"
 
-#define WEB_SESSIONS_MAX 1024
-#define WEB_PERSON_MAX	 16  /* sessions of one person: the oldest ends */
+#define WEB_SESSIONS_MAX  1024
+#define WEB_PERSON_MAX	  16 /* sessions of one person: the oldest ends */
 #define WEB_EXCHANGES_MAX 16 /* codes that are being exchanged */
-#define WEB_LOGIN_S	 600
-#define WEB_TEXT_MAX	 512 /* of a person's name, as claims.c keeps it */
-#define WEB_TO_MAX	 200
+#define WEB_LOGIN_S	  600
+#define WEB_TEXT_MAX	  512 /* of a person's name, as claims.c keeps it */
+#define WEB_TO_MAX	  200
 
 struct control;
 struct conn;
@@ -39,9 +39,10 @@ struct web {
 	struct control *c;
 	struct web_session *first;
 	int n_sessions, n_exchanges;
-	uint8_t login_key[32]; /* over the cookies of logins that have begun */
+	uint8_t login_key[32];	       /* over the cookies of logins that have begun */
 	struct oidc_provider provider; /* issuer NULL: not known yet */
-	uint64_t provider_ns, asked_ns; /* when it was read, and last asked for; CLOCK_MONOTONIC, 0: never */
+	uint64_t provider_ns,
+	    asked_ns; /* when it was read, and last asked for; CLOCK_MONOTONIC, 0: never */
 	bool is_asking;
 	char redirect[256];
 	char *secret; /* of the client; NULL: a public one */
@@ -55,8 +56,8 @@ void web_sweep(struct control *c);
 
 /* web_sessions.c */
 /* NULL: too many, or no memory. cookie: what the browser gets. Steals groups. */
-struct web_session *web_session_new(struct web *w, const char *issuer, const char *subject, json_t *groups,
-				    char cookie[OIDC_SECRET]);
+struct web_session *web_session_new(struct web *w, const char *issuer, const char *subject,
+				    json_t *groups, char cookie[OIDC_SECRET]);
 /* NULL: unknown, or over. Counts as use. */
 struct web_session *web_session_by_cookie(struct web *w, struct span cookie);
 bool web_session_lives(const struct web *w, const struct web_session *s);
@@ -64,19 +65,21 @@ void web_session_end(struct web *w, struct web_session *s);
 /* A path of the console, and nothing that leads away from it. */
 bool web_is_path(const char *to);
 
-/* login_state.c: a login between its two halves. It is kept by the browser alone, in a cookie that only we can make: so
- * that nobody can fill a table here by beginning logins. */
+/* login_state.c: a login between its two halves. It is kept by the browser alone, in a cookie that
+ * only we can make: so that nobody can fill a table here by beginning logins. */
 #define LOGIN_COOKIE_MAX (OIDC_SECRET * 2 + 40 + WEB_TO_MAX)
 struct login_state {
-	char state[OIDC_SECRET], nonce[OIDC_SECRET], verifier[OIDC_SECRET]; /* derived from the cookie's seed */
-	char to[WEB_TO_MAX]; /* where the person wanted to go: a path of the console */
-	bool is_fresh;	     /* asked for anew, for a vote */
+	char state[OIDC_SECRET], nonce[OIDC_SECRET],
+	    verifier[OIDC_SECRET]; /* derived from the cookie's seed */
+	char to[WEB_TO_MAX];	   /* where the person wanted to go: a path of the console */
+	bool is_fresh;		   /* asked for anew, for a vote */
 };
 /* -EIO. now: Unix seconds. */
 must_check int login_state_new(const uint8_t key[32], const char *to, bool is_fresh, int64_t now,
 			       struct login_state *ret, char cookie[LOGIN_COOKIE_MAX]);
 /* ERR_MALFORMED, ERR_VERIFY (not made with this key), ERR_EXPIRED (older than WEB_LOGIN_S). */
-must_check int login_state_open(const uint8_t key[32], struct span cookie, int64_t now, struct login_state *ret);
+must_check int login_state_open(const uint8_t key[32], struct span cookie, int64_t now,
+				struct login_state *ret);
 
 /* web_login.c */
 /* Asks the provider for its description, when that is due. */
@@ -87,7 +90,8 @@ void web_logout(struct conn *conn, struct web_session *s);
 void web_login_init(struct web *w);
 
 /* web.c */
-must_check int web_record_login(struct conn *conn, const struct web_session *s, const char *refused);
+must_check int web_record_login(struct conn *conn, const struct web_session *s,
+				const char *refused);
 void web_record_logout(struct conn *conn, const struct web_session *s);
 
 /* live.c: what has changed, told to those who look (server-sent events). */
@@ -98,6 +102,7 @@ struct live {
 	struct timer gather, tick;
 };
 void live_init(struct control *c);
-/* what: "requests", "sessions", "grants", "policy", "node". Who looks asks again for what it shows of it. */
+/* what: "requests", "sessions", "grants", "policy", "node". Who looks asks again for what it shows
+ * of it. */
 void live_changed(struct control *c, const char *what);
 void live_session_over(struct control *c, const struct web_session *s);

@@ -21,7 +21,8 @@ struct exchange {
 	struct web *w;
 	struct conn_hold hold;
 	struct keys_wait keys;
-	struct issuer issuer; /* as keys_get wants it; borrows from the configuration and from `jwks` */
+	struct issuer
+	    issuer; /* as keys_get wants it; borrows from the configuration and from `jwks` */
 	char *jwks, *token;
 	struct login_state login;
 	bool was_retried; /* with a key set fetched anew */
@@ -32,7 +33,8 @@ static int64_t now_s(void)
 	return (int64_t)(clock_real_ns() / NS_PER_SEC);
 }
 
-/* --- the provider ------------------------------------------------------------------------------- */
+/* --- the provider -------------------------------------------------------------------------------
+ */
 
 static void on_provider(struct fetch_job *j)
 {
@@ -41,12 +43,15 @@ static void on_provider(struct fetch_job *j)
 	int r = j->err;
 	w->is_asking = false;
 	if (r == 0 && j->status != 200) {
-		snprintf(j->why, sizeof(j->why), "%s answers with status %ld", j->request.url, j->status);
+		snprintf(j->why, sizeof(j->why), "%s answers with status %ld", j->request.url,
+			 j->status);
 		r = ERR_UPSTREAM;
 	} else if (r == 0) {
 		r = oidc_provider_parse(span_of(j->text, j->len), j->c->cfg->console_issuer, &p);
 		snprintf(j->why, sizeof(j->why), "%s: %s", j->request.url,
-			 r == ERR_DENIED ? "speaks for another issuer, or names an endpoint without TLS" : err_text(r));
+			 r == ERR_DENIED
+			     ? "speaks for another issuer, or names an endpoint without TLS"
+			     : err_text(r));
 	}
 	if (r < 0) {
 		log_warn("\"console.issuer\": %s", j->why);
@@ -63,7 +68,8 @@ void web_provider_tend(struct web *w)
 	const char *issuer = w->c->cfg->console_issuer;
 	uint64_t now = clock_mono_ns();
 	bool is_fresh = w->provider_ns && now - w->provider_ns < PROVIDER_FRESH;
-	if (!issuer || is_fresh || w->is_asking || (w->asked_ns && now - w->asked_ns < PROVIDER_RETRY))
+	if (!issuer || is_fresh || w->is_asking ||
+	    (w->asked_ns && now - w->asked_ns < PROVIDER_RETRY))
 		return;
 	w->asked_ns = now;
 	struct fetch f = {.url = url, .timeout_ms = PROVIDER_MS, .limit = OIDC_DOCUMENT_MAX};
@@ -81,8 +87,8 @@ static char *read_secret(struct control *c)
 		return NULL;
 	int r = strncmp(source, "file:", 5) ? ERR_CONFIG : 0;
 	if (r == 0)
-		r = monitor_open(c, json_pack("{s:s,s:s}", "t", "open_key", "path", source + 5), &fd, why,
-				 sizeof(why));
+		r = monitor_open(c, json_pack("{s:s,s:s}", "t", "open_key", "path", source + 5),
+				 &fd, why, sizeof(why));
 	if (r == 0)
 		r = fd_read_all(fd, 4096, &text, &len);
 	if (r < 0) {
@@ -101,13 +107,16 @@ void web_login_init(struct web *w)
 	if (getrandom(w->login_key, sizeof(w->login_key), 0) != sizeof(w->login_key))
 		log_error("no random numbers: nobody can log in");
 	if (len)
-		snprintf(w->redirect, sizeof(w->redirect), "%s%sauth/callback", url, url[len - 1] == '/' ? "" : "/");
+		snprintf(w->redirect, sizeof(w->redirect), "%s%sauth/callback", url,
+			 url[len - 1] == '/' ? "" : "/");
 	if (w->c->cfg->console_listen && (!len || !w->c->cfg->console_issuer))
-		log_warn("\"public_url\" and \"console.issuer\" are not both set: nobody can log in to the console");
+		log_warn("\"public_url\" and \"console.issuer\" are not both set: nobody can log "
+			 "in to the console");
 	web_provider_tend(w);
 }
 
-/* --- answers ------------------------------------------------------------------------------------ */
+/* --- answers ------------------------------------------------------------------------------------
+ */
 
 static void go(struct conn *conn, const char *to)
 {
@@ -115,14 +124,16 @@ static void go(struct conn *conn, const char *to)
 	conn_answer_text(conn, 303, "text/plain", (struct span){0});
 }
 
-/* code: one of those that the page has words for. What is known beyond it goes to the log and the record. */
+/* code: one of those that the page has words for. What is known beyond it goes to the log and the
+ * record. */
 static void refuse(struct conn *conn, const char *code, const char *why)
 {
 	char to[64];
 	log_warn("a login from %s is refused: %s", conn->from, why);
 	if (web_record_login(conn, NULL, why) < 0)
 		log_warn("that is not recorded");
-	conn_head_add(conn, "Set-Cookie: " LOGIN_COOKIE "=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
+	conn_head_add(conn, "Set-Cookie: " LOGIN_COOKIE
+			    "=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
 	snprintf(to, sizeof(to), "/?login=%s", code);
 	go(conn, to);
 }
@@ -139,7 +150,8 @@ static struct oidc_login login_of(const struct web *w, const struct login_state 
 				   .max_age_s = l->is_fresh ? 0 : cfg->session_minutes * 60};
 }
 
-/* --- the first half ----------------------------------------------------------------------------- */
+/* --- the first half -----------------------------------------------------------------------------
+ */
 
 void web_login_begin(struct conn *conn, const struct http_request *r)
 {
@@ -163,7 +175,9 @@ void web_login_begin(struct conn *conn, const struct http_request *r)
 	oidc_authorize_url(&url, &w->provider, &o);
 	buf_add_u8(&url, 0);
 	/* Lax: it has to come back from the provider's site. */
-	conn_head_add(conn, "Set-Cookie: " LOGIN_COOKIE "=%s; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=%d",
+	conn_head_add(conn,
+		      "Set-Cookie: " LOGIN_COOKIE
+		      "=%s; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=%d",
 		      cookie, WEB_LOGIN_S);
 	if (buf_err(&url))
 		conn_fail(conn, 503, NULL, "the provider's address is too long");
@@ -172,7 +186,8 @@ void web_login_begin(struct conn *conn, const struct http_request *r)
 	buf_done(&url);
 }
 
-/* --- the second half ---------------------------------------------------------------------------- */
+/* --- the second half ----------------------------------------------------------------------------
+ */
 
 static void exchange_end(struct exchange *x)
 {
@@ -231,7 +246,7 @@ static void welcome(struct exchange *x, const struct identity *id)
 		return;
 	}
 	struct web_session *s =
-		conn ? web_session_new(x->w, id->issuer, id->subject, groups_json(id), cookie) : NULL;
+	    conn ? web_session_new(x->w, id->issuer, id->subject, groups_json(id), cookie) : NULL;
 	if (!s) {
 		exchange_refuse(x, "busy", "there is no room for one more");
 		return;
@@ -245,10 +260,12 @@ static void welcome(struct exchange *x, const struct identity *id)
 		web_session_end(x->w, s);
 		conn_fail(conn, 503, NULL, "the login cannot be recorded");
 	} else {
-		conn_head_add(conn, "Set-Cookie: " COOKIE "=%s; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=%d",
-			      cookie, x->w->c->cfg->session_minutes * 60);
 		conn_head_add(conn,
-			      "Set-Cookie: " LOGIN_COOKIE "=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
+			      "Set-Cookie: " COOKIE
+			      "=%s; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=%d",
+			      cookie, x->w->c->cfg->session_minutes * 60);
+		conn_head_add(conn, "Set-Cookie: " LOGIN_COOKIE
+				    "=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
 		go(conn, x->login.to);
 	}
 	explicit_bzero(cookie, sizeof(cookie));
@@ -356,10 +373,11 @@ static const char *check_return(struct web *w, const struct http_request *r, str
 {
 	char state[OIDC_SECRET], iss[300];
 	struct span cookie;
-	if (http_cookie(r, LOGIN_COOKIE, &cookie) < 0 || login_state_open(w->login_key, cookie, now_s(), l) < 0)
+	if (http_cookie(r, LOGIN_COOKIE, &cookie) < 0 ||
+	    login_state_open(w->login_key, cookie, now_s(), l) < 0)
 		return "this browser has begun no login, or too long ago";
-	if (http_query(r->query, "state", state, sizeof(state)) < 0 || strlen(state) != strlen(l->state) ||
-	    CRYPTO_memcmp(state, l->state, OIDC_SECRET))
+	if (http_query(r->query, "state", state, sizeof(state)) < 0 ||
+	    strlen(state) != strlen(l->state) || CRYPTO_memcmp(state, l->state, OIDC_SECRET))
 		return "its state is not that of this browser's login";
 	/* = RFC 9207 2.4: a client that talks to a provider which names itself compares */
 	int has_iss = http_query(r->query, "iss", iss, sizeof(iss));
@@ -373,13 +391,15 @@ void web_login_callback(struct conn *conn, const struct http_request *r)
 	struct web *w = &conn->c->people;
 	struct login_state l;
 	char code[CODE_MAX];
-	const char *why = w->provider.issuer ? check_return(w, r, &l) : "the provider is not known yet";
+	const char *why =
+	    w->provider.issuer ? check_return(w, r, &l) : "the provider is not known yet";
 	if (why) {
 		refuse(conn, "state", why);
 		return;
 	}
 	if (http_query(r->query, "code", code, sizeof(code)) < 0) {
-		refuse(conn, "provider", "the provider sends no code: it refused, or the person did");
+		refuse(conn, "provider",
+		       "the provider sends no code: it refused, or the person did");
 		return;
 	}
 	struct exchange *x = w->n_exchanges < WEB_EXCHANGES_MAX ? calloc(1, sizeof(*x)) : NULL;
@@ -400,6 +420,7 @@ void web_logout(struct conn *conn, struct web_session *s)
 {
 	web_record_logout(conn, s);
 	web_session_end(&conn->c->people, s);
-	conn_head_add(conn, "Set-Cookie: " COOKIE "=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
+	conn_head_add(conn, "Set-Cookie: " COOKIE
+			    "=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
 	conn_answer(conn, 200, json_pack("{s:b}", "ok", 1));
 }

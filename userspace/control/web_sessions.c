@@ -61,8 +61,8 @@ static void make_room(struct web *w, const char *issuer, const char *subject)
 		web_session_end(w, oldest);
 }
 
-struct web_session *web_session_new(struct web *w, const char *issuer, const char *subject, json_t *groups,
-				    char cookie[OIDC_SECRET])
+struct web_session *web_session_new(struct web *w, const char *issuer, const char *subject,
+				    json_t *groups, char cookie[OIDC_SECRET])
 {
 	struct web_session *s = calloc(1, sizeof(*s));
 	make_room(w, issuer, subject);
@@ -73,8 +73,8 @@ struct web_session *web_session_new(struct web *w, const char *issuer, const cha
 	} else {
 		json_decref(groups);
 	}
-	if (!s || !s->issuer || !s->subject || w->n_sessions >= WEB_SESSIONS_MAX || oidc_secret(cookie) < 0 ||
-	    oidc_secret(s->csrf) < 0) {
+	if (!s || !s->issuer || !s->subject || w->n_sessions >= WEB_SESSIONS_MAX ||
+	    oidc_secret(cookie) < 0 || oidc_secret(s->csrf) < 0) {
 		person_free(s);
 		return NULL;
 	}
@@ -109,9 +109,10 @@ struct web_session *web_session_by_cookie(struct web *w, struct span cookie)
 
 bool web_is_path(const char *to)
 {
-	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-.?=&";
-	return to[0] == '/' && to[1] != '/' && strlen(to) < WEB_TO_MAX && strspn(to, good) == strlen(to) &&
-	       !strstr(to, "/auth/");
+	static const char good[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-.?=&";
+	return to[0] == '/' && to[1] != '/' && strlen(to) < WEB_TO_MAX &&
+	       strspn(to, good) == strlen(to) && !strstr(to, "/auth/");
 }
 
 void web_sweep(struct control *c)

@@ -39,8 +39,8 @@ static bool is_loopback(const char *host)
 	return addr_in(&a, v4, 96 + 8) || addr_in(&a, v6, 128);
 }
 
-/* Everything that the URL may be: https, or http to the literal loopback address (a name could resolve
- * to anything); no login, no fragment. */
+/* Everything that the URL may be: https, or http to the literal loopback address (a name could
+ * resolve to anything); no login, no fragment. */
 static int check_url(const char *url, bool *ret_plain, char *why, size_t why_size)
 {
 	_cleanup_(free_url) CURLU *u = curl_url();
@@ -60,8 +60,9 @@ static int check_url(const char *url, bool *ret_plain, char *why, size_t why_siz
 	curl_free(user);
 	curl_free(fragment);
 	if (!ok) {
-		snprintf(why, why_size, "the URL must be https://, or http:// to 127.0.0.1 or [::1], "
-					"without a login or fragment");
+		snprintf(why, why_size,
+			 "the URL must be https://, or http:// to 127.0.0.1 or [::1], "
+			 "without a login or fragment");
 		return ERR_CONFIG;
 	}
 	*ret_plain = is_plain;
@@ -124,14 +125,16 @@ static void set_bounds(CURL *c, const struct fetch *f, bool is_plain, struct ans
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, a);
 }
 
-static int result_of(CURLcode code, const struct fetch *f, const struct answer *a, char *why, size_t why_size)
+static int result_of(CURLcode code, const struct fetch *f, const struct answer *a, char *why,
+		     size_t why_size)
 {
 	if (buf_err(&a->text) || code == CURLE_FILESIZE_EXCEEDED) {
 		snprintf(why, why_size, "%s sends more than %zu bytes", f->url, f->limit);
 		return ERR_LIMIT;
 	}
 	if (code == CURLE_OPERATION_TIMEDOUT) {
-		snprintf(why, why_size, "%s did not answer whole within %d ms", f->url, f->timeout_ms);
+		snprintf(why, why_size, "%s did not answer whole within %d ms", f->url,
+			 f->timeout_ms);
 		return -ETIMEDOUT;
 	}
 	if (code != CURLE_OK) {
@@ -155,8 +158,8 @@ static int take_text(const struct answer *a, char **ret_text, size_t *ret_len)
 	return 0;
 }
 
-int fetch_url(const struct fetch *f, long *ret_status, char **ret_text, size_t *ret_len, char *ret_why,
-	      size_t why_size)
+int fetch_url(const struct fetch *f, long *ret_status, char **ret_text, size_t *ret_len,
+	      char *ret_why, size_t why_size)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct answer a = {0};

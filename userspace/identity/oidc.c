@@ -14,7 +14,8 @@ int oidc_discovery_url(const char *issuer, char *out, size_t size)
 {
 	size_t len = strlen(issuer);
 	bool has_slash = len && issuer[len - 1] == '/';
-	int n = snprintf(out, size, "%s%s.well-known/openid-configuration", issuer, has_slash ? "" : "/");
+	int n = snprintf(out, size, "%s%s.well-known/openid-configuration", issuer,
+			 has_slash ? "" : "/");
 	return n < 0 || (size_t)n >= size ? ERR_LIMIT : 0;
 }
 
@@ -58,7 +59,8 @@ int oidc_provider_parse(struct span text, const char *issuer, struct oidc_provid
 		r = take_endpoint(j, "jwks_uri", &p.jwks);
 	if (r == 0)
 		r = (p.issuer = strdup(issuer)) ? 0 : -ENOMEM;
-	p.says_issuer = json_is_true(json_object_get(j, "authorization_response_iss_parameter_supported"));
+	p.says_issuer =
+	    json_is_true(json_object_get(j, "authorization_response_iss_parameter_supported"));
 	json_decref(j);
 	if (r < 0) {
 		oidc_provider_done(&p);
@@ -105,7 +107,8 @@ void oidc_challenge(const char *verifier, char out[OIDC_SECRET])
 
 void buf_add_escaped(struct buf *out, const char *s)
 {
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+	static const char plain[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
 	for (; *s; s++) {
 		if (strchr(plain, *s))
 			buf_add_u8(out, (uint8_t)*s);
@@ -125,7 +128,8 @@ void oidc_authorize_url(struct buf *out, const struct oidc_provider *p, const st
 {
 	char challenge[OIDC_SECRET];
 	oidc_challenge(l->verifier, challenge);
-	buf_printf(out, "%s%cresponse_type=code", p->authorization, strchr(p->authorization, '?') ? '&' : '?');
+	buf_printf(out, "%s%cresponse_type=code", p->authorization,
+		   strchr(p->authorization, '?') ? '&' : '?');
 	param(out, "client_id", l->client_id);
 	param(out, "redirect_uri", l->redirect);
 	param(out, "scope", l->scope);
@@ -160,7 +164,8 @@ int oidc_token_parse(struct span text, char **ret_token, char *ret_why, size_t w
 	if (error) {
 		/* = RFC 6749 5.2: the code's characters; anything else is not repeated. */
 		size_t n = strspn(error, "abcdefghijklmnopqrstuvwxyz_");
-		snprintf(ret_why, why_size, "the provider refuses: %.*s", (int)MIN(n, (size_t)60), error);
+		snprintf(ret_why, why_size, "the provider refuses: %.*s", (int)MIN(n, (size_t)60),
+			 error);
 		r = ERR_DENIED;
 	} else if (!token || strlen(token) > TOKEN_MAX) {
 		r = ERR_MALFORMED;

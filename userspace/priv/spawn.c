@@ -76,8 +76,8 @@ static json_t *describe(const struct spawn *s, struct fd_plan *p, int config_fd)
 			 "notify", plan_fd(p, e->notify_fd), "health", plan_fd(p, s->health_fd), "rings",
 			 rings, "flow_map", plan_fd(p, e->flow_map_fd), "dest_map",
 			 plan_fd(p, e->dest_map_fd), "control", plan_fd(p, e->control_fd), "metrics",
-			 plan_fd(p, e->metrics_fd), "console", plan_fd(p, e->console_fd), "gaps", e->gaps_json, "probe", e->probe_json, "parent",
-			 (int)getpid());
+			 plan_fd(p, e->metrics_fd), "console", plan_fd(p, e->console_fd), "gaps",
+			 e->gaps_json, "probe", e->probe_json, "parent", (int)getpid());
 }
 
 /* Puts the descriptors at their numbers and closes everything else. First out of the way, then into

@@ -122,6 +122,32 @@ static void limits_the_head(void)
 	buf_done(&b);
 }
 
+static void finds_fields(void)
+{
+	struct http_request r;
+	struct span v;
+	CHECK_INT(http_parse(span_str("GET / HTTP/1.1\r\n" H "X-A:  b c \r\nx-a2: d\r\nTwice: 1\r\ntwice: 2\r\n"
+				      "Cookie: a=1; __Host-sluice=x=y ;b=2; c=3; c=4\r\n\r\n"),
+			     &r),
+		  0);
+	CHECK_INT(http_field(&r, "x-a", &v), 0);
+	CHECK(span_is(v, "b c"));
+	CHECK_INT(http_field(&r, "x-a2", &v), 0);
+	CHECK(span_is(v, "d"));
+	CHECK_INT(http_field(&r, "x", &v), ERR_NOT_FOUND);
+	CHECK_INT(http_field(&r, "twice", &v), ERR_MALFORMED);
+	CHECK_INT(http_cookie(&r, "a", &v), 0);
+	CHECK(span_is(v, "1"));
+	CHECK_INT(http_cookie(&r, "__Host-sluice", &v), 0);
+	CHECK(span_is(v, "x=y"));
+	CHECK_INT(http_cookie(&r, "sluice", &v), ERR_NOT_FOUND);
+	CHECK_INT(http_cookie(&r, "c", &v), ERR_MALFORMED); /* which of two would another reader take? */
+	CHECK_INT(http_parse(span_str("GET / HTTP/1.1\r\n" H "Cookie: a=1\r\nCookie: a=2\r\n\r\n"), &r), 0);
+	CHECK_INT(http_cookie(&r, "a", &v), ERR_MALFORMED);
+	CHECK_INT(http_parse(span_str("GET / HTTP/1.1\r\n" H "\r\n"), &r), 0);
+	CHECK_INT(http_cookie(&r, "a", &v), ERR_NOT_FOUND);
+}
+
 static void reads_queries(void)
 {
 	char out[8];
@@ -147,7 +173,8 @@ static void writes_answers(void)
 	buf_add_str(&b, "no");
 	buf_add_u8(&b, 0);
 	CHECK_STR((const char *)buf_span(&b).p,
-		  "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
+		  "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\n"
+		  "Cache-Control: no-store\r\n"
 		  "Connection: close\r\nContent-Length: 2\r\n\r\nno");
 	buf_reset(&b);
 	http_chunk(&b, span_str("0123456789abcdef"));
@@ -162,6 +189,7 @@ int main(void)
 	parses_the_table();
 	is_the_same_however_split();
 	limits_the_head();
+	finds_fields();
 	reads_queries();
 	writes_answers();
 	return tap_done();
