@@ -154,7 +154,7 @@ static void answer(struct client *cl, const struct http_request *r)
 {
 	struct span etag = {0};
 	const struct console_file *f;
-	if (is_below(r->path, "/v1/") || is_below(r->path, "/auth/")) {
+	if (is_below(r->path, "/v1/") || is_below(r->path, "/auth/") || is_below(r->path, "/hooks/")) {
 		ask_control(cl, span_of(buf_span(&cl->in).p, r->len));
 		return;
 	}

@@ -30,16 +30,16 @@ static const struct route routes[] = {
 	{"POST", "/v1/tokens", MAY_ROOT, api_tokens},
 	{"GET", "/v1/me", MAY_ANY, api_me, WEB_ALL, .is_vital = true},
 	{"GET", "/v1/live", MAY_ROOT, api_live, WEB_ALL, .is_vital = true},
-	{"GET", "/v1/requests", MAY_ANY, api_requests},
+	{"GET", "/v1/requests", MAY_ANY, api_requests, WEB_ALL},
 	{"POST", "/v1/requests", MAY_ANY, api_requests_query},
 	{"GET", "/v1/requests/stream", MAY_ROOT, api_requests_stream},
-	{"GET", "/v1/requests/*", MAY_ANY, api_request_one},
+	{"GET", "/v1/requests/*", MAY_ANY, api_request_one, WEB_ALL},
 	{"POST", "/v1/requests/*", MAY_ANY, api_request_query},
-	{"POST", "/v1/requests/*/vote", MAY_ANY, api_vote},
+	{"POST", "/v1/requests/*/vote", MAY_ANY, api_vote, WEB_APPROVER}, /* no exception for administrators */
 	{"POST", "/v1/elevate", MAY_INSIDE, api_elevate},
-	{"GET", "/v1/grants", MAY_ANY, api_grants},
-	{"POST", "/v1/grants/*/revoke", MAY_ANY, api_revoke_grant, .is_vital = true},
-	{"POST", "/v1/approvers/revoke", MAY_ROOT, api_distrust, .is_vital = true},
+	{"GET", "/v1/grants", MAY_ANY, api_grants, WEB_ALL},
+	{"POST", "/v1/grants/*/revoke", MAY_ANY, api_revoke_grant, WEB_ADMIN | WEB_APPROVER, .is_vital = true},
+	{"POST", "/v1/approvers/revoke", MAY_ROOT, api_distrust, WEB_ADMIN, .is_vital = true},
 };
 
 const struct route *api_routes(size_t *ret_n)

@@ -21,7 +21,16 @@ static const char *text_of(const json_t *j, const char *key)
 static bool is_own(const struct call *k, const char *session)
 {
 	const struct session *s = session_by_id(&k->c->sessions, session);
-	return k->conn->peer.uid == 0 || (s && s->uid == k->conn->peer.uid);
+	return sees_all(k->conn) || (s && s->uid == k->conn->peer.uid);
+}
+
+/* By the console: administrators and auditors see all, approvers what asks for a group of theirs. */
+static bool is_shown(const struct call *k, const struct request *r)
+{
+	const char *groups[WEB_GROUPS_MAX];
+	if (!k->web || k->web->roles & (WEB_ADMIN | WEB_AUDITOR))
+		return is_own(k, r->ask.session);
+	return request_asks(r, groups, web_groups(k->web, groups));
 }
 
 static json_t *list_requests(struct control *c, const struct call *k, const struct identity *id,
@@ -29,8 +38,8 @@ static json_t *list_requests(struct control *c, const struct call *k, const stru
 {
 	json_t *a = json_array();
 	for (struct request *r = book_requests(c->approvals.book); r; r = r->next) {
-		bool is_shown = k ? is_own(k, r->ask.session) : request_asks(r, id->groups, id->n_groups);
-		if (is_shown && (with_ended || r->state != REQUEST_ENDED))
+		bool shows = k ? is_shown(k, r) : request_asks(r, id->groups, id->n_groups);
+		if (shows && (with_ended || r->state != REQUEST_ENDED))
 			json_array_append_new(a, request_json(c, r, false));
 	}
 	return json_pack("{s:o}", "requests", a);
@@ -47,7 +56,7 @@ void api_requests(struct call *k)
 static struct request *known(struct call *k)
 {
 	struct request *r = book_request(k->c->approvals.book, k->id);
-	if (!r || !is_own(k, r->ask.session)) {
+	if (!r || !is_shown(k, r)) {
 		conn_fail(k->conn, 404, "sluice requests lists them",
 			  "there is no request %s that is yours to see", k->id);
 		return NULL;
@@ -96,6 +105,22 @@ static void on_person(struct voter *voter, const struct identity *id, int status
 	visit_free(v);
 }
 
+/* One who logged in to the console has shown who they are. */
+static void visit_of_web(struct visit *v, const struct web_session *s)
+{
+	const char *groups[WEB_GROUPS_MAX];
+	struct identity id = {.issuer = s->issuer,
+			      .subject = s->subject,
+			      .owner = "",
+			      .groups = groups,
+			      .n_groups = web_groups(s, groups),
+			      .expires = s->expires,
+			      .auth_time = s->auth_time,
+			      .label = ""};
+	snprintf(id.token_sha256, sizeof(id.token_sha256), "%s", s->token_sha256);
+	v->run(v, &id);
+}
+
 static void visit(struct call *k, void (*run)(struct visit *v, const struct identity *id))
 {
 	struct visit *v = calloc(1, sizeof(*v));
@@ -111,6 +136,11 @@ static void visit(struct call *k, void (*run)(struct visit *v, const struct iden
 	snprintf(v->from, sizeof(v->from), "unix uid %u pid %d", (unsigned)k->conn->peer.uid,
 		 (int)k->conn->peer.pid);
 	conn_hold(k->conn, &v->hold);
+	if (k->web) {
+		snprintf(v->from, sizeof(v->from), "%.*s", (int)sizeof(v->from) - 1, k->conn->from);
+		visit_of_web(v, k->web);
+		return;
+	}
 	voter_verify(k->c, text_of(v->body, "token"), &v->voter);
 }
 
@@ -283,10 +313,10 @@ void api_grants(struct call *k)
 
 void api_revoke_grant(struct call *k)
 {
-	char by[40];
+	char by[ACTOR_MAX];
 	const char *reason = text_of(k->body, "reason");
 	const struct grant *g = book_grant_by_id(k->c->approvals.book, k->id);
-	snprintf(by, sizeof(by), "uid %u", (unsigned)k->conn->peer.uid);
+	call_actor(k, by);
 	/* Giving up power needs nobody's leave but the session's owner's. */
 	int err = g && is_own(k, g->session)
 			  ? approvals_revoke_grant(k->c, k->id, by, *reason ? reason : "no reason given")
@@ -303,8 +333,8 @@ void api_distrust(struct call *k)
 {
 	const char *subject = text_of(k->body, "subject"),
 		   *issuer = json_string_value(json_object_get(k->body, "issuer"));
-	char by[40];
-	snprintf(by, sizeof(by), "uid %u", (unsigned)k->conn->peer.uid);
+	char by[ACTOR_MAX];
+	call_actor(k, by);
 	int n = *subject ? approvals_distrust(k->c, issuer, subject, by) : ERR_MALFORMED;
 	if (n < 0)
 		conn_fail(k->conn, n == ERR_MALFORMED ? 400 : 503, NULL, "%s",

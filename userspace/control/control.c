@@ -146,6 +146,7 @@ static int set_up(struct control *c)
 	live_init(c);
 	web_init(c);
 	hooks_init(c);
+	news_init(c);
 	policy_init(c);
 	sessions_restore(c);
 	on_sweep(&c->sweep);

@@ -53,6 +53,7 @@ struct control {
 	struct fetches fetches;
 	struct web people;
 	struct hook_queue hooks;
+	struct feed news;
 	struct live live;
 	struct sessions sessions;
 	struct approvals approvals;
@@ -134,6 +135,9 @@ struct relay_sink {
 /* Steals query and ctx. */
 void relay_collect(struct conn *conn, json_t *query, const struct relay_sink *sink, void *ctx);
 void summary_start(struct conn *conn, struct session *s, const char *id);
+
+/* news.c */
+void news_init(struct control *c);
 
 /* control.c */
 must_check int control_record(struct control *c, struct buf *event); /* ends the buffer */

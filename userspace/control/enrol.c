@@ -120,6 +120,7 @@ static int record_start(struct control *c, const struct session *s, const struct
 	buf_init(&event, RING_EVENT_MAX);
 	event_session_start(&event, &ctx, s->is_attached ? "attach" : "run", s->cgroup, s->cgroup_id, groups,
 			    n_groups, command, n_command, plan_hash(plan));
+	live_changed(c, "sessions");
 	return control_record(c, &event);
 }
 

@@ -21,6 +21,7 @@ static int record_end(struct control *c, const struct session *s, const char *ty
 	struct event_ctx ctx = {.node = c->cfg->node, .who = &who, .time_ns = clock_real_ns()};
 	buf_init(&event, RING_EVENT_MAX);
 	event_session_end(&event, &ctx, type, reason, exit_code);
+	live_changed(c, "sessions");
 	return control_record(c, &event);
 }
 

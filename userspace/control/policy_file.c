@@ -130,6 +130,7 @@ static int adopt(struct control *c, struct plan *plan, struct span text)
 	declare_names(c);
 	proxy_send_policy(c);
 	approvals_policy(c);
+	live_changed(c, "policy");
 	return 0;
 }
 

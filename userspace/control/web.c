@@ -39,6 +39,20 @@ int web_record_login(struct conn *conn, const struct web_session *s, const char 
 	return record(conn->c, &e);
 }
 
+int web_record_answer(struct conn *conn, const struct http_request *r, const char *actor, const char *refused)
+{
+	char path[100];
+	snprintf(path, sizeof(path), "%.*s", (int)MIN(r->path.len, (size_t)60), (const char *)r->path.p);
+	struct event_admin e = {.type = "admin.call",
+				.actor = actor,
+				.decision = refused ? "deny" : "allow",
+				.from = conn->from,
+				.method = "POST",
+				.path = path,
+				.reason = refused};
+	return record(conn->c, &e);
+}
+
 void web_record_logout(struct conn *conn, const struct web_session *s)
 {
 	struct event_admin e = {.type = "admin.logout",
@@ -150,6 +164,10 @@ void web_request(struct conn *conn, const struct http_request *r)
 	}
 	if (is_at(r, "GET", "/auth/callback")) {
 		web_login_callback(conn, r);
+		return;
+	}
+	if (span_is(r->method, "POST") && r->path.len > 7 && !memcmp(r->path.p, "/hooks/", 7)) {
+		hooks_answer(conn, r);
 		return;
 	}
 	if (http_cookie(r, SESSION_COOKIE, &cookie) == 0)

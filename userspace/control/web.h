@@ -14,6 +14,7 @@
 #define WEB_LOGIN_S	  600
 #define WEB_TEXT_MAX	  512 /* of a person's name, as claims.c keeps it */
 #define WEB_TO_MAX	  200
+#define WEB_GROUPS_MAX 256 /* as claims.c takes them */
 
 struct control;
 struct conn;
@@ -60,6 +61,8 @@ struct web_session *web_session_new(struct web *w, const char *issuer, const cha
 				    json_t *groups, char cookie[OIDC_SECRET]);
 /* NULL: unknown, or over. Counts as use. */
 struct web_session *web_session_by_cookie(struct web *w, struct span cookie);
+/* Their names, borrowed; how many there are. */
+int web_groups(const struct web_session *s, const char *ret[WEB_GROUPS_MAX]);
 bool web_session_lives(const struct web *w, const struct web_session *s);
 void web_session_end(struct web *w, struct web_session *s);
 /* A path of the console, and nothing that leads away from it. */
@@ -92,6 +95,9 @@ void web_login_init(struct web *w);
 /* web.c */
 must_check int web_record_login(struct conn *conn, const struct web_session *s,
 				const char *refused);
+/* An answer by webhook; refused: why, or NULL. */
+must_check int web_record_answer(struct conn *conn, const struct http_request *r, const char *actor,
+				 const char *refused);
 void web_record_logout(struct conn *conn, const struct web_session *s);
 
 /* live.c: what has changed, told to those who look (server-sent events). */

@@ -21,6 +21,14 @@ bool web_session_lives(const struct web *w, const struct web_session *s)
 	       now - s->used_ns < minutes_ns(cfg->idle_minutes);
 }
 
+int web_groups(const struct web_session *s, const char *ret[WEB_GROUPS_MAX])
+{
+	int n = 0;
+	for (size_t i = 0; i < json_array_size(s->groups) && n < WEB_GROUPS_MAX; i++)
+		ret[n++] = json_string_value(json_array_get(s->groups, i));
+	return n;
+}
+
 static void person_free(struct web_session *s)
 {
 	if (!s)

@@ -106,7 +106,7 @@ function votes(r) {
 }
 
 function booth(r, redraw) {
-  if (!isOpen(r) || !may('approver', 'admin')) return null;
+  if (!isOpen(r) || !may('approver')) return null;
   const box = h('div.vote');
   const cast = async (verdict, words, choice) => {
     box.querySelectorAll('button').forEach((b) => { b.disabled = true; });
