@@ -58,7 +58,7 @@ await check('a person logs in and comes back to where they were', async () => {
   await login(ada, '/requests');
   return equal(new URL(ada.url()).pathname, '/requests');
 });
-await check('an approver sees no sessions', async () => equal(await ada.locator('#nav a').allInnerTexts(), ['Requests', 'Workloads', 'Node']));
+await check('an approver sees no sessions', async () => equal((await ada.locator('#nav a').allInnerTexts()).map((x) => x.split('\n')[0]), ['Requests', 'Workloads', 'Node']));
 await shot(ada, 'inbox-empty');
 
 const cleo = await person('cleo', { colorScheme: 'dark' });
@@ -144,6 +144,49 @@ await check('a phone shows a session without scrolling sideways', async () => {
   return equal(await dora.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
 });
 await check('an auditor has no button that changes anything', async () => equal(await dora.locator('text=Revoke').count(), 0));
+
+// --- two people, two browsers, one of them a phone ---
+const ben = await person('ben', phone);
+await check('a request is in the inbox', async () => {
+  await ada.goto(url + '/requests');
+  await ada.waitForSelector(`a.req[href="/requests/${request.request}"]`);
+  await shot(ada, 'inbox');
+});
+await check('its page shows all, inert, on a phone', async () => {
+  await login(ben, `/requests/${request.request}`);
+  await ben.waitForSelector('.vote');
+  const all = await ben.locator('main').innerText();
+  await shot(ben, 'request-phone');
+  if (await ben.locator('main b:has-text("now")').count()) return 'markup';
+  const wide = await ben.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+  return (!wide && ['crew-7', 'pat@example.com', request.hash, 'U+202E', '<b>now</b>', 'not verified', 'lift', 'dba'].every((w) => all.includes(w))) || all;
+});
+await check('the requester\u2019s reason is not believed: a denial needs words', async () => {
+  await ben.click('#deny');
+  await ben.click('.vote button.bad');
+  const focus = await ben.evaluate(() => document.activeElement.tagName);
+  await ben.click('.vote >> text=Back');
+  return equal(focus, 'TEXTAREA');
+});
+await check('a first approval is not enough, and shows in the other browser by itself', async () => {
+  await ada.click(`a.req[href="/requests/${request.request}"]`);
+  await ada.waitForSelector('#approve');
+  await shot(ada, 'request');
+  await ben.click('#approve');
+  await ada.waitForSelector('text=1 of 2 dba');
+  await ben.waitForSelector('text=1 of 2 dba');
+});
+await check('the same person does not count twice', async () => {
+  await ben.click('#approve');
+  await ben.waitForSelector('.vote p');
+  return /voted|already/i.test(await ben.locator('.vote p').innerText()) || (await ben.locator('.vote').innerText());
+});
+await check('a second person\u2019s approval ends it, for both at once', async () => {
+  await ada.click('#approve');
+  await ada.waitForSelector('h1 ~ .tag:has-text("done")');
+  await ben.waitForSelector('h1 ~ .tag:has-text("done")');
+  await shot(ada, 'request-done');
+});
 
 await check('a foreign page can neither frame the console nor read from it', async () => {
   const page = await cleo.context().newPage();

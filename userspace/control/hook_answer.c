@@ -73,6 +73,7 @@ static void vote(struct conn *conn, const struct hook_state *h, const json_t *bo
 	char from[150];
 	int64_t now = (int64_t)(clock_real_ns() / NS_PER_SEC);
 	const char *verdict = text_of(body, "verdict");
+	const struct request *r = book_request(c->approvals.book, text_of(body, "request"));
 	snprintf(from, sizeof(from), "webhook %s %s", h->hook->name, conn->from);
 	struct vote v = {.who = {.issuer = c->cfg->console_issuer ? c->cfg->console_issuer : "webhook",
 				 .subject = text_of(body, "subject"),
@@ -84,7 +85,7 @@ static void vote(struct conn *conn, const struct hook_state *h, const json_t *bo
 				 .from = from},
 			 .is_approval = !strcmp(verdict, "approve"),
 			 .words = text_of(body, "words"),
-			 .narrow = {.choice = CHOICE_ONCE}};
+			 .narrow = {.choice = r && r->terms.role ? CHOICE_ROLE : CHOICE_ONCE}};
 	struct answer *a = is_good(&v, verdict) ? calloc(1, sizeof(*a)) : NULL;
 	if (!a) {
 		conn_fail(conn, 400, NULL,

@@ -60,7 +60,7 @@ export function failed(e) {
     doors('Your login is over.');
     return null;
   }
-  console.error(e);
+  if (!(e instanceof Refused)) console.error(e);
   return h('div.card', {}, h('p', {}, e.message), e.remedy && h('p.dim', {}, e.remedy));
 }
 
