@@ -114,6 +114,22 @@ enum reason {
 	    REASON_COUNT
 };
 
+/* Of these, what nobody does by accident: name, vector on record. The others are connects that are not declared. */
+#define VECTOR_LIST(X)                                                                             \
+	X(PROTOCOL, "protocol")                                                                    \
+	X(NO_GATE, "network-namespace")                                                            \
+	X(GATE, "gateway-port")                                                                    \
+	X(FOREIGN_SOCKET, "foreign-socket")                                                        \
+	X(DEVICE, "bound-device")                                                                  \
+	X(LISTEN, "gateway-port")                                                                  \
+	X(FAMILY, "socket-family")                                                                 \
+	X(UNIX, "unix-socket")                                                                     \
+	X(HANDED, "handed-socket")                                                                 \
+	X(TRACE, "trace")                                                                          \
+	X(BPF, "bpf")                                                                              \
+	X(CGROUP, "cgroup")                                                                        \
+	X(DEVICE_NODE, "device")
+
 /* events (ring buffer): one refusal. */
 struct refusal_event {
 	__u64 cgroup_id; /* of the workload; of the task's own cgroup if there is none */

@@ -268,6 +268,7 @@ static const struct field sections[] = {
     {"masks", SHAPE_OBJECT, false, "an object of mask names and masks", load_masks},
     {"rules", SHAPE_LIST, true, "a list of rules", load_rules},
     {"grants", SHAPE_LIST, false, "a list of roles that may be asked for", load_grants},
+    {"bypass", SHAPE_OBJECT, false, "an object with \"freeze\" and \"kill\"", load_bypass},
 };
 
 /* jansson stops behind the offending token, which it quotes at the end of its text when it is

@@ -113,8 +113,12 @@ void mask_bind(const struct plan *p, const struct op *op, const char *resource, 
 const struct rule *plan_rule_for_read(const struct plan *p, const struct ruling *g, const char *schema,
 				      const char *name);
 
+/* In the order of the names in load_bypass.c. */
+#define BYPASS_VECTORS 12
+
 struct plan {
 	_Atomic int refs;
+	enum bypass_action on_bypass[BYPASS_VECTORS];
 	struct arena arena;
 	char hash[65];
 	struct issuer *issuers;

@@ -100,6 +100,10 @@ struct issuer {
 	const char *const *algorithms;		/* NULL: every asymmetric one that we verify */
 	int n_algorithms;
 };
+/* What is to be done to a workload that tried this way around the gateway ("trace", "socket-family", ...). */
+enum bypass_action { BYPASS_RECORD, BYPASS_FREEZE, BYPASS_KILL };
+enum bypass_action plan_on_bypass(const struct plan *p, const char *vector);
+
 int plan_n_issuers(const struct plan *p);
 const struct issuer *plan_issuer(const struct plan *p, int i);
 

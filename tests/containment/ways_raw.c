@@ -158,7 +158,7 @@ static int xdp(const struct stage *s)
 	/* The kernel takes its time to give up the queue of the attempt before. */
 	for (int tries = 0; bind(fd, (struct sockaddr *)&sa, sizeof(sa)); tries++) {
 		if (errno != EBUSY || tries == 100)
-			return errno;
+			return errno == EBUSY ? ENODEV : errno; /* or this driver has none to give */
 		usleep(20000);
 	}
 	ip_header(s, &ip);

@@ -44,6 +44,11 @@ static const struct command commands[] = {
 	{"revoke", cmd_revoke, "end a session's identity now",
 	 "SESSION [--reason TEXT]\n"
 	 "  --reason TEXT        for the record and for the agent\n"},
+	{"thaw", cmd_thaw, "let a workload go on that policy froze (root only)",
+	 "SESSION --reason TEXT\n"},
+	{"release", cmd_release, "let a workload out of the gateway, for good (root only, on record)",
+	 "SESSION --reason TEXT\n"
+	 "  --reason TEXT        for the record\n"},
 	{"status", cmd_status, "workloads, identities, flows and rates",
 	 "[--json]\n"},
 	{"doctor", cmd_doctor, "what this kernel can do, what is missing and what that costs",

@@ -229,6 +229,7 @@ static const struct {
     {"op", on_op},
     {"op.end", on_op_end},
     {"connect.refused", on_refused},
+    {"bypass.attempt", on_refused},
 };
 
 /* A type that has no form of its own: what it says besides what all events say. */

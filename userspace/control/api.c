@@ -18,6 +18,8 @@ static const struct route routes[] = {
 	{"GET", "/v1/sessions/*", MAY_OWN, api_session, WEB_READERS},
 	{"POST", "/v1/sessions/*/renew", MAY_OWN, api_renew},
 	{"POST", "/v1/sessions/*/revoke", MAY_OWN, api_revoke, WEB_ADMIN, .is_vital = true},
+	{"POST", "/v1/sessions/*/thaw", MAY_ROOT, api_thaw, WEB_ADMIN},
+	{"POST", "/v1/sessions/*/release", MAY_ROOT, api_release},
 	{"POST", "/v1/sessions/*/end", MAY_OWN, api_end, .is_vital = true},
 	{"GET", "/v1/status", MAY_ANY, api_status, WEB_ALL, .is_vital = true},
 	{"GET", "/v1/doctor", MAY_ANY, api_doctor, WEB_ALL, .is_vital = true},

@@ -45,6 +45,8 @@ void api_live(struct call *k);
 
 /* api_sessions.c */
 void api_enrol(struct call *k);
+void api_thaw(struct call *k);
+void api_release(struct call *k);
 void api_session(struct call *k);
 void api_renew(struct call *k);
 void api_revoke(struct call *k);

@@ -37,7 +37,11 @@ static void on_peer(struct control *c, struct msg *m)
 
 static void on_refused(struct control *c, struct msg *m)
 {
+	const char *vector = json_string_value(json_object_get(m->json, "vector"));
+	const char *session = json_string_value(json_object_get(m->json, "session"));
 	c->n_kernel_refused += (uint64_t)json_integer_value(json_object_get(m->json, "count"));
+	if (vector && session)
+		contain_on_bypass(c, session_by_id(&c->sessions, session), vector);
 }
 
 static void on_reload(struct control *c, struct msg *m)

@@ -106,6 +106,13 @@ void session_arm(struct control *c, struct session *s);
 void session_revoke(struct control *c, struct session *s, const char *reason);
 void session_end(struct control *c, struct session *s, const char *reason, int exit_code);
 void session_keep(struct control *c, const struct session *s); /* its state, with the monitor */
+/* contain.c: what policy or an operator does to a live workload. s may be NULL. */
+void contain_on_bypass(struct control *c, struct session *s, const char *vector);
+/* action: "freeze", "thaw", "kill", "release"; on record as session.<action> before it is done. */
+must_check int session_contain(struct control *c, struct session *s, const char *action, const char *reason,
+			       char *ret_why, size_t why_size);
+must_check int record_session(struct control *c, const struct session *s, const char *type, const char *reason,
+			      int exit_code); /* lifecycle.c */
 void sessions_restore(struct control *c);
 void sessions_sweep(struct control *c);
 must_check int cgroup_watch_init(struct control *c);

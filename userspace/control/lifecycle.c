@@ -12,8 +12,8 @@
 
 #define EMPTY_MS 500
 
-static int record_end(struct control *c, const struct session *s, const char *type, const char *reason,
-		      int exit_code)
+int record_session(struct control *c, const struct session *s, const char *type, const char *reason,
+		   int exit_code)
 {
 	struct who who;
 	struct buf event;
@@ -50,7 +50,7 @@ static void on_expiry(struct timer *t)
 	/* The proxy knows the moment too: it ends the flows, and refuses new ones with the reason. */
 	session_keep(s->c, s);
 	approvals_session_over(s->c, s, "the identity's token expired");
-	if (record_end(s->c, s, "session.expire", "the identity's token expired", -1) < 0)
+	if (record_session(s->c, s, "session.expire", "the identity's token expired", -1) < 0)
 		log_error("session %s: its expiry is not recorded", s->id);
 }
 
@@ -78,7 +78,7 @@ void session_revoke(struct control *c, struct session *s, const char *reason)
 	loop_timer_del(c->loop, &s->expiry);
 	session_keep(c, s);
 	log_info("session %s is revoked", s->id);
-	if (record_end(c, s, "session.revoke", reason, -1) < 0)
+	if (record_session(c, s, "session.revoke", reason, -1) < 0)
 		log_error("session %s: its revocation is not recorded", s->id);
 }
 
@@ -112,7 +112,7 @@ void session_end(struct control *c, struct session *s, const char *reason, int e
 	free(s->end_reason);
 	s->end_reason = strdup(reason);
 	s->exit_code = exit_code;
-	if (record_end(c, s, "session.end", reason, exit_code) < 0)
+	if (record_session(c, s, "session.end", reason, exit_code) < 0)
 		log_error("session %s: its end is not recorded", s->id);
 	log_info("session %s ended: %s", s->id, reason);
 	sessions_retire(&c->sessions, s);

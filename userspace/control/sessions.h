@@ -29,6 +29,7 @@ struct session {
 	uint32_t generation;
 	bool is_attached;
 	enum session_state state;
+	int bypass_done; /* enum bypass_action: what policy did to it already */
 	char *issuer, *subject, *owner, *role, *token_sha256;
 	json_t *groups, *command;      /* arrays of strings */
 	int64_t expires;	       /* Unix seconds */

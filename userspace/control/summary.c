@@ -122,6 +122,7 @@ static void summary_line(void *ctx, struct span line)
 	} types[] = {{"op", add_op},
 		     {"flow.open", add_flow},
 		     {"connect.refused", add_refusal},
+		     {"bypass.attempt", add_refusal},
 		     {"session.start", add_start},
 		     {"session.end", add_end}};
 	json_t *e = json_loadb((const char *)line.p, line.len, 0, NULL);

@@ -18,6 +18,7 @@
 
 #define REMOVE_WAIT_MS 5000
 #define NEST_MAX       32
+#define RELEASE_TRIES  100
 
 /* A mountinfo field has its spaces as \040. */
 static void unescape(char *s)
@@ -247,6 +248,41 @@ static int remove_tree(const char *path, void *ctx)
 	if (ret && ret != -EBUSY)
 		return ret;
 	return rmdir(path) < 0 ? -errno : 0;
+}
+
+int kernel_cgroup_freeze(const char *path, bool on)
+{
+	return write_file(path, "cgroup.freeze", on ? "1" : "0");
+}
+
+int kernel_cgroup_kill(const char *path)
+{
+	kill_all(path);
+	return 0;
+}
+
+static int move_pid(void *ctx, int pid)
+{
+	int err = kernel_cgroup_move(ctx, pid);
+	return err == -ESRCH ? 0 : err;
+}
+
+/* A process may fork while we read: its child is in the old cgroup then, so the caller looks again. */
+int kernel_cgroup_release(struct kernel *k, const char *path, const char *name)
+{
+	_cleanup_(freep) char *top = NULL, *to = NULL;
+	if (asprintf(&top, "%s-released", k->root) < 0 || asprintf(&to, "%s/%s", top, name) < 0)
+		return -ENOMEM;
+	if ((mkdir(top, 0755) < 0 && errno != EEXIST) || (mkdir(to, 0755) < 0 && errno != EEXIST))
+		return -errno;
+	for (int tries = 0; tries < RELEASE_TRIES; tries++) {
+		int err = cgroup_each_pid(path, move_pid, to);
+		if (err)
+			return err;
+		if (kernel_cgroup_population(path) == 0)
+			return 0;
+	}
+	return -EBUSY;
 }
 
 int kernel_cgroup_remove(struct kernel *k, const char *path)

@@ -20,6 +20,12 @@ static const char *const reason_text[REASON_COUNT] = {
 #undef X
 };
 
+static const char *const vectors[REASON_COUNT] = {
+#define X(name, text) [REASON_##name] = text,
+    VECTOR_LIST(X)
+#undef X
+};
+
 static void from_event(const struct refusal_event *e, struct refusal *r)
 {
 	*r = (struct refusal){
@@ -31,6 +37,7 @@ static void from_event(const struct refusal_event *e, struct refusal *r)
 	    .type = e->type,
 	    .protocol = e->protocol,
 	    .reason = e->reason < REASON_COUNT ? reason_text[e->reason] : "unknown",
+	    .vector = e->reason < REASON_COUNT ? vectors[e->reason] : NULL,
 	    .count = 1,
 	};
 	memcpy(r->dst.ip, e->dst, 16);
@@ -90,6 +97,18 @@ void events_close(struct kernel *k)
 int kernel_events_fd(struct kernel *k)
 {
 	return k->events_fd;
+}
+
+void kernel_events_rest(struct kernel *k, uint64_t cgroup_id, void (*on_refusal)(void *ctx, const struct refusal *r),
+			void *ctx)
+{
+	struct workload w;
+	fold_to(k->fold, on_refusal, ctx);
+	fold_flush(k->fold, UINT64_MAX); /* others' windows end early: their counts are said, not lost */
+	if (bpf_map_lookup_elem(bpf_map__fd(k->skel->maps.workloads), &cgroup_id, &w) || !w.suppressed)
+		return;
+	struct refusal many = {.cgroup_id = cgroup_id, .reason = "too many to tell apart", .count = w.suppressed};
+	fold_say(k->fold, &many);
 }
 
 void kernel_events_read(struct kernel *k, void (*on_refusal)(void *ctx, const struct refusal *r),

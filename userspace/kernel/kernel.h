@@ -45,6 +45,12 @@ must_check int kernel_cgroup_remove(struct kernel *k, const char *path);
 /* -1: cannot tell, else the number of processes in it and below. */
 int kernel_cgroup_population(const char *path);
 must_check int kernel_cgroup_move(const char *path, int pid);
+/* Stops what runs in it, or lets it go on; ends all of it. */
+must_check int kernel_cgroup_freeze(const char *path, bool on);
+must_check int kernel_cgroup_kill(const char *path);
+/* Moves every process of a workload out of the managed tree, to "<cgroup2>/<instance>-released/<name>". What they open
+ * from then on is not managed; sockets that they hold stay what they were. */
+must_check int kernel_cgroup_release(struct kernel *k, const char *path, const char *name);
 must_check int kernel_cgroup_id(const char *path, uint64_t *ret_id);
 /* The other way round, malloc'd. ERR_NOT_FOUND: it is gone. */
 must_check int kernel_cgroup_path(struct kernel *k, uint64_t id, char **ret_path);
@@ -87,11 +93,15 @@ struct refusal {
 	struct addr dst;
 	int family, type, protocol; /* socket's */
 	const char *reason;	    /* static: "not declared", "protocol", "no listener", ... */
+	const char *vector;	    /* static: which way around it was; NULL: an ordinary refused connect */
 	uint64_t count;		    /* folded repeats, >= 1 */
 };
 /* A descriptor that becomes readable, and its reader. */
 int kernel_events_fd(struct kernel *k);
 void kernel_events_read(struct kernel *k, void (*on_refusal)(void *ctx, const struct refusal *r),
+			void *ctx);
+/* Says what is still held back of a workload's refusals (too many in a second): before it is forgotten. */
+void kernel_events_rest(struct kernel *k, uint64_t cgroup_id, void (*on_refusal)(void *ctx, const struct refusal *r),
 			void *ctx);
 /* Per workload counters, by cgroup id. 0 or ERR_NOT_FOUND. */
 struct workload_stats {

@@ -43,6 +43,7 @@ must_check int pins_set_maps(const struct kernel *k, struct bpf_object *obj);
 must_check int pins_attach_node(const struct kernel *k, struct bpf_program *p);
 /* Attaches every program to the cgroup, or replaces what a former daemon attached there. */
 must_check int pins_attach(struct kernel *k, uint64_t cgroup_id, struct why *why);
+void pins_detach_node(const struct kernel *k);
 /* The links of one cgroup are taken off. */
 void pins_detach(struct kernel *k, uint64_t cgroup_id);
 /* Brings the links of all attached cgroups up to this program version; removes those of cgroups

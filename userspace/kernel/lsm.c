@@ -91,6 +91,7 @@ void lsm_open(struct kernel *k)
 {
 	if (lsm_is_active() && load(k) == 0)
 		return;
+	pins_detach_node(k); /* half of them is worse than none: nobody would know which */
 	lsm_close(k);
 }
 

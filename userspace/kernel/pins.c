@@ -242,6 +242,33 @@ void pins_detach(struct kernel *k, uint64_t cgroup_id)
 			unlink_link(path);
 }
 
+static void each_pin(const char *dir, void (*on_pin)(const char *path))
+{
+	char at[PIN_PATH];
+	struct dirent *e;
+	DIR *d = opendir(dir);
+	if (!d)
+		return;
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.' &&
+		    snprintf(at, sizeof(at), "%s/%s", dir, e->d_name) < PIN_PATH)
+			on_pin(at);
+	closedir(d);
+}
+
+static void unlink_node_link(const char *path)
+{
+	if (!strncmp(strrchr(path, '/') + 1, "node_", 5))
+		unlink_link(path);
+}
+
+void pins_detach_node(const struct kernel *k)
+{
+	char path[PIN_PATH];
+	snprintf(path, sizeof(path), "%s/links", k->pins);
+	each_pin(path, unlink_node_link);
+}
+
 /* The first hook's pin stands for its cgroup: attached first, detached last. All hooks of it are
  * brought up to date, those included that a former daemon did not know or get to. A cgroup that is
  * gone takes its links along. */
@@ -277,16 +304,7 @@ int pins_adopt(struct kernel *k, struct why *why)
 
 static void remove_dir(const char *path, void (*remove)(const char *path))
 {
-	char at[PIN_PATH];
-	struct dirent *e;
-	DIR *d = opendir(path);
-	if (!d)
-		return;
-	while ((e = readdir(d)))
-		if (e->d_name[0] != '.' &&
-		    snprintf(at, sizeof(at), "%s/%s", path, e->d_name) < PIN_PATH)
-			remove(at);
-	closedir(d);
+	each_pin(path, remove);
 	rmdir(path);
 }
 

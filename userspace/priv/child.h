@@ -14,6 +14,8 @@
  *                        is_gone, state}; is_gone: it ended while the daemon was down, unenrol is due
  *             unenrol    {cgroup, cgroup_id, is_attached} kills what is left, removes, unmanages; an
  *                        attached cgroup that still holds processes stays managed, and thus refused
+ *             contain    {cgroup_id, action: "freeze"|"thaw"|"kill"|"release"}  release: its processes leave the
+ *                        managed tree (an attached cgroup: the programs leave it), the workload is forgotten
  *             managed    {pid} -> {managed: bool, cgroup_id?: the workload that it is in}
  *             population {cgroup} -> {n}
  *             stats      {cgroup_id} -> {connects, refused}

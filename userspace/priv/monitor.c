@@ -32,6 +32,12 @@ void read_refusals(struct monitor *m)
 	kernel_events_read(m->kernel, on_refusal, m);
 }
 
+void read_last_refusals(struct monitor *m, uint64_t cgroup_id)
+{
+	read_refusals(m);
+	kernel_events_rest(m->kernel, cgroup_id, on_refusal, m);
+}
+
 /* While nobody records, refusals wait in the kernel's buffer: on_beat comes back to them. */
 static void on_kernel_events(struct source *s, uint32_t events)
 {

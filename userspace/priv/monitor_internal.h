@@ -115,6 +115,8 @@ void monitor_stop(struct monitor *m, int exit_code);
 bool monitor_beat(struct monitor *m);
 /* Records what the kernel refused up to now. */
 void read_refusals(struct monitor *m);
+/* The same, and what was held back of one workload, which is about to be forgotten. */
+void read_last_refusals(struct monitor *m, uint64_t cgroup_id);
 
 /* notify.c: the service manager. */
 void service_notify(const char *text);

@@ -50,10 +50,10 @@ static void tell_control(struct monitor *m, const struct workload *l, const stru
 			 const char *proto)
 {
 	char dst[ADDR_TEXT];
-	json_t *j = json_pack("{s:s,s:I,s:s,s:s,s:s,s:i,s:i,s:s,s:s,s:I}", "t", "refused", "cgroup_id",
+	json_t *j = json_pack("{s:s,s:I,s:s,s:s,s:s,s:i,s:i,s:s,s:s,s:I,s:s*}", "t", "refused", "cgroup_id",
 			      (json_int_t)r->cgroup_id, "session", l ? l->session : "", "proto", proto, "dst",
 			      addr_text(&r->dst, dst), "pid", (int)r->pid, "uid", (int)r->uid, "comm",
-			      r->comm, "reason", r->reason, "count", (json_int_t)r->count);
+			      r->comm, "reason", r->reason, "count", (json_int_t)r->count, "vector", r->vector);
 	if (j) /* a name that is not UTF-8 is left to the record, which can hold it */
 		child_notify(&m->children[CHILD_CONTROL], j, NULL, 0);
 }
@@ -72,7 +72,10 @@ void record_refusal(struct monitor *m, const struct refusal *r)
 	struct process_label p = {r->pid, r->uid, r->comm, r->exe};
 	struct buf event;
 	buf_init(&event, RING_EVENT_MAX);
-	event_refused(&event, &c, proto, &r->dst, NULL, &p, r->reason, r->count);
+	if (r->vector)
+		event_bypass(&event, &c, r->vector, proto, &r->dst, &p, r->reason, r->count);
+	else
+		event_refused(&event, &c, proto, &r->dst, NULL, &p, r->reason, r->count);
 	if (put(m, &event) < 0)
 		log_warn("a refused connect of session %s is not recorded", who.session);
 	tell_control(m, l, r, proto);

@@ -149,8 +149,28 @@ static int on_unenrol(struct child *c, struct msg *in, struct answer *a)
 	(void)a;
 	if (r < 0)
 		return r;
-	read_refusals(c->m); /* while they still have a session */
+	read_last_refusals(c->m, l->cgroup_id); /* while they still have a session */
 	return workload_unenrol(&c->m->workloads, l);
+}
+
+static int on_contain(struct child *c, struct msg *in, struct answer *a)
+{
+	static const struct {
+		const char *action;
+		int (*run)(struct workloads *w, struct workload *l);
+	} actions[] = {{"freeze", workload_freeze}, {"thaw", workload_thaw}, {"kill", workload_kill},
+		       {"release", workload_release}};
+	const char *action = text_of(in->json, "action", 16);
+	struct workload *l;
+	int r = action ? find(c, in, &l) : ERR_MALFORMED;
+	(void)a;
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(actions); i++)
+		if (!strcmp(actions[i].action, action)) {
+			if (actions[i].run == workload_release)
+				read_last_refusals(c->m, l->cgroup_id);
+			return actions[i].run(&c->m->workloads, l);
+		}
+	return r == 0 ? ERR_MALFORMED : r;
 }
 
 static int on_workloads(struct child *c, struct msg *in, struct answer *a)
@@ -380,6 +400,7 @@ static const struct {
 	{"update", CHILD_CONTROL, on_update},
 	{"workloads", CHILD_CONTROL, on_workloads},
 	{"unenrol", CHILD_CONTROL, on_unenrol},
+	{"contain", CHILD_CONTROL, on_contain},
 	{"managed", CHILD_CONTROL, on_managed},
 	{"population", CHILD_CONTROL, on_population},
 	{"stats", CHILD_CONTROL, on_stats},

@@ -339,6 +339,38 @@ int workload_unenrol(struct workloads *w, struct workload *l)
 	return 0;
 }
 
+int workload_freeze(struct workloads *w, struct workload *l)
+{
+	(void)w;
+	return kernel_cgroup_freeze(l->cgroup, true);
+}
+
+int workload_thaw(struct workloads *w, struct workload *l)
+{
+	(void)w;
+	return kernel_cgroup_freeze(l->cgroup, false);
+}
+
+/* A frozen one dies all the same. */
+int workload_kill(struct workloads *w, struct workload *l)
+{
+	(void)w;
+	return kernel_cgroup_kill(l->cgroup);
+}
+
+int workload_release(struct workloads *w, struct workload *l)
+{
+	int r = 0;
+	if (l->is_attached) {
+		l->is_gone = true; /* whoever is inside: that is what was asked for */
+	} else {
+		r = kernel_cgroup_freeze(l->cgroup, true); /* nobody forks past us */
+		if (r == 0)
+			r = kernel_cgroup_release(w->kernel, l->cgroup, l->session);
+	}
+	return r < 0 ? r : workload_unenrol(w, l);
+}
+
 void workloads_sweep(struct workloads *w)
 {
 	for (struct workload *l = w->first, *next; l; l = next) {

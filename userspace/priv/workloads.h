@@ -53,6 +53,11 @@ must_check int workload_enrol(struct workloads *w, const char *session, int pid,
 			      json_t *state, struct workload **ret_w, json_t **ret_foreign);
 void workload_update(struct workloads *w, struct workload *load, json_t *state);
 must_check int workload_unenrol(struct workloads *w, struct workload *load);
+/* What policy or an operator does to a live one. After a release it is forgotten. */
+must_check int workload_freeze(struct workloads *w, struct workload *load);
+must_check int workload_thaw(struct workloads *w, struct workload *load);
+must_check int workload_kill(struct workloads *w, struct workload *load);
+must_check int workload_release(struct workloads *w, struct workload *load);
 struct workload *workload_by_cgroup(const struct workloads *w, uint64_t cgroup_id);
 json_t *workloads_json(const struct workloads *w);
 /* Frees attached cgroups whose session ended once nobody is left in them. */

@@ -34,6 +34,7 @@ static const struct {
     {OBSERVED, "true", BLOCK_OBSERVED},
     {SQLSTATE, NULL, BLOCK_ERROR},
     {TYPE, "\"connect.refused\"", BLOCK_REFUSED},
+    {TYPE, "\"bypass.attempt\"", BLOCK_REFUSED},
 };
 
 static enum field field_of(struct span key)

@@ -141,12 +141,12 @@ void event_flow_close(struct buf *out, const struct event_ctx *c, const char *re
 	ev_end(&e);
 }
 
-void event_refused(struct buf *out, const struct event_ctx *c, const char *proto,
-		   const struct addr *dst, const char *name, const struct process_label *p,
-		   const char *reason, uint64_t count)
+static void refusal(struct buf *out, const struct event_ctx *c, const char *type, const char *vector,
+		    const char *proto, const struct addr *dst, const char *name,
+		    const struct process_label *p, const char *reason, uint64_t count)
 {
 	struct event_writer e;
-	ev_begin(&e, out, c, "connect.refused");
+	ev_begin(&e, out, c, type);
 	label_text(&e, "comm", "comm_b64", p ? p->comm : NULL);
 	ev_int(&e, "count", count);
 	dst_text(&e, dst);
@@ -158,7 +158,21 @@ void event_refused(struct buf *out, const struct event_ctx *c, const char *proto
 	ev_str(&e, "reason", reason);
 	if (p)
 		ev_int(&e, "uid", p->uid);
+	ev_str(&e, "vector", vector);
 	ev_end(&e);
+}
+
+void event_refused(struct buf *out, const struct event_ctx *c, const char *proto,
+		   const struct addr *dst, const char *name, const struct process_label *p,
+		   const char *reason, uint64_t count)
+{
+	refusal(out, c, "connect.refused", NULL, proto, dst, name, p, reason, count);
+}
+
+void event_bypass(struct buf *out, const struct event_ctx *c, const char *vector, const char *proto,
+		  const struct addr *dst, const struct process_label *p, const char *reason, uint64_t count)
+{
+	refusal(out, c, "bypass.attempt", vector, proto, dst, NULL, p, reason, count);
 }
 
 void event_record(struct buf *out, const struct event_ctx *c, const char *type,

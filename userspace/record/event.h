@@ -67,6 +67,9 @@ void event_op_end(struct buf *out, const struct event_ctx *c, uint64_t op_id,
 void event_refused(struct buf *out, const struct event_ctx *c, const char *proto,
 		   const struct addr *dst, const char *name, const struct process_label *p,
 		   const char *reason, uint64_t count);
+/* bypass.attempt: a way around the gateway that was refused; vector says which. As connect.refused else. */
+void event_bypass(struct buf *out, const struct event_ctx *c, const char *vector, const char *proto,
+		  const struct addr *dst, const struct process_label *p, const char *reason, uint64_t count);
 /* record.garbage (what a producer wrote that is no event: how many, what was wrong), record.resume
  * (after the store could not be written to: count is how many seconds). The recorder's own. */
 void event_record(struct buf *out, const struct event_ctx *c, const char *type,

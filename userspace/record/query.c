@@ -190,7 +190,8 @@ bool query_match_event(const struct query *q, const struct scan *e)
 	if (!match_event(&q->match, e))
 		return false;
 	return !q->denied || span_is(scan_plain(e, "decision"), "deny") ||
-	       span_is(scan_plain(e, "type"), "connect.refused");
+	       span_is(scan_plain(e, "type"), "connect.refused") ||
+	       span_is(scan_plain(e, "type"), "bypass.attempt");
 }
 
 bool query_match_session(const struct query *q, const struct scan *s)

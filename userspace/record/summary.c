@@ -373,7 +373,8 @@ static void take_event(struct row *r, const struct scan *e, uint64_t seq)
 		     {"flow.open", on_flow},
 		     {"session.start", on_start},
 		     {"session.end", on_end},
-		     {"connect.refused", on_refused}};
+		     {"connect.refused", on_refused},
+		     {"bypass.attempt", on_refused}};
 	static const enum text_field common[] = {T_IDENTITY, T_NODE, T_OWNER, T_ROLE};
 	struct span type = scan_plain(e, "type");
 	for (size_t i = 0; i < ARRAY_LEN(common); i++)
