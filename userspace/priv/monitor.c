@@ -278,6 +278,8 @@ static int set_up(struct monitor *m)
 		r = open_kernel(m->cfg, &m->kernel);
 	if (r < 0)
 		return r;
+	if (kernel_befriend(m->kernel, m->control_fd) < 0)
+		log_warn("workloads cannot reach the control socket: sluice elevate from inside is refused");
 	m->gaps_json = json_text(kernel_gaps(m->kernel));
 	m->probe_json = json_text(kernel_probe());
 	if (!m->gaps_json || !m->probe_json)
