@@ -34,7 +34,7 @@ static void row(const struct mask_how *how, uint32_t type, uint16_t format, stru
 	int n = body.len > 1 ? body.p[1] & 3 : 0;
 	struct mask_result r = {.n = n, .columns = columns};
 	struct row_mask m;
-	row_mask_init(&m, &r, (struct formats){&format, 1});
+	row_mask_init(&m, &r, (struct formats){&format, 1}, 1 << 20);
 	bool is_masked = !row_mask_apply(&m, body, 0, &out, &masked) && !buf_err(&out);
 	if (is_masked && is_row(body, n) && !is_row(span_of(buf_span(&out).p + 5, buf_len(&out) - 5), n))
 		abort();

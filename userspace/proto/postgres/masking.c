@@ -149,9 +149,10 @@ bool masking_is_described(const struct masking *m, int index)
 	return !r || !r->is_strict || r->is_free || (index < m->masks.n_results && m->are_described[index]);
 }
 
-void row_mask_init(struct row_mask *m, const struct mask_result *r, struct formats f)
+void row_mask_init(struct row_mask *m, const struct mask_result *r, struct formats f, size_t limit)
 {
 	m->r = r;
+	m->limit = limit;
 	m->n = 0;
 	for (int i = 0; i < r->n && m->n < MSG_COLUMNS; i++) {
 		if (!r->columns[i].client)
@@ -199,36 +200,47 @@ static void add_value(const struct masked_column *c, struct span value, struct b
 }
 
 /* Between masked columns what is as it was goes over in one piece, and so does all behind the last one. */
-int row_mask_apply(const struct row_mask *m, struct span body, size_t rest, struct buf *out, uint64_t *ret_masked)
+static int add_fields(const struct row_mask *m, struct span body, struct buf *out, uint64_t *ret_masked)
 {
 	const uint8_t *end = body.p + body.len, *plain = body.p, *p = body.p + 2;
+	for (int i = 0, column = 0; i < m->n; column = m->at[i++].column + 1) {
+		p = skip_fields(p, end, m->at[i].column - column);
+		if (!p)
+			return ERR_MALFORMED;
+		uint32_t len = u32_at(p);
+		bool is_null = len == UINT32_MAX;
+		const uint8_t *value = p + 4;
+		len = is_null ? 0 : len;
+		if (len > (size_t)(end - value))
+			return ERR_MALFORMED;
+		if ((size_t)(value + len - body.p) > m->limit)
+			return ERR_LIMIT;
+		if (!is_null) {
+			buf_add(out, plain, (size_t)(p - plain));
+			add_value(&m->at[i], span_of(value, len), out);
+			plain = value + len;
+			(*ret_masked)++;
+		}
+		p = value + len;
+	}
+	buf_add(out, plain, (size_t)(end - plain));
+	return buf_err(out);
+}
+
+int row_mask_apply(const struct row_mask *m, struct span body, size_t rest, struct buf *out, uint64_t *ret_masked)
+{
 	size_t start = buf_len(out);
 	if (body.len < 2)
 		return ERR_MALFORMED;
 	if (u16_at(body.p) != m->r->n)
 		return ERR_DENIED;
 	buf_add(out, "D\0\0\0", MSG_HEADER);
-	for (int i = 0, column = 0; i < m->n; column = m->at[i++].column + 1) {
-		p = skip_fields(p, end, m->at[i].column - column);
-		if (!p)
-			return ERR_MALFORMED;
-		uint32_t len = u32_at(p);
-		const uint8_t *value = p + 4;
-		if (len == UINT32_MAX) {
-			p = value;
-			continue;
-		}
-		if (len > (size_t)(end - value))
-			return ERR_MALFORMED;
-		buf_add(out, plain, (size_t)(p - plain));
-		add_value(&m->at[i], span_of(value, len), out);
-		p = plain = value + len;
-		(*ret_masked)++;
-	}
-	buf_add(out, plain, (size_t)(end - plain));
-	if (!buf_err(out))
+	int err = add_fields(m, body, out, ret_masked);
+	if (err)
+		out->end = out->start + start; /* no part of a row is shown */
+	else
 		buf_put_u32_at(out, start + 1, (uint32_t)(buf_len(out) - start - 1 + rest));
-	return 0;
+	return err;
 }
 
 size_t row_mask_wants(const struct row_mask *m, struct span have)

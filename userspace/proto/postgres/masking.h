@@ -37,7 +37,8 @@ struct described_column {
 /* What a row needs, worked out once for many of them. */
 struct row_mask {
 	const struct mask_result *r;
-	int n; /* of masked columns */
+	size_t limit; /* bytes of a row up to the end of its last masked column */
+	int n;	      /* of masked columns */
 	struct masked_column {
 		uint16_t column, format;
 		uint32_t type;
@@ -62,10 +63,11 @@ bool masking_described(struct masking *m, int index, const struct described_colu
 /* May the rows of a result be shown as they are decided on? */
 bool masking_is_described(const struct masking *m, int index);
 
-void row_mask_init(struct row_mask *m, const struct mask_result *r, struct formats f);
+void row_mask_init(struct row_mask *m, const struct mask_result *r, struct formats f, size_t limit);
 /* Rewrites a DataRow's body, or what there is of it up to its last masked column, into out; with the
  * header of the message that has rest more bytes. Adds to *ret_masked how many values were changed.
- * ERR_MALFORMED: it is none. ERR_DENIED: it has another number of columns than the decision. */
+ * ERR_MALFORMED: it is none. ERR_DENIED: it has another number of columns
+ * than the decision. ERR_LIMIT. Then nothing is added. */
 must_check int row_mask_apply(const struct row_mask *m, struct span body, size_t rest, struct buf *out,
 			      uint64_t *ret_masked);
 /* How many bytes of a body of which have is the beginning must be there for row_mask_apply, or to say how many. */

@@ -126,7 +126,7 @@ int rows_begin(struct pg *pg, const struct track *t, struct row_mask *ret_m)
 	ret_m->n = 0;
 	ret_m->r = r;
 	if (r->columns)
-		row_mask_init(ret_m, r, formats_of(pg, t));
+		row_mask_init(ret_m, r, formats_of(pg, t), pg->env.mask_limit);
 	return 0;
 }
 
@@ -137,6 +137,8 @@ int rows_mask(struct pg *pg, struct track *t, const struct row_mask *m, struct s
 	int err = m->r->is_strict && cur_u16(&count) != m->r->n ? ERR_DENIED : 0;
 	if (!err && m->n)
 		err = row_mask_apply(m, body, pg->server.left, out->to[TO_CLIENT], masked);
+	if (err == ERR_LIMIT && !buf_err(out->to[TO_CLIENT]))
+		return pg_fails(pg, err, "54000", MASK_TOO_LONG);
 	return err == ERR_DENIED ? pg_fails(pg, err, "42501", MASK_CHANGED) : err;
 }
 

@@ -25,7 +25,7 @@ static void rows(void)
 	                               "\xff\xff\xff\xff\xff\xff\xff\xff";
 	struct mask_result r = {.n = 4, .columns = columns};
 	struct row_mask m;
-	row_mask_init(&m, &r, (struct formats){0});
+	row_mask_init(&m, &r, (struct formats){0}, 1 << 20);
 	for (size_t len = 0; len < sizeof(row); len++) {
 		struct buf b;
 		uint64_t masked = 0;
@@ -57,7 +57,7 @@ static void wants(void)
 	static const uint8_t row[] = "\0\3\xff\xff\xff\xff\0\0\0\2ab\0\0\0\5tail!";
 	struct mask_result r = {.n = 3, .columns = columns};
 	struct row_mask m;
-	row_mask_init(&m, &r, (struct formats){0});
+	row_mask_init(&m, &r, (struct formats){0}, 1 << 20);
 	static const size_t wanted[] = {6, 6, 6, 6, 6, 6, 10, 10, 10, 10, 12, 12, 12, 12};
 	for (size_t have = 0; have < sizeof(wanted) / sizeof(wanted[0]); have++)
 		CHECK_INT((int)row_mask_wants(&m, span_of(row, have)), (int)wanted[have]);

@@ -52,6 +52,9 @@ static struct rig *rig_of(struct sink *s)
 	return (struct rig *)s; /* its first member */
 }
 
+/* Adds masks to a decision that passes; NULL: none. */
+static void (*rig_masks)(const struct op *op, struct decision *d);
+
 static void rig_decide(struct rig *r, const struct op *op, struct decision *d)
 {
 	bool is_denied = r->denies(op);
@@ -59,6 +62,8 @@ static void rig_decide(struct rig *r, const struct op *op, struct decision *d)
 	snprintf(d->rule, sizeof(d->rule), "r1");
 	if (is_denied)
 		snprintf(d->reason, sizeof(d->reason), "no");
+	else if (rig_masks)
+		rig_masks(op, d);
 	buf_printf(&r->log, "op %llu %s %s%s%.*s", (unsigned long long)op->id, op->tag,
 		   is_denied ? "denied " : "", op->is_permanent ? "permanent " : "",
 		   (int)op->text.len, (const char *)op->text.p);
