@@ -50,8 +50,8 @@ void segment_unref(struct segment *s);
 /* A full segment: its file becomes read-only, and has no table of readers any more. */
 must_check int segment_seal(const char *store, uint32_t number);
 
-/* The numbers of a store's segments, ascending; of an export's folder, SEGMENT_EXPORT alone. ret_list: freed by the caller; NULL for an empty
- * store. */
+/* The numbers of a store's segments, ascending; of an export's folder, SEGMENT_EXPORT alone.
+ * ret_list: freed by the caller; NULL for an empty store. */
 must_check int segment_list(const char *store, uint32_t **ret_list, size_t *ret_n);
 
 /* What LMDB said, as one of our codes: ERR_FULL (the map), ERR_NOT_FOUND, ERR_VERIFY,
