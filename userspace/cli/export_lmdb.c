@@ -204,7 +204,7 @@ static int on_event(struct leaving *l, struct span stored, const struct scan *e)
 	return r;
 }
 
-static int on_line(void *ctx, const char *line, size_t len)
+static int on_export_line(void *ctx, const char *line, size_t len)
 {
 	static const struct {
 		const char *key;
@@ -257,11 +257,11 @@ static int make_folder(const char *folder)
 	return n > 2 ? ERR_EXISTS : 0;
 }
 
-static int fill(struct leaving *l, const struct record_source *source, const json_t *filters)
+static int fill_env(struct leaving *l, const struct record_source *source, const json_t *filters)
 {
 	static const char *const whom[] = {"session", "identity", "owner", "role"};
 	uint8_t edge[TREE_EDGE_MAX];
-	int r = record_ask(source, "export", filters, on_line, l);
+	int r = record_ask(source, "export", filters, on_export_line, l);
 	if (r == 0 && !l->has_head)
 		r = ERR_MALFORMED;
 	if (r == 0)
@@ -289,7 +289,7 @@ static int make(struct leaving *l, const char *folder, const struct record_sourc
 	if (r == 0)
 		r = export_env_open(&l->env, folder);
 	if (r == 0)
-		r = fill(l, source, filters);
+		r = fill_env(l, source, filters);
 	export_env_close(&l->env);
 	chain_free(l->chain);
 	l->facts.last = l->at.seq;

@@ -60,7 +60,8 @@ static int read_store(const char *store, const char *key, const struct query *q,
 	struct query_sink sink = {.line = write_line, .ctx = f};
 	signal(SIGPIPE, SIG_IGN);
 	int r = f ? query_answer(q, &source, &sink) : -errno;
-	return r < 0 || fflush(f) ? 1 : 0;
+	bool is_said = f && fflush(f) == 0; /* also why it went wrong */
+	return r < 0 || !is_said;
 }
 
 static int pump_lines(int fd, struct lines *l)
