@@ -65,7 +65,7 @@ struct scan {
 	struct span text;
 	size_t from, at, until; /* at: of the block this */
 	struct block this, next;
-	bool has_digit_before;	/* the last byte in front of the block */
+	bool has_digit_before, has_alnum_before;	/* the last byte in front of the block */
 	uint64_t colons_before; /* the last five, as bits 0 to 4 of a block that they follow */
 	struct find *found;
 };
@@ -177,12 +177,18 @@ static bool find_at(struct scan *s, int k, uint64_t number, uint64_t iban, uint6
 	return colon & bit && is_ip6(s, k) && find_ip6(s->text, i, s->from, s->found);
 }
 
+/* Nothing of a token's prefix begins within a word. */
+static uint64_t words(const struct scan *s)
+{
+	return s->d->kinds & WORDS ? s->this.word & ~(s->this.alnum << 1 | s->has_alnum_before) : 0;
+}
+
 static bool scan_block(struct scan *s)
 {
 	uint64_t number = numbers(s), iban = ibans(s), colon = colons(s);
 	uint64_t all = number | iban | colon;
 	all |= wants(s, DETECT_EMAIL) ? s->this.at : 0;
-	all |= s->d->kinds & WORDS ? s->this.word : 0;
+	all |= words(s);
 	for (; all; all &= all - 1) {
 		int k = __builtin_ctzll(all);
 		if (s->at + (size_t)k >= s->until)
@@ -238,6 +244,7 @@ bool detect_part(const struct detect *d, struct span text, size_t from, size_t a
 	if (!(d->kinds & DETECT_BUILT_INS) || at >= s.until)
 		return false;
 	s.has_digit_before = is_digit(byte_before(text, at));
+	s.has_alnum_before = is_alnum(byte_before(text, at));
 	s.colons_before = colons_in_front(text, at);
 	classify(&s, at, &s.next);
 	for (; s.at < s.until; s.at += 64) {
@@ -249,6 +256,7 @@ bool detect_part(const struct detect *d, struct span text, size_t from, size_t a
 			return true;
 		}
 		s.has_digit_before = s.this.digit >> 63;
+		s.has_alnum_before = s.this.alnum >> 63;
 		s.colons_before = colons_behind(s.this.colon);
 	}
 	return false;

@@ -9,7 +9,7 @@
 struct block {
 	uint64_t digit, upper;
 	uint64_t joint; /* what may stand between the digits of a number */
-	uint64_t colon, at;
+	uint64_t colon, at, alnum;
 	uint64_t word; /* the first of three bytes that some token or context begins with */
 };
 

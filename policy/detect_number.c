@@ -23,6 +23,8 @@ static unsigned number_at(struct span s, size_t i, size_t n)
 static bool is_listed(const uint8_t *word, size_t len, const char *const *words)
 {
 	for (; *words; words++) {
+		if ((*words)[0] != word[0])
+			continue;
 		size_t n = strlen(*words);
 		if ((n == len || (n + 1 == len && word[n] == 's')) && !memcmp(*words, word, n))
 			return true;
