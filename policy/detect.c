@@ -150,8 +150,13 @@ static bool is_number(const struct scan *s, int k)
 		return true;
 	if ((digit & 0x7ff) == 0x36f) /* 2024-05-06 */
 		return false;
-	size_t first_end = s->at + (size_t)k + (size_t)__builtin_ctzll(~digit | 1ull << 63);
-	return has_seven(digit & in_run) || byte_at(s->text, first_end) == '.';
+	uint64_t joint = run & ~digit & in_run;
+	int first = __builtin_ctzll(~digit | 1ull << 63);
+	bool is_decimal = first <= 3 && joint == 1ull << first && (digit >> first & 2);
+	bool has_dot = byte_at(s->text, s->at + (size_t)(k + first)) == '.';
+	if (is_decimal && has_dot) /* 12.3456789 */
+		return false;
+	return has_seven(digit & in_run) || has_dot;
 }
 
 /* Seven colons or two beside each other within the longest address. */

@@ -92,7 +92,7 @@ static bool find_pem(struct span s, size_t i, struct find *ret)
 /* As their issuers publish them; behind the prefix at least min characters of the alphabet, and if
  * max is not 0 at most so many. */
 static const struct token {
-	const char *prefix; /* of three characters or more */
+	char prefix[14]; /* of three characters or more */
 	enum detect_run of;
 	uint16_t min, max;
 } tokens[] = {

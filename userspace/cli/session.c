@@ -6,6 +6,7 @@
 #include "base/jw.h"
 #include "base/macro.h"
 #include "cli/cli.h"
+#include "policy/command.h"
 
 #define WORDS_MAX 64
 #define WORD_MAX  1024
@@ -34,68 +35,16 @@ long long json_number(const json_t *object, const char *key)
 	return json_integer_value(json_object_get(object, key));
 }
 
-/* Where the secret of a word begins and ends, and whether it has one that we know: the first URL's, the
- * first pair's, whichever comes first. */
-static bool find_in_url(const char *s, const char **ret_start, const char **ret_end)
+static json_t *word_json(const char *before, const char *word)
 {
-	for (const char *scheme = s; (scheme = strstr(scheme, "://")); scheme += 3) {
-		const char *host = scheme + 3, *at = memrchr(host, '@', strcspn(host, "/?# \t\n"));
-		const char *colon = at ? memchr(host, ':', (size_t)(at - host)) : NULL;
-		if (!colon)
-			continue;
-		*ret_start = colon + 1;
-		*ret_end = at;
-		return true;
-	}
-	return false;
-}
-
-static bool find_in_pair(const char *s, const char **ret_start, const char **ret_end)
-{
-	static const char *const keys[] = {"password=", "passwd=", "PASSWORD=", "PGPASSWORD=", "token=", "secret="};
-	const char *first = NULL;
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		const char *k = strstr(s, keys[i]), *value = k ? k + strlen(keys[i]) : NULL;
-		if (value && (!first || value < first))
-			first = value;
-	}
-	if (!first)
-		return false;
-	/* A value in quotes may hold what else would end it. */
-	const char *quoted = *first == '\'' || *first == '"' ? strchr(first + 1, *first) : NULL;
-	*ret_start = first;
-	*ret_end = quoted ? quoted + 1 : first + strcspn(first, " &;\t\n");
-	return true;
-}
-
-static bool find_secret(const char *s, const char **ret_start, const char **ret_end)
-{
-	const char *start = NULL, *end = NULL, *other = NULL, *other_end = NULL;
-	bool has_url = find_in_url(s, &start, &end), has_pair = find_in_pair(s, &other, &other_end);
-	bool is_pair = has_pair && (!has_url || other < start);
-	*ret_start = is_pair ? other : start;
-	*ret_end = is_pair ? other_end : end;
-	return has_url || has_pair;
-}
-
-/* A script (sh -c "...") may hold several. */
-static void star_secrets(const char *word, char *out, size_t size)
-{
-	const char *start = NULL, *end = NULL;
-	size_t n = 0;
-	for (; n + 1 < size && find_secret(word, &start, &end); word = end)
-		n += (size_t)snprintf(out + n, size - n, "%.*s***", (int)MIN(start - word, (ptrdiff_t)size), word);
-	if (n + 1 < size)
-		snprintf(out + n, size - n, "%s", word);
-}
-
-static json_t *word_json(const char *word)
-{
-	char text[WORD_MAX + 8];
-	star_secrets(word, text, sizeof(text));
-	size_t len = strlen(text);
-	if (len > WORD_MAX)
-		text[len = WORD_MAX] = 0;
+	char text[WORD_MAX + 1] = "";
+	struct buf b;
+	buf_init(&b, 4 * strlen(word) + 64);
+	command_hide(before, word, &b);
+	size_t len = buf_err(&b) ? 0 : MIN(buf_len(&b), (size_t)WORD_MAX);
+	if (len)
+		memcpy(text, buf_span(&b).p, len);
+	buf_wipe(&b);
 	/* Whatever is not UTF-8, a character cut in two included, becomes a question mark. */
 	for (size_t i = 0; !utf8_valid(span_of(text, len)) && i < len; i++)
 		if ((uint8_t)text[i] >= 0x80)
@@ -107,7 +56,7 @@ json_t *command_json(char *const *argv)
 {
 	json_t *list = json_array();
 	for (int i = 0; list && argv[i] && i < WORDS_MAX; i++) {
-		if (json_array_append_new(list, word_json(argv[i])) < 0) {
+		if (json_array_append_new(list, word_json(i ? argv[i - 1] : NULL, argv[i])) < 0) {
 			json_decref(list);
 			return NULL;
 		}

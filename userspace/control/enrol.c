@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "control/control_internal.h"
+#include "policy/command.h"
 #include "record/event.h"
 
 #define ROLES_MAX     32
@@ -204,10 +205,27 @@ static void enrol_session(struct job *j, struct session *s)
 	conn_answer(conn, 201, answer);
 }
 
+/* Of any client, who may not have hidden its secrets. */
+static json_t *hidden_word(const json_t *before, const json_t *word)
+{
+	struct buf b;
+	buf_init(&b, 4 * json_string_length(word) + 64);
+	command_hide(json_string_value(before), json_string_value(word), &b);
+	struct span s = buf_span(&b);
+	json_t *j = buf_err(&b) ? NULL : json_stringn(s.len ? (const char *)s.p : "", s.len);
+	buf_wipe(&b);
+	return j ? j : json_string("?");
+}
+
 /* What was started, for people: a copy of bounded size. */
 static json_t *command_of(const json_t *command)
 {
-	json_t *copy = json_is_array(command) ? json_deep_copy(command) : json_array();
+	json_t *copy = json_array();
+	for (size_t i = 0; i < json_array_size(command) && i < COMMAND_WORDS; i++) {
+		const json_t *word = json_array_get(command, i);
+		if (json_is_string(word))
+			json_array_append_new(copy, hidden_word(i ? json_array_get(command, i - 1) : NULL, word));
+	}
 	while (json_array_size(copy) > COMMAND_WORDS ||
 	       json_dumpb(copy, NULL, 0, JSON_COMPACT) > COMMAND_BYTES)
 		json_array_remove(copy, json_array_size(copy) - 1);
