@@ -307,6 +307,17 @@ static void print_source(const struct lineage *l)
 }
 
 /* Where each output column comes from, and how it is shown. */
+/* Of a text only these are masked. */
+static void print_detectors(const struct mask_how *how)
+{
+	int n = 0;
+	for (int k = 0; how && k < DETECT_COUNT; k++)
+		if (how->detect >> k & 1)
+			printf("%s%s", n++ ? ", " : "  within texts: ", detect_names[k]);
+	if (how && how->detect >> DETECT_PATTERN_0)
+		printf("%spatterns of the policy", n ? ", " : "  within texts: ");
+}
+
 static void explain_result(const struct result_lineage *l, const struct mask_result *m)
 {
 	if (!l->is_known)
@@ -316,6 +327,7 @@ static void explain_result(const struct result_lineage *l, const struct mask_res
 		    m && m->columns && i < m->n ? m->columns[i].client : NULL;
 		printf("  column %-3d %-10s ", i + 1, how ? mask_way_name(how->way) : "as it is");
 		print_source(&l->outputs[i]);
+		print_detectors(how);
 		printf("\n");
 	}
 }
