@@ -83,6 +83,11 @@ static const struct key keys[] = {
 	 "a signed checkpoint at least every so many events"},
 	{"audit.checkpoint_seconds", K_INT, AT(checkpoint_seconds), 1, 86400, "60", NULL,
 	 "and every so many seconds"},
+	{"audit.sinks", K_STRS, LIST(audit_sinks, n_audit_sinks), 8, 1000, NULL, NULL,
+	 "where checkpoints go off the node: https://HOST/PATH, syslog+udp://HOST:PORT, syslog+tcp://HOST:PORT, "
+	 "syslog+unix:///PATH"},
+	{"audit.sink_ca", K_PATH, AT(audit_sink_ca), 2, 200, NULL, NULL,
+	 "authorities (PEM) for https sinks, in place of the system's"},
 	{"local_issuer.enabled", K_BOOL, AT(has_local_issuer), 0, 1, "false", NULL,
 	 "may root mint tokens on this machine"},
 	{"local_issuer.issuer", K_STR, AT(local_issuer), 1, 200, "https://sluice.local", NULL,

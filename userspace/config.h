@@ -41,6 +41,9 @@ struct config {
 	int checkpoint_events, checkpoint_seconds;
 	uint32_t audit_gids[CONFIG_LIST_MAX]; /* "audit": {"groups"}: may read and export the record */
 	int n_audit_gids;
+	const char *audit_sinks[CONFIG_LIST_MAX]; /* "audit": {"sinks"}: URLs (control/sinks.h) */
+	int n_audit_sinks;
+	const char *audit_sink_ca; /* "audit": {"sink_ca"}: NULL: the system's authorities */
 	bool has_local_issuer; /* "local_issuer": {"enabled", "issuer", "audience"} */
 	const char *local_issuer, *local_audience;
 	const char *metrics_listen; /* "metrics_listen": "127.0.0.1:9464" or NULL: off */

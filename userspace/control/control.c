@@ -52,6 +52,13 @@ static void on_reload(struct control *c, struct msg *m)
 		log_info("policy read again: %s", changed ? "a new one is in force" : "nothing changed");
 }
 
+static void on_checkpoint(struct control *c, struct msg *m)
+{
+	const char *line = json_string_value(json_object_get(m->json, "line"));
+	if (line)
+		sinks_put(c->sinks, line);
+}
+
 static void on_stop(struct control *c, struct msg *m)
 {
 	(void)m;
@@ -63,7 +70,8 @@ static void on_notify(struct source *s, uint32_t events)
 	static const struct {
 		const char *name;
 		void (*run)(struct control *c, struct msg *m);
-	} notices[] = {{"peer", on_peer}, {"refused", on_refused}, {"reload", on_reload}, {"stop", on_stop}};
+	} notices[] = {{"peer", on_peer}, {"refused", on_refused}, {"reload", on_reload}, {"stop", on_stop},
+		       {"checkpoint", on_checkpoint}};
 	struct control *c = (struct control *)((char *)s - offsetof(struct control, notify));
 	struct msg m;
 	int r = msg_recv(s->fd, &m);
@@ -122,6 +130,15 @@ static int start_servers(struct control *c)
 	return r < 0 ? r : server_start(&c->web, c, c->loop, -1);
 }
 
+static int start_sinks(struct control *c)
+{
+	char why[1300];
+	int r = sinks_start(c->cfg, &c->sinks, why, sizeof(why));
+	if (r < 0)
+		log_error("%s", why);
+	return r;
+}
+
 static int set_up(struct control *c)
 {
 	timer_init(&c->beat, on_beat);
@@ -141,6 +158,9 @@ static int set_up(struct control *c)
 	r = cgroup_watch_init(c);
 	if (r == 0)
 		r = loop_add(c->loop, &c->notify);
+	if (r < 0)
+		return r;
+	r = start_sinks(c);
 	if (r < 0)
 		return r;
 	on_beat(&c->beat);
@@ -176,6 +196,7 @@ int control_main(const struct config *cfg, const struct child_env *env)
 	web_done(c);
 	hooks_done(c);
 	policy_done(c);
+	sinks_stop(c->sinks);
 	sessions_free(&c->sessions);
 	ring_free(c->ring);
 	return r < 0;

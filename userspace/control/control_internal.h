@@ -13,6 +13,7 @@
 #include "control/keys.h"
 #include "control/server.h"
 #include "control/sessions.h"
+#include "control/sinks.h"
 #include "control/web.h"
 #include "policy/policy.h"
 #include "priv/child.h"
@@ -51,6 +52,7 @@ struct control {
 	struct policy_file policy;
 	struct keys keys;
 	struct fetches fetches;
+	struct sinks *sinks; /* NULL: none are configured */
 	struct web people;
 	struct hook_queue hooks;
 	struct feed news;

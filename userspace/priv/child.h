@@ -39,6 +39,7 @@
  *   console   peer       {name: "control"} fd
  *             reload     {}   the certificate
  *   control   peer       {name: "proxy" | "recorder" | "console"} fd: a new channel to it (after every start of it)
+ *             checkpoint {line}  was signed: for the sinks off the node, where there are any
  *             refused    {cgroup_id, ...struct refusal}   (also recorded by the monitor itself)
  *   proxy     peer       {name: "control"} fd
  *             listen     {netns, port, at} fds: of struct listeners, at: the place of each in it

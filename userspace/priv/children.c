@@ -39,7 +39,9 @@ void child_answer(struct child *c, int err, struct answer *a)
 void child_notify(struct child *c, json_t *msg, const int *fds, int n_fds)
 {
 	int r = c->notify_fd < 0 ? 0 : msg_send(c->notify_fd, msg, fds, n_fds);
-	bool may_drop = !strcmp(json_string_value(json_object_get(msg, "t")), "refused");
+	const char *t = json_string_value(json_object_get(msg, "t"));
+	/* Also in the record, or vouched for by the next. */
+	bool may_drop = !strcmp(t, "refused") || !strcmp(t, "checkpoint");
 	json_decref(msg);
 	/* One that is ending already takes nothing more: it is reaped soon. */
 	if (r < 0 && r != -EPIPE && !may_drop)

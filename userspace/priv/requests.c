@@ -287,15 +287,21 @@ static int on_credential(struct child *c, struct msg *in, struct answer *a)
 	return source ? credential_open(c, source, a) : ERR_MALFORMED;
 }
 
-/* Off the store, so that a cut tail or a re-signed store shows. */
-static void tell_checkpoint(const struct checkpoint *c)
+/* Off the store, so that a cut tail or a re-signed store shows: into the daemon's log, and by control to
+ * the sinks off the node. */
+static void tell_checkpoint(struct monitor *m, const struct checkpoint *c)
 {
 	struct buf b;
 	buf_init(&b, NOTE_MAX);
 	checkpoint_line(&b, c);
 	buf_add_u8(&b, 0);
-	if (buf_err(&b) == 0)
-		log_info("%s", (const char *)buf_span(&b).p);
+	if (buf_err(&b) == 0) {
+		const char *line = (const char *)buf_span(&b).p;
+		log_info("%s", line);
+		if (m->cfg->n_audit_sinks)
+			child_notify(&m->children[CHILD_CONTROL],
+				     json_pack("{s:s,s:s}", "t", "checkpoint", "line", line), NULL, 0);
+	}
 	buf_done(&b);
 }
 
@@ -384,7 +390,7 @@ static int on_sign(struct child *c, struct msg *in, struct answer *a)
 		r = signer_public(&c->m->signer, key);
 	if (r < 0)
 		return r;
-	tell_checkpoint(&cp);
+	tell_checkpoint(c->m, &cp);
 	hex_encode(cp.sig, SIG_LEN, sig);
 	hex_encode(key, KEY_LEN, key_hex);
 	a->body = json_pack("{ssss}", "key", key_hex, "sig", sig);
