@@ -131,6 +131,12 @@ fuzz-run: $(patsubst %.c,$(B)/%.libfuzzer,$(FUZZ_C))
 	  $$f -max_total_time=$(SECS) -rss_limit_mb=4096 -artifact_prefix=$(O)/fuzz/$$n- $(O)/fuzz/$$n tests/fuzz/corpus/$$n || exit 1; done
 $(B)/%.libfuzzer: $(B)/%.o $(B)/libsluice.a
 	$(Q)$(CC) $(SAN) -fsanitize=fuzzer -o $@ $^ $(LDFLAGS) $(LDLIBS)
+# N kills, power cuts, failed writes and turned clocks, at points that SEED chooses.
+N       ?= 1000
+SEED    ?= 1
+record-faults: deps ## what the record survives, N=1000 times each (SEED=1, KINDS="kill power errors clock readonly")
+	$(AGAIN) tools
+	$(Q)$(B)/tests/tools/record_faults -n $(N) -s $(SEED) $(KINDS)
 install: all ## into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/sluice $(DESTDIR)$(PREFIX)/bin/sluice
 	install -D -m 755 $(B)/sluiced $(DESTDIR)$(PREFIX)/sbin/sluiced

@@ -126,7 +126,8 @@ static int on_journaled(void *ctx, const struct batch *b)
 		if (a->keeper && seq >= a->next) {
 			a->next = seq + 1;
 			r = keeper_event(a, NULL, seq, stored);
-		} else if (seq >= a->next && (!a->q->to || seq <= a->q->to) && query_match_event(a->q, &e))
+		} else if (seq >= a->next && (!a->q->to || seq <= a->q->to) &&
+			   query_match_event(a->q, &e))
 			r = answer_line(a, stored);
 	}
 	return r > 0 ? -ECANCELED : r; /* the limit is reached: not an error */
@@ -157,11 +158,9 @@ static int walk_store(struct answer *a)
 	_cleanup_(freep) uint32_t *list = NULL;
 	size_t n = 0;
 	struct segment *live = a->source->live ? a->source->live(a->source->ctx) : NULL;
-	int r = segment_list(a->source->path, &list, &n);
+	int r = segment_list_begun(a->source->path, live, &list, &n);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		struct segment *g = live && live->number == list[i] ? segment_ref(live) : NULL;
-		if (live && list[i] > live->number)
-			break;
 		if (!g)
 			r = segment_open(a->source->path, list[i], SEGMENT_READ, 0, &g);
 		if (r == ERR_NOT_FOUND && live)

@@ -26,16 +26,16 @@ static int open_all(struct answer *a, struct open_segments *o)
 {
 	_cleanup_(freep) uint32_t *list = NULL;
 	size_t n = 0;
-	int r = segment_list(a->source->path, &list, &n);
-	if (r < 0)
-		return r;
 	struct segment *live = a->source->live ? a->source->live(a->source->ctx) : NULL;
+	int r = segment_list_begun(a->source->path, live, &list, &n);
+	if (r < 0) {
+		segment_unref(live);
+		return r;
+	}
 	o->at = calloc(n + 1, sizeof(*o->at));
 	o->txns = calloc(n + 1, sizeof(*o->txns));
 	r = o->at && o->txns ? 0 : -ENOMEM;
 	for (size_t i = 0; i < n && r == 0; i++) {
-		if (live && list[i] > live->number)
-			break;
 		struct segment *g = NULL;
 		if (live && list[i] == live->number)
 			g = segment_ref(live);

@@ -11,6 +11,7 @@
 #include "base/macro.h"
 
 #define READERS_MAX  64
+#define UNBEGUN_MAX  8192
 #define SEGMENT_PATH (PATH_MAX + 32)
 
 static const char *const db_names[DB_COUNT] = {
@@ -86,16 +87,20 @@ static int open_dbs(struct segment *s, bool is_write)
 	if (r == 0 && s->number == SEGMENT_EXPORT)
 		r = mdb_dbi_open(txn, "omitted", 0, &s->omitted);
 	if (r) {
+		MDB_stat main = {0};
+		bool is_empty = mdb_stat(txn, 1, &main) == 0 && main.ms_entries == 0;
 		mdb_txn_abort(txn);
-		return r == MDB_NOTFOUND ? ERR_VERIFY : segment_err(r);
+		return r == MDB_NOTFOUND && !is_empty ? ERR_VERIFY : segment_err(r);
 	}
 	struct span schema = segment_meta(s, txn, "schema");
-	bool is_other = schema.len && !span_is(schema, SEGMENT_SCHEMA);
-	if (is_other)
+	int err = schema.len && !span_is(schema, SEGMENT_SCHEMA) ? ERR_UNSUPPORTED
+		  : !schema.len && !is_write			 ? ERR_NOT_FOUND /* not begun */
+								 : 0;
+	if (err < 0)
 		mdb_txn_abort(txn);
 	else
-		r = mdb_txn_commit(txn);
-	return is_other ? ERR_UNSUPPORTED : segment_err(r);
+		err = segment_err(mdb_txn_commit(txn));
+	return err;
 }
 
 static int open_env(struct segment *s, const char *path, enum segment_mode mode, uint64_t map_bytes)
@@ -119,6 +124,22 @@ static int open_env(struct segment *s, const char *path, enum segment_mode mode,
 	return segment_err(r);
 }
 
+/* LMDB's first two pages are there before anything is committed, and a crash may leave one of them:
+ * no environment, and nothing lost. */
+static int drop_unbegun(const char *path, bool is_write)
+{
+	char file[SEGMENT_PATH + 16];
+	struct stat st;
+	snprintf(file, sizeof(file), "%s/data.mdb", path);
+	if (stat(file, &st) < 0)
+		return errno == ENOENT && is_write ? 0 : -errno;
+	if (st.st_size > UNBEGUN_MAX)
+		return 0;
+	if (!is_write)
+		return ERR_NOT_FOUND;
+	return unlink(file) < 0 ? -errno : 0;
+}
+
 static int make_dir(const char *store, const char *path)
 {
 	if (mkdir(path, 0700) < 0)
@@ -136,8 +157,10 @@ int segment_open(const char *store, uint32_t number, enum segment_mode mode, uin
 	else
 		snprintf(path, sizeof(path), "%s/" SEGMENT_NAME, store, number);
 	int r = mode == SEGMENT_WRITE ? make_dir(store, path) : 0;
+	if (r == 0)
+		r = drop_unbegun(path, mode == SEGMENT_WRITE);
 	if (r < 0)
-		return r;
+		return r == -ENOENT ? ERR_NOT_FOUND : r;
 	struct segment *s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
@@ -233,6 +256,25 @@ int segment_list(const char *store, uint32_t **ret_list, size_t *ret_n)
 	*ret_list = TAKE(list);
 	*ret_n = n;
 	return 0;
+}
+
+int segment_list_begun(const char *store, const struct segment *live, uint32_t **ret_list,
+		       size_t *ret_n)
+{
+	struct segment *last;
+	int r = segment_list(store, ret_list, ret_n);
+	if (r < 0)
+		return r;
+	while (live && *ret_n && (*ret_list)[*ret_n - 1] > live->number)
+		--*ret_n;
+	if (live || *ret_n < 2)
+		return 0;
+	r = segment_open(store, (*ret_list)[*ret_n - 1], SEGMENT_READ, 0, &last);
+	if (r == 0)
+		segment_unref(last);
+	else if (r == ERR_NOT_FOUND)
+		--*ret_n;
+	return 0; /* what else is wrong with it shows where it is read */
 }
 
 struct span segment_meta(const struct segment *s, MDB_txn *txn, const char *key)

@@ -40,9 +40,9 @@ enum segment_mode {
 			 work */
 };
 
-/* 0; ERR_NOT_FOUND; ERR_VERIFY (damaged or cut); ERR_UNSUPPORTED (another version's); a negative
- * errno. map_bytes: for SEGMENT_WRITE. One process may not open a segment twice where one of them
- * writes. */
+/* 0; ERR_NOT_FOUND (also: nothing was ever committed to it); ERR_VERIFY (damaged or cut);
+ * ERR_UNSUPPORTED (another version's); a negative errno. map_bytes: for SEGMENT_WRITE. One process
+ * may not open a segment twice where one of them writes. */
 must_check int segment_open(const char *store, uint32_t number, enum segment_mode mode,
 			    uint64_t map_bytes, struct segment **ret_s);
 struct segment *segment_ref(struct segment *s);
@@ -53,6 +53,11 @@ must_check int segment_seal(const char *store, uint32_t number);
 /* The numbers of a store's segments, ascending; of an export's folder, SEGMENT_EXPORT alone.
  * ret_list: freed by the caller; NULL for an empty store. */
 must_check int segment_list(const char *store, uint32_t **ret_list, size_t *ret_n);
+
+/* Those that can be read: without a last one that a crash left before anything was in it. live: as
+ * in store_live, or NULL; later ones than it are left out. */
+must_check int segment_list_begun(const char *store, const struct segment *live,
+				  uint32_t **ret_list, size_t *ret_n);
 
 /* What LMDB said, as one of our codes: ERR_FULL (the map), ERR_NOT_FOUND, ERR_VERIFY,
  * ERR_UNSUPPORTED, -EIO, a negative errno. */

@@ -193,13 +193,13 @@ static int list_parts(struct tree_reader *t, struct segment *live)
 {
 	_cleanup_(freep) uint32_t *list = NULL;
 	size_t n;
-	int r = segment_list(t->path, &list, &n);
+	int r = segment_list_begun(t->path, live, &list, &n);
 	if (r < 0)
 		return r;
 	t->parts = calloc(n + 1, sizeof(*t->parts));
 	if (!t->parts)
 		return -ENOMEM;
-	for (size_t i = 0; i < n && !(live && list[i] > live->number); i++) {
+	for (size_t i = 0; i < n; i++) {
 		bool is_live = live && live->number == list[i];
 		t->parts[t->n++] =
 		    (struct part){.number = list[i], .g = is_live ? segment_ref(live) : NULL};

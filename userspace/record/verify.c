@@ -238,13 +238,11 @@ int verify_store(const char *path, struct segment *live, const struct verify_opt
 	struct walk w;
 	int r = walk_begin(&w, o, ret_v);
 	if (r == 0)
-		r = segment_list(path, &list, &n);
+		r = segment_list_begun(path, live, &list, &n);
 	if (r == 0 && n == 0)
 		r = ERR_NOT_FOUND;
 	for (size_t i = 0; r == 0 && i < n && !ret_v->is_bad; i++) {
 		struct segment *g = live && live->number == list[i] ? segment_ref(live) : NULL;
-		if (live && list[i] > live->number)
-			break; /* begun since */
 		if (!g)
 			r = segment_open(path, list[i], SEGMENT_READ, 0, &g);
 		if (r == ERR_NOT_FOUND && !w.expected && live)
