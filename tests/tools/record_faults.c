@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <sys/mount.h>
 
-#include "../unit/userspace/record/fault.h"
+#include "../unit/userspace/record/fault_calls.h"
 #include "../unit/userspace/record/rig_talk.h"
 #include "record/scan.h"
 

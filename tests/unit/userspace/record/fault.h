@@ -123,6 +123,16 @@ static inline ssize_t fault_writev(int fd, const struct iovec *iov, int n, off_t
 	return r;
 }
 
+static inline int fault_do(const struct fault_entry *e, int fd, long call, long arg)
+{
+	fault_lock();
+	int r = (int)syscall(call, fd, arg);
+	if (r == 0 && fault->logs)
+		fault_note(*e, NULL, 0);
+	pthread_mutex_unlock(&fault->mutex);
+	return r;
+}
+
 static inline int fault_sync(int fd, long call)
 {
 	struct fault_entry e = {.op = FAULT_SYNC};
@@ -130,84 +140,5 @@ static inline int fault_sync(int fd, long call)
 		return (int)syscall(call, fd);
 	if (fault_fails())
 		return -1;
-	fault_lock();
-	int r = (int)syscall(call, fd);
-	if (r == 0 && fault->logs)
-		fault_note(e, NULL, 0);
-	pthread_mutex_unlock(&fault->mutex);
-	return r;
-}
-
-#define FAULT_PWRITE(name)                                                                         \
-	ssize_t name(int fd, const void *p, size_t n, off_t off);                                  \
-	ssize_t name(int fd, const void *p, size_t n, off_t off)                                   \
-	{                                                                                          \
-		struct iovec iov = {(void *)p, n};                                                 \
-		return fault_writev(fd, &iov, 1, off);                                             \
-	}
-#define FAULT_PWRITEV(name)                                                                        \
-	ssize_t name(int fd, const struct iovec *iov, int n, off_t off);                           \
-	ssize_t name(int fd, const struct iovec *iov, int n, off_t off)                            \
-	{                                                                                          \
-		return fault_writev(fd, iov, n, off);                                              \
-	}
-FAULT_PWRITE(pwrite)
-FAULT_PWRITE(pwrite64)
-FAULT_PWRITEV(pwritev)
-FAULT_PWRITEV(pwritev64)
-
-ssize_t writev(int fd, const struct iovec *iov, int n)
-{
-	char file[48];
-	off_t off = lseek(fd, 0, SEEK_CUR);
-	if (off < 0 || !fault_file(fd, file))
-		return syscall(SYS_writev, fd, iov, n);
-	ssize_t r = fault_writev(fd, iov, n, off);
-	if (r > 0)
-		lseek(fd, off + r, SEEK_SET);
-	return r;
-}
-
-int fdatasync(int fd)
-{
-	return fault_sync(fd, SYS_fdatasync);
-}
-
-int fsync(int fd)
-{
-	return fault_sync(fd, SYS_fsync);
-}
-
-static inline int fault_truncate(int fd, off_t len)
-{
-	struct fault_entry e = {.op = FAULT_SIZE, .off = (uint64_t)len};
-	if (!fault_file(fd, e.file))
-		return (int)syscall(SYS_ftruncate, fd, len);
-	if (fault_fails())
-		return -1;
-	fault_lock();
-	int r = (int)syscall(SYS_ftruncate, fd, len);
-	if (r == 0 && fault->logs)
-		fault_note(e, NULL, 0);
-	pthread_mutex_unlock(&fault->mutex);
-	return r;
-}
-
-int ftruncate(int fd, off_t len)
-{
-	return fault_truncate(fd, len);
-}
-
-int ftruncate64(int fd, off_t len);
-int ftruncate64(int fd, off_t len)
-{
-	return fault_truncate(fd, len);
-}
-
-int clock_gettime(clockid_t id, struct timespec *ts)
-{
-	int r = (int)syscall(SYS_clock_gettime, id, ts);
-	if (r == 0 && id == CLOCK_REALTIME && fault)
-		ts->tv_sec += fault->clock_s;
-	return r;
+	return fault_do(&e, fd, call, 0);
 }
