@@ -331,6 +331,7 @@ bool mask_decide(const struct plan *p, const struct ruling *g, const struct op *
 		return refuse_untraced(&m, "there is no memory for them", NULL);
 	*kept = here;
 	ret->masks = kept;
+	ret->is_masked = here.n_client > 0;
 	ret->hides_text |= here.hides_record;
 	return true;
 }

@@ -142,6 +142,7 @@ struct decision {
 	char hint[DECISION_TEXT];   /* what would be allowed, and how to ask */
 	bool is_observed;          /* a rule in observe mode let pass what it would have refused */
 	bool has_masks;            /* the role has masks on this resource, whether they matter here or not */
+	bool is_masked;            /* it passes, and some column of it is masked for the client */
 	bool is_untraced;          /* refused because masks cannot tell where values come from */
 	bool hides_text;           /* literals and parameters are not recorded, nor what quotes them */
 	bool detects_text;	   /* what is recorded of them is searched for values, not for secrets alone */

@@ -4,6 +4,7 @@ see it sees; another role sees all; and neither's values are in the record, the 
 import base64
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -87,6 +88,10 @@ def main():
         check(b'"masked":' in exported and b'"decision":"mask"' in exported, "the record counts what was masked")
         for line in exported.splitlines():
             check(not leaks(line), f"the record holds {leaks(line)}: {line[:600]!r}")
+        found = re.findall(r'sluice_resource_masked(_values)?_total\{resource="[^"]*"\} (\d+)', s.gw.http("/metrics"))
+        check(len(found) == 2 and all(int(n) > 10 for _, n in found), f"metrics count what was masked: {found}")
+        shown = json.loads(s.gw.sluice("sessions", "--json").stdout.splitlines()[0])
+        check("masked" in json.dumps(shown), f"sessions count it: {shown}")
         check(not leaks(s.gw.log().encode()), "the log holds a value")
         for path in (s.gw.folder / "state").rglob("*"):
             if path.is_file():

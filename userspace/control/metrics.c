@@ -32,7 +32,9 @@ static void by_resource(struct buf *b, json_t *resources)
 		const char *key, *name, *help;
 	} rows[] = {{"flows_total", "flows", "Connections so far, by resource."},
 		    {"ops", "ops", "Operations decided, by resource."},
-		    {"denied", "denied", "Operations denied, by resource."}};
+		    {"denied", "denied", "Operations denied, by resource."},
+		    {"masked", "masked", "Operations of which columns were masked, by resource."},
+		    {"masked_values", "masked_values", "Values that were masked for a client, by resource."}};
 	const char *name;
 	json_t *r;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

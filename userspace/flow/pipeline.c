@@ -105,11 +105,15 @@ static void count(struct flow *f, const struct decision *d)
 		COUNT(s->denied);
 	if (d->is_observed)
 		COUNT(s->observed);
+	if (d->is_masked)
+		COUNT(s->masked);
 	if (!r) {
 		COUNT(f->lane->proxy->other_ops);
 		return;
 	}
 	COUNT(r->ops);
+	if (d->is_masked)
+		COUNT(r->masked);
 	if (d->effect == EFFECT_DENY)
 		COUNT(r->denied);
 }
@@ -365,6 +369,8 @@ static void on_result(struct sink *s, uint64_t op_id, const struct op_result *re
 	if (!r.duration_ns)
 		r.duration_ns = clock_mono_ns() - op.started_ns;
 	pipeline_ctx(f, &c);
+	if (r.masked && f->pipe.counts)
+		atomic_fetch_add_explicit(&f->pipe.counts->masked_values, r.masked, memory_order_relaxed);
 	if (rows) {
 		bool has_hash = rows_end(rows, sha256);
 		event_op_end(&j->event, &c, op_id, &r, buf_span(&rows->columns),

@@ -21,6 +21,7 @@ struct registry;
 struct resource_counts {
 	struct resource_counts *next;
 	_Atomic uint64_t flows, ops, denied;
+	_Atomic uint64_t masked, masked_values; /* operations with masked columns; what the client was not shown */
 	_Atomic int open_flows;
 	char name[];
 };

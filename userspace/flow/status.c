@@ -32,9 +32,10 @@ static json_t *resources_json(struct proxy *p, json_int_t *ret_ops)
 	for (struct resource_counts *c = p->counts; c; c = c->next) {
 		*ret_ops += N(c->ops);
 		json_object_set_new(all, c->name,
-				    json_pack("{s:I, s:I, s:I, s:I}", "flows", N(c->open_flows),
+				    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "flows", N(c->open_flows),
 					      "flows_total", N(c->flows), "ops", N(c->ops),
-					      "denied", N(c->denied)));
+					      "denied", N(c->denied), "masked", N(c->masked),
+					      "masked_values", N(c->masked_values)));
 	}
 	pthread_mutex_unlock(&p->counts_mutex);
 	return all;
