@@ -113,6 +113,37 @@ static void segments_are_sealed_with_a_signature(void)
 	}
 }
 
+static void swap_segments(const char *a, const char *b)
+{
+	char command[4 * PATH_MAX];
+	snprintf(command, sizeof(command), "cd '%s' && mv %s x && mv %s %s && mv x %s", rig.store,
+		 a, b, a, b);
+	CHECK_INT(system(command), 0);
+}
+
+/* Segments in each other's place, and one twice. */
+static void finds_segments_out_of_place(void)
+{
+	int err;
+	char command[4 * PATH_MAX];
+	swap_segments("segment-000001", "segment-000002");
+	struct verify_result v = rig_verify(rig.store, &err);
+	CHECK(err == 0 && v.is_bad && v.bad_seq == 1 && strstr(v.why, "is in two segments"));
+	swap_segments("segment-000001", "segment-000002");
+	v = rig_verify(rig.store, &err);
+	CHECK(err == 0 && !v.is_bad);
+	snprintf(command, sizeof(command),
+		 "cd '%s' && mv segment-000002 x && cp -r segment-000001 segment-000002",
+		 rig.store);
+	CHECK_INT(system(command), 0);
+	v = rig_verify(rig.store, &err);
+	CHECK(err == 0 && v.is_bad && v.bad_seq == 1 && strstr(v.why, "is in two segments"));
+	snprintf(command, sizeof(command), "cd '%s' && rm -r segment-000002 && mv x y", rig.store);
+	CHECK_INT(system(command), 0);
+	v = rig_verify(rig.store, &err);
+	CHECK(err == 0 && v.is_bad && strstr(v.why, "their segment is gone"));
+}
+
 int main(void)
 {
 	CHECK_INT(chain_new(&chain), 0);
@@ -121,6 +152,7 @@ int main(void)
 	proves_all();
 	tree_reader_close(reader);
 	segments_are_sealed_with_a_signature();
+	finds_segments_out_of_place();
 	chain_free(chain);
 	rig_done(&rig);
 	return tap_done();

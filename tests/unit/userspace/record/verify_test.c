@@ -330,6 +330,83 @@ static void wants_the_nodes_key(void)
 	CHECK_INT(v.signed_to, 60);
 }
 
+static void set_key(const uint8_t key[KEY_LEN])
+{
+	MDB_val k = {3, "key"}, v = {KEY_LEN, (void *)key};
+	CHECK_INT(mdb_put(txn, seg->dbs[DB_META], &k, &v, 0), 0);
+}
+
+/* One who has the whole store and changes an event, chains, grows the tree and signs everything
+ * anew, with a key of their own: the store alone is good, and neither the fingerprint nor what was
+ * said elsewhere fits. */
+static void resign_wholly(void)
+{
+	char dir[] = "/tmp/sluice-key-XXXXXX";
+	uint8_t hash[HASH_LEN], edge[TREE_EDGE_MAX], key[KEY_LEN];
+	struct tree tree = {0};
+	struct chain *c;
+	struct signer s;
+	CHECK(mkdtemp(dir) != NULL);
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CHECK_INT(signer_init(&s, fd), 0);
+	CHECK_INT(chain_new(&c), 0);
+	begin(1);
+	edit_rechained();
+	for (uint64_t i = 1; i <= EVENTS; i++) {
+		struct span e = get(DB_EVENTS, i);
+		uint64_t inner;
+		CHECK_INT(chain_prefix_read(e, hash, &inner), 0);
+		CHECK_INT(chain_hash(c, hash, e, hash), 0);
+		CHECK_INT(tree_add(&tree, c, hash, NULL), 0);
+		if (i % 20)
+			continue;
+		struct checkpoint cp;
+		struct buf b;
+		CHECK_INT(checkpoint_read(get(DB_CHECKPOINTS, i), &cp), 0);
+		memcpy(cp.hash, hash, HASH_LEN);
+		CHECK_INT(tree_root(&tree, c, cp.root), 0);
+		CHECK_INT(signer_sign(&s, &cp), 0);
+		buf_init(&b, NOTE_MAX);
+		checkpoint_write(&b, &cp);
+		put(DB_CHECKPOINTS, i, buf_span(&b));
+		buf_done(&b);
+	}
+	MDB_val k = {9, "head_edge"}, v = {tree_edge(&tree, edge), edge};
+	CHECK_INT(mdb_put(txn, seg->dbs[DB_META], &k, &v, 0), 0);
+	CHECK_INT(signer_public(&s, key), 0);
+	set_key(key);
+	commit();
+	signer_done(&s);
+	chain_free(c);
+	close(fd);
+	rig_remove(dir);
+}
+
+static void finds_a_store_signed_anew(void)
+{
+	char path[PATH_MAX + 32], print[HASH_HEX + 1];
+	uint8_t key[KEY_LEN];
+	struct checkpoint said = rig.last_signed; /* as a sink has it */
+	struct verify_options alone = {0}, printed = {.fingerprint = print},
+			      given = {.checkpoints = &said, .n_checkpoints = 1};
+	struct verify_result v;
+	snprintf(path, sizeof(path), "%s/keys/node.pub", rig.dir);
+	CHECK_INT(key_read(path, key), 0);
+	key_fingerprint(key, print);
+	CHECK_INT(verify_store(rig.store, NULL, &printed, &v), 0);
+	CHECK(!v.is_bad && !v.is_unknown);
+	CHECK_INT(verify_store(rig.store, NULL, &given, &v), 0);
+	CHECK(!v.is_bad && !v.is_unknown);
+	make_copy();
+	resign_wholly();
+	CHECK_INT(verify_store(copy, NULL, &alone, &v), 0);
+	CHECK(!v.is_bad);
+	CHECK_INT(verify_store(copy, NULL, &printed, &v), 0);
+	CHECK(v.is_bad && strstr(v.why, "another key"));
+	CHECK_INT(verify_store(copy, NULL, &given, &v), 0);
+	CHECK(v.is_bad && v.bad_seq == 41 && strstr(v.why, "from elsewhere"));
+}
+
 static void tells_what_it_cannot_read(void)
 {
 	char file[PATH_MAX + 80];
@@ -409,6 +486,7 @@ int main(void)
 	make_store();
 	names_the_first_bad_event();
 	wants_the_nodes_key();
+	finds_a_store_signed_anew();
 	tells_what_it_cannot_read();
 	says_it_in_a_line();
 	recorder_refuses_a_changed_store();
