@@ -6,7 +6,7 @@
 
 void load_check_id(struct loader *l, const struct json_at *at, const char *id)
 {
-	static const char *const ours[] = {"default", "identity", "expired", "declared-name", "record",
+	static const char *const ours[] = {"default", "identity", "expired", "declared-name", "record", "syntax",
 					   "approval"};
 	const struct plan *p = l->plan;
 	bool is_taken = false;

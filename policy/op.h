@@ -123,6 +123,7 @@ struct op {
 	int n_needs;
 	bool is_write;     /* has or may have an effect: whatever is not a plain read */
 	bool is_permanent; /* may make effects permanent or visible outside at once: waits for the disk */
+	const char *broken; /* why it cannot run, whoever asks: it is put on record and refused; NULL: it can */
 	/* Where the rows of each statement come from, in order; NULL: not traced, or it returns none. */
 	const struct result_lineage *const *results;
 	int n_results;

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -328,12 +329,31 @@ def psycopg(b):
     b.t.equal(done.stdout.split(), ["5", "5000000"], f"psycopg verify-full {done.stderr[-300:]}")
 
 
+def words(b):
+    """What is said where silence or a reset would leave an agent guessing; and what is on record of it."""
+    script = ("import subprocess, sys, time\n"
+              "run = lambda: subprocess.run(['psql', '-XqAt', '-d', sys.argv[1], '-c', 'SELECT 1'], capture_output=True, text=True)\n"
+              "print(run().stdout, flush=True)\n"
+              "sys.stdin.readline()\n"
+              "print(run().stderr)\n")
+    for mode in ("verify-full", "disable"):
+        dsn = f"host={NAME} port={b.pg.port} user=agent password=any dbname={b.s.database} sslmode={mode}"
+        p = b.gw.popen("viewer", ["python3", "-c", script, dsn], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        b.t.equal(p.stdout.readline().strip(), "1", "before the revocation")
+        b.gw.sluice("revoke", re.search(r"s-[a-z0-9]{8,}", b.gw.sluice("status", "--json").stdout)[0])
+        out, _ = p.communicate("\n", timeout=30)
+        b.t.check("FATAL:  the identity of this workload was revoked" in out, f"a connect after it, sslmode={mode}", out)
+    b.psql(PLAIN, "SELEC 1")
+    ops = [e for e in b.gw.events() if e["type"] == "op" and "SELEC 1" in json.dumps(e)]
+    b.t.check(ops and ops[-1]["rule"] == "syntax", "a text that does not parse is on record", ops[-1:])
+
+
 def main():
     t = stack.Checks()
     with stack.Stack(policy(), None) as s:
         s.pg.psql("CREATE TABLE t AS SELECT generate_series(1, 5) AS id", s.database)
         b = Bench(s, t)
-        for part in (upstream, clients, on_the_wire, choices, authority_is_bound, trust, cancel, psycopg):
+        for part in (upstream, clients, on_the_wire, choices, authority_is_bound, trust, cancel, psycopg, words):
             part(b)
         t.check("panic" not in s.gw.log(), "nothing went wrong inside")
         if t.failed:

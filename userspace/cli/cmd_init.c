@@ -133,7 +133,8 @@ static void print_next(const struct init *in, const struct init_facts *f)
 		printf("note: %s is a superuser: a login with no more rights than the operator needs is better\n",
 		       f->user);
 	if (f->is_tls)
-		printf("note: the database was reached over TLS; the gateway's own login does not use TLS yet\n");
+		printf("note: the database was reached over TLS, and so will the gateway; sslmode=verify-full in %s "
+		       "makes sure which it is\n", in->credential_path);
 	if (in->allow.n == 0)
 		printf("note: an agent's LLM must be declared too: --allow api.openai.com:443, or paste what the "
 		       "first run prints\n");

@@ -81,11 +81,28 @@ static const char *begin(struct lane *l, int fd, const struct flow_info *info, s
 	return err ? err_text(err) : NULL;
 }
 
+/* PostgreSQL has words for it: the client is let in as far as its startup packet, which is answered
+ * with the reason (upstream.c: start_dial). */
+static bool may_be_told(struct lane *l, const struct flow_info *info, const struct session *s)
+{
+	char names[NAMES_MAX][NAMES_TEXT];
+	const char *name;
+	int64_t now_s = (int64_t)(clock_real_ns() / NS_PER_SEC);
+	if (!s || !session_is_over(s, now_s) || !l->plan || info->dst.port == DNS_PORT ||
+	    atomic_load(&l->proxy->n_flows) >= l->proxy->cfg->max_flows)
+		return false;
+	const struct resource *r = where_to(l, &info->dst, names, &name);
+	return r && !strcmp(r->protocol, "postgres");
+}
+
 void admit_known(struct lane *l, int fd, const struct flow_info *info)
 {
 	struct session *s = NULL;
 	const char *why = who_is_it(l, info, &s);
-	if (!why)
+	bool is_told = why && may_be_told(l, info, s);
+	if (is_told)
+		refuse_connect(l, s, "tcp", info, NULL, why);
+	if (!why || is_told)
 		why = begin(l, fd, info, s);
 	if (why) {
 		refuse_connect(l, s, "tcp", info, NULL, why);

@@ -42,6 +42,12 @@ static int check(const struct credential *c, char why[WHY_MAX])
 	if (gss && !strcmp(gss, "require"))
 		return say(why, ERR_UNSUPPORTED,
 			   "the credential demands GSSAPI encryption, which the gateway does not have");
+	/* libpq logs in over a socket of ours: it cannot bind to the TLS that is behind it. */
+	const char *binding = credential_get(c, "channel_binding");
+	if (binding && !strcmp(binding, "require"))
+		return say(why, ERR_UNSUPPORTED,
+			   "the credential demands channel binding, which the gateway does not have: "
+			   "sslmode=verify-full tells it the server for sure");
 	if (!credential_get(c, "user"))
 		return say(why, ERR_MALFORMED, "the credential names no user");
 	return 0;

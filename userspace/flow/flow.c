@@ -567,7 +567,9 @@ void flow_check(struct flow *f, uint64_t now_ns, int64_t now_s)
 			flow_close(f, o->reason);
 		return;
 	}
-	if (session_is_over(f->session, now_s))
+	/* A flow that has not begun is told when it does. */
+	bool is_told_later = f->state == FLOW_OPENING && f->resource && !f->proto->keeps_half_open;
+	if (session_is_over(f->session, now_s) && !is_told_later)
 		flow_fail(f, "57P01", "the identity of this workload has expired");
 	else if (f->state == FLOW_OPENING && !f->upstream.dialling &&
 		 is_past(o->opened_ns, now_ns, cfg->startup_timeout_ms) && f->resource)

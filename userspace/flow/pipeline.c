@@ -66,6 +66,11 @@ static void decide(struct flow *f, const struct op *op, struct decision *d)
 		decide_name(f, op, now_s, d);
 		return;
 	}
+	if (op->broken) { /* its message quotes the text, which may hold what is masked */
+		deny(d, "syntax", f->env.has_masks ? "the text cannot be parsed" : op->broken);
+		d->hides_text = f->env.has_masks;
+		return;
+	}
 	plan_decide(f->lane->plan, f->resource, &f->session->who, op, now_s, d);
 	if (d->effect == EFFECT_ALLOW || d->effect == EFFECT_DENY)
 		return;

@@ -210,6 +210,10 @@ static void start_dial(struct flow *f, struct dial_job *j, const struct dial *d)
 	int err = fill_target(f, d, &j->target);
 	if (err) {
 		refuse_dial(j, err, "53400", "the startup parameters are too long, or malformed");
+	} else if (session_is_over(f->session, (int64_t)(clock_real_ns() / NS_PER_SEC))) {
+		refuse_dial(j, ERR_DENIED, "28000",
+			    f->session->who.expires ? "the identity of this workload has expired"
+						    : "the identity of this workload was revoked");
 	} else if (!plan_role_uses(f->lane->plan, f->resource, role)) {
 		snprintf(why, sizeof(why), "role %.60s may not use resource %.60s", role,
 			 f->resource->name);

@@ -129,10 +129,10 @@ static int take_parse(struct pg *pg, const struct parse *m, struct reading *r, s
 	};
 	if (reading_is_refused(pg, r)) {
 		struct msg_error e = refuse_syntax(sql_entry_result(r->entry));
-		return refuse_extended(pg, &e, out);
+		return op_broken(pg, m->text, &e, out);
 	}
 	if (r->entry && sql_entry_result(r->entry)->n_stmts > 1)
-		return refuse_extended(pg, &several, out);
+		return op_broken(pg, m->text, &several, out);
 	return defer(pg, m, r, out);
 }
 

@@ -437,6 +437,27 @@ int op_decide(struct pg *pg, struct sink *out,
 	return err ? err : after(pg, &decision, out);
 }
 
+static int broken_decided(struct pg *pg, const struct decision *d, struct sink *out)
+{
+	const struct msg_error *e = &pg->deciding.broken;
+	(void)d; /* whatever it says, it cannot run */
+	if (pg->discards)
+		return 0;
+	return pg->deciding.is_simple ? refuse_query(pg, e, out) : refuse_extended(pg, e, out);
+}
+
+int op_broken(struct pg *pg, struct span text, const struct msg_error *e, struct sink *out)
+{
+	struct op *op = &pg->deciding.op;
+	pg->deciding.broken = *e;
+	op->broken = pg->deciding.broken.message = arena_str(&pg->arena, e->message);
+	op->protocol = "postgres";
+	op->text = text;
+	op->class = CLASS_OPAQUE;
+	op->tag = "?";
+	return op->broken ? op_decide(pg, out, broken_decided) : -ENOMEM;
+}
+
 int op_masking(struct pg *pg, const struct decision *d, struct masking **ret)
 {
 	const struct masks *m = d->masks;

@@ -66,6 +66,7 @@ struct deciding {
 			     on */
 	bool is_simple;	  /* a Query: an implicit transaction ends with it */
 	const struct result_lineage *result; /* op.results where there is one */
+	struct msg_error broken; /* of op.broken; strings in the arena or static */
 	struct prepared **targets; /* references that op borrows from */
 	int n_targets;
 	struct prepared *stmt;

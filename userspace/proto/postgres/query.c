@@ -128,7 +128,7 @@ int on_query(struct pg *pg, struct span body, struct sink *out)
 		return err;
 	if (reading_is_refused(pg, &r)) {
 		struct msg_error e = refuse_syntax(sql_entry_result(r.entry));
-		err = refuse_query(pg, &e, out);
+		err = op_broken(pg, text, &e, out);
 		sql_entry_unref(r.entry);
 		return err;
 	}

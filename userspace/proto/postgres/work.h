@@ -51,6 +51,9 @@ void op_stamp(struct pg *pg, struct prepared *p, const char *why);
 must_check int op_build(struct pg *pg, struct span text, const struct sql_result *r, int index,
 			const char *why, struct sink *out);
 /* Asks for the decision on deciding.op, then calls after, at once or in resume. */
+/* Text that cannot run: on record, then answered with e. After op_begin; message is copied. */
+must_check int op_broken(struct pg *pg, struct span text, const struct msg_error *e,
+			 struct sink *out);
 must_check int op_decide(struct pg *pg, struct sink *out,
 			 int (*after)(struct pg *pg, const struct decision *d, struct sink *out));
 /* The operation was let through: what must be on disk before what. */

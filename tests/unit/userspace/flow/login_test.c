@@ -133,6 +133,7 @@ static void test_credentials(void)
 	    {"password=secret", ERR_MALFORMED, NULL},
 	    {"user=u password=secret nonsense=1", ERR_MALFORMED, NULL},
 	    {"user=u password=secret gssencmode=require", ERR_UNSUPPORTED, NULL},
+	    {"user=u password=secret channel_binding=require", ERR_UNSUPPORTED, NULL},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct credential c = {0};

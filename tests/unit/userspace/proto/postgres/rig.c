@@ -181,6 +181,8 @@ static bool (*rig_decider)(const struct op *op);
 
 static bool rig_denies(const struct op *op)
 {
+	if (op->broken)
+		return true;
 	for (int i = 0; i < op->n_needs; i++) {
 		const struct need *n = &op->needs[i];
 		if (n->kind == NEED_OPAQUE || n->class == CLASS_DDL)

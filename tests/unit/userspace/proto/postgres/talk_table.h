@@ -61,7 +61,7 @@
 	"> Q SYNTAX\n",
 	"",
 	"E ERROR 42601 at 1 sluice; Z I",
-	"",
+	"op 1 ? denied SYNTAX\n",
 	.err = 0,
 },
 {
@@ -471,6 +471,6 @@
 	"> Q SELECT '\xff'\n",
 	"",
 	"E ERROR 22021 sluice; Z I",
-	"",
+	"op 1 ? denied SELECT '\xff'\n",
 	.err = 0,
 },
