@@ -97,6 +97,16 @@ def check_sql(c, folder):
         ]:
             done = policy(*ask, "--sql", sql)
             c.check(done.returncode == code and says in done.stdout, sql, done.stdout + done.stderr)
+        pg.psql("ALTER TABLE customers ADD COLUMN IF NOT EXISTS ssn text", "shop")
+        masked = ["explain", EXAMPLES / "cases-viewer-masked.json", *ask[2:]]
+        for sql, code, says in [
+            ("SELECT id, ssn AS x FROM customers", 0, "column 2   keep_last  public.customers.ssn"),
+            ("SELECT upper(ssn) FROM customers", 0, "column 1   whole      computed from public.customers.ssn"),
+            ("SELECT id FROM customers WHERE ssn > '5'", 1, "condition  on         public.customers.ssn"),
+            ("COPY customers TO STDOUT (ENCODING 'SJIS')", 1, "rows       cannot be masked: COPY with an ENCODING"),
+        ]:
+            done = policy(*masked, "--sql", sql)
+            c.check(done.returncode == code and says in done.stdout, sql, done.stdout + done.stderr)
         done = policy(*ask, "--sql", "SELEC 1")
         c.check(done.returncode == 2 and "syntax error" in done.stderr, "a syntax error is told", done)
         done = policy(*ask[:-1], pg.dsn("shop", password="wrong-Pa55"), "--sql", "SELECT 1")

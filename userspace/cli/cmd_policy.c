@@ -332,15 +332,28 @@ static void explain_result(const struct result_lineage *l, const struct mask_res
 	}
 }
 
+/* What the rows do not show but tell of. */
+static void explain_conditions(const struct result_lineage *l)
+{
+	for (int i = 0; i < l->n_predicates; i++)
+		printf("  condition  on         %s.%s.%s\n", l->predicates[i].schema, l->predicates[i].relation,
+		       l->predicates[i].column);
+	if (l->unknown_predicate)
+		printf("  condition  unknown: %s\n", l->unknown_predicate);
+	if (l->unmaskable)
+		printf("  rows       cannot be masked: %s\n", l->unmaskable);
+}
+
 static int explain_all(const struct session *s, const struct resource *r, struct op *op)
 {
 	struct decision d;
 	decide(s, s->o->role, r, op, &d);
 	for (int i = 0; i < op->n_results; i++)
-		if (op->results[i])
-			explain_result(op->results[i], d.masks && i < d.masks->n_results
-							   ? &d.masks->results[i]
-							   : NULL);
+		if (op->results[i]) {
+			bool is_masked = d.masks && i < d.masks->n_results;
+			explain_result(op->results[i], is_masked ? &d.masks->results[i] : NULL);
+			explain_conditions(op->results[i]);
+		}
 	printf("%s by rule %s\n", outcome(&d), d.rule);
 	if (*d.reason)
 		printf("  %s\n", d.reason);
