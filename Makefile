@@ -154,6 +154,9 @@ unit: $(TESTS) ## unit tests only
 containment: deps ## every known way around the gateway, tried: a table vector, outcome, how, bytes at the sink
 	$(AGAIN) $(SUITE)
 	$(Q)$(SUITE) $(T)
+containment-soak: deps ## enforcement over crashes, full tables and 1,000 workloads
+	$(AGAIN) $(B)/tests/e2e/kernel_life_test
+	$(Q)SOAK=1000 tests/run $(B)/tests/e2e/kernel_life_test
 tests: $(TESTS) $(SUITE)
 fuzzers: $(FUZZERS)
 tools: $(TOOLS)
@@ -176,7 +179,7 @@ quickstart: deps ## the main job, shown and checked (KEEP=1 leaves it running)
 
 clean: ## remove what was built
 	rm -rf $(O)
-.PHONY: containment all help test test-run unit lint asan asan-run drivers bench bench-mask bench-more fuzz fuzz-run install deps quickstart tests fuzzers tools clean
+.PHONY: containment containment-soak all help test test-run unit lint asan asan-run drivers bench bench-mask bench-more fuzz fuzz-run install deps quickstart tests fuzzers tools clean
 .PHONY: vmtest vmtest-all vmtest-run
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
