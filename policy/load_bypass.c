@@ -1,16 +1,20 @@
-/* "bypass": what becomes of a workload that tries a way around the gateway. Refused it is in any case. */
+/* "bypass": what becomes of a workload that tries a way around the gateway. Refused it is in any
+ * case. */
 #include <string.h>
 
 #include "base/macro.h"
 #include "policy/load.h"
 
 /* The vectors of bypass.attempt. */
-static const char *const vectors[BYPASS_VECTORS] = {"protocol",	     "network-namespace", "gateway-port",
-						    "foreign-socket", "bound-device",	   "socket-family",
-						    "unix-socket",   "handed-socket",	   "trace",
-						    "bpf",	     "cgroup",		   "device"};
+static const char *const vectors[BYPASS_VECTORS] = {"protocol",	    "network-namespace",
+						    "gateway-port", "foreign-socket",
+						    "bound-device", "socket-family",
+						    "unix-socket",  "handed-socket",
+						    "trace",	    "bpf",
+						    "cgroup",	    "device"};
 
-static void one_vector(struct loader *l, const struct json_at *at, const char *s, enum bypass_action action)
+static void one_vector(struct loader *l, const struct json_at *at, const char *s,
+		       enum bypass_action action)
 {
 	int i = load_choice(l, at, s, vectors, BYPASS_VECTORS);
 	if (i < 0)

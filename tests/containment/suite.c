@@ -1,17 +1,20 @@
-/* make containment: every way around the gateway that is known (vector.h), tried for real and judged at a sink behind
- * a wire, in a network namespace of the suite's own. One line a vector:
+/* make containment: every way around the gateway that is known (vector.h), tried for real and
+ * judged at a sink behind a wire, in a network namespace of the suite's own. One line a vector:
  *   vector<TAB>closed|refused|not here|open<TAB>how<TAB>sink bytes managed<TAB>sink bytes control
- * "kernel: ..." in how: the cgroup's (or LSM) programs alone close it, with the reason on record. "run: ...": they
- * do not, and each part of `sluice run`'s guard that is named closes it alone. Needs root. With arguments: only the
- * vectors whose names contain one of them. */
+ * "kernel: ..." in how: the cgroup's (or LSM) programs alone close it, with the reason on record.
+ * "run: ...": they do not, and each part of `sluice run`'s guard that is named closes it alone.
+ * Needs root. With arguments: only the vectors whose names contain one of them. */
 #include "guard/guard.h"
 #include "tests/containment/outside.h"
 
 enum outcome { CLOSED, REFUSED, NOT_HERE, OPEN, CONTROL_FAILED, OUTCOMES };
-static const char *const outcome_names[OUTCOMES] = {"closed", "refused", "not here", "open", "control failed"};
+static const char *const outcome_names[OUTCOMES] = {"closed", "refused", "not here", "open",
+						    "control failed"};
 
 #define EXIT_REFUSED 170
-#define PART_FDS     GUARD_PARTS /* the descriptors that come along: checked and closed by `run`, no part of guard_enter */
+#define PART_FDS                                                                                   \
+	GUARD_PARTS /* the descriptors that come along: checked and closed by `run`, no part of    \
+		       guard_enter */
 
 struct attempt {
 	const char *cgroup; /* NULL: unmanaged */
@@ -26,10 +29,12 @@ struct result {
 enum { NOT_YET, MADE, GO };
 static struct stage stage;
 static struct outside outside;
-static _Atomic int *turn; /* shared with the probe's process: what `before` sent must have arrived */
+static _Atomic int
+    *turn; /* shared with the probe's process: what `before` sent must have arrived */
 static int n_outcomes[OUTCOMES];
 
-/* --- one attempt ------------------------------------------------------------------------------------ */
+/* --- one attempt
+ * ------------------------------------------------------------------------------------ */
 
 static int hold_fds(const struct vector *v, const struct attempt *a, struct stage *s)
 {
@@ -56,7 +61,8 @@ static int enter_guard(const struct attempt *a)
 	guard_probe(&g);
 	int r = guard_enter(&g, &part);
 	if (r < 0)
-		printf("note: the part \"%s\" cannot be put on: %s\n", guard_part_name(part), err_text(r));
+		printf("note: the part \"%s\" cannot be put on: %s\n", guard_part_name(part),
+		       err_text(r));
 	return r < 0 ? BROKEN_PROBE : 0;
 }
 
@@ -97,7 +103,8 @@ static long sink_bytes(long before, int wait_ms)
 static bool has_ended(pid_t pid)
 {
 	siginfo_t info = {0};
-	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == pid;
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+	       info.si_pid == pid;
 }
 
 static struct result attempt(const struct vector *v, const struct attempt *a, int wait_ms)
@@ -127,19 +134,22 @@ static struct result attempt(const struct vector *v, const struct attempt *a, in
 	return r;
 }
 
-/* --- one vector ------------------------------------------------------------------------------------- */
+/* --- one vector
+ * ------------------------------------------------------------------------------------- */
 
 static bool says_not_here(int err)
 {
-	static const int none[] = {EPROTONOSUPPORT, EAFNOSUPPORT, ESOCKTNOSUPPORT, ENODEV, ENOENT,  ENOSYS,
-				   EOPNOTSUPP,	    ENOPROTOOPT,  ENXIO,	   EINVAL, ENETDOWN, ECONNRESET};
+	static const int none[] = {EPROTONOSUPPORT, EAFNOSUPPORT, ESOCKTNOSUPPORT, ENODEV,
+				   ENOENT,	    ENOSYS,	  EOPNOTSUPP,	   ENOPROTOOPT,
+				   ENXIO,	    EINVAL,	  ENETDOWN,	   ECONNRESET};
 	for (size_t i = 0; i < ARRAY_LEN(none); i++)
 		if (err == none[i])
 			return true;
 	return false;
 }
 
-/* What is on record for it. Nothing: its packets were dropped below the sockets, where only the counters know. */
+/* What is on record for it. Nothing: its packets were dropped below the sockets, where only the
+ * counters know. */
 static void kernel_reason(uint64_t cgroup_id, int err, char *out, size_t size)
 {
 	snprintf(out, size, "kernel: dropped by the backstop");
@@ -175,14 +185,16 @@ static void guard_reason(const struct vector *v, const char *cgroup, char *out, 
 		if (p == GUARD_PRIVS || attempt(v, &a, 100).bytes)
 			continue;
 		n += (size_t)snprintf(out + n, size - n, "%s%s", comma,
-				      p == PART_FDS ? "descriptors" : guard_part_name((enum guard_part)p));
+				      p == PART_FDS ? "descriptors"
+						    : guard_part_name((enum guard_part)p));
 		comma = ", ";
 	}
 	if (*comma == ' ' && n < size)
 		snprintf(out + n, size - n, " several parts together");
 }
 
-static enum outcome judge(const struct vector *v, const struct work *w, char *how, size_t size, struct result *managed)
+static enum outcome judge(const struct vector *v, const struct work *w, char *how, size_t size,
+			  struct result *managed)
 {
 	struct attempt bare = {.cgroup = w->path}, full = {.cgroup = w->path};
 	all_parts(&full, true);
@@ -221,7 +233,8 @@ static void try_vector(const struct vector *v)
 	printf("%s\t%s\t%s\t%ld\t%ld\n", v->name, outcome_names[o], how, managed.bytes, c.bytes);
 }
 
-/* --- all -------------------------------------------------------------------------------------------- */
+/* --- all
+ * -------------------------------------------------------------------------------------------- */
 
 static char *const *picks;
 static bool is_picked(const char *name)
@@ -256,12 +269,14 @@ static void set_stage(void)
 
 static void run_all(void)
 {
-	const struct vector *const lists[] = {vectors_ip, vectors_raw, vectors_handed, vectors_local, vectors_reach};
+	const struct vector *const lists[] = {vectors_ip, vectors_raw, vectors_handed,
+					      vectors_local, vectors_reach};
 	struct addr net = addr_of("203.0.113.0", 0);
 	set_stage();
 	turn = mmap(NULL, sizeof(*turn), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	/* What a fresh network namespace does not have by itself. */
-	shell("echo '0 2147483647' >/proc/sys/net/ipv4/ping_group_range; echo 1 >/proc/sys/net/ipv4/ip_forward; "
+	shell("echo '0 2147483647' >/proc/sys/net/ipv4/ping_group_range; echo 1 "
+	      ">/proc/sys/net/ipv4/ip_forward; "
 	      "ip route add 203.0.113.0/24 via %s dev %s",
 	      env.out4, stage.dev);
 	CHECK_INT(dest_add(kernel_dest_map_fd(env.k), net.ip, 96 + 24, SINK_PORT), 0);

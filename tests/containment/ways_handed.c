@@ -109,7 +109,8 @@ static int ring_with_socket(const struct stage *s)
 {
 	struct io_uring_params p = {0};
 	int fd = sink_socket(s, SOCK_DGRAM), ring = (int)syscall(SYS_io_uring_setup, 4, &p);
-	if (fd < 0 || ring < 0 || syscall(SYS_io_uring_register, ring, IORING_REGISTER_FILES, &fd, 1) < 0)
+	if (fd < 0 || ring < 0 ||
+	    syscall(SYS_io_uring_register, ring, IORING_REGISTER_FILES, &fd, 1) < 0)
 		return -1;
 	close(fd);
 	return ring;
@@ -121,28 +122,35 @@ static int send_by_ring(const struct stage *s)
 	struct iovec v = {"x", 1};
 	struct msghdr m = {NULL, 0, &v, 1, NULL, 0, 0};
 	const int prot = PROT_READ | PROT_WRITE;
-	/* The layout of a ring of four entries is the same for each: asked of one of our own, which is not used. */
+	/* The layout of a ring of four entries is the same for each: asked of one of our own, which
+	 * is not used. */
 	int own = (int)syscall(SYS_io_uring_setup, 4, &p);
 	if (own < 0)
 		return errno;
-	uint8_t *sq = mmap(NULL, p.sq_off.array + 4 * p.sq_entries, prot, MAP_SHARED, s->held, IORING_OFF_SQ_RING);
-	struct io_uring_sqe *e = mmap(NULL, p.sq_entries * sizeof(*e), prot, MAP_SHARED, s->held, IORING_OFF_SQES);
+	uint8_t *sq = mmap(NULL, p.sq_off.array + 4 * p.sq_entries, prot, MAP_SHARED, s->held,
+			   IORING_OFF_SQ_RING);
+	struct io_uring_sqe *e =
+	    mmap(NULL, p.sq_entries * sizeof(*e), prot, MAP_SHARED, s->held, IORING_OFF_SQES);
 	if (sq == MAP_FAILED || e == MAP_FAILED)
 		return errno;
-	*e = (struct io_uring_sqe){.opcode = IORING_OP_SENDMSG, .flags = IOSQE_FIXED_FILE, .addr = (uintptr_t)&m, .len = 1};
+	*e = (struct io_uring_sqe){.opcode = IORING_OP_SENDMSG,
+				   .flags = IOSQE_FIXED_FILE,
+				   .addr = (uintptr_t)&m,
+				   .len = 1};
 	*(unsigned int *)(void *)(sq + p.sq_off.array) = 0;
 	__atomic_store_n((unsigned int *)(void *)(sq + p.sq_off.tail), 1, __ATOMIC_RELEASE);
-	return errno_if(syscall(SYS_io_uring_enter, s->held, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0);
+	return errno_if(
+	    syscall(SYS_io_uring_enter, s->held, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0);
 }
 
 const struct vector vectors_handed[] = {
-	{"TCP socket connected before", send_on_held, made_tcp},
-	{"UDP socket connected before", send_on_held, made_udp},
-	{"UDP socket made before", connect_held, made_unconnected},
-	{"socket as standard input", send_on_stdin, made_udp, .needs_stdin = true},
-	{"SCM_RIGHTS, by a path", passed_by_path},
-	{"SCM_RIGHTS, by an inherited pair", passed_by_pair, pair_with_gift},
-	{"pidfd_getfd", fetched},
-	{"io_uring with a registered socket, inherited", send_by_ring, ring_with_socket},
-	{0},
+    {"TCP socket connected before", send_on_held, made_tcp},
+    {"UDP socket connected before", send_on_held, made_udp},
+    {"UDP socket made before", connect_held, made_unconnected},
+    {"socket as standard input", send_on_stdin, made_udp, .needs_stdin = true},
+    {"SCM_RIGHTS, by a path", passed_by_path},
+    {"SCM_RIGHTS, by an inherited pair", passed_by_pair, pair_with_gift},
+    {"pidfd_getfd", fetched},
+    {"io_uring with a registered socket, inherited", send_by_ring, ring_with_socket},
+    {0},
 };

@@ -42,7 +42,8 @@ static int tcp_mapped(const struct stage *s)
 {
 	struct sockaddr_in6 sa = mapped(s, SINK_TCP);
 	int fd = socket(AF_INET6, SOCK_STREAM, 0);
-	return fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) ? errno : hear_word(fd, "sink");
+	return fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) ? errno
+									 : hear_word(fd, "sink");
 }
 
 static int udp_mapped(const struct stage *s)
@@ -52,7 +53,8 @@ static int udp_mapped(const struct stage *s)
 	return errno_if(fd < 0 || sendto(fd, "x", 1, 0, (struct sockaddr *)&sa, sizeof(sa)) < 0);
 }
 
-static int with_option(const struct stage *s, int level, int option, const void *value, socklen_t len)
+static int with_option(const struct stage *s, int level, int option, const void *value,
+		       socklen_t len)
 {
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	if (fd < 0 || setsockopt(fd, level, option, value, len))
@@ -74,7 +76,8 @@ static int marked(const struct stage *s)
 static int transparent(const struct stage *s)
 {
 	int on = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
-	struct sockaddr_in src = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xc6336409)}; /* 198.51.100.9 */
+	struct sockaddr_in src = {.sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(0xc6336409)}; /* 198.51.100.9 */
 	struct sockaddr_storage sa;
 	socklen_t len = sink_sa(s, AF_INET, SINK_TCP, &sa);
 	if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on)) ||
@@ -97,7 +100,8 @@ static int repaired(const struct stage *s)
 		return BROKEN_PROBE;
 	memcpy(&me.sin_addr, a.ip + 12, 4);
 	if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)) ||
-	    bind(fd, (struct sockaddr *)&me, sizeof(me)) || connect(fd, (struct sockaddr *)&sa, len) ||
+	    bind(fd, (struct sockaddr *)&me, sizeof(me)) ||
+	    connect(fd, (struct sockaddr *)&sa, len) ||
 	    setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off)))
 		return errno;
 	return errno_if(send(fd, "x", 1, MSG_NOSIGNAL) < 0);
@@ -108,7 +112,8 @@ static int source_route(const struct stage *s, int type, uint16_t port)
 {
 	uint8_t option[12] = {1, 131, 11, 4};
 	struct addr a = {0};
-	struct sockaddr_in declared = {.sin_family = AF_INET, .sin_port = htons(port),
+	struct sockaddr_in declared = {.sin_family = AF_INET,
+				       .sin_port = htons(port),
 				       .sin_addr.s_addr = htonl(0xcb007107)}; /* 203.0.113.7 */
 	int fd = socket(AF_INET, type, 0);
 	if (addr_parse_ip(s->out4, &a))
@@ -121,7 +126,8 @@ static int source_route(const struct stage *s, int type, uint16_t port)
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
 	if (type == SOCK_STREAM && connect(fd, (struct sockaddr *)&declared, sizeof(declared)))
 		return errno;
-	return errno_if(sendto(fd, "x", 1, MSG_NOSIGNAL, (struct sockaddr *)&declared, sizeof(declared)) < 0);
+	return errno_if(
+	    sendto(fd, "x", 1, MSG_NOSIGNAL, (struct sockaddr *)&declared, sizeof(declared)) < 0);
 }
 
 static int tcp_source_route(const struct stage *s)
@@ -190,7 +196,8 @@ static int udp_elsewhere(const struct stage *s)
 static int tcp_unspec(const struct stage *s)
 {
 	struct sockaddr none = {.sa_family = AF_UNSPEC};
-	struct sockaddr_in declared = {.sin_family = AF_INET, .sin_port = htons(SINK_TCP),
+	struct sockaddr_in declared = {.sin_family = AF_INET,
+				       .sin_port = htons(SINK_TCP),
 				       .sin_addr.s_addr = htonl(0xcb007107)};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	struct timeval t = {.tv_usec = 300000};
@@ -236,8 +243,8 @@ static int udp_pktinfo(const struct stage *s)
 static int multicast(const struct stage *s)
 {
 	struct ip_mreqn m = {.imr_ifindex = (int)if_nametoindex(s->dev)};
-	struct sockaddr_in group = {.sin_family = AF_INET, .sin_port = htons(5353),
-				    .sin_addr.s_addr = htonl(0xe00000fb)};
+	struct sockaddr_in group = {
+	    .sin_family = AF_INET, .sin_port = htons(5353), .sin_addr.s_addr = htonl(0xe00000fb)};
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 	if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &m, sizeof(m)))
 		return errno;
@@ -246,14 +253,16 @@ static int multicast(const struct stage *s)
 
 static int link_local(const struct stage *s)
 {
-	struct sockaddr_in6 all = {.sin6_family = AF_INET6, .sin6_port = htons(SINK_UDP),
+	struct sockaddr_in6 all = {.sin6_family = AF_INET6,
+				   .sin6_port = htons(SINK_UDP),
 				   .sin6_scope_id = if_nametoindex(s->dev)};
 	int fd = socket(AF_INET6, SOCK_DGRAM, 0);
 	inet_pton(AF_INET6, "ff02::1", &all.sin6_addr);
 	return errno_if(fd < 0 || sendto(fd, "x", 1, 0, (struct sockaddr *)&all, sizeof(all)) < 0);
 }
 
-/* --- io_uring ------------------------------------------------------------------------------------- */
+/* --- io_uring
+ * ------------------------------------------------------------------------------------- */
 
 struct uring {
 	int fd;
@@ -271,11 +280,14 @@ static int uring_open(struct uring *u, unsigned int flags)
 		return errno;
 	const int prot = PROT_READ | PROT_WRITE;
 	size_t cq_size = u->p.cq_off.cqes + u->p.cq_entries * sizeof(struct io_uring_cqe);
-	u->sq = mmap(NULL, u->p.sq_off.array + 4 * u->p.sq_entries, prot, MAP_SHARED, u->fd, IORING_OFF_SQ_RING);
+	u->sq = mmap(NULL, u->p.sq_off.array + 4 * u->p.sq_entries, prot, MAP_SHARED, u->fd,
+		     IORING_OFF_SQ_RING);
 	u->cq = mmap(NULL, cq_size, prot, MAP_SHARED, u->fd, IORING_OFF_CQ_RING);
-	u->sqes = mmap(NULL, u->p.sq_entries * sizeof(*u->sqes), prot, MAP_SHARED, u->fd, IORING_OFF_SQES);
+	u->sqes = mmap(NULL, u->p.sq_entries * sizeof(*u->sqes), prot, MAP_SHARED, u->fd,
+		       IORING_OFF_SQES);
 	u->done = 0;
-	return u->sq == MAP_FAILED || u->cq == MAP_FAILED || u->sqes == MAP_FAILED ? BROKEN_PROBE : 0;
+	return u->sq == MAP_FAILED || u->cq == MAP_FAILED || u->sqes == MAP_FAILED ? BROKEN_PROBE
+										   : 0;
 }
 
 /* The result of one entry, or a negative errno. */
@@ -284,11 +296,13 @@ static int uring_do(struct uring *u, struct io_uring_sqe e)
 	unsigned int at = u->done & (u->p.sq_entries - 1);
 	u->sqes[at] = e;
 	((unsigned int *)(void *)(u->sq + u->p.sq_off.array))[at] = at;
-	__atomic_store_n((unsigned int *)(void *)(u->sq + u->p.sq_off.tail), u->done + 1, __ATOMIC_RELEASE);
+	__atomic_store_n((unsigned int *)(void *)(u->sq + u->p.sq_off.tail), u->done + 1,
+			 __ATOMIC_RELEASE);
 	for (int i = 0; i < 150; i++) {
-		syscall(SYS_io_uring_enter, u->fd, 1, 0, u->p.flags & IORING_SETUP_SQPOLL ? IORING_ENTER_SQ_WAKEUP : 0,
-			NULL, 0);
-		if (__atomic_load_n((unsigned int *)(void *)(u->cq + u->p.cq_off.tail), __ATOMIC_ACQUIRE) > u->done) {
+		syscall(SYS_io_uring_enter, u->fd, 1, 0,
+			u->p.flags & IORING_SETUP_SQPOLL ? IORING_ENTER_SQ_WAKEUP : 0, NULL, 0);
+		if (__atomic_load_n((unsigned int *)(void *)(u->cq + u->p.cq_off.tail),
+				    __ATOMIC_ACQUIRE) > u->done) {
 			struct io_uring_cqe *c = (void *)(u->cq + u->p.cq_off.cqes);
 			return c[u->done++ & (u->p.cq_entries - 1)].res;
 		}
@@ -305,13 +319,15 @@ static int uring_connect(const struct stage *s, unsigned int flags, bool makes_s
 	int err = uring_open(&u, flags);
 	if (err)
 		return err;
-	int fd = makes_socket ? uring_do(&u, (struct io_uring_sqe){.opcode = OP_URING_SOCKET, .fd = AF_INET,
+	int fd = makes_socket ? uring_do(&u, (struct io_uring_sqe){.opcode = OP_URING_SOCKET,
+								   .fd = AF_INET,
 								   .off = SOCK_STREAM})
 			      : socket(AF_INET, SOCK_STREAM, 0);
 	if (fd < 0)
 		return makes_socket ? (fd == -EINVAL ? ENOSYS : -fd) : errno;
-	int r = uring_do(&u, (struct io_uring_sqe){
-				     .opcode = IORING_OP_CONNECT, .fd = fd, .addr = (uintptr_t)&sa, .off = len});
+	int r = uring_do(
+	    &u, (struct io_uring_sqe){
+		    .opcode = IORING_OP_CONNECT, .fd = fd, .addr = (uintptr_t)&sa, .off = len});
 	return r < 0 ? -r : hear_word(fd, "sink");
 }
 
@@ -340,37 +356,38 @@ static int uring_send(const struct stage *s)
 	int fd = socket(AF_INET, SOCK_DGRAM, 0), err = uring_open(&u, 0);
 	if (fd < 0 || err)
 		return err ? err : errno;
-	int r = uring_do(&u, (struct io_uring_sqe){
-				     .opcode = IORING_OP_SENDMSG, .fd = fd, .addr = (uintptr_t)&m, .len = 1});
+	int r = uring_do(
+	    &u, (struct io_uring_sqe){
+		    .opcode = IORING_OP_SENDMSG, .fd = fd, .addr = (uintptr_t)&m, .len = 1});
 	return r < 0 ? -r : 0;
 }
 
 const struct vector vectors_ip[] = {
-	{"TCP connect", tcp4},
-	{"TCP connect, IPv6", tcp6},
-	{"TCP connect, v4-mapped", tcp_mapped},
-	{"TCP fast open, MSG_FASTOPEN", fastopen},
-	{"TCP fast open, TCP_FASTOPEN_CONNECT", fastopen_connect},
-	{"TCP reconnect by AF_UNSPEC", tcp_unspec},
-	{"SO_BINDTODEVICE", bound_to_device},
-	{"SO_MARK", marked},
-	{"IP_TRANSPARENT", transparent},
-	{"TCP_REPAIR", repaired},
-	{"IP source route, TCP", tcp_source_route},
-	{"IP source route, DNS", udp_source_route},
-	{"UDP sendto", udp4},
-	{"UDP sendto, IPv6", udp6},
-	{"UDP sendto, v4-mapped", udp_mapped},
-	{"UDP connected", udp_connected},
-	{"UDP reconnect by AF_UNSPEC", udp_unspec},
-	{"UDP sendto elsewhere on a DNS socket", udp_elsewhere},
-	{"UDP sendmmsg", udp_many},
-	{"UDP with IP_PKTINFO", udp_pktinfo},
-	{"UDP multicast", multicast},
-	{"UDP link-local multicast, IPv6", link_local},
-	{"io_uring CONNECT", uring},
-	{"io_uring CONNECT, SQPOLL", uring_polled},
-	{"io_uring SOCKET", uring_socket},
-	{"io_uring SENDMSG", uring_send},
-	{0},
+    {"TCP connect", tcp4},
+    {"TCP connect, IPv6", tcp6},
+    {"TCP connect, v4-mapped", tcp_mapped},
+    {"TCP fast open, MSG_FASTOPEN", fastopen},
+    {"TCP fast open, TCP_FASTOPEN_CONNECT", fastopen_connect},
+    {"TCP reconnect by AF_UNSPEC", tcp_unspec},
+    {"SO_BINDTODEVICE", bound_to_device},
+    {"SO_MARK", marked},
+    {"IP_TRANSPARENT", transparent},
+    {"TCP_REPAIR", repaired},
+    {"IP source route, TCP", tcp_source_route},
+    {"IP source route, DNS", udp_source_route},
+    {"UDP sendto", udp4},
+    {"UDP sendto, IPv6", udp6},
+    {"UDP sendto, v4-mapped", udp_mapped},
+    {"UDP connected", udp_connected},
+    {"UDP reconnect by AF_UNSPEC", udp_unspec},
+    {"UDP sendto elsewhere on a DNS socket", udp_elsewhere},
+    {"UDP sendmmsg", udp_many},
+    {"UDP with IP_PKTINFO", udp_pktinfo},
+    {"UDP multicast", multicast},
+    {"UDP link-local multicast, IPv6", link_local},
+    {"io_uring CONNECT", uring},
+    {"io_uring CONNECT, SQPOLL", uring_polled},
+    {"io_uring SOCKET", uring_socket},
+    {"io_uring SENDMSG", uring_send},
+    {0},
 };

@@ -1,4 +1,5 @@
-/* Services of the same machine that would act outside on the workload's behalf. Each here relays to the sink. */
+/* Services of the same machine that would act outside on the workload's behalf. Each here relays to
+ * the sink. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -75,7 +76,8 @@ static int abstract(const struct stage *s)
 
 static int tcp_helper(const struct stage *s, uint32_t ip)
 {
-	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(s->loop_port), .sin_addr.s_addr = htonl(ip)};
+	struct sockaddr_in sa = {
+	    .sin_family = AF_INET, .sin_port = htons(s->loop_port), .sin_addr.s_addr = htonl(ip)};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
 		return errno;
@@ -96,18 +98,19 @@ static int loopback_any(const struct stage *s)
 static int loopback_by_own_address(const struct stage *s)
 {
 	struct in_addr here;
-	return inet_pton(AF_INET, s->here4, &here) == 1 ? tcp_helper(s, ntohl(here.s_addr)) : BROKEN_PROBE;
+	return inet_pton(AF_INET, s->here4, &here) == 1 ? tcp_helper(s, ntohl(here.s_addr))
+							: BROKEN_PROBE;
 }
 
 const struct vector vectors_local[] = {
-	{"Unix socket of an engine (docker)", engine},
-	{"Unix datagrams to a resolver", resolver},
-	{"Unix datagrams to a resolver, sendto", resolver_sendto},
-	{"Unix socket of an agent in /tmp", agent},
-	{"Unix socket made later", late},
-	{"abstract Unix socket", abstract},
-	{"loopback to a helper outside", loopback},
-	{"0.0.0.0 to a helper outside", loopback_any},
-	{"own address to a helper outside", loopback_by_own_address},
-	{0},
+    {"Unix socket of an engine (docker)", engine},
+    {"Unix datagrams to a resolver", resolver},
+    {"Unix datagrams to a resolver, sendto", resolver_sendto},
+    {"Unix socket of an agent in /tmp", agent},
+    {"Unix socket made later", late},
+    {"abstract Unix socket", abstract},
+    {"loopback to a helper outside", loopback},
+    {"0.0.0.0 to a helper outside", loopback_any},
+    {"own address to a helper outside", loopback_by_own_address},
+    {0},
 };

@@ -69,7 +69,8 @@ static int raw_icmp(const struct stage *s)
 	socklen_t len = sink_sa(s, AF_INET, 0, &sa);
 	struct icmphdr echo = {.type = ICMP_ECHO, .checksum = 0xfff7};
 	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
-	return errno_if(fd < 0 || sendto(fd, &echo, sizeof(echo), 0, (struct sockaddr *)&sa, len) < 0);
+	return errno_if(fd < 0 ||
+			sendto(fd, &echo, sizeof(echo), 0, (struct sockaddr *)&sa, len) < 0);
 }
 
 static int ping(const struct stage *s)
@@ -78,13 +79,15 @@ static int ping(const struct stage *s)
 	socklen_t len = sink_sa(s, AF_INET, 0, &sa);
 	struct icmphdr echo = {.type = ICMP_ECHO};
 	int fd = socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
-	return errno_if(fd < 0 || sendto(fd, &echo, sizeof(echo), 0, (struct sockaddr *)&sa, len) < 0);
+	return errno_if(fd < 0 ||
+			sendto(fd, &echo, sizeof(echo), 0, (struct sockaddr *)&sa, len) < 0);
 }
 
 static void ip_header(const struct stage *s, struct iphdr *ip)
 {
 	struct addr a = {0};
-	*ip = (struct iphdr){.version = 4, .ihl = 5, .ttl = 9, .protocol = 253, .tot_len = htons(sizeof(*ip))};
+	*ip = (struct iphdr){
+	    .version = 4, .ihl = 5, .ttl = 9, .protocol = 253, .tot_len = htons(sizeof(*ip))};
 	if (!addr_parse_ip(s->out4, &a))
 		memcpy(&ip->daddr, a.ip + 12, 4);
 }
@@ -109,10 +112,11 @@ static int packet(const struct stage *s, int type, bool bypasses_qdisc)
 	struct {
 		struct ethhdr eth;
 		struct iphdr ip;
-	} __attribute__((packed)) f = {.eth = {.h_dest = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
-					       .h_proto = htons(ETH_P_IP)}};
+	} __attribute__((packed))
+	f = {.eth = {.h_dest = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, .h_proto = htons(ETH_P_IP)}};
 	int on = 1, fd = socket(AF_PACKET, type, htons(ETH_P_IP));
-	if (fd < 0 || (bypasses_qdisc && setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on))))
+	if (fd < 0 ||
+	    (bypasses_qdisc && setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on))))
 		return errno;
 	struct iphdr ip;
 	ip_header(s, &ip);
@@ -145,30 +149,37 @@ static int xdp(const struct stage *s)
 	struct xdp_mmap_offsets off;
 	socklen_t len = sizeof(off);
 	int n = SLOTS, fd = socket(AF_XDP, SOCK_RAW, 0);
-	uint8_t *area = mmap(NULL, SLOTS * FRAME, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct xdp_umem_reg reg = {.addr = (uintptr_t)area, .len = SLOTS * FRAME, .chunk_size = FRAME};
-	struct sockaddr_xdp sa = {.sxdp_family = AF_XDP, .sxdp_flags = XDP_COPY, .sxdp_ifindex = if_nametoindex(s->dev)};
+	uint8_t *area =
+	    mmap(NULL, SLOTS * FRAME, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct xdp_umem_reg reg = {
+	    .addr = (uintptr_t)area, .len = SLOTS * FRAME, .chunk_size = FRAME};
+	struct sockaddr_xdp sa = {
+	    .sxdp_family = AF_XDP, .sxdp_flags = XDP_COPY, .sxdp_ifindex = if_nametoindex(s->dev)};
 	struct iphdr ip;
-	struct ethhdr eth = {.h_dest = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, .h_proto = htons(ETH_P_IP)};
+	struct ethhdr eth = {.h_dest = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+			     .h_proto = htons(ETH_P_IP)};
 	if (fd < 0 || setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)) ||
 	    setsockopt(fd, SOL_XDP, XDP_UMEM_FILL_RING, &n, sizeof(n)) ||
 	    setsockopt(fd, SOL_XDP, XDP_UMEM_COMPLETION_RING, &n, sizeof(n)) ||
-	    setsockopt(fd, SOL_XDP, XDP_TX_RING, &n, sizeof(n)) || getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &off, &len))
+	    setsockopt(fd, SOL_XDP, XDP_TX_RING, &n, sizeof(n)) ||
+	    getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &off, &len))
 		return errno;
 	/* The kernel takes its time to give up the queue of the attempt before. */
 	for (int tries = 0; bind(fd, (struct sockaddr *)&sa, sizeof(sa)); tries++) {
 		if (errno != EBUSY || tries == 100)
-			return errno == EBUSY ? ENODEV : errno; /* or this driver has none to give */
+			return errno == EBUSY ? ENODEV
+					      : errno; /* or this driver has none to give */
 		usleep(20000);
 	}
 	ip_header(s, &ip);
 	memcpy(area, &eth, sizeof(eth));
 	memcpy(area + sizeof(eth), &ip, sizeof(ip));
-	uint8_t *tx = mmap(NULL, off.tx.desc + SLOTS * sizeof(struct xdp_desc), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-			   XDP_PGOFF_TX_RING);
+	uint8_t *tx = mmap(NULL, off.tx.desc + SLOTS * sizeof(struct xdp_desc),
+			   PROT_READ | PROT_WRITE, MAP_SHARED, fd, XDP_PGOFF_TX_RING);
 	if (tx == MAP_FAILED)
 		return errno;
-	*(struct xdp_desc *)(void *)(tx + off.tx.desc) = (struct xdp_desc){.len = sizeof(eth) + sizeof(ip)};
+	*(struct xdp_desc *)(void *)(tx + off.tx.desc) =
+	    (struct xdp_desc){.len = sizeof(eth) + sizeof(ip)};
 	__atomic_store_n((uint32_t *)(void *)(tx + off.tx.producer), 1, __ATOMIC_RELEASE);
 	return errno_if(sendto(fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 && errno != EAGAIN);
 }
@@ -176,26 +187,28 @@ static int xdp(const struct stage *s)
 /* To a helper of this machine, which relays; a virtual machine's host is reached the same way. */
 static int vsock(const struct stage *s)
 {
-	struct sockaddr_vm sa = {.svm_family = AF_VSOCK, .svm_cid = 1, .svm_port = (unsigned)s->vsock_port};
+	struct sockaddr_vm sa = {
+	    .svm_family = AF_VSOCK, .svm_cid = 1, .svm_port = (unsigned)s->vsock_port};
 	int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
-		return errno == ETIMEDOUT ? ENODEV : errno; /* no transport leads from a machine to itself */
+		return errno == ETIMEDOUT ? ENODEV
+					  : errno; /* no transport leads from a machine to itself */
 	return errno_if(send(fd, "x", 1, MSG_NOSIGNAL) < 0);
 }
 
 const struct vector vectors_raw[] = {
-	{"MPTCP", mptcp},
-	{"UDP-Lite", udplite},
-	{"SCTP", sctp},
-	{"DCCP", dccp},
-	{"SMC", smc},
-	{"raw ICMP", raw_icmp},
-	{"raw with own header", raw_header},
-	{"ping socket", ping},
-	{"AF_PACKET, raw", packet_raw},
-	{"AF_PACKET, datagram", packet_dgram},
-	{"AF_PACKET, QDISC_BYPASS", packet_direct},
-	{"AF_XDP", xdp},
-	{"AF_VSOCK", vsock},
-	{0},
+    {"MPTCP", mptcp},
+    {"UDP-Lite", udplite},
+    {"SCTP", sctp},
+    {"DCCP", dccp},
+    {"SMC", smc},
+    {"raw ICMP", raw_icmp},
+    {"raw with own header", raw_header},
+    {"ping socket", ping},
+    {"AF_PACKET, raw", packet_raw},
+    {"AF_PACKET, datagram", packet_dgram},
+    {"AF_PACKET, QDISC_BYPASS", packet_direct},
+    {"AF_XDP", xdp},
+    {"AF_VSOCK", vsock},
+    {0},
 };

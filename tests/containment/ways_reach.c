@@ -1,4 +1,5 @@
-/* Reach for what is outside: other processes, the cgroup tree, other network namespaces, devices, the programs. */
+/* Reach for what is outside: other processes, the cgroup tree, other network namespaces, devices,
+ * the programs. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <dirent.h>
@@ -23,12 +24,14 @@
 
 #include "tests/containment/vector.h"
 
-/* --- another process does it ----------------------------------------------------------------------- */
+/* --- another process does it
+ * ----------------------------------------------------------------------- */
 
 static int write_memory(const struct stage *s)
 {
 	int one = 1;
-	struct iovec from = {&one, sizeof(one)}, to = {(void *)(uintptr_t)s->victim_flag, sizeof(one)};
+	struct iovec from = {&one, sizeof(one)},
+		     to = {(void *)(uintptr_t)s->victim_flag, sizeof(one)};
 	return errno_if(process_vm_writev(s->victim, &from, 1, &to, 1, 0) != sizeof(one));
 }
 
@@ -38,7 +41,8 @@ static int write_proc_mem(const struct stage *s)
 	int one = 1;
 	snprintf(path, sizeof(path), "/proc/%d/mem", s->victim);
 	int fd = open(path, O_WRONLY);
-	return errno_if(fd < 0 || pwrite(fd, &one, sizeof(one), (off_t)(uintptr_t)s->victim_flag) != sizeof(one));
+	return errno_if(fd < 0 || pwrite(fd, &one, sizeof(one), (off_t)(uintptr_t)s->victim_flag) !=
+				      sizeof(one));
 }
 
 static int trace(const struct stage *s)
@@ -53,7 +57,8 @@ static int trace(const struct stage *s)
 	return r ? err : 0;
 }
 
-/* --- out of the cgroup ----------------------------------------------------------------------------- */
+/* --- out of the cgroup
+ * ----------------------------------------------------------------------------- */
 
 static int join(const char *dir, const char *file)
 {
@@ -74,8 +79,8 @@ static int leave_by_mount(const struct stage *s)
 {
 	char dir[128];
 	snprintf(dir, sizeof(dir), "%s/cg-%d", s->tmp_dir, getpid());
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mkdir(dir, 0700) ||
-	    mount("cgroup2", dir, "cgroup2", 0, NULL))
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mkdir(dir, 0700) || mount("cgroup2", dir, "cgroup2", 0, NULL))
 		return errno;
 	int err = join(dir, "cgroup.procs");
 	return err ? err : sink_send(s, socket(AF_INET, SOCK_DGRAM, 0), AF_INET);
@@ -85,8 +90,8 @@ static int leave_by_mount(const struct stage *s)
 static int leave_by_clone(const struct stage *s)
 {
 	struct {
-		uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
-			cgroup;
+		uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls,
+		    set_tid, set_tid_size, cgroup;
 	} a = {.flags = 0x200000000ull, .exit_signal = SIGCHLD};
 	int status, top = open(s->cgroup_top, O_RDONLY | O_DIRECTORY);
 	if (top < 0)
@@ -101,7 +106,8 @@ static int leave_by_clone(const struct stage *s)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : BROKEN_PROBE;
 }
 
-/* --- other network namespaces, and the paths of packets --------------------------------------------- */
+/* --- other network namespaces, and the paths of packets
+ * --------------------------------------------- */
 
 static int into_netns(const struct stage *s)
 {
@@ -118,12 +124,17 @@ static int own_wire(const struct stage *s)
 {
 	if (unshare(CLONE_NEWNET))
 		return errno;
-	if (shell_cmd("ip link add w%d type veth peer name x%d netns %d && ip addr add 192.0.2.1/30 dev w%d && "
-		      "ip link set w%d up && nsenter -t %d -n ip link set x%d up && ip neigh add 192.0.2.2 lladdr "
+	if (shell_cmd("ip link add w%d type veth peer name x%d netns %d && ip addr add "
+		      "192.0.2.1/30 dev w%d && "
+		      "ip link set w%d up && nsenter -t %d -n ip link set x%d up && ip neigh add "
+		      "192.0.2.2 lladdr "
 		      "02:00:00:00:00:01 dev w%d",
-		      getpid(), getpid(), s->sink_pid, getpid(), getpid(), s->sink_pid, getpid(), getpid()))
+		      getpid(), getpid(), s->sink_pid, getpid(), getpid(), s->sink_pid, getpid(),
+		      getpid()))
 		return EPERM;
-	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(SINK_UDP), .sin_addr.s_addr = htonl(0xc0000202)};
+	struct sockaddr_in sa = {.sin_family = AF_INET,
+				 .sin_port = htons(SINK_UDP),
+				 .sin_addr.s_addr = htonl(0xc0000202)};
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 	int err = errno_if(fd < 0 || sendto(fd, "x", 1, 0, (struct sockaddr *)&sa, sizeof(sa)) < 0);
 	usleep(50000); /* the wire goes with its namespace */
@@ -137,7 +148,11 @@ static int tunnel(const struct stage *s)
 	struct {
 		struct iphdr ip;
 		char data[8];
-	} p = {.ip = {.version = 4, .ihl = 5, .ttl = 9, .protocol = 253, .tot_len = htons(sizeof(p)),
+	} p = {.ip = {.version = 4,
+		      .ihl = 5,
+		      .ttl = 9,
+		      .protocol = 253,
+		      .tot_len = htons(sizeof(p)),
 		      .saddr = htonl(0xc0000206)}};
 	struct addr a = {0};
 	int fd = open("/dev/net/tun", O_RDWR);
@@ -151,8 +166,8 @@ static int tunnel(const struct stage *s)
 	p.ip.check = (uint16_t) ~((sum & 0xffff) + (sum >> 16));
 	if (fd < 0 || ioctl(fd, TUNSETIFF, &r))
 		return errno;
-	if (shell_cmd("ip addr add 192.0.2.5/30 dev %s && ip link set %s up",
-		      r.ifr_name, r.ifr_name))
+	if (shell_cmd("ip addr add 192.0.2.5/30 dev %s && ip link set %s up", r.ifr_name,
+		      r.ifr_name))
 		return EPERM;
 	int err = errno_if(write(fd, &p, sizeof(p)) != sizeof(p));
 	usleep(50000);
@@ -166,22 +181,27 @@ static int led_out(const struct stage *s)
 	socklen_t len = sink_sa(s, AF_INET, 53, &sa);
 	if (access("/sbin/tc", X_OK) && access("/usr/sbin/tc", X_OK))
 		return ENOSYS;
-	if (shell_cmd("tc qdisc add dev lo clsact 2>/dev/null; tc filter add dev lo egress protocol ip matchall action "
+	if (shell_cmd("tc qdisc add dev lo clsact 2>/dev/null; tc filter add dev lo egress "
+		      "protocol ip matchall action "
 		      "mirred egress mirror dev %s 2>/dev/null",
 		      s->dev))
 		return ENOSYS;
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-	struct sockaddr_in lo = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	/* From a workload the question goes to the gateway on lo; from outside whatever goes to lo. */
-	int err = errno_if(fd < 0 || (sendto(fd, "x", 1, 0, (struct sockaddr *)&sa, len) < 0) +
-						     (sendto(fd, "x", 1, 0, (struct sockaddr *)&lo, sizeof(lo)) < 0) ==
-					     2);
+	struct sockaddr_in lo = {
+	    .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	/* From a workload the question goes to the gateway on lo; from outside whatever goes to lo.
+	 */
+	int err = errno_if(
+	    fd < 0 || (sendto(fd, "x", 1, 0, (struct sockaddr *)&sa, len) < 0) +
+			      (sendto(fd, "x", 1, 0, (struct sockaddr *)&lo, sizeof(lo)) < 0) ==
+			  2);
 	usleep(50000);
 	shell_cmd("tc qdisc del dev lo clsact");
 	return err;
 }
 
-/* --- the programs themselves ------------------------------------------------------------------------ */
+/* --- the programs themselves
+ * ------------------------------------------------------------------------ */
 
 int detach_toy(const struct stage *s)
 {
@@ -193,7 +213,8 @@ int detach_toy(const struct stage *s)
 		int fd = bpf_link_get_fd_by_id(id);
 		if (fd < 0)
 			continue;
-		bool is_it = !bpf_obj_get_info_by_fd(fd, &info, &len) && info.type == BPF_LINK_TYPE_CGROUP &&
+		bool is_it = !bpf_obj_get_info_by_fd(fd, &info, &len) &&
+			     info.type == BPF_LINK_TYPE_CGROUP &&
 			     info.cgroup.cgroup_id == s->toy_cgroup;
 		int r = is_it ? bpf_link_detach(fd) : 0;
 		close(fd);
@@ -204,16 +225,16 @@ int detach_toy(const struct stage *s)
 }
 
 const struct vector vectors_reach[] = {
-	{"process_vm_writev to a process outside", write_memory},
-	{"/proc/PID/mem of a process outside", write_proc_mem},
-	{"ptrace of a process outside", trace},
-	{"cgroup.procs of the top", leave},
-	{"cgroup2 mounted anew", leave_by_mount},
-	{"clone into another cgroup", leave_by_clone},
-	{"setns into another network namespace", into_netns},
-	{"new network namespace with a wire", own_wire},
-	{"TUN and forwarding", tunnel},
-	{"loopback led out by tc", led_out},
-	{"BPF link detached", detach_toy},
-	{0},
+    {"process_vm_writev to a process outside", write_memory},
+    {"/proc/PID/mem of a process outside", write_proc_mem},
+    {"ptrace of a process outside", trace},
+    {"cgroup.procs of the top", leave},
+    {"cgroup2 mounted anew", leave_by_mount},
+    {"clone into another cgroup", leave_by_clone},
+    {"setns into another network namespace", into_netns},
+    {"new network namespace with a wire", own_wire},
+    {"TUN and forwarding", tunnel},
+    {"loopback led out by tc", led_out},
+    {"BPF link detached", detach_toy},
+    {0},
 };

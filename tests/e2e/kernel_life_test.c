@@ -1,5 +1,5 @@
-/* What happens to enforcement when things around it change, break or run full: it never opens. Judged at the sink.
- * SOAK=n: so many workloads created and ended (50). Needs root. */
+/* What happens to enforcement when things around it change, break or run full: it never opens.
+ * Judged at the sink. SOAK=n: so many workloads created and ended (50). Needs root. */
 #include <bpf/libbpf.h>
 
 #include "tests/e2e/kernel_probe.h"
@@ -20,7 +20,8 @@ static void check_shut(const char *cgroup)
 	CHECK_INT(env.sink->frames, before);
 }
 
-/* --- somebody else's program on a cgroup above -------------------------------------------------------- */
+/* --- somebody else's program on a cgroup above
+ * -------------------------------------------------------- */
 
 /* connect4: counts in an array, lets pass. */
 static int foreign_program(int map)
@@ -29,17 +30,24 @@ static int foreign_program(int map)
 	    {.code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = BPF_REG_10, .off = -4, .imm = 0},
 	    {.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_10},
 	    {.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_2, .imm = -4},
-	    {.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = BPF_REG_1, .src_reg = BPF_PSEUDO_MAP_FD, .imm = map},
+	    {.code = BPF_LD | BPF_DW | BPF_IMM,
+	     .dst_reg = BPF_REG_1,
+	     .src_reg = BPF_PSEUDO_MAP_FD,
+	     .imm = map},
 	    {0},
 	    {.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_map_lookup_elem},
 	    {.code = BPF_JMP | BPF_JEQ | BPF_K, .dst_reg = BPF_REG_0, .off = 2, .imm = 0},
 	    {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1, .imm = 1},
-	    {.code = BPF_STX | BPF_ATOMIC | BPF_DW, .dst_reg = BPF_REG_0, .src_reg = BPF_REG_1, .imm = BPF_ADD},
+	    {.code = BPF_STX | BPF_ATOMIC | BPF_DW,
+	     .dst_reg = BPF_REG_0,
+	     .src_reg = BPF_REG_1,
+	     .imm = BPF_ADD},
 	    {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1},
 	    {.code = BPF_JMP | BPF_EXIT},
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_CGROUP_INET4_CONNECT);
-	return bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, NULL, "GPL", insns, ARRAY_LEN(insns), &opts);
+	return bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, NULL, "GPL", insns, ARRAY_LEN(insns),
+			     &opts);
 }
 
 static uint64_t counted(int map)
@@ -55,11 +63,13 @@ static void test_foreign(const char *top)
 	char above[256], below[300];
 	uint64_t id;
 	struct seen s = {0};
-	struct ask_net db = {addr_of("203.0.113.7", 5432), AF_INET, "foreign", "gate", false, false};
+	struct ask_net db = {
+	    addr_of("203.0.113.7", 5432), AF_INET, "foreign", "gate", false, false};
 	snprintf(above, sizeof(above), "%.200s-above", top);
 	snprintf(below, sizeof(below), "%s/below", above);
 	CHECK(!mkdir(above, 0755) && !mkdir(below, 0755));
-	int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "seen", 4, 8, 1, NULL), prog = foreign_program(map);
+	int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "seen", 4, 8, 1, NULL),
+	    prog = foreign_program(map);
 	int dir = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int link = bpf_link_create(prog, dir, BPF_CGROUP_INET4_CONNECT, NULL);
 	CHECK(map >= 0 && prog >= 0 && link >= 0);
@@ -68,7 +78,8 @@ static void test_foreign(const char *top)
 	CHECK_INT(kernel_manage(env.k, id, 3), 0);
 	CHECK_INT(run_in(below, probe_tcp, &db), 0);
 	CHECK(gate_saw("foreign", &s));
-	CHECK(addr_eq(&s.info.dst, &db.to)); /* what the agent asked for, not what others make of it */
+	CHECK(addr_eq(&s.info.dst,
+		      &db.to)); /* what the agent asked for, not what others make of it */
 	CHECK_INT(counted(map), 1);
 	check_shut(below);
 	CHECK_INT(run_in(above, p_out, NULL), 0); /* its other cgroups are as they were */
@@ -82,7 +93,8 @@ static void test_foreign(const char *top)
 	CHECK(!rmdir(below) && !rmdir(above));
 }
 
-/* --- a cgroup that went and came back under its name --------------------------------------------------- */
+/* --- a cgroup that went and came back under its name
+ * --------------------------------------------------- */
 
 static void reopen(void)
 {
@@ -113,7 +125,7 @@ static void test_recreated(const char *top)
 	CHECK(!rmdir(path));
 	CHECK(!mkdir(path, 0755));
 	CHECK_INT(kernel_cgroup_id(path, &again), 0);
-	CHECK(again != id);			  /* another cgroup, whatever its name */
+	CHECK(again != id);			 /* another cgroup, whatever its name */
 	CHECK_INT(run_in(path, p_out, NULL), 0); /* which nobody enrolled */
 	CHECK_INT(kernel_managed(env.k, ids, 8), 1);
 	reopen(); /* the dead link and the dead workload are taken for what they are */
@@ -126,7 +138,8 @@ static void test_recreated(const char *top)
 	CHECK(!rmdir(path));
 }
 
-/* --- killed while it starts ---------------------------------------------------------------------------- */
+/* --- killed while it starts
+ * ---------------------------------------------------------------------------- */
 
 static void start_and_die(int after_us)
 {
@@ -164,7 +177,8 @@ static void test_crashes(void)
 	work_end(&w);
 }
 
-/* --- full ---------------------------------------------------------------------------------------------- */
+/* --- full
+ * ---------------------------------------------------------------------------------------------- */
 
 static void test_full_table(void)
 {
@@ -220,7 +234,8 @@ static void test_full_ring(void)
 		work_end(&w[i]);
 }
 
-/* --- many, and numbers that come again ------------------------------------------------------------------- */
+/* --- many, and numbers that come again
+ * ------------------------------------------------------------------- */
 
 static void test_many(int n)
 {
@@ -254,7 +269,8 @@ static int p_from_port(void *arg)
 	socklen_t len = addr_to_sockaddr(&to, &sa);
 	int on = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&me, sizeof(me)) || connect(fd, (struct sockaddr *)&sa, len))
+	if (bind(fd, (struct sockaddr *)&me, sizeof(me)) ||
+	    connect(fd, (struct sockaddr *)&sa, len))
 		return errno;
 	if (send(fd, r->say, strlen(r->say), MSG_NOSIGNAL) < 0)
 		return errno;

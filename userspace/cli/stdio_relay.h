@@ -1,6 +1,6 @@
-/* Standard input, output or error that is a Unix socket (a service manager's journal, an inetd) does not come along
- * into a workload: whoever holds its other end could hand any descriptor in. A pipe does, and a process outside
- * relays between the two, bytes only. */
+/* Standard input, output or error that is a Unix socket (a service manager's journal, an inetd)
+ * does not come along into a workload: whoever holds its other end could hand any descriptor in. A
+ * pipe does, and a process outside relays between the two, bytes only. */
 #pragma once
 
 #include <sys/types.h>

@@ -7,8 +7,8 @@
 #include "control/control_internal.h"
 
 /* The event first: what is not on record is not done. */
-int session_contain(struct control *c, struct session *s, const char *action, const char *reason, char *ret_why,
-		    size_t why_size)
+int session_contain(struct control *c, struct session *s, const char *action, const char *reason,
+		    char *ret_why, size_t why_size)
 {
 	struct msg answer = {0};
 	char type[32];
@@ -18,7 +18,8 @@ int session_contain(struct control *c, struct session *s, const char *action, co
 		snprintf(ret_why, why_size, "it cannot be recorded: %s", err_text(r));
 		return r;
 	}
-	json_t *q = json_pack("{s:s,s:I,s:s}", "t", "contain", "cgroup_id", (json_int_t)s->cgroup_id, "action", action);
+	json_t *q = json_pack("{s:s,s:I,s:s}", "t", "contain", "cgroup_id",
+			      (json_int_t)s->cgroup_id, "action", action);
 	r = monitor_call(c, q, -1, &answer, ret_why, why_size);
 	msg_done(&answer);
 	return r;

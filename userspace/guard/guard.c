@@ -17,9 +17,10 @@
 #define MEM_MAJOR 1 /* null, zero, full, random, urandom */
 
 /* What a root of a container keeps, without those that make raw sockets and device nodes. */
-static const unsigned char kept[] = {CAP_CHOWN,	 CAP_DAC_OVERRIDE, CAP_FOWNER,		 CAP_FSETID,
-				     CAP_KILL,	 CAP_SETGID,	   CAP_SETUID,		 CAP_SETPCAP,
-				     CAP_SETFCAP, CAP_SYS_CHROOT,  CAP_NET_BIND_SERVICE, CAP_AUDIT_WRITE};
+static const unsigned char kept[] = {
+    CAP_CHOWN,	 CAP_DAC_OVERRIDE, CAP_FOWNER,		 CAP_FSETID,
+    CAP_KILL,	 CAP_SETGID,	   CAP_SETUID,		 CAP_SETPCAP,
+    CAP_SETFCAP, CAP_SYS_CHROOT,   CAP_NET_BIND_SERVICE, CAP_AUDIT_WRITE};
 
 static int drop_caps(const struct guard *g)
 {
@@ -56,9 +57,9 @@ static const struct {
 	const char *name;
 	int (*enter)(const struct guard *g);
 } parts[GUARD_PARTS] = {
-	[GUARD_VIEW] = {"view", guard_view},	       [GUARD_CAPS] = {"capabilities", drop_caps},
-	[GUARD_PRIVS] = {"privileges", no_new_privs}, [GUARD_SCOPE] = {"scope", guard_scope},
-	[GUARD_CALLS] = {"calls", guard_calls},	       [GUARD_UNIX] = {"unix", guard_unix},
+    [GUARD_VIEW] = {"view", guard_view},	  [GUARD_CAPS] = {"capabilities", drop_caps},
+    [GUARD_PRIVS] = {"privileges", no_new_privs}, [GUARD_SCOPE] = {"scope", guard_scope},
+    [GUARD_CALLS] = {"calls", guard_calls},	  [GUARD_UNIX] = {"unix", guard_unix},
 };
 
 const char *guard_part_name(enum guard_part p)
@@ -70,7 +71,8 @@ int guard_leave_out(struct guard *g, struct span list)
 {
 	while (list.len) {
 		const unsigned char *comma = memchr(list.p, ',', list.len);
-		struct span word = span_of(list.p, comma ? (size_t)(comma - (const unsigned char *)list.p) : list.len);
+		struct span word = span_of(
+		    list.p, comma ? (size_t)(comma - (const unsigned char *)list.p) : list.len);
 		int at = 0;
 		while (at < GUARD_PARTS && !span_is(word, parts[at].name))
 			at++;
@@ -101,7 +103,8 @@ int guard_enter(const struct guard *g, enum guard_part *ret_part)
 	return 0;
 }
 
-/* --- descriptors ---------------------------------------------------------------------------------- */
+/* --- descriptors
+ * ---------------------------------------------------------------------------------- */
 
 const char *guard_fd_refused(int fd)
 {
@@ -115,7 +118,9 @@ const char *guard_fd_refused(int fd)
 	case S_IFIFO:
 		return NULL;
 	case S_IFCHR:
-		return isatty(fd) || major(st.st_rdev) == MEM_MAJOR ? NULL : "a device that is no terminal";
+		return isatty(fd) || major(st.st_rdev) == MEM_MAJOR
+			   ? NULL
+			   : "a device that is no terminal";
 	case S_IFREG:
 		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 		ssize_t n = readlink(link, target, sizeof(target) - 1);

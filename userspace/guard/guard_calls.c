@@ -1,6 +1,7 @@
-/* Calls that a workload has no use for and that lead around the gateway. Refused with an errno, never by a
- * signal: programs try some of them and go on without. Arguments behind pointers (addresses, control messages)
- * are out of seccomp's sight: those ways are closed by the cgroup's programs and by the other parts. */
+/* Calls that a workload has no use for and that lead around the gateway. Refused with an errno,
+ * never by a signal: programs try some of them and go on without. Arguments behind pointers
+ * (addresses, control messages) are out of seccomp's sight: those ways are closed by the cgroup's
+ * programs and by the other parts. */
 #include "guard/guard_internal.h"
 
 #include <errno.h>
@@ -15,22 +16,51 @@
 
 /* What the kernel could do on a program's behalf, or to another program. */
 static const char *const forbidden[] = {
-	"bpf",		    "perf_event_open", "pidfd_getfd",	  "keyctl",	       "add_key",
-	"request_key",	    "mount",	       "umount2",	  "pivot_root",	       "move_mount",
-	"fsopen",	    "fsconfig",	       "fsmount",	  "fspick",	       "open_tree",
-	"open_tree_attr",   "mount_setattr",   "setns",		  "open_by_handle_at", "init_module",
-	"finit_module",	    "delete_module",   "kexec_load",	  "kexec_file_load",   "iopl",
-	"ioperm",	    "acct",	       "swapon",	  "swapoff",	       "reboot",
-	"process_madvise",  "lookup_dcookie",  "quotactl",	  "quotactl_fd",       "fanotify_init",
+    "bpf",
+    "perf_event_open",
+    "pidfd_getfd",
+    "keyctl",
+    "add_key",
+    "request_key",
+    "mount",
+    "umount2",
+    "pivot_root",
+    "move_mount",
+    "fsopen",
+    "fsconfig",
+    "fsmount",
+    "fspick",
+    "open_tree",
+    "open_tree_attr",
+    "mount_setattr",
+    "setns",
+    "open_by_handle_at",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "kexec_load",
+    "kexec_file_load",
+    "iopl",
+    "ioperm",
+    "acct",
+    "swapon",
+    "swapoff",
+    "reboot",
+    "process_madvise",
+    "lookup_dcookie",
+    "quotactl",
+    "quotactl_fd",
+    "fanotify_init",
 };
 /* Where no Landlock domain stands between the processes. */
 static const char *const traces[] = {"ptrace", "process_vm_readv", "process_vm_writev", "kcmp"};
 /* Interfaces that hide their arguments in memory: libraries fall back where they are not there. */
-static const char *const absent[] = {"io_uring_setup", "io_uring_enter", "io_uring_register", "clone3"};
+static const char *const absent[] = {"io_uring_setup", "io_uring_enter", "io_uring_register",
+				     "clone3"};
 
-#define NEW_ANYTHING                                                                                     \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |     \
-	 CLONE_NEWNET)
+#define NEW_ANYTHING                                                                               \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |             \
+	 CLONE_NEWPID | CLONE_NEWNET)
 #define NEW_TIME 0x80u /* CLONE_NEWTIME: of unshare only, it is part of clone's exit signal */
 
 static int add_names(scmp_filter_ctx f, uint32_t action, const char *const *names, size_t n)
@@ -44,9 +74,9 @@ static int add_names(scmp_filter_ctx f, uint32_t action, const char *const *name
 	return 0;
 }
 
-/* IP is decided by the cgroup's programs, Unix sockets by the view and the scope. Netlink only for routes and
- * addresses, which every resolver reads. A libseccomp rule is a conjunction: the gaps between the allowed
- * numbers are spelled out. */
+/* IP is decided by the cgroup's programs, Unix sockets by the view and the scope. Netlink only for
+ * routes and addresses, which every resolver reads. A libseccomp rule is a conjunction: the gaps
+ * between the allowed numbers are spelled out. */
 static int add_families(scmp_filter_ctx f)
 {
 	const uint32_t no = SCMP_ACT_ERRNO(EAFNOSUPPORT);
@@ -55,9 +85,11 @@ static int add_families(scmp_filter_ctx f)
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(calls); i++) {
 		for (int family = 0; r == 0 && family <= AF_NETLINK; family++)
-			if (family != AF_UNIX && family != AF_INET && family != AF_INET6 && family != AF_NETLINK)
-				r = seccomp_rule_add(f, no, calls[i], 1,
-						     SCMP_A0(SCMP_CMP_MASKED_EQ, low32, (uint64_t)family));
+			if (family != AF_UNIX && family != AF_INET && family != AF_INET6 &&
+			    family != AF_NETLINK)
+				r = seccomp_rule_add(
+				    f, no, calls[i], 1,
+				    SCMP_A0(SCMP_CMP_MASKED_EQ, low32, (uint64_t)family));
 		/* 17 to 31, and whatever has a higher bit. */
 		for (int family = AF_NETLINK + 1; r == 0 && family < 32; family++)
 			r = seccomp_rule_add(f, no, calls[i], 1,
@@ -113,7 +145,8 @@ static int add_all(scmp_filter_ctx f, const struct guard *g)
 	return r == 0 ? add_terminal(f) : r;
 }
 
-/* Without no_new_privs (left out on purpose) only a capability may load a filter; never ask for it here. */
+/* Without no_new_privs (left out on purpose) only a capability may load a filter; never ask for it
+ * here. */
 static int load(scmp_filter_ctx f, const struct guard *g)
 {
 	int r = seccomp_attr_set(f, SCMP_FLTATR_CTL_NNP, g->without[GUARD_PRIVS] ? 0 : 1);

@@ -1,6 +1,7 @@
-/* Unix sockets with a name. /run, where services have theirs and where new ones come, is replaced by a copy:
- * folders are made anew, files are bound one by one, a folder without a socket in it as a whole. Elsewhere each
- * socket that the kernel lists is covered by /dev/null, which nobody can connect to. */
+/* Unix sockets with a name. /run, where services have theirs and where new ones come, is replaced
+ * by a copy: folders are made anew, files are bound one by one, a folder without a socket in it as
+ * a whole. Elsewhere each socket that the kernel lists is covered by /dev/null, which nobody can
+ * connect to. */
 #include "guard/guard_internal.h"
 
 #include <dirent.h>
@@ -82,8 +83,10 @@ static int copy_link(int old_dir, const char *name, const char *to)
 
 static int copy_dir(struct copy *c, int old_dir, const char *to);
 
-/* The owner can be kept by root only; for others a folder that was not theirs was closed to them anyway. */
-static int copy_subdir(struct copy *c, int old_dir, const char *name, const struct stat *st, const char *to)
+/* The owner can be kept by root only; for others a folder that was not theirs was closed to them
+ * anyway. */
+static int copy_subdir(struct copy *c, int old_dir, const char *name, const struct stat *st,
+		       const char *to)
 {
 	int sub = openat(old_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (mkdir(to, 0700) < 0 || (geteuid() == 0 && chown(to, st->st_uid, st->st_gid) < 0) ||
@@ -115,7 +118,9 @@ static int copy_entry(struct copy *c, int old_dir, const char *name, const char 
 		return bind_file(old_dir, name, to);
 	if (S_ISLNK(st.st_mode))
 		return copy_link(old_dir, name, to);
-	return S_ISSOCK(st.st_mode) && c->keep && !strcmp(to, c->keep) ? bind_file(old_dir, name, to) : 0;
+	return S_ISSOCK(st.st_mode) && c->keep && !strcmp(to, c->keep)
+		   ? bind_file(old_dir, name, to)
+		   : 0;
 }
 
 /* Takes the descriptor. */
@@ -155,8 +160,8 @@ int hide_sockets_below(const char *path, const char *keep)
 	return copy_dir(&c, old, path);
 }
 
-/* "Num RefCount Protocol Flags Type St Inode Path". The path may be relative to a folder that nobody knows: then
- * it is not to be found here either. */
+/* "Num RefCount Protocol Flags Type St Inode Path". The path may be relative to a folder that
+ * nobody knows: then it is not to be found here either. */
 static const char *path_in(char *line)
 {
 	char *at = line;
@@ -175,7 +180,8 @@ static int cover(const char *path, const char *keep)
 {
 	struct stat st;
 	char real[PATH_MAX];
-	if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode) || !realpath(path, real) || (keep && !strcmp(real, keep)))
+	if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode) || !realpath(path, real) ||
+	    (keep && !strcmp(real, keep)))
 		return 0;
 	return mount("/dev/null", real, NULL, MS_BIND, NULL) < 0 ? -errno : 0;
 }

@@ -10,8 +10,8 @@ must_check int guard_scope(const struct guard *g);
 int guard_landlock_abi(void);
 
 /* guard_hide.c */
-/* Puts a copy without sockets, made of mounts and of copies of the directories alone, in the place of path.
- * keep: a socket below it that stays. */
+/* Puts a copy without sockets, made of mounts and of copies of the directories alone, in the place
+ * of path. keep: a socket below it that stays. */
 must_check int hide_sockets_below(const char *path, const char *keep);
 /* Covers each Unix socket that has a name outside /run. */
 must_check int hide_named_sockets(const char *keep);

@@ -1,6 +1,7 @@
-/* A Landlock domain of the workload's own. Being in one is what forbids ptrace of, and /proc/PID/mem and
- * descriptors from, processes outside of it, and still allows a debugger inside. The header of the build may
- * be older than the kernel: numbers of the interface stand here with their names. */
+/* A Landlock domain of the workload's own. Being in one is what forbids ptrace of, and
+ * /proc/PID/mem and descriptors from, processes outside of it, and still allows a debugger inside.
+ * The header of the build may be older than the kernel: numbers of the interface stand here with
+ * their names. */
 #include "guard/guard_internal.h"
 
 #include <errno.h>
@@ -15,11 +16,13 @@
 #define NR_ADD_RULE	  445
 #define NR_RESTRICT_SELF  446
 
-#define CREATE_RULESET_VERSION	   1u
-#define RULE_PATH_BENEATH	   1
-#define ACCESS_FS_REFER		   (1ull << 13) /* ABI 2: denied wherever any other is handled, unless allowed */
-#define ACCESS_FS_RESOLVE_UNIX	   (1ull << 16) /* ABI 9, Linux 7.1: connect to a named socket of others */
-#define SCOPE_ABSTRACT_UNIX_SOCKET 1ull		/* ABI 6, Linux 6.12 */
+#define CREATE_RULESET_VERSION 1u
+#define RULE_PATH_BENEATH      1
+#define ACCESS_FS_REFER                                                                            \
+	(1ull << 13) /* ABI 2: denied wherever any other is handled, unless allowed */
+#define ACCESS_FS_RESOLVE_UNIX                                                                     \
+	(1ull << 16)			/* ABI 9, Linux 7.1: connect to a named socket of others */
+#define SCOPE_ABSTRACT_UNIX_SOCKET 1ull /* ABI 6, Linux 6.12 */
 
 struct ruleset_attr {
 	uint64_t handled_access_fs, handled_access_net, scoped;
@@ -49,7 +52,8 @@ int guard_scope(const struct guard *g)
 {
 	struct ruleset_attr a = {0};
 	if (g->landlock < 2)
-		return 0; /* ABI 1 would forbid every move between folders; guard_calls closes ptrace instead */
+		return 0; /* ABI 1 would forbid every move between folders; guard_calls closes
+			     ptrace instead */
 	if (g->has_scope)
 		a.scoped = SCOPE_ABSTRACT_UNIX_SOCKET;
 	if (g->landlock >= 9)

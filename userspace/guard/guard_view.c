@@ -1,5 +1,5 @@
-/* The file system as a workload sees it. What stands for a service outside (a socket), for the kernel's switches
- * and for its own cage is out of sight or read-only; files stay as they are. */
+/* The file system as a workload sees it. What stands for a service outside (a socket), for the
+ * kernel's switches and for its own cage is out of sight or read-only; files stay as they are. */
 #include "guard/guard_internal.h"
 
 #include <errno.h>
@@ -49,15 +49,17 @@ static int make_read_only(const char *path)
 	struct statvfs s;
 	if (statvfs(path, &s) < 0)
 		return -errno;
-	unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | (s.f_flag & ST_NOSUID ? MS_NOSUID : 0) |
-			      (s.f_flag & ST_NODEV ? MS_NODEV : 0) | (s.f_flag & ST_NOEXEC ? MS_NOEXEC : 0) |
-			      (s.f_flag & ST_NOATIME ? MS_NOATIME : 0) | (s.f_flag & ST_RELATIME ? MS_RELATIME : 0);
+	unsigned long flags =
+	    MS_REMOUNT | MS_BIND | MS_RDONLY | (s.f_flag & ST_NOSUID ? MS_NOSUID : 0) |
+	    (s.f_flag & ST_NODEV ? MS_NODEV : 0) | (s.f_flag & ST_NOEXEC ? MS_NOEXEC : 0) |
+	    (s.f_flag & ST_NOATIME ? MS_NOATIME : 0) | (s.f_flag & ST_RELATIME ? MS_RELATIME : 0);
 	return mount(NULL, path, NULL, flags, NULL) < 0 ? -errno : 0;
 }
 
 static int cover_dir(const char *path)
 {
-	if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=4k") < 0)
+	if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=4k") <
+	    0)
 		return -errno;
 	return make_read_only(path);
 }
@@ -83,8 +85,9 @@ static int (*treatment(const char *type))(const char *path)
 	static const struct {
 		const char *type;
 		int (*treat)(const char *path);
-	} types[] = {{"cgroup2", make_read_only}, {"cgroup", make_read_only}, {"bpf", cover_dir},
-		     {"debugfs", cover_dir},	  {"tracefs", cover_dir},     {"securityfs", make_read_only},
+	} types[] = {{"cgroup2", make_read_only}, {"cgroup", make_read_only},
+		     {"bpf", cover_dir},	  {"debugfs", cover_dir},
+		     {"tracefs", cover_dir},	  {"securityfs", make_read_only},
 		     {"sysfs", make_read_only},	  {"configfs", cover_dir}};
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
 		if (!strcmp(type, types[i].type))
@@ -92,13 +95,14 @@ static int (*treatment(const char *type))(const char *path)
 	return NULL;
 }
 
-/* "31 23 0:28 / <mount point> <options> [tags] - <type> <source> ...". One that another covers cannot be reached
- * and needs no treatment. */
+/* "31 23 0:28 / <mount point> <options> [tags] - <type> <source> ...". One that another covers
+ * cannot be reached and needs no treatment. */
 static int treat_mount(char *line)
 {
 	char point[2048], type[64];
 	const char *tail = strstr(line, " - ");
-	if (!tail || sscanf(line, "%*s %*s %*s %*s %2047s", point) != 1 || sscanf(tail, " - %63s", type) != 1)
+	if (!tail || sscanf(line, "%*s %*s %*s %*s %2047s", point) != 1 ||
+	    sscanf(tail, " - %63s", type) != 1)
 		return 0;
 	int (*treat)(const char *path) = treatment(type);
 	if (!treat)
@@ -114,7 +118,8 @@ static int treat_mounts(void)
 	size_t n = 0;
 	_cleanup_(closep) int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	ssize_t got = fd < 0 ? -1 : 0;
-	while (fd >= 0 && n < sizeof(lines) - 1 && (got = read(fd, lines + n, sizeof(lines) - 1 - n)) > 0)
+	while (fd >= 0 && n < sizeof(lines) - 1 &&
+	       (got = read(fd, lines + n, sizeof(lines) - 1 - n)) > 0)
 		n += (size_t)got;
 	if (got < 0)
 		return -errno;
@@ -127,10 +132,12 @@ static int treat_mounts(void)
 	return r;
 }
 
-/* Root's own files of /proc, which ask for no capability: a core pattern is a program that runs outside. */
+/* Root's own files of /proc, which ask for no capability: a core pattern is a program that runs
+ * outside. */
 static int lock_proc(void)
 {
-	static const char *const paths[] = {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"};
+	static const char *const paths[] = {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq",
+					    "/proc/bus"};
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
 		if (access(paths[i], F_OK) < 0)
 			continue;
@@ -147,12 +154,13 @@ static int lock_proc(void)
 static int cover_bundles(const char *trust)
 {
 	static const char *const bundles[] = {
-		"/etc/ssl/certs/ca-certificates.crt",
-		"/etc/pki/tls/certs/ca-bundle.crt",
-		"/etc/ssl/cert.pem",
+	    "/etc/ssl/certs/ca-certificates.crt",
+	    "/etc/pki/tls/certs/ca-bundle.crt",
+	    "/etc/ssl/cert.pem",
 	};
 	for (size_t i = 0; trust && i < ARRAY_LEN(bundles); i++)
-		if (access(bundles[i], F_OK) == 0 && mount(trust, bundles[i], NULL, MS_BIND, NULL) < 0)
+		if (access(bundles[i], F_OK) == 0 &&
+		    mount(trust, bundles[i], NULL, MS_BIND, NULL) < 0)
 			return -errno;
 	return 0;
 }

@@ -1,4 +1,5 @@
-/* The optional object of LSM programs: loaded apart, because a kernel may lack them, or have them and not run them. */
+/* The optional object of LSM programs: loaded apart, because a kernel may lack them, or have them
+ * and not run them. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -40,24 +41,28 @@ static bool is_listed(void)
 /* Listed, and a program that allows everything loads. */
 bool lsm_is_active(void)
 {
-	struct bpf_insn insns[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
-				   {.code = BPF_JMP | BPF_EXIT}};
+	struct bpf_insn insns[] = {
+	    {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
+	    {.code = BPF_JMP | BPF_EXIT}};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_LSM_MAC);
 	int id = is_listed() ? libbpf_find_vmlinux_btf_id("socket_create", BPF_LSM_MAC) : -1;
 	if (id < 0)
 		return false;
 	opts.attach_btf_id = (uint32_t)id;
-	_cleanup_(closep) int fd = bpf_prog_load(BPF_PROG_TYPE_LSM, NULL, "GPL", insns, ARRAY_LEN(insns), &opts);
+	_cleanup_(closep) int fd =
+	    bpf_prog_load(BPF_PROG_TYPE_LSM, NULL, "GPL", insns, ARRAY_LEN(insns), &opts);
 	return fd >= 0;
 }
 
-/* A program for a hook that this kernel does not have, or has with other arguments, costs the others nothing. */
+/* A program for a hook that this kernel does not have, or has with other arguments, costs the
+ * others nothing. */
 static void leave_out_unknown(struct lsm_bpf *l)
 {
 	struct bpf_program *p;
 	bpf_object__for_each_program(p, l->obj)
 	{
-		if (libbpf_find_vmlinux_btf_id(bpf_program__section_name(p) + strlen("lsm/"), BPF_LSM_MAC) < 0)
+		if (libbpf_find_vmlinux_btf_id(bpf_program__section_name(p) + strlen("lsm/"),
+					       BPF_LSM_MAC) < 0)
 			bpf_program__set_autoload(p, false);
 	}
 }
