@@ -182,6 +182,8 @@ int policy_reload(struct control *c, struct policy_errors *ret_errors, bool *ret
 			r = plan_compile(span_of(text, len), &unused, e);
 			plan_unref(unused);
 		}
+		else if (ret_errors && c->policy.plan)
+			proxy_send_policy(c); /* the keys of masks may have changed */
 	}
 	if (ret_errors)
 		*ret_errors = *e;

@@ -9,6 +9,7 @@
 
 #include "base/jw.h"
 #include "base/macro.h"
+#include "record/conceal.h"
 
 #define COLUMNS_MAX (16 * 1024)
 #define ROWS_MAX    (160 * 1024) /* an event holds at most RING_EVENT_MAX */
@@ -65,7 +66,7 @@ void rows_columns(struct rows *r, const struct span *names, const uint16_t *form
 
 /* Text is a string; what is binary or not UTF-8 is {"b64": ...}, so that the two cannot be
  * confused. */
-static void add_field(struct jw *w, struct span field, bool is_text)
+static void add_shown(struct jw *w, struct span field, bool is_text)
 {
 	if (!field.p) {
 		jw_null(w, NULL);
@@ -82,6 +83,15 @@ static void add_field(struct jw *w, struct span field, bool is_text)
 		jw_object_end(w);
 		buf_done(&b64);
 	}
+}
+
+/* Keys and tokens are in no record, whatever column they are in. */
+static void add_field(struct jw *w, struct span field, bool is_text)
+{
+	struct buf b;
+	buf_init(&b, 2 * field.len + 64);
+	add_shown(w, conceal(CONCEAL_SECRETS, field, &b), is_text);
+	buf_done(&b);
 }
 
 /* Each field as its length (32 bits, all ones for NULL) and its bytes; each row led by its count.
