@@ -17,9 +17,11 @@ enum field {
 	NONE
 };
 
-static const char *const field_keys[] = {"flow",     "identity", "owner",   "resource",
-					 "role",     "session",	 "type",    "time",
-					 "decision", "observed", "sqlstate"};
+static const char field_keys[][12] = {"flow",	  "identity", "owner",	 "resource",
+				      "role",	  "session",  "type",	 "time",
+				      "decision", "observed", "sqlstate"};
+static const uint8_t field_lens[] = {4, 8, 5, 8, 4, 7, 4, 4, 8, 8, 8};
+_Static_assert(ARRAY_LEN(field_keys) == NONE && ARRAY_LEN(field_lens) == NONE, "one each");
 #define KEPT TIME /* the fields before it are in the filter */
 
 static const struct {
@@ -42,7 +44,8 @@ static enum field field_of(struct span key)
 	if (!memchr("fiorstd", key.p[0], 7))
 		return NONE;
 	for (int i = 0; i < NONE; i++)
-		if (field_keys[i][0] == (char)key.p[0] && span_is(key, field_keys[i]))
+		if (field_keys[i][0] == (char)key.p[0] && field_lens[i] == key.len &&
+		    memcmp(key.p, field_keys[i], key.len) == 0)
 			return (enum field)i;
 	return NONE;
 }
@@ -91,7 +94,7 @@ void block_add(struct block *b, const struct scan *event)
 		if (f < KEPT)
 			add_value(b, f, value);
 		if (f == TIME)
-			add_time(b, scan_u64(event, "time"));
+			add_time(b, scan_number(value));
 		else if (f >= KEPT || f == TYPE)
 			for (size_t k = 0; k < ARRAY_LEN(verdicts); k++)
 				if (verdicts[k].field == f &&

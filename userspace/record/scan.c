@@ -172,20 +172,14 @@ int scan_event(struct span text, bool own_keys, struct scan *ret)
 /* --- what is known to be well -------------------------------------------------------------------
  */
 
-/* To behind the string's end. */
+/* To behind the string's end. Most are short: a loop, no call. */
 static bool skip_string(struct text *t)
 {
-	for (t->p++; t->p < t->end; t->p++) {
-		const uint8_t *quote = memchr(t->p, '"', (size_t)(t->end - t->p)), *back = quote;
-		if (!quote)
-			return false;
-		while (back > t->p && back[-1] == '\\')
-			back--;
-		t->p = quote;
-		if ((quote - back) % 2 == 0)
-			break;
-	}
-	return take(t, '"');
+	const uint8_t *p = t->p + 1, *end = t->end;
+	while (p < end && *p != '"')
+		p += *p == '\\' ? 2 : 1;
+	t->p = p + 1;
+	return p < end;
 }
 
 /* To the comma or brace behind the value. */
@@ -250,9 +244,8 @@ struct span scan_plain(const struct scan *s, const char *key)
 	return span_of(v.p + 1, v.len - 2);
 }
 
-uint64_t scan_u64(const struct scan *s, const char *key)
+uint64_t scan_number(struct span v)
 {
-	struct span v = scan_get(s, key);
 	uint64_t n = 0;
 	for (size_t i = 0; i < v.len; i++) {
 		if (v.p[i] < '0' || v.p[i] > '9')
@@ -260,6 +253,11 @@ uint64_t scan_u64(const struct scan *s, const char *key)
 		n = n * 10 + (uint64_t)(v.p[i] - '0');
 	}
 	return n;
+}
+
+uint64_t scan_u64(const struct scan *s, const char *key)
+{
+	return scan_number(scan_get(s, key));
 }
 
 bool scan_flag(const struct scan *s, const char *key)

@@ -32,6 +32,7 @@ struct span scan_get(const struct scan *s, const char *key);
 /* The value without its quotes where it is a string without escapes; else empty. */
 struct span scan_plain(const struct scan *s, const char *key);
 /* 0 where it is no integer from 0 to INT64_MAX. */
+uint64_t scan_number(struct span value);
 uint64_t scan_u64(const struct scan *s, const char *key);
 /* Is the value true? */
 bool scan_flag(const struct scan *s, const char *key);
