@@ -30,8 +30,10 @@ static void put_events(int n)
 		CHECK_INT(rig_put(&rig, 1, &b, &ticket), 0);
 		if (i % 100 == 0)
 			CHECK(rig_wait(&rig, 1, ticket));
-		if (!first_signed.seq)
+		for (int k = 0; i == 400 && !first_signed.seq && k < 1000; k++) {
 			first_signed = rig.last_signed;
+			usleep(10000);
+		}
 	}
 	buf_done(&b);
 }
