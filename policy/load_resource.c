@@ -182,6 +182,9 @@ static void check_resource(struct loader *l, const struct json_at *at, json_t *v
 					 "\"%s\" on protocol tcp, whose bytes "
 					 "are relayed unread; expected it on postgres only",
 					 postgres_only[i]);
+	if (is_tcp && r->upstream && strchr(r->upstream, ','))
+		load_fail_member(l, at, "upstream",
+				 "several hosts on protocol tcp; expected one, or postgres");
 	if (r->record != RECORD_ROWS && !is_tcp && json_object_get(v, "record_limit"))
 		load_fail_member(l, at, "record_limit",
 				 "\"record_limit\" without rows to limit; "

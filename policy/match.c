@@ -126,7 +126,7 @@ int match_parse(struct arena *a, const char *text, struct match *ret, const char
 	return 0;
 }
 
-bool load_is_host_port(const char *s)
+static bool is_one_host_port(const char *s)
 {
 	struct arena a;
 	struct match m;
@@ -135,6 +135,22 @@ bool load_is_host_port(const char *s)
 	int err = match_parse(&a, s, &m, &why);
 	arena_done(&a);
 	return !err && m.port && (m.host || m.prefix_len == 128) && !strchr(s, '/');
+}
+
+bool load_is_host_port(const char *s)
+{
+	char one[300];
+	for (size_t n; (n = strcspn(s, ",")) != 0; s += n + 1) {
+		if (n >= sizeof(one))
+			return false;
+		memcpy(one, s, n);
+		one[n] = 0;
+		if (!is_one_host_port(one))
+			return false;
+		if (!s[n])
+			return true;
+	}
+	return false;
 }
 
 /* --- matching --------------------------------------------------------------------------------- */

@@ -329,6 +329,22 @@ def psycopg(b):
     b.t.equal(done.stdout.split(), ["5", "5000000"], f"psycopg verify-full {done.stderr[-300:]}")
 
 
+def hosts(b):
+    """Several hosts: the first that is there and is what the credential wants."""
+    dead, here = f"127.0.0.1:{stack.free_port()}", f"127.0.0.1:{b.pg.port}"
+    b.write(upstream=f"{dead},{here}")
+    b.login()
+    b.ok("the second host, the first is not there", PLAIN)
+    for attrs in ("any", "read-write", "primary", "prefer-standby"):
+        b.login(f"target_session_attrs={attrs}")
+        b.ok(f"target_session_attrs={attrs}", PLAIN)
+    for attrs, text in (("standby", "is a standby"), ("read-only", "is read-only")):
+        b.login(f"target_session_attrs={attrs}")
+        b.refused(f"target_session_attrs={attrs}", PLAIN, text)
+    b.login()
+    b.write()
+
+
 def words(b):
     """What is said where silence or a reset would leave an agent guessing; and what is on record of it."""
     script = ("import subprocess, sys, time\n"
@@ -353,7 +369,7 @@ def main():
     with stack.Stack(policy(), None) as s:
         s.pg.psql("CREATE TABLE t AS SELECT generate_series(1, 5) AS id", s.database)
         b = Bench(s, t)
-        for part in (upstream, clients, on_the_wire, choices, authority_is_bound, trust, cancel, psycopg, words):
+        for part in (upstream, clients, on_the_wire, choices, authority_is_bound, trust, cancel, psycopg, hosts, words):
             part(b)
         t.check("panic" not in s.gw.log(), "nothing went wrong inside")
         if t.failed:

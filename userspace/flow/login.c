@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
+#include "flow/hosts.h"
 #include "flow/proxy.h"
 #include "flow/tls.h"
 #include "flow/tls_client.h"
@@ -399,24 +400,89 @@ static int start_tls(struct pump *p, struct proxy *proxy, const struct target *t
 	return err ? fail(l, err, "08006", why) : 0;
 }
 
-static int pump_login(struct pump *p, struct proxy *proxy, const struct target *t)
+static void pump_open(struct pump *p)
 {
-	struct credential c = {0};
-	char why[WHY_MAX] = "out of memory";
 	buf_init(&p->from_server, PIPE_MAX);
 	buf_init(&p->to_server, PIPE_MAX);
 	buf_init(&p->to_lib, 2 * PIPE_MAX);
 	p->listener = p->lib = -1;
+	p->conn = NULL;
+	p->state = PUMP_LOGIN;
+}
+
+static int pump_one(struct pump *p, struct proxy *proxy, const struct target *t,
+		    const struct credential *c, bool is_last_round)
+{
+	int err = login_connect(t, p->deadline_ns, p->login);
+	if (!err)
+		err = start_tls(p, proxy, t, c);
+	if (!err)
+		err = start_libpq(p, t, c);
+	if (!err)
+		err = run_login(p);
+	const char *why = err ? NULL
+			      : hosts_mismatch(buf_span(&p->login->greeting),
+					       credential_get(c, "target_session_attrs"), p->is_raw,
+					       is_last_round);
+	return why ? fail(p->login, ERR_UPSTREAM, "08001", why) : err;
+}
+
+/* As libpq goes on to the next host: it is not there, does not answer, starts or is of another
+ * kind.
+ */
+static bool may_try_next(const struct pump *p)
+{
+	const struct login *l = p->login;
+	return clock_mono_ns() < p->deadline_ns &&
+	       (!strncmp(l->sqlstate, "08", 2) || !strcmp(l->sqlstate, "57P03"));
+}
+
+static void pump_again(struct pump *p)
+{
+	pump_done(p);
+	login_done(p->login);
+	login_init(p->login);
+	pump_open(p);
+}
+
+/* One time through the list. */
+static int try_hosts(struct pump *p, struct proxy *proxy, const struct target *t,
+		     const struct credential *c, bool is_last_round)
+{
+	char entry[HOST_PORT_MAX], name[HOST_PORT_MAX];
+	const char *rest = t->upstream;
+	struct target one = *t;
+	int err = ERR_CONFIG;
+	if (!rest)
+		return pump_one(p, proxy, t, c, is_last_round);
+	one.upstream = entry;
+	one.host = name;
+	for (bool is_first = true; hosts_next(&rest, entry); is_first = false) {
+		if (!is_first)
+			pump_again(p);
+		hosts_name(entry, name, sizeof(name));
+		err = pump_one(p, proxy, &one, c, is_last_round);
+		if (!err || !may_try_next(p))
+			break;
+	}
+	return err;
+}
+
+static int pump_login(struct pump *p, struct proxy *proxy, const struct target *t)
+{
+	struct credential c = {0};
+	char why[WHY_MAX] = "out of memory";
+	pump_open(p);
 	int err = credential_fetch(proxy, t->credential, &c, why);
 	if (err)
 		return fail(p->login, err, "28000", why);
-	err = login_connect(t, p->deadline_ns, p->login);
-	if (!err)
-		err = start_tls(p, proxy, t, &c);
-	if (!err)
-		err = start_libpq(p, t, &c);
-	if (!err)
-		err = run_login(p);
+	const char *want = credential_get(&c, "target_session_attrs");
+	bool is_picky = want && !strcmp(want, "prefer-standby");
+	err = try_hosts(p, proxy, t, &c, !is_picky);
+	if (err && is_picky && may_try_next(p)) {
+		pump_again(p);
+		err = try_hosts(p, proxy, t, &c, true);
+	}
 	credential_done(&c);
 	return err;
 }
