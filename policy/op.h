@@ -121,6 +121,10 @@ struct op {
 	int n_params;
 	const struct need *needs;
 	int n_needs;
+	const char *database;  /* where, or NULL */
+	bool is_prepare_only;  /* nothing runs yet: what runs is decided for itself */
+	bool is_by_name;       /* what runs stands behind a name: the text does not show it */
+	bool is_in_transaction; /* one is open: what it holds is held while this waits */
 	bool is_write;     /* has or may have an effect: whatever is not a plain read */
 	bool is_permanent; /* may make effects permanent or visible outside at once: waits for the disk */
 	const char *broken; /* why it cannot run, whoever asks: it is put on record and refused; NULL: it can */
@@ -147,6 +151,11 @@ struct decision {
 	bool is_untraced;          /* refused because masks cannot tell where values come from */
 	bool hides_text;           /* literals and parameters are not recorded, nor what quotes them */
 	bool detects_text;	   /* what is recorded of them is searched for values, not for secrets alone */
+	char sqlstate[6];	   /* of a refusal that is no 42501; "" else */
+	/* What let it pass, where people had to: a request that was approved, or a grant; and the number of the
+	 * release in the record. "" and 0 where nobody was asked. */
+	char request[24], grant[24];
+	uint64_t release;
 	const struct masks *masks; /* policy/mask.h, in the operation's arena; NULL: nothing is masked */
 };
 

@@ -32,6 +32,13 @@ int cmd_export(int argc, char **argv);
 int cmd_search(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_prove(int argc, char **argv);
+int cmd_requests(int argc, char **argv);
+int cmd_approve(int argc, char **argv);
+int cmd_deny(int argc, char **argv);
+int cmd_elevate(int argc, char **argv);
+int cmd_grants(int argc, char **argv);
+int cmd_revoke_grant(int argc, char **argv);
+int cmd_revoke_approver(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 

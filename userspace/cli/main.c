@@ -66,6 +66,29 @@ static const struct command commands[] = {
 	 "  --search-path P      instead of the login's own\n"
 	 "  --owner O            the person behind the agent, as the answer would name it\n"
 	 "  -q, --quiet          test: failures only\n"},
+	{"requests", cmd_requests, "what waits for an approval; one of them whole",
+	 "[REQUEST] [--token-file T] [--all] [--json]\n"
+	 "  --token-file T       as the approver whose token this is; without it: those of your own sessions\n"
+	 "  --all                those that ended lately as well\n"},
+	{"approve", cmd_approve, "approve what was asked for, once it was shown whole",
+	 "REQUEST --token-file T [options]\n"
+	 "  --token-file T       the approver's own token, of a fresh login\n"
+	 "  --hash H             what sluice requests REQUEST showed: instead of the question, without a terminal\n"
+	 "  --choice C           once, text (whatever its parameters), pattern (other constants): as the rule permits\n"
+	 "  --for T, --uses N    at most so long, so often; with text, pattern and roles\n"
+	 "  --resource R, --relation S.T, --class C   of a role: on these alone\n"
+	 "  --words TEXT         for the record\n"
+	 "  --no-wait            do not wait for what comes of it\n"},
+	{"deny", cmd_deny, "deny what was asked for",
+	 "REQUEST --token-file T --reason TEXT [--hash H]\n"
+	 "  --reason TEXT        what the agent is told\n"},
+	{"elevate", cmd_elevate, "ask for a role for a time, from inside a workload or for a session",
+	 "--role R --for T --reason TEXT [--resource N] [--session S]\n"
+	 "  --session S          from outside: whose\n"},
+	{"grants", cmd_grants, "what approvals have granted, and until when", "[--all] [--json]\n"},
+	{"revoke-grant", cmd_revoke_grant, "end a grant now", "GRANT [--reason TEXT]\n"},
+	{"revoke-approver", cmd_revoke_approver, "believe a person's tokens from before no longer (root only)",
+	 "SUBJECT [--issuer I]\n"},
 	{"reload", cmd_reload, "have the daemon read its policy again (root only)", "\n"},
 	{"sessions", cmd_sessions, "list sessions: who, for whom, how much, how it ended",
 	 "[options]\n"
@@ -172,7 +195,7 @@ static void print_help(FILE *f)
 {
 	fputs("usage: sluice [--socket PATH] COMMAND ...\n\n", f);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].help);
+		fprintf(f, "  %-15s %s\n", commands[i].name, commands[i].help);
 	fputs("\n  --socket PATH        the daemon's control socket (default $SLUICE_SOCKET or " API_SOCKET
 	      ")\n  sluice help COMMAND  its options\n",
 	      f);

@@ -90,7 +90,7 @@ void approvals_written(struct control *c, uint64_t ticket, uint64_t seq);
  * enough), "votes": [{"issuer", "subject", "verdict", "words", "choice", "state", "at", "seq", "group", "from"}],
  * "release", "grant", "outcome": {"tag", "sqlstate", "error", "rows", "duration_ns"}}
  * is_whole: with "body" {"text" | "text_b64", "params", "needs", "database", "in_transaction"}: what is
- * approved. */
+ * approved; and "before" {"request", "text"}: what was approved last of the same identity by the same rule. */
 json_t *request_json(struct control *c, struct request *r, bool is_whole);
 /* {"grant", "request", "rule", "kind", "issuer", "subject", "owner", "role", "session", "gives", "resource", "made",
  * "until", "uses", "used", "by", "state", "end_reason", "narrows": [{"resource", "relations", "classes"}],

@@ -131,6 +131,21 @@ static void add_terms(json_t *j, const struct request *r)
 	json_object_set_new(j, "notify", texts_json(t->notify, t->n_notify));
 }
 
+/* What was approved last of the same identity by the same rule. */
+static json_t *before_json(struct control *c, const struct request *r)
+{
+	for (struct request *o = book_requests(c->approvals.book); o; o = o->next) {
+		if (o == r || !o->release_seq || strcmp(o->terms.rule, r->terms.rule) ||
+		    strcmp(o->ask.subject, r->ask.subject) || strcmp(o->ask.resource, r->ask.resource))
+			continue;
+		json_t *body = json_loadb((const char *)o->ask.body.p, o->ask.body.len, 0, NULL);
+		json_t *j = json_pack("{s:s,s:O*}", "request", o->id, "text", json_object_get(body, "text"));
+		json_decref(body);
+		return j;
+	}
+	return json_null();
+}
+
 json_t *request_json(struct control *c, struct request *r, bool is_whole)
 {
 	const struct ask *a = &r->ask;
@@ -143,6 +158,8 @@ json_t *request_json(struct control *c, struct request *r, bool is_whole)
 		return NULL;
 	add_terms(j, r);
 	add_state(j, c, r);
+	if (is_whole)
+		json_object_set_new(j, "before", before_json(c, r));
 	if (is_whole)
 		json_object_set_new(j, "body", json_loadb((const char *)a->body.p, a->body.len, 0, NULL));
 	return j;

@@ -1,3 +1,4 @@
+#include "flow/asks.h"
 #include "flow/cancelling.h"
 
 #include <errno.h>
@@ -106,6 +107,7 @@ int cancelling_request(struct flow *f, uint32_t pid, uint32_t key)
 	struct cancel_entry *e;
 	if (cancels_find(p->cancels, pid, key, f->session->cgroup_id, clock_mono_ns(), &e))
 		return 0; /* the server does not say either */
+	asks_cancel_all(p, pid);
 	struct cancel_job *j = calloc(1, sizeof(*j));
 	if (!j) {
 		cancel_entry_unref(p->cancels, e);

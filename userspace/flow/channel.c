@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/msg.h"
+#include "flow/asks.h"
+#include "flow/grants.h"
 #include "flow/listener.h"
 #include "flow/mask_keys.h"
 #include "flow/proxy.h"
@@ -16,6 +18,7 @@
 #include "policy/policy.h"
 
 #define GROUPS_MAX 256
+#define GRANTS_MAX (16 * 1024 * 1024)
 
 struct message {
 	const char *type;
@@ -106,7 +109,31 @@ static int on_status(struct proxy *p, struct msg *m)
 	return err ? err : answer(p, json_pack("{s:s}", "t", "status"), &fd, 1);
 }
 
+static int on_answer(struct proxy *p, struct msg *m)
+{
+	asks_on_control(p, TAKE(m->json));
+	return 0;
+}
+
+static int on_grants(struct proxy *p, struct msg *m)
+{
+	_cleanup_(freep) char *text = NULL;
+	size_t len = 0;
+	struct grant_list *list = NULL, *old = grants_get(p);
+	int err = m->n_fds == 1 ? memfd_read(m->fds[0], GRANTS_MAX, &text, &len) : ERR_MALFORMED;
+	json_t *j = err ? NULL : json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+	if (!err)
+		err = json_is_array(j) ? grants_read(j, old, &list) : ERR_MALFORMED;
+	json_decref(j);
+	grants_unref(old);
+	grants_replace(p, list); /* what cannot be read grants nothing */
+	return err;
+}
+
 static const struct message from_control[] = {
+    {"asked", on_answer},
+    {"answer", on_answer},
+    {"grants", on_grants},
     {"policy", on_policy},
     {"session", on_session},
     {"end", on_end},
@@ -129,6 +156,10 @@ static void drop_control(struct proxy *p)
 	loop_del(p->loop, &p->control);
 	close(p->control.fd);
 	p->control.fd = -1;
+	/* Nobody is asked now, and what was approved is known to nobody: it ends. */
+	p->is_control_there = false;
+	grants_replace(p, NULL);
+	asks_control_gone(p);
 }
 
 /* Sessions and policy stay in force without control: it may be restarting. */
@@ -162,6 +193,7 @@ static int on_peer(struct proxy *p, struct msg *m)
 		close(fd);
 		return err;
 	}
+	p->is_control_there = true;
 	p->control = (struct source){.fd = fd, .events = EPOLLIN, .on_event = on_control};
 	return loop_add(p->loop, &p->control);
 }

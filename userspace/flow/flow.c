@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/macro.h"
+#include "flow/asks.h"
 #include "flow/cancelling.h"
 #include "flow/lane.h"
 #include "flow/proxy.h"
@@ -206,6 +207,9 @@ static void flush(struct flow *f, enum dir d)
 
 static void settle(struct flow *f)
 {
+	/* A client that gave up while its operation waits for people. */
+	if (f->asked && f->ends[FROM_CLIENT].is_eof)
+		flow_finish(f, "the client closed the connection while its operation waited for an approval");
 	for (enum dir d = FROM_CLIENT; d <= FROM_SERVER && f->state < FLOW_CLOSING; d++)
 		if (is_drained(f, d))
 			on_eof(f, d);
@@ -258,6 +262,15 @@ void flow_step(struct flow *f)
 	}
 	settle(f);
 	reclaim(f);
+}
+
+void flow_notice(struct flow *f, const char *text, const char *hint)
+{
+	if (f->state >= FLOW_CLOSING || buf_len(&f->ends[FROM_CLIENT].out) >= FLOW_OUT_HIGH)
+		return;
+	lend(f);
+	f->proto->notice(f->module, text, hint, &f->sink);
+	flow_step(f);
 }
 
 /* Straight from what was read, without a copy, where nothing older waits. */
@@ -571,13 +584,15 @@ void flow_check(struct flow *f, uint64_t now_ns, int64_t now_s)
 	bool is_told_later = f->state == FLOW_OPENING && f->resource && !f->proto->keeps_half_open;
 	if (session_is_over(f->session, now_s) && !is_told_later)
 		flow_fail(f, "57P01", "the identity of this workload has expired");
-	else if (f->state == FLOW_OPENING && !f->upstream.dialling &&
+	else if (f->state == FLOW_OPENING && !f->upstream.dialling && !f->asked &&
 		 is_past(o->opened_ns, now_ns, cfg->startup_timeout_ms) && f->resource)
 		flow_fail(f, "08006", "nothing that begins a session came in time");
 	else if (!f->resource && is_past(o->active_ns, now_ns, cfg->startup_timeout_ms))
 		flow_finish(f, "idle");
-	else if (!f->pipe.n_running && is_past(o->active_ns, now_ns, cfg->idle_timeout_ms))
+	else if (!f->pipe.n_running && !f->asked && is_past(o->active_ns, now_ns, cfg->idle_timeout_ms))
 		flow_fail(f, "57P05", "idle for too long");
+	else if (f->asked || f->login_role[0])
+		asks_check(f, now_ns);
 	if (f->state == FLOW_CLOSING)
 		flow_step(f);
 }
@@ -595,4 +610,5 @@ void flow_replan(struct flow *f)
 	}
 	f->env.wants_rows = r->record != RECORD_NONE;
 	pipeline_ask_plan(f);
+	asks_replan(f);
 }

@@ -51,6 +51,8 @@ struct flow {
 	struct pipeline pipe;
 	struct upstream upstream;
 	struct mint_job *minting; /* the certificate for its client, or NULL */
+	struct asked *asked;  /* the operation that waits for people, or NULL */
+	char login_role[64];  /* granted for a time, and logged in as; "" the workload's own */
 	struct deferred freed;
 };
 
@@ -79,6 +81,9 @@ void flow_offer(struct flow *f, struct span length, struct span message);
 void flow_resume(struct flow *f, enum dir d, const struct resume *r);
 /* Feeds what is unread, writes what can be written, decides what to wait for. */
 void flow_step(struct flow *f);
+
+/* Tells the client something while it waits: asks.c. */
+void flow_notice(struct flow *f, const char *text, const char *hint);
 
 /* Ends a flow in order: what was written reaches the client first. The first reason counts. */
 void flow_finish(struct flow *f, const char *reason);

@@ -99,6 +99,7 @@ int lane_init(struct lane *l, struct proxy *p, int index)
 	pthread_mutex_init(&l->inbox_mutex, NULL);
 	l->inbox_tail = &l->inbox;
 	list_init(&l->flows);
+	list_init(&l->asks);
 	l->next_id = clock_real_ns() / NS_PER_MS & 0xffffffffffull;
 	buf_init(&l->spare[0], 0);
 	buf_init(&l->spare[1], 0);

@@ -37,6 +37,8 @@ struct lane {
 	_Atomic int n_flows; /* with what is on its way to here */
 	struct plan *plan;   /* NULL until the first one */
 	struct journal journal;
+	struct list asks; /* operations that wait for people: asks.c */
+	uint64_t next_ask;
 	uint8_t *scratch;    /* LANE_SCRATCH bytes: what is read, before it is fed */
 	struct buf spare[2]; /* output memory, lent to the flow that is being stepped */
 	struct timer beat;

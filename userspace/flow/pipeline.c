@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
+#include "flow/asks.h"
 #include "flow/cancelling.h"
 #include "flow/flow.h"
 #include "flow/lane.h"
@@ -72,14 +73,8 @@ static void decide(struct flow *f, const struct op *op, struct decision *d)
 		return;
 	}
 	plan_decide(f->lane->plan, f->resource, &f->session->who, op, now_s, d);
-	if (d->effect == EFFECT_ALLOW || d->effect == EFFECT_DENY)
-		return;
-	/* No release without what the rule demands. */
-	const char *lacks = d->effect == EFFECT_ASK ? "an approval" : "masking";
-	d->effect = EFFECT_DENY;
-	if (!d->reason[0])
-		snprintf(d->reason, sizeof(d->reason),
-			 "rule %s demands %s, which this version cannot do yet", d->rule, lacks);
+	if (d->effect == EFFECT_DENY || (d->effect == EFFECT_ASK && !op->is_prepare_only))
+		ask_granted(f, op, d);
 }
 
 void pipeline_ask_plan(struct flow *f)
@@ -108,6 +103,8 @@ static void count(struct flow *f, const struct decision *d)
 	COUNT(s->ops);
 	if (d->effect == EFFECT_DENY)
 		COUNT(s->denied);
+	if (d->request[0])
+		COUNT(s->asked);
 	if (d->is_observed)
 		COUNT(s->observed);
 	if (d->is_masked)
@@ -123,7 +120,7 @@ static void count(struct flow *f, const struct decision *d)
 		COUNT(r->denied);
 }
 
-static int run(struct flow *f, const struct op *op)
+static int run(struct flow *f, const struct op *op, const struct decision *d)
 {
 	struct pipeline *p = &f->pipe;
 	if (p->n_running == p->running_cap) {
@@ -137,7 +134,10 @@ static int run(struct flow *f, const struct op *op)
 		p->running_cap = cap;
 	}
 	p->running[p->n_running++] =
-	    (struct running_op){op->id, clock_mono_ns(), op->class, op->is_permanent};
+	    (struct running_op){op->id, clock_mono_ns(), op->class, op->is_permanent, ""};
+	/* Of what a grant lets pass nobody waits for the outcome. */
+	if (!d->grant[0])
+		memcpy(p->running[p->n_running - 1].request, d->request, sizeof(d->request));
 	return 0;
 }
 
@@ -166,7 +166,7 @@ static int recorded(struct flow *f, const struct op *op, int err, struct decisio
 	count(f, d);
 	if (d->effect != EFFECT_ALLOW)
 		return 0;
-	err = run(f, op);
+	err = run(f, op, d);
 	if (err)
 		return err;
 	return op->is_permanent && !journal_is_durable(&f->lane->journal, f->pipe.ticket) ? ERR_HELD
@@ -192,16 +192,66 @@ static int hold(struct flow *f, enum resume_kind kind, const struct op *op,
 	return ERR_HELD;
 }
 
+/* As before, but what people have approved stays approved. */
+static void decide_again(struct flow *f, const struct op *op, struct decision *d)
+{
+	struct decision was = *d;
+	decide(f, op, d);
+	if (!was.release || d->effect != EFFECT_ASK || strcmp(d->rule, was.rule))
+		return;
+	d->effect = EFFECT_ALLOW;
+	d->release = was.release;
+	memcpy(d->request, was.request, sizeof(d->request));
+	memcpy(d->grant, was.grant, sizeof(d->grant));
+}
+
+/* The decision is made: on record, then to whoever waits. 0 or ERR_HELD: it comes later. */
+static int settle_op(struct flow *f, const struct op *op, struct decision *d)
+{
+	int r = record(f, op, d, &f->pipe.ticket);
+	if (r == ERR_FULL)
+		return hold(f, RESUME_DECISION, op, d, false);
+	r = recorded(f, op, r, d);
+	return r == ERR_HELD ? hold(f, RESUME_DECISION, op, d, true) : r;
+}
+
+static void tell_outcome(struct flow *f, const char *request, const struct op_result *r)
+{
+	if (*request)
+		asks_send(f->lane->proxy,
+			  json_pack("{s:s,s:s,s:s*,s:s*,s:s*,s:I,s:I}", "t", "outcome", "request", request, "tag",
+				    r->tag, "sqlstate", r->sqlstate, "error", r->error, "rows", (json_int_t)r->rows,
+				    "duration_ns", (json_int_t)r->duration_ns),
+			  -1);
+}
+
+void pipeline_decided(struct flow *f, enum dir dir, const struct op *op, struct decision *d)
+{
+	bool was_released = d->effect == EFFECT_ALLOW;
+	f->pipe.dir = dir;
+	int r = settle_op(f, op, d);
+	if (was_released && (r || d->effect != EFFECT_ALLOW) && r != ERR_HELD)
+		tell_outcome(f, d->request, &(struct op_result){.sqlstate = "58030", .error = cannot_record});
+	if (r == ERR_HELD)
+		return;
+	if (r) {
+		flow_fail(f, "58030", cannot_record);
+		return;
+	}
+	struct resume resume = {.kind = RESUME_DECISION, .op_id = op->id, .decision = d};
+	flow_resume(f, dir, &resume);
+}
+
 static int on_op(struct sink *s, const struct op *op, struct decision *ret_decision)
 {
 	struct flow *f = flow_of_sink(s);
 	decide(f, op, ret_decision);
-	int r = record(f, op, ret_decision, &f->pipe.ticket);
-	if (r == ERR_FULL)
-		return hold(f, RESUME_DECISION, op, ret_decision, false);
-	r = recorded(f, op, r, ret_decision);
-	if (r == ERR_HELD)
-		return hold(f, RESUME_DECISION, op, ret_decision, true);
+	if (ret_decision->effect == EFFECT_ASK) {
+		int held = ask_about(f, op, ret_decision);
+		if (held)
+			return held;
+	}
+	int r = settle_op(f, op, ret_decision);
 	if (ret_decision->effect != EFFECT_ALLOW && f->proto->keeps_half_open)
 		flow_blame(f, ret_decision->reason);
 	return r;
@@ -223,7 +273,9 @@ static bool try_hold(struct journal *j, struct hold *h)
 		/* Time has passed: the decision is made anew, on what holds now. */
 		plan_unref(h->plan);
 		h->plan = plan_ref(f->lane->plan);
-		decide(f, h->op, &h->decision);
+		decide_again(f, h->op, &h->decision);
+		if (h->decision.effect == EFFECT_ASK)
+			deny(&h->decision, h->decision.rule, "the rules changed while the record was full: send it again");
 		int r = record(f, h->op, &h->decision, &f->pipe.ticket);
 		if (r == ERR_FULL)
 			return false;
@@ -386,11 +438,16 @@ static void on_result(struct sink *s, uint64_t op_id, const struct op_result *re
 			     false);
 	}
 	journal_note(j);
+	tell_outcome(f, op.request, &r);
 	note_change(f, &op);
 }
 
 void pipeline_done(struct flow *f)
 {
+	asks_drop_flow(f);
+	for (uint32_t i = 0; i < f->pipe.n_running; i++)
+		tell_outcome(f, f->pipe.running[i].request,
+			     &(struct op_result){.sqlstate = "08006", .error = "the connection ended while it ran"});
 	journal_drop_flow(&f->lane->journal, f);
 	rows_free(f->pipe.rows);
 	free(f->pipe.running);

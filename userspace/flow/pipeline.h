@@ -16,6 +16,7 @@ struct running_op {
 	uint64_t id, started_ns;
 	enum op_class class;
 	bool is_permanent;
+	char request[24]; /* by whose approval it runs; "" none */
 };
 
 struct pipeline {
@@ -30,6 +31,8 @@ struct pipeline {
 
 extern const struct sink_ops pipeline_ops;
 
+/* A decision about an operation that was held for people. */
+void pipeline_decided(struct flow *f, enum dir d, const struct op *op, struct decision *decision);
 void pipeline_done(struct flow *f);
 /* Tries the lane's holds again: the ring has room, or something reached the disk. */
 void pipeline_retry(struct lane *lane);

@@ -8,11 +8,13 @@
 
 #include "base/log.h"
 #include "base/macro.h"
+#include "flow/asks.h"
 #include "flow/cancels.h"
 #include "flow/tls_server.h"
 #include "flow/catalogs.h"
 #include "flow/channel.h"
 #include "flow/flow.h"
+#include "flow/grants.h"
 #include "flow/listener.h"
 #include "flow/login.h"
 #include "flow/names.h"
@@ -23,6 +25,7 @@
 #define WORKERS	   12
 #define QUEUED_MAX 4096
 #define REFRESH_MS 30000
+#define OUTBOX_MS  200
 
 static int make_parts(struct proxy *p)
 {
@@ -67,6 +70,19 @@ static void on_refresh(struct timer *t)
 		log_error("declared names are no longer refreshed");
 }
 
+static void on_wake(void *ctx)
+{
+	asks_flush(ctx);
+}
+
+static void on_outbox(struct timer *t)
+{
+	struct proxy *p = container_of(t, struct proxy, outbox_retry);
+	asks_flush(p);
+	if (loop_timer_in_ms(p->loop, t, OUTBOX_MS) < 0)
+		loop_stop(p->loop);
+}
+
 int proxy_init(struct proxy *p, const struct config *cfg, const struct child_env *env)
 {
 	*p = (struct proxy){.cfg = cfg, .env = env, .spare_fd = -1};
@@ -74,10 +90,17 @@ int proxy_init(struct proxy *p, const struct config *cfg, const struct child_env
 		return ERR_CONFIG;
 	pthread_mutex_init(&p->call_mutex, NULL);
 	pthread_mutex_init(&p->counts_mutex, NULL);
+	pthread_mutex_init(&p->grants_mutex, NULL);
+	p->outbox_tail = &p->outbox;
+	timer_init(&p->outbox_retry, on_outbox);
 	timer_init(&p->refresh, on_refresh);
 	p->notify.fd = p->control.fd = -1;
 	p->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	int err = make_parts(p);
+	if (!err)
+		loop_on_wake(p->loop, on_wake, p);
+	if (!err)
+		err = loop_timer_in_ms(p->loop, &p->outbox_retry, OUTBOX_MS);
 	return err ? err : make_lanes(p);
 }
 
@@ -98,6 +121,8 @@ void proxy_done(struct proxy *p)
 	leaves_free(p->leaves);
 	registry_free(p->registry);
 	plan_unref(p->plan);
+	grants_replace(p, NULL);
+	asks_flush(p); /* nobody listens any more: frees what waits */
 	while (p->counts) {
 		struct resource_counts *c = p->counts;
 		p->counts = c->next;

@@ -46,6 +46,11 @@ struct proxy {
 	struct listener *listeners; /* main thread */
 	struct plan *plan;	    /* main thread's own reference */
 	struct timer refresh;	    /* names are resolved again */
+	pthread_mutex_t grants_mutex; /* over the next three */
+	struct grant_list *grants;    /* or NULL */
+	struct outgoing *outbox, **outbox_tail;
+	_Atomic bool is_control_there;
+	struct timer outbox_retry;
 	_Atomic int n_flows;
 	_Atomic uint64_t total_flows;
 	_Atomic uint64_t other_ops; /* of no resource: names that were asked for */

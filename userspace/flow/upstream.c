@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/macro.h"
+#include "flow/asks.h"
 #include "flow/cancelling.h"
 #include "flow/cancels.h"
 #include "flow/catalogs.h"
@@ -182,7 +183,10 @@ static int fill_target(struct flow *f, const struct dial *d, struct target *t)
 {
 	struct arena *a = &t->arena;
 	const struct resource *r = f->resource;
-	const char *source = resource_credential(r, f->session->who.role);
+	char role[64];
+	const char *own = f->session->who.role;
+	const char *source = resource_credential(r, ask_login_role(f, own, role));
+	snprintf(f->login_role, sizeof(f->login_role), "%s", strcmp(role, own) ? role : "");
 	arena_init(a, TARGET_BYTES);
 	t->resource = arena_str(a, r->name);
 	t->upstream = r->upstream ? arena_str(a, r->upstream) : NULL;

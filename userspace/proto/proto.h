@@ -150,6 +150,9 @@ struct proto {
 	must_check int (*feed)(void *state, enum dir d, struct cur *in, struct sink *out);
 	/* Same results as feed. */
 	must_check int (*resume)(void *state, const struct resume *r, struct sink *out);
+	/* Something to tell the client while an operation of its is held; may be NULL, and may write nothing where
+	 * nothing may be written now. text is for people. */
+	void (*notice)(void *state, const char *text, const char *hint, struct sink *out);
 	/* The flow ends from our side (expiry, revocation, shutdown, upstream lost): say so to the client
 	 * in the protocol's own words. reason is for people. May write nothing. */
 	void (*farewell)(void *state, const char *sqlstate, const char *reason, struct sink *out);

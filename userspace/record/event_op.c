@@ -174,6 +174,7 @@ void event_op(struct buf *out, const struct event_ctx *c, const struct op *op,
 	bool is_hidden = d->hides_text || conceal_has_password(op->text);
 	uint64_t kinds = d->detects_text ? CONCEAL_ALL : CONCEAL_SECRETS;
 	ev_str(&e, "decision", effect_name(is_masked ? EFFECT_MASK : d->effect));
+	ev_str(&e, "grant", d->grant[0] ? d->grant : NULL);
 	ev_flag(&e, "hidden", is_hidden);
 	ev_int(&e, "id", op->id);
 	op_needs(&e, op);
@@ -186,6 +187,9 @@ void event_op(struct buf *out, const struct event_ctx *c, const struct op *op,
 	ev_str(&e, "protocol", op->protocol);
 	if (d->reason[0])
 		ev_text(&e, "reason", "reason_b64", span_str(d->reason));
+	if (d->release)
+		ev_int(&e, "release", d->release);
+	ev_str(&e, "request", d->request[0] ? d->request : NULL);
 	ev_text(&e, "rule", "rule_b64", span_str(d->rule));
 	if (op->tag)
 		ev_text(&e, "tag", "tag_b64", text_cut(span_str(op->tag), 1024));

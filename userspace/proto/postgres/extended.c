@@ -88,6 +88,7 @@ int extended_settle(struct pg *pg, struct sink *out)
 		return err;
 	pg->deciding.op.tag = "PREPARE";
 	pg->deciding.op.is_write = pg->deciding.op.is_permanent = false; /* nothing runs yet */
+	pg->deciding.op.is_prepare_only = true;
 	return op_decide(pg, out, parse_decided);
 }
 
@@ -385,6 +386,7 @@ static int execute_unknown(struct pg *pg, struct span name, struct sink *out)
 		return refuse_unknown_portal(pg, name, out);
 	op_begin(pg);
 	int err = op_build(pg, name, NULL, 0, "the portal was not opened through the gateway", out);
+	pg->deciding.op.is_by_name = true;
 	return err ? err : op_decide(pg, out, execute_decided);
 }
 

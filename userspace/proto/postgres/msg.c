@@ -30,13 +30,13 @@ static void add_field(struct buf *b, char code, const char *text)
 	buf_add_cstr(b, text);
 }
 
-void msg_add_error(struct buf *b, const struct msg_error *e)
+static void add_report(struct buf *b, uint8_t type, const struct msg_error *e)
 {
 	char position[12] = "";
 	size_t start = buf_len(b);
 	if (e->position > 0)
 		snprintf(position, sizeof(position), "%d", e->position);
-	buf_add_u8(b, 'E');
+	buf_add_u8(b, type);
 	buf_add_u32(b, 0);
 	add_field(b, 'S', e->severity);
 	add_field(b, 'V', e->severity);
@@ -49,6 +49,16 @@ void msg_add_error(struct buf *b, const struct msg_error *e)
 	buf_add_u8(b, 0);
 	if (!buf_err(b))
 		buf_put_u32_at(b, start + 1, (uint32_t)(buf_len(b) - start - 1));
+}
+
+void msg_add_error(struct buf *b, const struct msg_error *e)
+{
+	add_report(b, 'E', e);
+}
+
+void msg_add_notice(struct buf *b, const struct msg_error *e)
+{
+	add_report(b, 'N', e);
 }
 
 void msg_add_hidden(struct buf *b, uint8_t type, const struct msg_error_read *e)

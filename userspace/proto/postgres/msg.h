@@ -44,6 +44,8 @@ struct arena;
 
 void msg_add(struct buf *b, uint8_t type, struct span body);
 void msg_add_error(struct buf *b, const struct msg_error *e);
+/* The same as a NoticeResponse. */
+void msg_add_notice(struct buf *b, const struct msg_error *e);
 /* The server's error or notice without a word of what it says. Borrows nothing. */
 void msg_add_hidden(struct buf *b, uint8_t type, const struct msg_error_read *e);
 void msg_add_ready(struct buf *b, uint8_t status);

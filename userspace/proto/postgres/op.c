@@ -357,6 +357,7 @@ static int build_several(struct pg *pg, const struct sql_result *r, int from, in
 		if (err)
 			return err;
 		keep(pg, targets[i].prepared);
+		op->is_by_name |= uses_name(st);
 		add_effects(&e, st, targets[i].stmt);
 		add_class(op, st->class);
 		if (targets[i].stmt)
@@ -413,6 +414,8 @@ int op_build(struct pg *pg, struct span text, const struct sql_result *r, int in
 	op->protocol = "postgres";
 	op->text = text;
 	op->arena = &pg->arena;
+	op->database = pg->database;
+	op->is_in_transaction = op_in_block(pg) || pg->in_segment;
 	op->class = CLASS_TRANSACTION;
 	if (!r)
 		return build_unclassified(pg, why);

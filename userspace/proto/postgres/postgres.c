@@ -48,6 +48,17 @@ static void say(struct pg *pg, const char *sqlstate, const char *reason, struct 
 	pg->phase = PG_OVER;
 }
 
+/* = PostgreSQL documentation, "Asynchronous Operations": a NoticeResponse may come at any time between
+ * messages. 00000: successful_completion, as the server's own notices have it. */
+static void pg_notice(void *state, const char *text, const char *hint, struct sink *out)
+{
+	struct pg *pg = state;
+	struct msg_error e = {.severity = "NOTICE", .sqlstate = "00000", .message = text, .hint = hint};
+	if (pg->phase != PG_READY || (pg->server.step == SERVER_PASS && !pg->server.is_dropped))
+		return;
+	msg_add_notice(out->to[TO_CLIENT], &e);
+}
+
 static void pg_farewell(void *state, const char *sqlstate, const char *reason, struct sink *out)
 {
 	struct pg *pg = state;
@@ -174,6 +185,7 @@ const struct proto proto_postgres = {
     .open = pg_open,
     .feed = pg_feed,
     .resume = pg_resume,
+    .notice = pg_notice,
     .farewell = pg_farewell,
     .done = pg_done,
 };

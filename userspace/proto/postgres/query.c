@@ -178,5 +178,6 @@ int on_call(struct pg *pg, struct span body, struct sink *out)
 	pg->deciding.is_simple = true;
 	int err = op_build(pg, span_str(text), NULL, 0,
 			   "a FunctionCall message names a function by number only", out);
+	pg->deciding.op.is_by_name = true;
 	return err ? err : op_decide(pg, out, call_decided);
 }

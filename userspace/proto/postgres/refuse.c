@@ -22,7 +22,7 @@ struct msg_error refuse_words(const struct pg *pg, const struct decision *d, cha
 	const char *missing = d->is_untraced ? missing_column(pg) : NULL;
 	struct msg_error e = {
 	    .severity = "ERROR",
-	    .sqlstate = "42501",
+	    .sqlstate = d->sqlstate[0] ? d->sqlstate : "42501",
 	    .message = d->reason,
 	    .detail = ret_detail,
 	    .hint = d->hint,

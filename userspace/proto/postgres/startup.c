@@ -280,6 +280,7 @@ static int dial(struct pg *pg, uint32_t protocol, struct span body, struct sink 
 	memcpy(options, s.options, (size_t)s.n_options * sizeof(*options));
 	const char *database = s.database && *s.database ? s.database : s.user;
 	struct dial d = {.user = s.user, .database = database, .options = options};
+	snprintf(pg->database, sizeof(pg->database), "%s", database);
 	pg->phase = PG_DIALLING;
 	pg->hold = HOLD_DIAL;
 	err = out->ops->dial(out, &d);
