@@ -177,10 +177,30 @@ static bool has_room(const struct book *b, const struct ask *a)
 	int own = 0;
 	if (b->n_open >= BOOK_REQUESTS_MAX || b->bytes + a->body.len > BOOK_BYTES_MAX)
 		return false;
+	if (b->n_open < BOOK_OWN_MAX)
+		return true;
 	for (const struct request *r = b->first; r; r = r->next)
 		own += r->state != REQUEST_ENDED && !strcmp(r->ask.subject, a->subject) &&
 		       !strcmp(r->ask.issuer, a->issuer);
 	return own < BOOK_OWN_MAX;
+}
+
+/* The oldest ended ones beyond the limit are forgotten: the record has them. Only where nobody walks the list. */
+static void forget(struct book *b)
+{
+	int n = 0;
+	if (b->n_ended <= 2 * BOOK_ENDED_MAX)
+		return;
+	for (struct request **at = &b->first; *at;) {
+		struct request *r = *at;
+		if (r->state != REQUEST_ENDED || ++n <= BOOK_ENDED_MAX) {
+			at = &r->next;
+			continue;
+		}
+		*at = r->next;
+		b->n_ended--;
+		request_free(r);
+	}
 }
 
 static bool is_sane(const struct ask *a, const struct terms *t)
@@ -225,6 +245,7 @@ int book_ask(struct book *b, const struct ask *a, const struct terms *t, struct 
 		*ret_joined = true;
 		return 0;
 	}
+	forget(b);
 	if (a->body.len > REQUEST_BODY_MAX || !has_room(b, a))
 		return ERR_LIMIT;
 	if (!b->epoch)
@@ -257,23 +278,6 @@ static void leave_bucket(struct book *b, struct request *r)
 		*at = r->same;
 }
 
-/* The oldest ended ones beyond the limit are forgotten: the record has them. */
-static void forget(struct book *b, const struct request *keep)
-{
-	struct request **oldest = NULL;
-	if (b->n_ended <= BOOK_ENDED_MAX)
-		return;
-	for (struct request **at = &b->first; *at; at = &(*at)->next)
-		if ((*at)->state == REQUEST_ENDED && *at != keep)
-			oldest = at;
-	if (!oldest)
-		return;
-	struct request *r = *oldest;
-	*oldest = r->next;
-	b->n_ended--;
-	request_free(r);
-}
-
 void book_end(struct book *b, struct request *r, enum request_end why, const char *reason, struct moment now)
 {
 	if (r->state == REQUEST_ENDED)
@@ -286,7 +290,6 @@ void book_end(struct book *b, struct request *r, enum request_end why, const cha
 	b->n_open--;
 	b->bytes -= MIN(b->bytes, r->arena.used);
 	b->n_ended++;
-	forget(b, r);
 }
 
 int book_approve(struct book *b, struct request *r, struct moment now)

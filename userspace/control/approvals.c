@@ -467,16 +467,18 @@ int approvals_distrust(struct control *c, const char *issuer, const char *subjec
 	return n;
 }
 
+/* One that merely ended leaves its requests: the same identity may come again, and join them. */
 void approvals_session_over(struct control *c, const struct session *s, const char *reason)
 {
-	bool has_ended = false;
+	bool has_ended = false, is_distrusted = s->state != SESSION_LIVE;
 	for (struct request *r = book_requests(c->approvals.book), *next; r; r = next) {
 		next = r->next;
-		if (r->state < REQUEST_RUNNING && !strcmp(r->ask.session, s->id))
+		if ((is_distrusted || r->terms.role) && r->state < REQUEST_RUNNING &&
+		    !strcmp(r->ask.session, s->id))
 			approvals_end(c, r, END_WITHDRAWN, reason, NULL);
 	}
 	for (struct grant *g = book_grants(c->approvals.book); g; g = g->next) {
-		if (g->end != GRANT_LIVE || strcmp(g->session, s->id))
+		if (g->end != GRANT_LIVE || strcmp(g->session, s->id) || !(is_distrusted || *g->gives))
 			continue;
 		book_grant_end(g, GRANT_REVOKED, reason, approvals_now());
 		grant_over(c, g);

@@ -68,7 +68,8 @@ must_check int approvals_revoke_grant(struct control *c, const char *id, const c
 /* Tokens of this person that were issued until now are not believed any more; the number of votes that no longer
  * count, or negative. issuer NULL: of any. */
 int approvals_distrust(struct control *c, const char *issuer, const char *subject, const char *by);
-/* Nobody is asked about this session any more: it is over, its identity expired or was revoked. */
+/* A session is over: what it was granted as a role ends; where its identity expired or was revoked, all that it asked
+ * and was granted. */
 void approvals_session_over(struct control *c, const struct session *s, const char *reason);
 /* A new policy is in force: open requests end, grants whose rule is gone too. */
 void approvals_policy(struct control *c);

@@ -162,7 +162,7 @@ static bool is_for(const struct granted *g, const struct who *who, int64_t now_s
 {
 	return g->until > now_s && clock_mono_ns() / NS_PER_SEC < g->until_mono_s &&
 	       !strcmp(g->issuer, who->issuer) && !strcmp(g->subject, who->subject) && !strcmp(g->role, who->role) &&
-	       !strcmp(g->session, who->session) && (!g->is_limited || atomic_load(&g->left) > 0);
+	       (!*g->gives || !strcmp(g->session, who->session)) && (!g->is_limited || atomic_load(&g->left) > 0);
 }
 
 static bool take(struct granted *g, struct decision *ret)

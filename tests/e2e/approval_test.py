@@ -1,0 +1,330 @@
+#!/usr/bin/env python3
+"""Operations that wait for people, with a real PostgreSQL, psql in managed cgroups and real tokens."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+from stack import BUILD, Checks, Stack  # noqa: E402
+
+POLICY = {
+    "version": 1,
+    "issuers": [{"issuer": "https://sluice.local", "audience": "sluice"}],
+    "roles": {"worker": ["worker"], "boss": ["boss"], "reader": ["reader"]},
+    "resources": [{"name": "db", "protocol": "postgres", "match": ["127.0.0.1:@PORT@"],
+                   "credentials": {"worker": "file:CRED/db", "boss": "file:CRED/db", "reader": "file:CRED/db"}}],
+    "rules": [
+        {"id": "read", "resource": "db", "roles": ["worker", "reader"], "verbs": "select", "relations": "public.*",
+         "effect": "allow"},
+        {"id": "insert-one", "resource": "db", "roles": "worker", "verbs": "insert", "relations": "public.*",
+         "effect": "ask", "approvers": [{"group": "dba"}], "choices": ["once", "text", "pattern"], "grant_for": "10m",
+         "expires": "60s"},
+        {"id": "short", "resource": "db", "roles": "worker", "verbs": "delete", "relations": "public.*",
+         "effect": "ask", "approvers": [{"group": "dba"}], "expires": "2s"},
+        {"id": "ddl-two", "resource": "db", "roles": "worker", "class": "ddl", "effect": "ask",
+         "approvers": [{"group": "dba", "need": 2}], "expires": "60s"},
+        {"id": "boss-all", "resource": "db", "roles": "boss", "verbs": ["select", "update"], "relations": "public.*",
+         "effect": "allow"},
+    ],
+    "grants": [{"id": "lend-boss", "role": "boss", "from": "reader", "for": "1h", "approvers": [{"group": "dba"}]}],
+}
+
+
+def wait_until(what, seconds=15):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        got = what()
+        if got:
+            return got
+        time.sleep(0.03)
+    return None
+
+
+class Test(Checks):
+    def __init__(self, s):
+        super().__init__()
+        self.s, self.gw = s, s.gw
+
+    def psql(self, sql, group="worker", args=(), token=None):
+        return self.gw.popen(group, ["psql", "-XAt", *args, "-c", sql, self.s.dsn()], token=token,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def requests(self, state="pending", **match):
+        out = self.gw.sluice("requests", "--all", "--json").stdout
+        all_ = [json.loads(line) for line in out.splitlines()]
+        return [r for r in all_ if (not state or r["state"] == state) and all(r[k] == v for k, v in match.items())]
+
+    def pending(self, n=1, **match):
+        return wait_until(lambda: (lambda r: r if len(r) >= n else None)(self.requests(**match)))
+
+    def answer(self, verb, r, who, group="dba", *more, ttl="1h"):
+        token = self.gw.token(group, sub=who, owner="nobody@example.com", ttl=ttl)
+        return self.gw.sluice(verb, r["request"], "--token-file", token, "--hash", r["hash"], *more, check=False)
+
+    def events(self, kind, request=None):
+        return [e for e in self.gw.events() if e["type"] == kind and (not request or e.get("request") == request)]
+
+    # --- holding ---
+
+    def two_of_a_group(self):
+        p = self.psql("ALTER TABLE t ADD COLUMN note text")
+        r = self.pending(rule="ddl-two")[0]
+        self.check(p.poll() is None, "the statement waits")
+        self.equal(r["tag"], "ALTER TABLE", "the request says what")
+        self.equal(r["waiting"], 1, "one waits")
+        shown = self.gw.sluice("requests", r["request"]).stdout
+        self.check("ADD COLUMN note text" in shown and r["hash"] in shown, "shown whole, with its hash", shown)
+        done = self.answer("approve", r, "agent-worker")
+        self.check(done.returncode == 1 and "cannot answer it" in done.stderr, "not its own requester", done.stderr)
+        done = self.answer("approve", r, "pat@example.com")
+        self.check("acts for" in done.stderr, "nor its owner", done.stderr)
+        done = self.answer("approve", r, "nobody", "worker")
+        self.check(done.returncode == 1, "nor one of no asked group", done.stderr)
+        done = self.answer("approve", r, "ann")
+        self.check("others are still asked" in done.stdout, "one is not two", done.stdout + done.stderr)
+        done = self.answer("approve", r, "ann")
+        self.check("answered this request already" in done.stderr, "one person counts once", done.stderr)
+        self.check(p.poll() is None, "and it still waits")
+        done = self.answer("approve", r, "bob")
+        self.check("ran, " in done.stdout and " 0 rows" in done.stdout, "the outcome comes back", done.stdout + done.stderr)
+        out, err = p.communicate(timeout=20)
+        self.equal((p.returncode, out.strip()), (0, "ALTER TABLE"), f"it ran in the same session: {err}")
+        self.check("NOTICE" in err and r["request"] in err, "the client was told", err)
+        self.equal(self.s.pg.psql("SELECT count(*) FROM information_schema.columns WHERE table_name='t' AND "
+                                  "column_name='note'", self.s.database), "1", "it is in the database")
+        done = self.answer("approve", r, "carl")
+        self.check(done.returncode == 1 and "no longer open" in done.stderr, "too late an answer", done.stderr)
+        return r
+
+    def evidence(self, r):
+        votes, release = self.events("approval.vote", r["request"]), self.events("approval.release", r["request"])
+        ops = [e for e in self.events("op", r["request"])]
+        self.equal(sorted(v["by"] for v in votes), ["ann", "bob"], "each answer is on record")
+        self.equal(len(release), 1, "one release")
+        self.equal(sorted(release[0]["votes"]), sorted(v["_seq"] for v in votes), "that names its votes")
+        self.check(all(v["_seq"] < release[0]["_seq"] for v in votes), "and stands behind them")
+        self.equal([(o["decision"], o["release"]) for o in ops], [("allow", release[0]["_seq"])], "the operation names it")
+        self.check(ops[0]["_seq"] > release[0]["_seq"], "and stands behind it")
+        ends = self.events("approval.end", r["request"])
+        self.equal([e["end"] for e in ends], ["done"], "its end is on record")
+
+    def denied(self):
+        p = self.psql("INSERT INTO t(v) VALUES (1)")
+        r = self.pending(rule="insert-one")[0]
+        done = self.gw.sluice("deny", r["request"], "--token-file", self.gw.token("dba", sub="ann", owner="nobody@example.com"),
+                              "--hash", r["hash"], "--reason", "not on a Friday", check=False)
+        self.equal(done.returncode, 0, f"denied {done.stderr}")
+        out, err = p.communicate(timeout=20)
+        self.check("not on a Friday" in err and p.returncode, "the agent reads why", err)
+        self.equal(self.s.pg.psql("SELECT count(*) FROM t", self.s.database), "0", "nothing ran")
+
+    def expired(self):
+        p = self.psql("DELETE FROM t")
+        r = self.pending(rule="short")[0]
+        out, err = p.communicate(timeout=20)
+        self.check("expired" in err, "it expires", err)
+        done = self.answer("approve", r, "ann")
+        self.check(done.returncode == 1 and "expired" in done.stderr, "an answer after the end", done.stderr)
+
+    def wrong_hash(self):
+        p = self.psql("INSERT INTO t(v) VALUES (2)")
+        r = self.pending(rule="insert-one")[0]
+        done = self.answer("approve", {**r, "hash": "0" * 64}, "ann")
+        self.check(done.returncode == 1, "another hash is no answer", done.stderr)
+        no_terminal = self.gw.sluice("approve", r["request"], "--token-file", self.gw.token("dba", sub="ann", owner="nobody@example.com"),
+                                     check=False, stdin=subprocess.DEVNULL)
+        self.check("no terminal" in no_terminal.stderr, "nobody approves unseen", no_terminal.stderr)
+        self.answer("deny", r, "ann", "dba", "--reason", "x")
+        p.communicate(timeout=20)
+
+    def joined(self):
+        """A client that gives up and sends the same again joins, and it runs once."""
+        sql = "INSERT INTO t(v) VALUES (77)"
+        one = self.psql(sql)
+        r = self.pending(rule="insert-one")[0]
+        os.kill(one.pid, signal.SIGKILL)
+        one.wait()
+        wait_until(lambda: self.requests(request=r["request"])[0]["waiting"] == 0)
+        two, three = self.psql(sql), self.psql(sql)
+        both = wait_until(lambda: self.requests(request=r["request"], waiting=2))
+        self.check(both, "the same request, from new connections", self.requests(state=None, rule="insert-one"))
+        self.equal(len(self.requests(rule="insert-one")), 1, "and only that")
+        self.answer("approve", r, "ann")
+        codes = sorted([two.wait(20), three.wait(20)])
+        self.equal(codes[0], 0, "one ran it")
+        self.check(codes[1] != 0, "the other is told", codes)
+        self.equal(self.s.pg.psql("SELECT count(*) FROM t WHERE v = 77", self.s.database), "1", "it ran once")
+        for p in (one, two, three):
+            p.communicate()
+
+    def approved_while_nobody_waits(self):
+        sql = "INSERT INTO t(v) VALUES (78)"
+        p = self.psql(sql)
+        r = self.pending(rule="insert-one")[0]
+        p.kill()
+        p.wait()
+        wait_until(lambda: self.requests(request=r["request"])[0]["waiting"] == 0)
+        done = self.answer("approve", r, "ann")
+        self.check("nobody waits now" in done.stdout, "the approver is told", done.stdout + done.stderr)
+        p = self.psql(sql)
+        out, err = p.communicate(timeout=20)
+        self.equal(p.returncode, 0, f"the next that sends it runs it {err}")
+        self.equal(self.s.pg.psql("SELECT count(*) FROM t WHERE v = 78", self.s.database), "1", "once")
+
+    def cancelled(self):
+        p = self.psql("INSERT INTO t(v) VALUES (3)")
+        r = self.pending(rule="insert-one")[0]
+        kids = subprocess.run(["pgrep", "-P", str(p.pid)], capture_output=True, text=True).stdout.split()
+        pid = int(kids[0]) if kids else p.pid
+        os.kill(pid, signal.SIGINT)  # psql sends a CancelRequest
+        out, err = p.communicate(timeout=20)
+        self.check("user request" in err, "a cancel ends the hold", err)
+        self.answer("deny", r, "ann", "dba", "--reason", "x")
+
+    def bound_to_parameters(self):
+        """Extended protocol: a changed parameter asks again."""
+        script = ("INSERT INTO t(v) VALUES ($1) \\bind 10 \\g\n" if self.has_bind() else None)
+        if not script:
+            self.skip("this psql has no \\bind")
+            return
+        ps = []
+        for v in (10, 11):
+            p = self.gw.popen("worker", ["psql", "-XAt", self.s.dsn()], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+            p.stdin.write(script.replace("10", str(v)))
+            p.stdin.flush()
+            ps.append(p)
+        rs = self.pending(2, rule="insert-one")
+        self.equal(len({r["hash"] for r in rs or []}), 2, "two values, two requests")
+        whole = json.loads(self.gw.sluice("requests", rs[0]["request"], "--json").stdout)
+        self.check(whole["body"]["params"][0]["text"] in ("10", "11"), "the value is shown", whole["body"])
+        for r in rs:
+            self.answer("deny", r, "ann", "dba", "--reason", "x")
+        for p in ps:
+            p.communicate(timeout=20)
+
+    def has_bind(self):
+        return "\\bind" in subprocess.run(["psql", "--help=commands"], capture_output=True, text=True).stdout
+
+    # --- grants ---
+
+    def pattern(self):
+        p = self.psql("INSERT INTO t(v) VALUES (100)")
+        r = self.pending(rule="insert-one")[0]
+        done = self.answer("approve", r, "ann", "dba", "--choice", "pattern", "--for", "5m", "--uses", "2")
+        self.equal(p.wait(20), 0, f"it ran {done.stdout}{done.stderr}")
+        p.communicate()
+        codes = []
+        for v in (101, 102):
+            p = self.psql(f"INSERT INTO t(v) VALUES ({v})")
+            codes.append(p.wait(20))
+            p.communicate()
+        self.equal(codes, [0, 0], "other constants pass")
+        p = self.psql("INSERT INTO t(v) VALUES (103)")
+        r = self.pending(rule="insert-one")
+        self.check(r, "as often as was granted")
+        self.answer("deny", r[0], "ann", "dba", "--reason", "x")
+        p.communicate(timeout=20)
+
+    def elevation(self):
+        script = ("sluice --socket \"$1\" elevate --role boss --for 30m --reason 'fix a row'; "
+                  "for i in $(seq 200); do psql -XAtc 'UPDATE t SET v = 5 WHERE v = 77' \"$0\" && break; sleep 0.1; done; "
+                  "while psql -XAtc 'UPDATE t SET v = 5 WHERE v = 5' \"$0\"; do sleep 0.1; done; "
+                  "sluice --socket \"$1\" status")
+        env = {**self.gw.env, "PATH": f"{BUILD}:{os.environ['PATH']}"}
+        run = [str(BUILD / "sluice"), "run", "--without", "unix", "--token-file", str(self.gw.token("reader")), "--", "sh",
+               "-c", script, self.s.dsn(), str(self.gw.socket)]
+        p = subprocess.Popen(run, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        r = self.pending(rule="lend-boss")[0]
+        self.equal((r["kind"], r["gives"], r["reason"]), ("role", "boss", "fix a row"), "a role is asked for from inside")
+        done = self.answer("approve", r, "ann", "dba", "--for", "1m", "--relation", "public.t")
+        self.check("grant g-" in done.stdout, "granted", done.stdout + done.stderr)
+        grants = [json.loads(line) for line in self.gw.sluice("grants", "--json").stdout.splitlines()]
+        mine = [g for g in grants if g["request"] == r["request"]]
+        self.check(mine and mine[0]["until"] - mine[0]["made"] == 60, "shortened", grants)
+        ok = wait_until(lambda: self.s.pg.psql("SELECT count(*) FROM t WHERE v = 5", self.s.database) == "1")
+        self.check(ok, "the granted role's rule lets it pass")
+        self.gw.sluice("revoke-grant", mine[0]["grant"], "--reason", "enough")
+        out, err = p.communicate(timeout=60)
+        self.check("requests from inside a workload are refused" in err, "nothing else is answered inside", err)
+        self.check("no rule lets role" in err and "reader" in err, "a revoked grant lets nothing pass", err)
+        self.check(self.events("grant.end"), "its end is on record")
+
+    # --- bad input ---
+
+    def hostile_text(self):
+        p = self.psql("INSERT INTO t(v) VALUES (4) /* \x1b[31m\u202eevil \u200b */")
+        r = self.pending(rule="insert-one")[0]
+        out = self.gw.sluice("requests", r["request"]).stdout
+        self.check("\x1b" not in out and "\u202e" not in out and "\u200b" not in out, "shown inert", repr(out))
+        self.answer("deny", r, "ann", "dba", "--reason", "\x1b[2Jx")
+        out, err = p.communicate(timeout=20)
+
+    def revoked_approver(self):
+        p = self.psql("ALTER TABLE t ADD COLUMN other text")
+        r = self.pending(rule="ddl-two")[0]
+        self.answer("approve", r, "ann", "dba", "--no-wait")
+        done = self.gw.sluice("revoke-approver", "ann")
+        self.check("no longer count: 1" in done.stdout, "her answer is void", done.stdout)
+        done = self.answer("approve", r, "bob", "dba", "--no-wait")
+        time.sleep(0.3)
+        self.check(p.poll() is None, "one good answer is not two", done.stdout + done.stderr)
+        self.answer("deny", r, "carl", "dba", "--reason", "x")
+        p.communicate(timeout=20)
+
+    def policy_change(self):
+        p = self.psql("INSERT INTO t(v) VALUES (6)")
+        r = self.pending(rule="insert-one")[0]
+        policy = json.loads(json.dumps(POLICY).replace("@PORT@", str(self.s.pg.port)))
+        policy["description"] = "another"
+        self.gw.write_policy(policy)
+        self.gw.sluice("reload")
+        out, err = p.communicate(timeout=20)
+        self.check("policy" in err and p.returncode, "a new policy ends the hold", err)
+        self.equal(self.requests(state=None, request=r["request"])[0]["end"], "withdrawn", "and the request")
+
+    def revoked_session(self):
+        p = self.psql("INSERT INTO t(v) VALUES (7)")
+        r = self.pending(rule="insert-one")[0]
+        self.gw.sluice("revoke", r["session"], "--reason", "enough")
+        out, err = p.communicate(timeout=20)
+        self.check(p.returncode, "a revoked identity ends the hold", err)
+        end = wait_until(lambda: self.requests(state="ended", request=r["request"]))
+        self.equal(end and end[0]["end"], "withdrawn", "and the request")
+
+    def restart(self):
+        p = self.psql("INSERT INTO t(v) VALUES (8)")
+        self.pending(rule="insert-one")
+        self.gw.stop()
+        p.communicate(timeout=30)
+        self.check(p.returncode, "a restart ends the hold")
+        self.gw.start()
+        self.equal(self.requests(state=None), [], "nothing that was asked is left")
+        self.equal(self.s.pg.psql("SELECT count(*) FROM t WHERE v IN (2, 3, 4, 6, 7, 8, 103)", self.s.database), "0",
+                   "nothing ran that was not approved")
+        done = self.gw.sluice("verify", check=False)
+        self.equal(done.returncode, 0, f"the record is whole: {done.stdout}{done.stderr}")
+
+
+def main():
+    with Stack(POLICY) as s:
+        s.pg.psql("CREATE TABLE t(id serial, v int)", s.database)
+        t = Test(s)
+        t.evidence(t.two_of_a_group())
+        for step in (t.denied, t.expired, t.wrong_hash, t.joined, t.approved_while_nobody_waits, t.cancelled,
+                     t.bound_to_parameters, t.pattern, t.elevation, t.hostile_text, t.revoked_approver, t.policy_change,
+                     t.revoked_session, t.restart):
+            try:
+                step()
+            except Exception as e:  # noqa: BLE001
+                t.check(False, step.__name__, repr(e))
+        if t.failed:
+            print(s.gw.log()[-3000:])
+    t.done()
+
+
+main()
