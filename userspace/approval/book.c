@@ -185,7 +185,8 @@ static bool has_room(const struct book *b, const struct ask *a)
 	return own < BOOK_OWN_MAX;
 }
 
-/* The oldest ended ones beyond the limit are forgotten: the record has them. Only where nobody walks the list. */
+/* The oldest ended ones beyond the limit are forgotten: the record has them. Only where nobody walks the
+ * list. */
 static void forget(struct book *b)
 {
 	int n = 0;

@@ -1,5 +1,5 @@
-/* What waits for an approval, and the answers. A request is shown whole before anybody can answer it; what the
- * agent wrote is shown inert. */
+/* What waits for an approval, and the answers. A request is shown whole before anybody can answer it; what
+ * the agent wrote is shown inert. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -69,7 +69,8 @@ static void line(const char *name, const char *value)
 static int screen_rows(void)
 {
 	struct winsize w = {0};
-	bool is_screen = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0;
+	bool is_screen =
+		isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0;
 	return is_screen && w.ws_row > 8 ? w.ws_row - 4 : 0;
 }
 
@@ -107,7 +108,8 @@ static bool show_params(const json_t *params)
 	size_t i;
 	json_t *p;
 	bool has_all = true;
-	json_array_foreach((json_t *)params, i, p) {
+	json_array_foreach((json_t *)params, i, p)
+	{
 		const char *text = json_text(p, "text", NULL), *b64 = json_text(p, "b64", NULL);
 		printf("  $%zu%s\n", i + 1, json_is_null(p) ? " NULL" : b64 ? " (binary, base64)" : "");
 		if (text || b64)
@@ -122,7 +124,8 @@ static void show_diff(const json_t *r)
 	const char *now = json_text(json_object_get(r, "body"), "text", NULL);
 	if (!before || !now)
 		return;
-	printf("\n  against what was approved last (%s):\n", json_text(json_object_get(r, "before"), "request", "?"));
+	printf("\n  against what was approved last (%s):\n",
+	       json_text(json_object_get(r, "before"), "request", "?"));
 	if (!strcmp(before, now))
 		printf("    the same text\n");
 	else
@@ -133,7 +136,8 @@ static void show_need(const json_t *r)
 {
 	const json_t *stages = json_object_get(r, "need"), *stage, *g;
 	size_t i, k;
-	json_array_foreach((json_t *)stages, i, stage) {
+	json_array_foreach((json_t *)stages, i, stage)
+	{
 		printf("  %-12s ", i ? "or" : "needs");
 		json_array_foreach((json_t *)stage, k, g)
 			printf("%s%lld of %s (%lld missing)", k ? " and " : "", json_number(g, "need"),
@@ -147,10 +151,11 @@ static void show_votes(const json_t *r)
 	size_t i;
 	json_t *v;
 	char text[700];
-	json_array_foreach(json_object_get(r, "votes"), i, v) {
+	json_array_foreach(json_object_get(r, "votes"), i, v)
+	{
 		snprintf(text, sizeof(text), "%s, %s%s%s (%s)", json_text(v, "subject", "?"),
-			 json_text(v, "verdict", "?"), *json_text(v, "words", "") ? ": " : "", json_text(v, "words", ""),
-			 json_text(v, "state", "?"));
+			 json_text(v, "verdict", "?"), *json_text(v, "words", "") ? ": " : "",
+			 json_text(v, "words", ""), json_text(v, "state", "?"));
 		line("answer", text);
 	}
 }
@@ -159,8 +164,8 @@ static void show_head(const json_t *r)
 {
 	char left[32], text[300];
 	const json_t *body = json_object_get(r, "body");
-	snprintf(text, sizeof(text), "%s%s%s", json_text(r, "state", "?"), *json_text(r, "end", "") ? ", " : "",
-		 json_text(r, "end", ""));
+	snprintf(text, sizeof(text), "%s%s%s", json_text(r, "state", "?"),
+		 *json_text(r, "end", "") ? ", " : "", json_text(r, "end", ""));
 	printf("request %s  %s%s\n", json_text(r, "request", "?"), text,
 	       json_is_true(json_object_get(r, "break_glass")) ? "  *** BREAK GLASS ***" : "");
 	line("who", json_text(r, "subject", ""));
@@ -211,7 +216,8 @@ static void add_row(json_t *rows, const json_t *r)
 	json_array_append_new(rows, json_pack("[s,s,s,s,s,s,s,s]", json_text(r, "request", "?"),
 					      is_over ? json_text(r, "end", "?") : json_text(r, "state", "?"),
 					      json_text(r, "subject", "?"), json_text(r, "owner", ""),
-					      json_text(r, "resource", ""), json_text(r, "tag", "?"), answers, left));
+					      json_text(r, "resource", ""), json_text(r, "tag", "?"), answers,
+					      left));
 }
 
 static int list_requests(const char *token_path, bool with_ended, bool is_json)
@@ -222,11 +228,13 @@ static int list_requests(const char *token_path, bool with_ended, bool is_json)
 		return 1;
 	if (body && with_ended)
 		json_object_set_new(body, "all", json_true());
-	int err = api_do(body ? "POST" : "GET", with_ended && !body ? "/v1/requests?all=1" : "/v1/requests", body, &answer);
+	int err = api_do(body ? "POST" : "GET", with_ended && !body ? "/v1/requests?all=1" : "/v1/requests",
+			 body, &answer);
 	json_decref(body);
-	json_t *rows = json_pack("[[s,s,s,s,s,s,s,s]]", "REQUEST", "STATE", "WHO", "FOR", "RESOURCE", "WHAT", "ANSWERS",
-				 "LEFT");
-	json_array_foreach(json_object_get(answer, "requests"), i, r) {
+	json_t *rows = json_pack("[[s,s,s,s,s,s,s,s]]", "REQUEST", "STATE", "WHO", "FOR", "RESOURCE", "WHAT",
+				 "ANSWERS", "LEFT");
+	json_array_foreach(json_object_get(answer, "requests"), i, r)
+	{
 		add_row(rows, r);
 		if (is_json) {
 			json_dumpf(r, stdout, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII);
@@ -245,8 +253,10 @@ int cmd_requests(int argc, char **argv)
 	const char *token = NULL;
 	bool all = false, is_json = false;
 	json_t *r = NULL;
-	const struct cli_option options[] = {
-		{"token-file", &token, NULL, NULL}, {"all", NULL, &all, NULL}, {"json", NULL, &is_json, NULL}, {0}};
+	const struct cli_option options[] = {{"token-file", &token, NULL, NULL},
+					     {"all", NULL, &all, NULL},
+					     {"json", NULL, &is_json, NULL},
+					     {0}};
 	argc = cli_take_options(argc, argv, options);
 	if (argc < 0)
 		return CLI_USAGE;
@@ -317,7 +327,8 @@ static bool is_meant(const struct answer *a, const json_t *r, bool has_seen_all,
 	}
 	if (!isatty(STDIN_FILENO)) {
 		cli_error("nobody can be asked whether this was read: there is no terminal");
-		cli_remedy("read it with sluice requests %s, then add --hash %s", json_text(r, "request", "ID"), "HASH");
+		cli_remedy("read it with sluice requests %s, then add --hash %s",
+			   json_text(r, "request", "ID"), "HASH");
 		return false;
 	}
 	if (!has_seen_all) {
@@ -341,14 +352,16 @@ static void tell_outcome(const struct answer *a, const char *id)
 		const char *state = json_text(r, "state", "?");
 		bool is_over = !strcmp(state, "ended");
 		bool is_idle = !strcmp(state, "pending") ||
-			       (!strcmp(state, "approved") && json_number(r, "waiting") == 0 && json_number(r, "release"));
+			       (!strcmp(state, "approved") && json_number(r, "waiting") == 0 &&
+				json_number(r, "release"));
 		if (is_over || is_idle) {
 			const char *outcome = json_text(json_object_get(r, "outcome"), "text", NULL);
 			printf("request %s  ", id);
-			approval_print(outcome			     ? outcome
-				       : is_over		     ? json_text(r, "end_reason", json_text(r, "end", "?"))
-				       : !strcmp(state, "pending") ? "answered; others are still asked"
-								     : "approved; nobody waits now: it runs once it is sent again");
+			approval_print(outcome	 ? outcome
+				       : is_over ? json_text(r, "end_reason", json_text(r, "end", "?"))
+				       : !strcmp(state, "pending")
+					       ? "answered; others are still asked"
+					       : "approved; nobody waits now: it runs once it is sent again");
 			if (*json_text(r, "grant", ""))
 				printf("grant %s\n", json_text(r, "grant", ""));
 			json_decref(r);
@@ -388,20 +401,25 @@ static int give(const struct answer *a, const char *id, const char *verdict)
 int cmd_approve(int argc, char **argv)
 {
 	struct answer a = {0};
-	const struct cli_option options[] = {
-		{"token-file", &a.token, NULL, NULL}, {"hash", &a.hash, NULL, NULL},
-		{"words", &a.words, NULL, NULL},      {"choice", &a.choice, NULL, NULL},
-		{"for", &a.for_text, NULL, NULL},     {"uses", &a.uses, NULL, NULL},
-		{"resource", &a.resource, NULL, NULL}, {"relation", NULL, NULL, &a.relations},
-		{"class", NULL, NULL, &a.classes},    {"no-wait", NULL, &a.no_wait, NULL},
-		{0}};
+	const struct cli_option options[] = {{"token-file", &a.token, NULL, NULL},
+					     {"hash", &a.hash, NULL, NULL},
+					     {"words", &a.words, NULL, NULL},
+					     {"choice", &a.choice, NULL, NULL},
+					     {"for", &a.for_text, NULL, NULL},
+					     {"uses", &a.uses, NULL, NULL},
+					     {"resource", &a.resource, NULL, NULL},
+					     {"relation", NULL, NULL, &a.relations},
+					     {"class", NULL, NULL, &a.classes},
+					     {"no-wait", NULL, &a.no_wait, NULL},
+					     {0}};
 	argc = cli_take_options(argc, argv, options);
 	if (argc < 0)
 		return CLI_USAGE;
 	if (argc != 2 || !a.token)
 		return cli_usage("approve", "needs a request and --token-file");
 	if (a.for_text && cli_seconds(a.for_text) <= 0)
-		return cli_usage("approve", "--for %s is not understood, expected 90s, 15m, 8h or 7d", a.for_text);
+		return cli_usage("approve", "--for %s is not understood, expected 90s, 15m, 8h or 7d",
+				 a.for_text);
 	return give(&a, argv[1], "approve");
 }
 

@@ -14,9 +14,10 @@
 int cmd_elevate(int argc, char **argv)
 {
 	const char *role = NULL, *for_text = NULL, *reason = NULL, *resource = NULL, *session = NULL;
-	const struct cli_option options[] = {{"role", &role, NULL, NULL},	  {"for", &for_text, NULL, NULL},
-					     {"reason", &reason, NULL, NULL},	  {"resource", &resource, NULL, NULL},
-					     {"session", &session, NULL, NULL}, {0}};
+	const struct cli_option options[] = {
+		{"role", &role, NULL, NULL},	   {"for", &for_text, NULL, NULL},
+		{"reason", &reason, NULL, NULL},   {"resource", &resource, NULL, NULL},
+		{"session", &session, NULL, NULL}, {0}};
 	json_t *answer = NULL;
 	argc = cli_take_options(argc, argv, options);
 	if (argc < 0)
@@ -24,16 +25,18 @@ int cmd_elevate(int argc, char **argv)
 	if (argc != 1 || !role || !for_text || !reason)
 		return cli_usage("elevate", "needs --role, --for and --reason");
 	if (cli_seconds(for_text) <= 0)
-		return cli_usage("elevate", "--for %s is not understood, expected 90s, 15m, 8h or 7d", for_text);
-	json_t *body = json_pack("{s:s,s:I,s:s,s:s*,s:s*}", "role", role, "for", (json_int_t)cli_seconds(for_text),
-				 "reason", reason, "resource", resource, "session", session);
+		return cli_usage("elevate", "--for %s is not understood, expected 90s, 15m, 8h or 7d",
+				 for_text);
+	json_t *body =
+		json_pack("{s:s,s:I,s:s,s:s*,s:s*}", "role", role, "for", (json_int_t)cli_seconds(for_text),
+			  "reason", reason, "resource", resource, "session", session);
 	if (!body)
 		return cli_usage("elevate", "an option is not UTF-8");
 	int r = api_do("POST", "/v1/elevate", body, &answer);
 	json_decref(body);
 	if (r == 0)
-		printf("request %s  role %s is asked for; approvers: %s\n", json_text(answer, "request", "?"), role,
-		       json_text(answer, "where", "?"));
+		printf("request %s  role %s is asked for; approvers: %s\n", json_text(answer, "request", "?"),
+		       role, json_text(answer, "where", "?"));
 	json_decref(answer);
 	return r < 0;
 }
@@ -50,11 +53,11 @@ static void add_row(json_t *rows, const json_t *g)
 		snprintf(uses, sizeof(uses), "%lld of %lld", json_number(g, "used"), json_number(g, "uses"));
 	else
 		snprintf(uses, sizeof(uses), "%lld", json_number(g, "used"));
-	snprintf(what, sizeof(what), "%s%s%s", json_text(g, "kind", "?"), *json_text(g, "gives", "") ? " " : "",
-		 json_text(g, "gives", ""));
+	snprintf(what, sizeof(what), "%s%s%s", json_text(g, "kind", "?"),
+		 *json_text(g, "gives", "") ? " " : "", json_text(g, "gives", ""));
 	json_array_append_new(rows, json_pack("[s,s,s,s,s,s,s]", json_text(g, "grant", "?"), what,
-					      json_text(g, "subject", "?"), json_text(g, "resource", ""), left, uses,
-					      json_text(g, "by", "")));
+					      json_text(g, "subject", "?"), json_text(g, "resource", ""),
+					      left, uses, json_text(g, "by", "")));
 }
 
 int cmd_grants(int argc, char **argv)
@@ -71,7 +74,8 @@ int cmd_grants(int argc, char **argv)
 	if (api_do("GET", all ? "/v1/grants?all=1" : "/v1/grants", NULL, &answer) < 0)
 		return 1;
 	rows = json_pack("[[s,s,s,s,s,s,s]]", "GRANT", "WHAT", "WHO", "RESOURCE", "LEFT", "USED", "BY");
-	json_array_foreach(json_object_get(answer, "grants"), i, g) {
+	json_array_foreach(json_object_get(answer, "grants"), i, g)
+	{
 		add_row(rows, g);
 		if (is_json) {
 			json_dumpf(g, stdout, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII);
@@ -121,8 +125,9 @@ int cmd_revoke_approver(int argc, char **argv)
 	int r = body ? api_do("POST", "/v1/approvers/revoke", body, &answer) : -1;
 	json_decref(body);
 	if (r == 0)
-		printf("tokens of %s from before are not believed any more; answers that no longer count: %lld\n", argv[1],
-		       json_number(answer, "votes"));
+		printf("tokens of %s from before are not believed any more; answers that no longer count: "
+		       "%lld\n",
+		       argv[1], json_number(answer, "votes"));
 	json_decref(answer);
 	return r < 0;
 }

@@ -7,16 +7,15 @@
 
 #include "approval/hash.h"
 #include "base/clock.h"
-#include "base/jw.h"
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/msg.h"
+#include "flow/ask_body.h"
 #include "flow/cancels.h"
 #include "flow/flow.h"
 #include "flow/grants.h"
 #include "flow/lane.h"
 #include "flow/proxy.h"
-#include "record/conceal.h"
 #include "record/literals.h"
 
 #define SHOWN_MAX  (256 * 1024) /* of text and parameters: what can be shown to a person whole */
@@ -85,7 +84,8 @@ void asks_flush(struct proxy *p)
 {
 	struct outgoing *o;
 	while ((o = outbox_take(p))) {
-		int err = p->control.fd < 0 ? ERR_CLOSED : msg_send(p->control.fd, o->json, &o->fd, o->fd >= 0);
+		int err =
+			p->control.fd < 0 ? ERR_CLOSED : msg_send(p->control.fd, o->json, &o->fd, o->fd >= 0);
 		if (err == -EAGAIN) { /* control is busy: the timer tries again */
 			outbox_back(p, o);
 			return;
@@ -112,8 +112,12 @@ static void refuse(struct decision *d, const char *fmt, const char *what)
 
 static void hash_all(const struct flow *f, const struct op *op, struct bound_hashes *h)
 {
-	struct bound b = {.who = &f->session->who, .resource = f->resource->name, .database = op->database, .op = op,
-			  .text = op->text, .has_params = true};
+	struct bound b = {.who = &f->session->who,
+			  .resource = f->resource->name,
+			  .database = op->database,
+			  .op = op,
+			  .text = op->text,
+			  .has_params = true};
 	struct buf pattern;
 	buf_init(&pattern, op->text.len + 64);
 	bound_hash(&b, h->exact);
@@ -127,125 +131,25 @@ static void hash_all(const struct flow *f, const struct op *op, struct bound_has
 	buf_done(&pattern);
 }
 
-static json_t *text_json(struct span s)
-{
-	return s.p ? json_stringn((const char *)s.p, s.len) : NULL;
-}
-
-static void set_bytes(json_t *j, const char *key, const char *key_b64, struct span s)
-{
-	struct buf b;
-	json_t *v = utf8_valid(s) ? text_json(s.p ? s : span_str("")) : NULL;
-	if (v) {
-		json_object_set_new(j, key, v);
-		return;
-	}
-	buf_init(&b, s.len * 2 + 16);
-	buf_add_base64(&b, s);
-	json_object_set_new(j, key_b64, text_json(buf_span(&b)));
-	buf_done(&b);
-}
-
-static json_t *params_json(const struct op *op)
-{
-	json_t *list = json_array();
-	for (int i = 0; i < op->n_params; i++) {
-		json_t *v = json_object();
-		struct span s = op->params[i];
-		bool is_binary = op->param_formats && op->param_formats[i] == 1;
-		if (s.p)
-			set_bytes(v, is_binary ? "b64" : "text", "b64", is_binary ? (struct span){0} : s);
-		if (s.p && is_binary) {
-			struct buf b;
-			buf_init(&b, s.len * 2 + 16);
-			buf_add_base64(&b, s);
-			json_object_set_new(v, "b64", text_json(buf_span(&b)));
-			buf_done(&b);
-		}
-		json_array_append_new(list, s.p ? v : json_null());
-		if (!s.p)
-			json_decref(v);
-	}
-	return list;
-}
-
-static json_t *needs_json(const struct op *op)
-{
-	json_t *list = json_array();
-	for (int i = 0; i < op->n_needs && json_array_size(list) < 200; i++) {
-		const struct need *n = &op->needs[i];
-		if (!n->is_implied)
-			json_array_append_new(list, json_pack("{s:s,s:s*,s:s*,s:s*}", "verb", verb_name(n->verb),
-							      "schema", n->schema, "name", n->name, "why", n->why));
-	}
-	return list;
-}
-
-/* The text as the record may have it: cut, and without what masks hide. */
-static void set_record_text(json_t *j, const struct flow *f, const struct op *op, const struct decision *d)
-{
-	struct buf b;
-	size_t limit = MIN(f->lane->proxy->cfg->text_limit, (size_t)32 * 1024);
-	bool is_hidden = d->hides_text || conceal_has_password(op->text);
-	struct span s;
-	buf_init(&b, 2 * op->text.len + 64);
-	if (is_hidden)
-		literals_hide(op->text, &b);
-	s = is_hidden ? buf_span(&b) : conceal(d->detects_text ? CONCEAL_ALL : CONCEAL_SECRETS, op->text, &b);
-	s.len = MIN(s.len, limit);
-	while (s.len && !utf8_valid(s) && op->text.len - s.len < 4)
-		s.len--;
-	if (!buf_err(&b) && utf8_valid(s))
-		json_object_set_new(j, "record_text", text_json(s.p ? s : span_str("")));
-	json_object_set_new(j, "text_hidden", json_boolean(is_hidden));
-	buf_done(&b);
-}
-
-static int body_fd(const struct flow *f, const struct op *op, const struct decision *d)
-{
-	json_t *j = json_object();
-	int fd = -1;
-	set_bytes(j, "text", "text_b64", op->text);
-	json_object_set_new(j, "params", params_json(op));
-	json_object_set_new(j, "needs", needs_json(op));
-	json_object_set_new(j, "in_transaction", json_boolean(op->is_in_transaction));
-	if (op->database)
-		set_bytes(j, "database", "database_b64", span_str(op->database));
-	set_record_text(j, f, op, d);
-	char *text = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
-	json_decref(j);
-	if (text && memfd_of(text, strlen(text), &fd) < 0)
-		fd = -1;
-	if (text)
-		explicit_bzero(text, strlen(text));
-	free(text);
-	return fd;
-}
-
-static size_t shown_size(const struct op *op)
-{
-	size_t n = op->text.len;
-	for (int i = 0; i < op->n_params; i++)
-		n += op->params[i].len + 8;
-	return n;
-}
-
 /* Why it cannot be asked about; NULL: it can. */
 static const char *why_not(const struct flow *f, const struct op *op)
 {
 	if (op->is_by_name)
-		return "what it runs stands behind a name, and could not be shown to its approvers: send the statement itself";
-	if (shown_size(op) > SHOWN_MAX)
+		return "what it runs stands behind a name, and could not be shown to its approvers: send the "
+		       "statement itself";
+	if (ask_shown_size(op) > SHOWN_MAX)
 		return "it is too large to be shown to its approvers whole";
 	if (f->asked)
 		return "an operation of this connection is waiting already";
-	return f->lane->proxy->is_control_there ? NULL : "the part of the gateway that asks is restarting: try again";
+	return f->lane->proxy->is_control_there
+		       ? NULL
+		       : "the part of the gateway that asks is restarting: try again";
 }
 
 static int hold(struct flow *f, const struct op *op, const struct bound_hashes *h, struct decision *d)
 {
 	struct asked *a = calloc(1, sizeof(*a));
-	int fd = a ? body_fd(f, op, d) : -1;
+	int fd = a ? ask_body(op, d, f->lane->proxy->cfg->text_limit) : -1;
 	if (!a || fd < 0) {
 		free(a);
 		return -ENOMEM;
@@ -259,10 +163,11 @@ static int hold(struct flow *f, const struct op *op, const struct bound_hashes *
 	list_add(&f->lane->asks, &a->link);
 	f->asked = a;
 	asks_send(f->lane->proxy,
-		  json_pack("{s:s,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "t", "ask", "ask", (json_int_t)a->id,
-			    "session", f->session->who.session, "flow", f->origin.id, "resource", f->resource->name,
-			    "rule", d->rule, "tag", op->tag ? op->tag : "", "class", class_name(op->class), "hash",
-			    h->exact, "text_hash", h->text, "pattern_hash", h->pattern),
+		  json_pack("{s:s,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "t", "ask", "ask",
+			    (json_int_t)a->id, "session", f->session->who.session, "flow", f->origin.id,
+			    "resource", f->resource->name, "rule", d->rule, "tag", op->tag ? op->tag : "",
+			    "class", class_name(op->class), "hash", h->exact, "text_hash", h->text,
+			    "pattern_hash", h->pattern),
 		  fd);
 	return ERR_HELD;
 }
@@ -300,7 +205,8 @@ int ask_about(struct flow *f, const struct op *op, struct decision *ret)
 static bool is_same_login(const struct flow *f, const char *role)
 {
 	const char *a = resource_credential(f->resource, role);
-	const char *b = resource_credential(f->resource, f->login_role[0] ? f->login_role : f->session->who.role);
+	const char *b =
+		resource_credential(f->resource, f->login_role[0] ? f->login_role : f->session->who.role);
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
@@ -316,7 +222,8 @@ void ask_granted(struct flow *f, const struct op *op, struct decision *ret)
 			continue;
 		if (!is_same_login(f, who.role)) {
 			snprintf(ret->hint, sizeof(ret->hint),
-				 "Role %.60s is granted for a time, but this connection began before: open a new one.",
+				 "Role %.60s is granted for a time, but this connection began before: open a "
+				 "new one.",
 				 who.role);
 			continue;
 		}
@@ -390,7 +297,8 @@ static void end(struct asked *a, const char *sqlstate, const char *reason)
 static void give_up(struct asked *a, const char *sqlstate, const char *reason)
 {
 	struct proxy *p = a->flow->lane->proxy;
-	asks_send(p, json_pack("{s:s,s:I,s:s}", "t", "unask", "ask", (json_int_t)a->id, "reason", reason), -1);
+	asks_send(p, json_pack("{s:s,s:I,s:s}", "t", "unask", "ask", (json_int_t)a->id, "reason", reason),
+		  -1);
 	a->decision.hint[0] = 0;
 	end(a, sqlstate, reason);
 }
@@ -401,14 +309,17 @@ void asks_drop_flow(struct flow *f)
 	if (!a)
 		return;
 	asks_send(f->lane->proxy,
-		  json_pack("{s:s,s:I,s:s}", "t", "unask", "ask", (json_int_t)a->id, "reason", "the client is gone"), -1);
+		  json_pack("{s:s,s:I,s:s}", "t", "unask", "ask", (json_int_t)a->id, "reason",
+			    "the client is gone"),
+		  -1);
 	asked_free(a);
 }
 
 void asks_replan(struct flow *f)
 {
 	if (f->asked)
-		give_up(f->asked, "42501", "the policy changed while this waited for its approval: send it again");
+		give_up(f->asked, "42501",
+			"the policy changed while this waited for its approval: send it again");
 }
 
 static void cancel_in(struct lane *l, uint32_t pid)
@@ -419,7 +330,8 @@ static void cancel_in(struct lane *l, uint32_t pid)
 		if (!a->flow->upstream.cancel || cancel_pid(a->flow->upstream.cancel) != pid)
 			continue;
 		/* = PostgreSQL appendix A: 57014 query_canceled */
-		give_up(a, "57014", "canceling statement due to user request, while it waited for its approval");
+		give_up(a, "57014",
+			"canceling statement due to user request, while it waited for its approval");
 		return;
 	}
 }
@@ -470,7 +382,8 @@ static void on_asked(struct asked *a, const json_t *j)
 	strftime(when, sizeof(when), "%H:%M:%S", gmtime_r(&t, &tm));
 	snprintf(text, sizeof(text), "this %.60s waits for an approval: request %s, rule %s, until %s UTC%s",
 		 a->op->tag ? a->op->tag : "operation", a->request, a->decision.rule, when,
-		 json_is_true(json_object_get(j, "joined")) ? " (joined: the same was asked for before)" : "");
+		 json_is_true(json_object_get(j, "joined")) ? " (joined: the same was asked for before)"
+							    : "");
 	say(a, text, a->where);
 }
 
@@ -505,7 +418,9 @@ static void on_refusal(struct asked *a, const char *verdict, const char *words)
 	else
 		snprintf(reason, sizeof(reason), "request %s ended: %.300s", a->request, words);
 	snprintf(a->decision.hint, sizeof(a->decision.hint), "%s",
-		 !strcmp(verdict, "deny") ? "A person has read this statement and said no: do not send it again." : "");
+		 !strcmp(verdict, "deny")
+			 ? "A person has read this statement and said no: do not send it again."
+			 : "");
 	end(a, "42501", reason);
 }
 
@@ -525,7 +440,9 @@ static void on_answer_mail(struct mail *m, struct lane *l)
 	list_each(at, &l->asks) if (!a && container_of(at, struct asked, link)->id == id) a =
 		container_of(at, struct asked, link);
 	if (!a && verdict && !strcmp(verdict, "release"))
-		asks_send(l->proxy, json_pack("{s:s,s:I,s:s}", "t", "unask", "ask", (json_int_t)id, "reason", "gone"), -1);
+		asks_send(l->proxy,
+			  json_pack("{s:s,s:I,s:s}", "t", "unask", "ask", (json_int_t)id, "reason", "gone"),
+			  -1);
 	else if (a && t && !strcmp(t, "asked"))
 		on_asked(a, am->json);
 	else if (a && verdict && !strcmp(verdict, "release"))

@@ -77,11 +77,14 @@ static int read_narrow(struct arena *a, const json_t *j, struct narrowing *n)
 	size_t i;
 	json_t *e;
 	n->resource = json_object_get(j, "resource") ? copy(a, j, "resource") : NULL;
-	json_array_foreach((json_t *)relations, i, e)
-		if (!at || pattern_parse(a, json_string_value(e) ? json_string_value(e) : "", 2, &at[i], &why) < 0)
-			return ERR_MALFORMED; /* what cannot be read must not widen it */
+	json_array_foreach(
+		(json_t *)relations, i,
+		e) if (!at ||
+		       pattern_parse(a, json_string_value(e) ? json_string_value(e) : "", 2, &at[i], &why) <
+			       0) return ERR_MALFORMED; /* what cannot be read must not widen it */
 	n->relations = (struct patterns){at, (int)json_array_size(relations)};
-	json_array_foreach((json_t *)classes, i, e) {
+	json_array_foreach((json_t *)classes, i, e)
+	{
 		int c = json_is_string(e) ? class_by_name(json_string_value(e)) : -1;
 		if (c < 0)
 			return ERR_MALFORMED;
@@ -111,7 +114,8 @@ static int read_one(struct arena *a, const json_t *j, struct granted *g)
 	g->release = (uint64_t)json_integer_value(json_object_get(j, "release"));
 	g->is_limited = json_integer_value(json_object_get(j, "uses")) > 0;
 	atomic_init(&g->left, json_integer_value(json_object_get(j, "left")));
-	json_array_foreach((json_t *)narrows, i, e) {
+	json_array_foreach((json_t *)narrows, i, e)
+	{
 		if (g->n_narrows == NARROWS_MAX)
 			return ERR_LIMIT;
 		int err = read_narrow(a, e, &g->narrows[g->n_narrows++]);
@@ -144,7 +148,8 @@ int grants_read(const json_t *j, struct grant_list *previous, struct grant_list 
 	atomic_init(&l->refs, 1);
 	arena_init(&l->arena, 64u * 1024 * 1024);
 	l->at = arena_array(&l->arena, MAX(json_array_size(j), (size_t)1), sizeof(*l->at));
-	json_array_foreach((json_t *)j, i, e) {
+	json_array_foreach((json_t *)j, i, e)
+	{
 		int err = l->at ? read_one(&l->arena, e, &l->at[l->n]) : -ENOMEM;
 		if (err) {
 			grants_unref(l);
@@ -161,8 +166,9 @@ int grants_read(const json_t *j, struct grant_list *previous, struct grant_list 
 static bool is_for(const struct granted *g, const struct who *who, int64_t now_s)
 {
 	return g->until > now_s && clock_mono_ns() / NS_PER_SEC < g->until_mono_s &&
-	       !strcmp(g->issuer, who->issuer) && !strcmp(g->subject, who->subject) && !strcmp(g->role, who->role) &&
-	       (!*g->gives || !strcmp(g->session, who->session)) && (!g->is_limited || atomic_load(&g->left) > 0);
+	       !strcmp(g->issuer, who->issuer) && !strcmp(g->subject, who->subject) &&
+	       !strcmp(g->role, who->role) && (!*g->gives || !strcmp(g->session, who->session)) &&
+	       (!g->is_limited || atomic_load(&g->left) > 0);
 }
 
 static bool take(struct granted *g, struct decision *ret)
@@ -180,9 +186,11 @@ bool grants_let_text(struct grant_list *l, const struct who *who, const char *re
 {
 	for (int i = 0; l && i < l->n; i++) {
 		struct granted *g = &l->at[i];
-		const char *hash = !strcmp(g->kind, "text") ? h->text : !strcmp(g->kind, "pattern") ? h->pattern : "";
-		if (*hash && !strcmp(hash, g->hash) && !strcmp(g->resource, resource) && is_for(g, who, now_s) &&
-		    take(g, ret))
+		const char *hash = !strcmp(g->kind, "text")	 ? h->text
+				   : !strcmp(g->kind, "pattern") ? h->pattern
+								 : "";
+		if (*hash && !strcmp(hash, g->hash) && !strcmp(g->resource, resource) &&
+		    is_for(g, who, now_s) && take(g, ret))
 			return true;
 	}
 	return false;
@@ -213,8 +221,8 @@ static bool fits(const struct granted *g, const char *resource, const struct op 
 	return true;
 }
 
-const char *grants_role(struct grant_list *l, const struct who *who, const char *resource, const struct op *op,
-			int64_t now_s, int *i)
+const char *grants_role(struct grant_list *l, const struct who *who, const char *resource,
+			const struct op *op, int64_t now_s, int *i)
 {
 	while (l && *i < l->n) {
 		struct granted *g = &l->at[(*i)++];

@@ -275,7 +275,8 @@ static bool try_hold(struct journal *j, struct hold *h)
 		h->plan = plan_ref(f->lane->plan);
 		decide_again(f, h->op, &h->decision);
 		if (h->decision.effect == EFFECT_ASK)
-			deny(&h->decision, h->decision.rule, "the rules changed while the record was full: send it again");
+			deny(&h->decision, h->decision.rule,
+			     "the rules changed while the record was full: send it again");
 		int r = record(f, h->op, &h->decision, &f->pipe.ticket);
 		if (r == ERR_FULL)
 			return false;

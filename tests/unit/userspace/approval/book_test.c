@@ -14,8 +14,13 @@ static char why[300];
 
 static struct terms terms(const struct approver *groups, int n)
 {
-	return (struct terms){.rule = "r1", .stages = {{0, groups, n}}, .n_stages = 1, .expires_s = 900, .fresh_s = 600,
-			      .grant_max_s = 1800, .choices = CHOICE_ONCE | CHOICE_TEXT | CHOICE_PATTERN};
+	return (struct terms){.rule = "r1",
+			      .stages = {{0, groups, n}},
+			      .n_stages = 1,
+			      .expires_s = 900,
+			      .fresh_s = 600,
+			      .grant_max_s = 1800,
+			      .choices = CHOICE_ONCE | CHOICE_TEXT | CHOICE_PATTERN};
 }
 
 static const char *hash_of(int i)
@@ -29,9 +34,18 @@ static const char *hash_of(int i)
 
 static struct ask ask(int i)
 {
-	return (struct ask){.hash = hash_of(i), .text_hash = "t", .pattern_hash = "p", .issuer = "iss",
-			    .subject = "agent", .owner = "pat", .role = "op", .session = "s-1", .resource = "db",
-			    .tag = "ALTER", .class = "ddl", .body = span_str("{}")};
+	return (struct ask){.hash = hash_of(i),
+			    .text_hash = "t",
+			    .pattern_hash = "p",
+			    .issuer = "iss",
+			    .subject = "agent",
+			    .owner = "pat",
+			    .role = "op",
+			    .session = "s-1",
+			    .resource = "db",
+			    .tag = "ALTER",
+			    .class = "ddl",
+			    .body = span_str("{}")};
 }
 
 static struct request *asked(struct book *b, const struct terms *t, int i)
@@ -51,18 +65,25 @@ static struct moment at(int64_t s)
 static int vote_as(struct book *b, struct request *r, const char *who, const char *const *groups, int n,
 		   struct moment now, struct vote **v)
 {
-	struct vote like = {.who = {.issuer = "iss", .subject = who, .groups = groups, .n_groups = n,
-				    .issued = now.real_s - 5, .expires = now.real_s + 3600, .token_sha256 = "x",
+	struct vote like = {.who = {.issuer = "iss",
+				    .subject = who,
+				    .groups = groups,
+				    .n_groups = n,
+				    .issued = now.real_s - 5,
+				    .expires = now.real_s + 3600,
+				    .token_sha256 = "x",
 				    .from = "test"},
-			    .is_approval = true, .words = "", .narrow = {.choice = CHOICE_ONCE}};
+			    .is_approval = true,
+			    .words = "",
+			    .narrow = {.choice = CHOICE_ONCE}};
 	return book_vote(b, r, &like, r->ask.hash, now, v, why, sizeof(why));
 }
 
 static const char *const dba[] = {"dba"}, *const both[] = {"dba", "sec"}, *const sec[] = {"sec"},
 			 *const lead[] = {"lead"}, *const none[] = {"other"};
 
-static enum after_vote counted(struct book *b, struct request *r, const char *who, const char *const *groups, int n,
-			       struct moment now)
+static enum after_vote counted(struct book *b, struct request *r, const char *who, const char *const *groups,
+			       int n, struct moment now)
 {
 	static uint64_t seq = 10;
 	struct vote *v = NULL;
@@ -191,9 +212,17 @@ static void wants_a_fresh_login(void)
 	struct terms t = terms(two_dba, 1);
 	CHECK_INT(book_new(&b), 0);
 	struct request *r = asked(b, &t, 1);
-	like = (struct vote){.who = {.issuer = "iss", .subject = "ann", .groups = dba, .n_groups = 1,
-				     .issued = t0.real_s - 601, .expires = t0.real_s + 9, .token_sha256 = "", .from = ""},
-			     .is_approval = true, .words = "", .narrow = {.choice = CHOICE_ONCE}};
+	like = (struct vote){.who = {.issuer = "iss",
+				     .subject = "ann",
+				     .groups = dba,
+				     .n_groups = 1,
+				     .issued = t0.real_s - 601,
+				     .expires = t0.real_s + 9,
+				     .token_sha256 = "",
+				     .from = ""},
+			     .is_approval = true,
+			     .words = "",
+			     .narrow = {.choice = CHOICE_ONCE}};
 	CHECK_INT(book_vote(b, r, &like, r->ask.hash, t0, &v, why, sizeof(why)), ERR_DENIED);
 	like.who.issued = 0;
 	CHECK_INT(book_vote(b, r, &like, r->ask.hash, t0, &v, why, sizeof(why)), ERR_DENIED);
@@ -257,9 +286,17 @@ static void grants_the_least_of_all(void)
 	struct terms t = terms(two_dba, 1);
 	CHECK_INT(book_new(&b), 0);
 	struct request *r = asked(b, &t, 1);
-	struct vote like = {.who = {.issuer = "iss", .subject = "ann", .groups = dba, .n_groups = 1, .issued = t0.real_s,
-				    .expires = t0.real_s + 99, .token_sha256 = "", .from = ""},
-			    .is_approval = true, .words = "", .narrow = {.choice = CHOICE_PATTERN, .for_s = 600, .uses = 3}};
+	struct vote like = {.who = {.issuer = "iss",
+				    .subject = "ann",
+				    .groups = dba,
+				    .n_groups = 1,
+				    .issued = t0.real_s,
+				    .expires = t0.real_s + 99,
+				    .token_sha256 = "",
+				    .from = ""},
+			    .is_approval = true,
+			    .words = "",
+			    .narrow = {.choice = CHOICE_PATTERN, .for_s = 600, .uses = 3}};
 	CHECK_INT(book_vote(b, r, &like, r->ask.hash, t0, &v, why, sizeof(why)), 0);
 	CHECK_INT(book_recorded(b, r, v, 1, t0), VOTE_NOTHING);
 	like.who.subject = "bob";

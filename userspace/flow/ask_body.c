@@ -1,0 +1,114 @@
+#include "flow/ask_body.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "base/jw.h"
+#include "base/macro.h"
+#include "base/msg.h"
+#include "record/conceal.h"
+#include "record/literals.h"
+
+static json_t *text_json(struct span s)
+{
+	return s.p ? json_stringn((const char *)s.p, s.len) : NULL;
+}
+
+static void set_bytes(json_t *j, const char *key, const char *key_b64, struct span s)
+{
+	struct buf b;
+	json_t *v = utf8_valid(s) ? text_json(s.p ? s : span_str("")) : NULL;
+	if (v) {
+		json_object_set_new(j, key, v);
+		return;
+	}
+	buf_init(&b, s.len * 2 + 16);
+	buf_add_base64(&b, s);
+	json_object_set_new(j, key_b64, text_json(buf_span(&b)));
+	buf_done(&b);
+}
+
+static json_t *params_json(const struct op *op)
+{
+	json_t *list = json_array();
+	for (int i = 0; i < op->n_params; i++) {
+		json_t *v = json_object();
+		struct span s = op->params[i];
+		bool is_binary = op->param_formats && op->param_formats[i] == 1;
+		if (s.p)
+			set_bytes(v, is_binary ? "b64" : "text", "b64", is_binary ? (struct span){0} : s);
+		if (s.p && is_binary) {
+			struct buf b;
+			buf_init(&b, s.len * 2 + 16);
+			buf_add_base64(&b, s);
+			json_object_set_new(v, "b64", text_json(buf_span(&b)));
+			buf_done(&b);
+		}
+		json_array_append_new(list, s.p ? v : json_null());
+		if (!s.p)
+			json_decref(v);
+	}
+	return list;
+}
+
+static json_t *needs_json(const struct op *op)
+{
+	json_t *list = json_array();
+	for (int i = 0; i < op->n_needs && json_array_size(list) < 200; i++) {
+		const struct need *n = &op->needs[i];
+		if (!n->is_implied)
+			json_array_append_new(list,
+					      json_pack("{s:s,s:s*,s:s*,s:s*}", "verb", verb_name(n->verb),
+							"schema", n->schema, "name", n->name, "why", n->why));
+	}
+	return list;
+}
+
+/* The text as the record may have it: cut, and without what masks hide. */
+static void set_record_text(json_t *j, const struct op *op, const struct decision *d, size_t text_limit)
+{
+	struct buf b;
+	size_t limit = MIN(text_limit, (size_t)32 * 1024);
+	bool is_hidden = d->hides_text || conceal_has_password(op->text);
+	struct span s;
+	buf_init(&b, 2 * op->text.len + 64);
+	if (is_hidden)
+		literals_hide(op->text, &b);
+	s = is_hidden ? buf_span(&b) : conceal(d->detects_text ? CONCEAL_ALL : CONCEAL_SECRETS, op->text, &b);
+	s.len = MIN(s.len, limit);
+	while (s.len && !utf8_valid(s) && op->text.len - s.len < 4)
+		s.len--;
+	if (!buf_err(&b) && utf8_valid(s))
+		json_object_set_new(j, "record_text", text_json(s.p ? s : span_str("")));
+	json_object_set_new(j, "text_hidden", json_boolean(is_hidden));
+	buf_done(&b);
+}
+
+int ask_body(const struct op *op, const struct decision *d, size_t text_limit)
+{
+	json_t *j = json_object();
+	int fd = -1;
+	set_bytes(j, "text", "text_b64", op->text);
+	json_object_set_new(j, "params", params_json(op));
+	json_object_set_new(j, "needs", needs_json(op));
+	json_object_set_new(j, "in_transaction", json_boolean(op->is_in_transaction));
+	if (op->database)
+		set_bytes(j, "database", "database_b64", span_str(op->database));
+	set_record_text(j, op, d, text_limit);
+	char *text = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
+	json_decref(j);
+	if (text && memfd_of(text, strlen(text), &fd) < 0)
+		fd = -1;
+	if (text)
+		explicit_bzero(text, strlen(text));
+	free(text);
+	return fd;
+}
+
+size_t ask_shown_size(const struct op *op)
+{
+	size_t n = op->text.len;
+	for (int i = 0; i < op->n_params; i++)
+		n += op->params[i].len + 8;
+	return n;
+}
