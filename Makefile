@@ -157,6 +157,11 @@ containment: deps ## every known way around the gateway, tried: a table vector, 
 containment-soak: deps ## enforcement over crashes, full tables and 1,000 workloads
 	$(AGAIN) $(B)/tests/e2e/kernel_life_test
 	$(Q)SOAK=1000 tests/run $(B)/tests/e2e/kernel_life_test
+containment-cost: deps ## what a connect and a packet of a managed process cost, and that those outside pay nothing
+	$(AGAIN) $(B)/tests/bench/kernel_cost
+	$(Q)$(B)/tests/bench/kernel_cost
+$(B)/tests/bench/kernel_cost: $(B)/tests/bench/kernel_cost.o $(B)/libsluice.a
+	$(Q)$(CC) $(SAN) -o $@ $< $(B)/libsluice.a $(LDFLAGS) $(LDLIBS)
 tests: $(TESTS) $(SUITE)
 fuzzers: $(FUZZERS)
 tools: $(TOOLS)
@@ -179,7 +184,7 @@ quickstart: deps ## the main job, shown and checked (KEEP=1 leaves it running)
 
 clean: ## remove what was built
 	rm -rf $(O)
-.PHONY: containment containment-soak all help test test-run unit lint asan asan-run drivers bench bench-mask bench-more fuzz fuzz-run install deps quickstart tests fuzzers tools clean
+.PHONY: containment containment-soak containment-cost all help test test-run unit lint asan asan-run drivers bench bench-mask bench-more fuzz fuzz-run install deps quickstart tests fuzzers tools clean
 .PHONY: vmtest vmtest-all vmtest-run
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
