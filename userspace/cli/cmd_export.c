@@ -23,7 +23,7 @@ static const struct export_text *const forms[] = {&export_jsonl, &export_csv, &e
 struct writing {
 	const struct export_text *form;
 	struct export_state state;
-	struct buf text;
+	struct buf text, inert;
 	FILE *out;
 	bool is_terminal;
 };
@@ -34,10 +34,27 @@ static bool is_aside(const struct scan *e)
 	return !scan_get(e, "_seq").len;
 }
 
+/* The other forms are inert as they are. */
+static struct span inert_lines(struct writing *w)
+{
+	struct span text = buf_span(&w->text);
+	buf_reset(&w->inert);
+	while (text.len) {
+		const uint8_t *end = memchr(text.p, '\n', text.len);
+		size_t n = end ? (size_t)(end - text.p) : text.len;
+		inert_add_json(&w->inert, span_of(text.p, n));
+		buf_add_u8(&w->inert, '\n');
+		text = span_of(text.p + n + (end != NULL), text.len - n - (end != NULL));
+	}
+	return buf_span(&w->inert);
+}
+
 static int write_out(struct writing *w)
 {
 	int err = buf_err(&w->text);
-	struct span text = buf_span(&w->text);
+	struct span text =
+	    w->is_terminal && w->form->is_json ? inert_lines(w) : buf_span(&w->text);
+	err = err ? err : buf_err(&w->inert);
 	if (err == 0 && fwrite(text.p, 1, text.len, w->out) != text.len)
 		err = -errno;
 	buf_reset(&w->text);
@@ -49,11 +66,8 @@ static int on_line(void *ctx, const char *line, size_t len)
 	struct writing *w = ctx;
 	struct span stored = span_of(line, len);
 	struct scan e;
-	if (w->form == &export_jsonl && !w->is_terminal) {
+	if (w->form == &export_jsonl) {
 		export_jsonl.event(&w->text, stored, NULL, NULL);
-	} else if (w->form == &export_jsonl) {
-		inert_add_json(&w->text, stored);
-		buf_add_u8(&w->text, '\n');
 	} else if (scan_event(stored, true, &e) < 0) {
 		return ERR_MALFORMED;
 	} else if (!is_aside(&e)) {
@@ -93,6 +107,7 @@ static int export_text_to(const char *path, const struct export_text *form,
 	}
 	w.is_terminal = isatty(fileno(w.out));
 	buf_init(&w.text, EXPORT_TEXT_MAX);
+	buf_init(&w.inert, 2 * EXPORT_TEXT_MAX);
 	if (form->head)
 		form->head(&w.text);
 	int r = write_out(&w);
@@ -107,6 +122,7 @@ static int export_text_to(const char *path, const struct export_text *form,
 	if (path)
 		fclose(w.out);
 	buf_done(&w.text);
+	buf_done(&w.inert);
 	return r;
 }
 

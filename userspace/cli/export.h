@@ -14,6 +14,7 @@ struct export_state {
 struct export_text {
 	const char *name; /* as --format says it */
 	const char *file; /* its name where -o names a folder */
+	bool is_json;	  /* a line is an object */
 	void (*head)(struct buf *out); /* before the first event; may be NULL */
 	/* stored: the event's bytes, and e what they hold. */
 	void (*event)(struct buf *out, struct span stored, const struct scan *e,

@@ -81,4 +81,5 @@ static void cast_event(struct buf *out, struct span stored, const struct scan *e
 	buf_done(&text);
 }
 
-const struct export_text export_asciicast = {"asciicast", "session.cast", NULL, cast_event};
+const struct export_text export_asciicast = {"asciicast", "session.cast", false, NULL,
+						cast_event};

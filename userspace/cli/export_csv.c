@@ -193,4 +193,4 @@ static void csv_head(struct buf *out)
 	buf_add_str(out, "\"rest\"\r\n");
 }
 
-const struct export_text export_csv = {"csv", "events.csv", csv_head, csv_event};
+const struct export_text export_csv = {"csv", "events.csv", false, csv_head, csv_event};

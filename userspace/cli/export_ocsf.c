@@ -418,4 +418,4 @@ static void ocsf_event(struct buf *out, struct span stored, const struct scan *e
 	buf_add_u8(out, '\n');
 }
 
-const struct export_text export_ocsf = {"ocsf", "events.ocsf.jsonl", NULL, ocsf_event};
+const struct export_text export_ocsf = {"ocsf", "events.ocsf.jsonl", true, NULL, ocsf_event};

@@ -59,4 +59,4 @@ static void jsonl_event(struct buf *out, struct span stored, const struct scan *
 	buf_add_u8(out, '\n');
 }
 
-const struct export_text export_jsonl = {"jsonl", "events.jsonl", NULL, jsonl_event};
+const struct export_text export_jsonl = {"jsonl", "events.jsonl", true, NULL, jsonl_event};
