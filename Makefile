@@ -122,6 +122,9 @@ bench-more: deps ## logins, COMMIT, idle flows, a decision, the recorder: .outpu
 faults: deps ## a bad network between gateway and database, long (ROUNDS=200 SEED=1)
 	$(AGAIN) all
 	$(Q)ROUNDS=$(or $(ROUNDS),200) SEED=$(or $(SEED),1) TIMEOUT=3600 tests/run tests/e2e/network_test.py
+bench-audit: deps ## search, export and verify over a store of more than 1 GB
+	$(AGAIN) all tools
+	$(Q)tests/bench/audit
 # libFuzzer, SECS seconds for each target, from the corpus in the tree; what it finds lies in .output/fuzz/.
 SECS    ?= 60
 fuzz: deps ## run the fuzz targets under libFuzzer (SECS=60 each, T=word)
@@ -186,5 +189,6 @@ clean: ## remove what was built
 	rm -rf $(O)
 .PHONY: containment containment-soak containment-cost all help test test-run unit lint asan asan-run drivers bench bench-mask bench-more fuzz fuzz-run install deps quickstart tests fuzzers tools clean
 .PHONY: vmtest vmtest-all vmtest-run
+.PHONY: bench-audit
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

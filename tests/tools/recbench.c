@@ -1,9 +1,10 @@
 /* What the recorder takes: durable events a second, bytes on disk an event, and how long one waits.
- * recbench [-d DIR] [-e EVENTS] [-b BATCH,...] [-m]
+ * recbench [-d DIR] [-e EVENTS] [-b BATCH,...] [-m] [-k DIR]
  *   -d  where the store is made (default: a folder in /tmp, removed afterwards)
  *   -e  events for each figure (200000)
  *   -b  how many events a producer puts before it waits for the disk; 0: it waits once, at the end
  *   -m  audit.durability memory
+ *   -k  moves the store of the last figure there (on the same file system)
  * One line a batch size: batch, events/s, microseconds a wait (median, 99 %), the recorder's
  * processor microseconds an event, bytes of an event, bytes in LMDB's files an event. */
 #include <stdio.h>
@@ -68,6 +69,8 @@ static uint64_t put_one(struct rig *g, struct buf *b, uint64_t id)
 	return ticket;
 }
 
+static const char *keep;
+
 static void measure(const char *dir, uint64_t events, uint64_t batch, bool is_durable)
 {
 	struct rig g;
@@ -104,6 +107,8 @@ static void measure(const char *dir, uint64_t events, uint64_t batch, bool is_du
 	       waits[n_waits * 99 / 100] / 1000, cpu / (double)events,
 	       (double)bytes / (double)events, (double)disk_bytes(g.store) / (double)events);
 	fflush(stdout);
+	if (keep && rename(g.store, keep) < 0)
+		exit(1);
 	rig_done(&g);
 	buf_done(&b);
 	free(waits);
@@ -114,10 +119,11 @@ int main(int argc, char **argv)
 	const char *dir = NULL, *batches = "1,10,100,1000,0";
 	uint64_t events = 200000;
 	bool is_durable = true;
-	for (int o; (o = getopt(argc, argv, "d:e:b:m")) != -1;) {
+	for (int o; (o = getopt(argc, argv, "d:e:b:mk:")) != -1;) {
 		if (o == '?')
 			return 2;
 		dir = o == 'd' ? optarg : dir;
+		keep = o == 'k' ? optarg : keep;
 		batches = o == 'b' ? optarg : batches;
 		events = o == 'e' ? strtoull(optarg, NULL, 10) : events;
 		is_durable = is_durable && o != 'm';

@@ -63,10 +63,24 @@ static bool begins_formula(const uint8_t *p, size_t left)
 	return left >= 3 && p[0] == 0xef && p[1] == 0xbc && memchr("\x9d\x8b\x8d\xa0", p[2], 4);
 }
 
+/* How many bytes there are that neither end a quoted cell nor begin another. */
+static size_t dull_len(struct span s)
+{
+	size_t n = 0;
+	while (n < s.len && s.p[n] != '"' && s.p[n] != ';' && s.p[n] != '\n')
+		n++;
+	return n;
+}
+
 static void add_safe(struct buf *out, struct span s)
 {
 	bool is_start = true;
 	for (size_t i = 0, n; i < s.len; i += n) {
+		n = is_start ? 0 : dull_len(span_of(s.p + i, s.len - i));
+		if (n) {
+			buf_add(out, s.p + i, n);
+			continue;
+		}
 		n = space_len(s.p + i, s.len - i);
 		if (!n && is_start && begins_formula(s.p + i, s.len - i))
 			buf_add_u8(out, '\'');
@@ -84,8 +98,8 @@ static void add_safe(struct buf *out, struct span s)
 /* Text of the record as one cell. */
 static void add_cell(struct buf *out, struct span value)
 {
-	struct buf b;
-	buf_init(&b, VALUE_MAX);
+	static _Thread_local struct buf b = {.limit = VALUE_MAX}; /* its memory serves all cells */
+	buf_reset(&b);
 	inert_add(&b, value, "");
 	struct span shown = buf_span(&b);
 	size_t len = MIN(shown.len, (size_t)CELL_MAX);
@@ -96,7 +110,6 @@ static void add_cell(struct buf *out, struct span value)
 	if (len < shown.len)
 		buf_printf(out, " ... (%zu bytes in all: jsonl has them)", value.len);
 	buf_add_u8(out, '"');
-	buf_done(&b);
 }
 
 /* --- the row ------------------------------------------------------------------------------------

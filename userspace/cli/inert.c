@@ -51,11 +51,25 @@ static uint32_t decode(const unsigned char *s, size_t left, size_t *ret_len, int
 	return s[0];
 }
 
+/* How many bytes from p on are plain ASCII, which most text is. */
+static size_t plain_len(const uint8_t *p, const uint8_t *end)
+{
+	const uint8_t *at = p;
+	while (at < end && *at >= 0x20 && *at < 0x7f)
+		at++;
+	return (size_t)(at - p);
+}
+
 void inert_add(struct buf *out, struct span text, const char *indent)
 {
 	size_t n;
 	int is_bad;
 	for (const uint8_t *p = text.p, *end = p + text.len; p < end; p += n) {
+		n = plain_len(p, end);
+		if (n) {
+			buf_add(out, p, n);
+			continue;
+		}
 		uint32_t c = decode(p, (size_t)(end - p), &n, &is_bad);
 		if (c == '\n' && indent)
 			buf_printf(out, "\n%s", indent);
@@ -73,6 +87,11 @@ void inert_add_json(struct buf *out, struct span json)
 	size_t n;
 	int is_bad;
 	for (const uint8_t *p = json.p, *end = p + json.len; p < end; p += n) {
+		n = plain_len(p, end);
+		if (n) {
+			buf_add(out, p, n);
+			continue;
+		}
 		uint32_t c = decode(p, (size_t)(end - p), &n, &is_bad);
 		if (c > 0xffff && acts(c)) /* as a surrogate pair, RFC 8259 7 */
 			buf_printf(out, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (c >> 10)),
