@@ -154,6 +154,8 @@ def main():
             programs(c, as_user, s, "user")
             shut(c, as_user, helper, "user")
             status_of(c, as_user, "user", False)
+        said = [e["reason"] for e in gw.events() if e["type"] == "session.guard"]
+        c.check(any("view, capabilities, privileges, scope, calls, unix" == r for r in said), "the guard is on record", said[:2])
         c.equal(helper.got, 2 * 2 if "part \"view\"" not in probe.stderr else 2, "the helpers outside heard the controls only")
         done = as_root(["true"], "--without", "doors")
         c.equal(done.returncode, 2, "a part that there is not")

@@ -12,6 +12,7 @@
 #define GROUPS_MAX    256
 #define LEEWAY_S      30
 #define COMMAND_WORDS 64
+#define GUARD_WORDS   16
 #define COMMAND_BYTES 8192
 #define CGROUP_MAX    3000
 
@@ -109,6 +110,19 @@ static int texts_of(const json_t *list, const char **out, int max)
 	return n;
 }
 
+/* Which parts of its guard `sluice run` says that it will shut: how what the kernel leaves open is closed. */
+static void record_guard(struct control *c, const struct session *s, const json_t *body)
+{
+	const char *parts[GUARD_WORDS];
+	char text[200] = "";
+	const json_t *list = json_object_get(body, "guard");
+	if (!json_is_array(list))
+		return;
+	list_roles(parts, texts_of(list, parts, GUARD_WORDS), text, sizeof(text));
+	if (record_session(c, s, "session.guard", *text ? text : "none", -1) < 0)
+		log_error("session %s: its guard is not recorded", s->id);
+}
+
 static int record_start(struct control *c, const struct session *s, const struct plan *plan)
 {
 	const char *groups[GROUPS_MAX], *command[COMMAND_WORDS];
@@ -193,6 +207,7 @@ static void enrol_session(struct job *j, struct session *s)
 			  "the start cannot be recorded: %s", err_text(r));
 		return;
 	}
+	record_guard(c, s, j->body);
 	session_arm(c, s);
 	proxy_send_session(c, s);
 	c->n_enrolled++;

@@ -28,6 +28,7 @@ static const struct {
     {"connect.refused", 1 << PRODUCER_PROXY | 1 << PRODUCER_MONITOR | 1 << PRODUCER_CONTROL},
     {"bypass.attempt", 1 << PRODUCER_MONITOR},
     {"session.start", 1 << PRODUCER_CONTROL},
+    {"session.guard", 1 << PRODUCER_CONTROL},
     {"session.freeze", 1 << PRODUCER_CONTROL},
     {"session.thaw", 1 << PRODUCER_CONTROL},
     {"session.kill", 1 << PRODUCER_CONTROL},
