@@ -135,7 +135,8 @@ static const struct key keys[] = {
 	{"text_limit", K_SIZE, AT(text_limit), 64, 65536, "16384", NULL,
 	 "bytes of a statement, and of each parameter, in a record"},
 	{"mask_limit", K_SIZE, AT(mask_limit), 4096, 16777216, "16777216", NULL,
-	 "bytes kept of a row up to its last masked column, and of a masked field in a COPY; longer ones are refused"},
+	 "bytes kept of a row up to its last masked column, and of a masked field in a COPY; longer ones are "
+	 "refused"},
 	{"log_level", K_ENUM, AT(log_level), 0, 0, "info", "debug|info|warn|error",
 	 "the least level that is logged"},
 };

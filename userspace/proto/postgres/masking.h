@@ -79,6 +79,6 @@ bool mask_value(const struct mask_how *how, uint32_t type, uint16_t format, stru
 /* mask_array.c: the same for an array: each element by itself, dimensions and NULLs as they were. */
 bool mask_array(const struct mask_how *how, uint32_t element, uint16_t format, struct span value,
 		struct buf *out);
-/* mask_keyed.c: the same for what is hashed or given other digits under a key, of the types that have room for that. False:
- * nothing was added, a constant takes its place. */
+/* mask_keyed.c: the same for what is hashed or given other digits under a key, of the types that have room for
+ * that. False: nothing was added, a constant takes its place. */
 bool mask_keyed(const struct mask_how *how, uint32_t type, uint16_t format, struct span value, struct buf *out);
