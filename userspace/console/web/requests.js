@@ -67,7 +67,7 @@ function body(r) {
   const text = b.text ?? (b.text_b64 !== undefined ? atob(b.text_b64) : null);
   const lines = text === null ? 0 : text.split('\n').length;
   return [
-    text !== null && h('div.card', {}, h('h2', {}, 'The statement, whole'), said(text, 'pre'),
+    text !== null && h('div.card', {}, h('h2', {}, r.kind === 'role' ? 'What is asked for, the agent’s words included' : 'The statement, whole'), said(text, 'pre'),
       h('p.dim.small', {}, `${count(text.length)} characters, ${count(lines)} ${lines === 1 ? 'line' : 'lines'}`, b.text_b64 !== undefined && ' · no valid UTF-8'),
       b.params?.length > 0 && [h('h2', {}, 'Its parameters'), h('div.scroll', {}, table(['', 'value'], b.params.map((p, i) =>
         h('tr', {}, h('td.mono', {}, `$${i + 1}`), h('td.mono', {}, p === null ? h('span.dim', {}, 'NULL') : said(p.b64 !== undefined ? `${p.b64} (base64)` : typeof p === 'string' ? p : JSON.stringify(p)))))))]),
