@@ -75,7 +75,7 @@ def until(f, seconds=15):
 def keeps_roles_apart(web):
     table = {  # path: who may (ada approver, cleo admin, dora auditor)
         ("GET", "/v1/status"): "acd", ("GET", "/v1/doctor"): "acd", ("GET", "/v1/requests"): "acd",
-        ("GET", "/v1/sessions"): "cd", ("GET", "/v1/sessions/newest"): "cd", ("GET", "/v1/policy"): "cd",
+        ("GET", "/v1/sessions"): "cd", ("GET", "/v1/sessions/newest"): "cd", ("GET", "/v1/policy"): "cd", ("GET", "/v1/policy/explain"): "cd",
         ("GET", "/v1/events?limit=1"): "cd", ("GET", "/v1/export?limit=1"): "cd", ("GET", "/v1/verify"): "cd",
         ("GET", "/v1/grants"): "acd", ("POST", "/v1/policy/reload"): "c", ("POST", "/v1/sessions/s-none/revoke"): "c",
         ("POST", "/v1/requests/r-none/vote"): "a", ("POST", "/v1/approvers/revoke"): "c",
@@ -295,6 +295,44 @@ def makes_sessions(s):
     return max(lines, key=lambda x: x["start"])["session"]
 
 
+def answers_as_documented(web, gw):
+    """Every field of what comes back is in the document that is served, and all that it promises comes back."""
+    import jsonschema
+    doc = json.loads(web.person().fetch(web.url + "/openapi.json")[2])
+    t.check(doc == json.loads((stack.ROOT / "userspace/console/web/openapi.json").read_text()), "the document is served")
+    cleo, n = web.person("cleo"), 0
+    ask = {"/v1/events": "?limit=300", "/v1/export": "?limit=50", "/v1/requests": "?all=1", "/v1/grants": "?all=1",
+           "/v1/policy/explain": "?role=viewer&resource=shop&needs=select:public.crown+drop:public.crown"}
+    newest = cleo.get("/v1/sessions/newest")[1]["sessions"][0]["session"]
+    request = cleo.get("/v1/requests?all=1")[1]["requests"][0]["request"]
+    for path, item in doc["paths"].items():
+        content = item.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+        if path in ("/v1/live", "/v1/prove", "/v1/requests/stream"):
+            continue  # streams, and what needs a checkpoint
+        if not content:
+            continue
+        where = path.replace("{id}", newest if "sessions" in path else request)
+        status, body = cleo.get(where + ask.get(path, ""))
+        t.equal(status, 200, f"GET {path}")
+        kind, media = next(iter(content.items()))
+        schema = {**media["schema"], "components": doc["components"]}
+        for one in body if "ndjson" in kind else [body]:
+            if one.get("type") == "checkpoint":
+                continue
+            wrong = next(iter(jsonschema.Draft202012Validator(schema).iter_errors(one)), None)
+            if wrong:
+                t.check(False, f"GET {path} is as documented", f"{list(wrong.absolute_path)}: {wrong.message[:300]}")
+                break
+            n += 1
+    t.check(n > 100, "enough was compared", n)
+    for path, schema, (status, body) in (
+        ("reload", "Reload", cleo.post("/v1/policy/reload")), ("refusal", "Error", cleo.post("/v1/tokens")),
+        ("unknown", "Error", cleo.get("/v1/nothing")),
+    ):
+        bad = list(jsonschema.Draft202012Validator({"$ref": f"#/components/schemas/{schema}", "components": doc["components"]}).iter_errors(body))
+        t.check(not bad, f"the answer of {path} is as documented", bad[:1])
+
+
 def by_browser(web, session, request):
     """What a person sees: tests/lib/browser.mjs."""
     if not shutil.which("chromium"):
@@ -360,6 +398,7 @@ def main():
             by_browser(web, session, asks_for_role(s.gw, live[0]["session"]))
             agent.terminate()
             agent.wait()
+            answers_as_documented(web, s.gw)
             bears_those_who_wait(web, s.gw)
             is_on_record(s.gw)
             t.check(dead(s.gw, web) is not None, "what nobody takes is kept")

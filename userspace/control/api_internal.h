@@ -64,6 +64,9 @@ void api_status(struct call *k);
 void api_doctor(struct call *k);
 void api_policy(struct call *k);
 void api_policy_reload(struct call *k);
+/* api_explain.c */
+void api_policy_explain(struct call *k);
+/* api_node.c */
 void api_tokens(struct call *k);
 /* api_approvals.c */
 void api_requests(struct call *k);

@@ -149,9 +149,12 @@ void api_doctor(struct call *k)
 void api_policy(struct call *k)
 {
 	const struct plan *p = k->c->policy.plan;
+	json_t *resources = json_array();
+	for (int i = 0; p && i < plan_n_resources(p); i++)
+		json_array_append_new(resources, json_string(plan_resource(p, i)->name));
 	conn_answer(k->conn, 200,
-		    json_pack("{s:s,s:s,s:s*}", "path", k->c->cfg->policy, "hash", p ? plan_hash(p) : "none",
-			      "error", k->c->policy.last_error));
+		    json_pack("{s:s,s:s,s:s*,s:o}", "path", k->c->cfg->policy, "hash", p ? plan_hash(p) : "none",
+			      "error", k->c->policy.last_error, "resources", resources));
 }
 
 static json_t *errors_json(const struct policy_error *at, int n)

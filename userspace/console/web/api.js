@@ -23,7 +23,10 @@ async function answer(r) {
 
 export async function get(path, params = {}) {
   const q = new URLSearchParams(Object.entries(params).filter(([, v]) => v !== '' && v !== undefined && v !== null && v !== false));
-  return answer(await fetch(path + (q.size ? `?${q}` : ''), { credentials: 'same-origin', cache: 'no-store' }));
+  const ask = () => fetch(path + (q.size ? `?${q}` : ''), { credentials: 'same-origin', cache: 'no-store' });
+  // A phone that changes its network breaks what is on its way: to ask again harms nothing.
+  const again = (ms) => () => new Promise((done) => setTimeout(done, ms)).then(ask);
+  return answer(await ask().catch(again(200)).catch(again(1000)));
 }
 
 export async function post(path, body = {}) {

@@ -32,7 +32,19 @@ export async function policy(root) {
     fill(box, h('div.head', {}, h('h1', {}, 'Policy'), p.error ? tag('newest refused', 'bad') : tag('in force', 'ok'), h('span.grow'), may('admin') && h('button', { onclick: reload }, 'Read again')),
       h('div.card', {}, pairs(['File', h('code', {}, said(p.path))], ['Hash', h('code.said', {}, p.hash)], p.error && ['Refused', h('div.note.bad', {}, said(p.error))])));
   };
-  fill(root, box);
+  const p = await get('/v1/policy');
+  const role = h('input', { placeholder: 'role', 'aria-label': 'Role', required: true });
+  const resource = h('select', { 'aria-label': 'Resource' }, p.resources.map((r) => h('option', { value: r }, said(r))));
+  const needs = h('input', { placeholder: 'select:public.orders delete:public.orders', 'aria-label': 'Needs', required: true, size: 44 });
+  const out = h('div', { id: 'explained' });
+  const ask = async (e) => {
+    e.preventDefault();
+    const a = await get('/v1/policy/explain', { role: role.value.trim(), resource: resource.value, needs: needs.value.trim() }).catch((x) => ({ error: x.message }));
+    fill(out, a.error ? h('p.note.bad', {}, said(a.error)) : [h('p', {}, tag(a.decision), ' by rule ', h('code', {}, said(a.rule)), a.reason && h('div.dim', {}, said(a.reason)), a.hint && h('div.dim', {}, said(a.hint))),
+      table(['Verb', 'On', '', 'Rule'], a.needs.map((n) => h('tr', {}, h('td', {}, said(n.verb)), h('td.mono', {}, said([n.schema, n.name].filter(Boolean).join('.'))), h('td', {}, tag(n.decision)), h('td.mono', {}, said(n.rule)))))]);
+  };
+  fill(root, box, h('div.card', {}, h('h2', {}, 'Explain'), h('p.dim', {}, 'What the policy in force says to a role’s needs. For a statement: ', h('code', {}, 'sluice policy explain --sql'), '.'),
+    h('form.bar', { onsubmit: ask }, role, resource, needs, h('button.main', {}, 'Explain')), out));
   await draw();
   return { changed: (t) => { if (t === 'policy') draw().catch(() => {}); } };
 }
