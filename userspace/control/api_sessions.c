@@ -64,6 +64,7 @@ static struct session *live_with_reason(struct call *k, char *text, size_t size)
 {
 	struct session *s = known(k);
 	const char *reason = json_string_value(json_object_get(k->body, "reason"));
+	char actor[ACTOR_MAX];
 	if (s && s->state == SESSION_ENDED) {
 		conn_fail(k->conn, 409, NULL, "the session ended");
 		return NULL;
@@ -73,13 +74,13 @@ static struct session *live_with_reason(struct call *k, char *text, size_t size)
 		return NULL;
 	}
 	if (s)
-		snprintf(text, size, "%.200s (uid %u)", reason, (unsigned)k->conn->peer.uid);
+		snprintf(text, size, "%.200s (%s)", reason, call_actor(k, actor));
 	return s;
 }
 
 void api_thaw(struct call *k)
 {
-	char text[256], why[200] = "";
+	char text[1024], why[200] = "";
 	struct session *s = live_with_reason(k, text, sizeof(text));
 	if (!s)
 		return;
@@ -94,7 +95,7 @@ void api_thaw(struct call *k)
 /* The one deliberate way out. */
 void api_release(struct call *k)
 {
-	char text[256], why[200] = "";
+	char text[1024], why[200] = "";
 	struct session *s = live_with_reason(k, text, sizeof(text));
 	if (!s)
 		return;
