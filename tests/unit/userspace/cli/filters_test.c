@@ -15,8 +15,8 @@ int main(void)
 	struct filters f = {.session = "s-1", .verdict = "deny", .since = "2026-11-24", .is_denied = true};
 	json_t *j = filters_json(&f, "search");
 	char *text = json_dumps(j, JSON_SORT_KEYS | JSON_COMPACT);
-	CHECK_STR(text, "{\"denied\":\"1\",\"identity\":null,\"owner\":null,\"relation\":null,\"resource\":null,"
-			"\"role\":null,\"session\":\"s-1\",\"since\":\"1795478400\",\"until\":null,\"verdict\":\"deny\"}");
+	CHECK_STR(text, "{\"denied\":\"1\",\"identity\":null,\"owner\":null,\"relation\":null,"
+			"\"resource\":null,\"role\":null,\"session\":\"s-1\",\"since\":\"1795478400\",\"until\":null,\"verdict\":\"deny\"}");
 	free(text);
 	json_decref(j);
 
@@ -26,7 +26,8 @@ int main(void)
 	CHECK(now - ago >= 5400 && now - ago <= 5402);
 	ago = strtoll(since_of("7d"), NULL, 10);
 	CHECK(now - ago >= 7 * 86400 && now - ago <= 7 * 86400 + 2);
-	CHECK(!since_of("") && !since_of("yesterday") && !since_of("5w") && !since_of("2026-13-01") && !since_of("5mm"));
+	CHECK(!since_of("") && !since_of("yesterday") && !since_of("5w"));
+	CHECK(!since_of("2026-13-01") && !since_of("5mm"));
 
 	f = (struct filters){.until = "soon"};
 	CHECK(!filters_json(&f, "search"));

@@ -23,10 +23,12 @@ int main(void)
 	check("[\"id\",\"name\"]", "[[\"1\",\"Pat\"],[\"22\",null]]",
 	      "\n> id | name\n> ---+-----\n> 1  | Pat\n> 22 | NULL");
 	check("[\"a\"]", "[[{\"b64\":\"AAE=\"}]]", "\n> a\n> -------------\n> AAE= (base64)");
-	check("[\"a\"]", "[[{\"len\":9000,\"text\":\"x\"}]]", "\n> a\n> -------------------------\n> x ... (9000 bytes in all)");
+	check("[\"a\"]", "[[{\"len\":9000,\"text\":\"x\"}]]",
+	      "\n> a\n> -------------------------\n> x ... (9000 bytes in all)");
 	check("[\"a\",\"b\"]", "[[\"\xe6\xbc\xa2\",\"x\"],[\"abc\",\"y\"]]",
 	      "\n> a   | b\n> ----+--\n> \xe6\xbc\xa2  | x\n> abc | y");
-	check("[\"a\",\"b\"]", "[[\"a\\nb\\u001b[2J\",\"x\"]]", "\n> a             | b\n> --------------+--\n> a\\x0ab\\x1b[2J | x");
+	check("[\"a\",\"b\"]", "[[\"a\\nb\\u001b[2J\",\"x\"]]",
+	      "\n> a             | b\n> --------------+--\n> a\\x0ab\\x1b[2J | x");
 	check("[]", "[]", "");
 	check("null", "[[\"1\"]]", "\n> 1");
 	check("[\"a\"]", "[[\"1\",\"more than the head has\"]]", "\n> a\n> -\n> 1 | more than the head has");
