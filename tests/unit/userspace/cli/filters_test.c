@@ -16,7 +16,8 @@ int main(void)
 	json_t *j = filters_json(&f, "search");
 	char *text = json_dumps(j, JSON_SORT_KEYS | JSON_COMPACT);
 	CHECK_STR(text, "{\"denied\":\"1\",\"identity\":null,\"owner\":null,\"relation\":null,"
-			"\"resource\":null,\"role\":null,\"session\":\"s-1\",\"since\":\"1795478400\",\"until\":null,\"verdict\":\"deny\"}");
+			"\"resource\":null,"
+			"\"role\":null,\"session\":\"s-1\",\"since\":\"1795478400\",\"until\":null,\"verdict\":\"deny\"}");
 	free(text);
 	json_decref(j);
 
