@@ -17,7 +17,8 @@ int main(void)
 	char *text = json_dumps(j, JSON_SORT_KEYS | JSON_COMPACT);
 	CHECK_STR(text, "{\"denied\":\"1\",\"identity\":null,\"owner\":null,\"relation\":null,"
 			"\"resource\":null,"
-			"\"role\":null,\"session\":\"s-1\",\"since\":\"1795478400\",\"until\":null,\"verdict\":\"deny\"}");
+			"\"role\":null,"
+			"\"session\":\"s-1\",\"since\":\"1795478400\",\"until\":null,\"verdict\":\"deny\"}");
 	free(text);
 	json_decref(j);
 
