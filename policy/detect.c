@@ -104,6 +104,8 @@ static bool wants(const struct scan *s, int kind)
  */
 static uint64_t numbers(const struct scan *s)
 {
+	if (!s->this.digit)
+		return 0;
 	if (!(s->d->kinds & NUMBERS) && !(s->d->bare >> DETECT_BIRTH & 1))
 		return 0;
 	uint64_t first = s->this.digit & ~(s->this.digit << 1 | s->has_digit_before);
@@ -116,6 +118,8 @@ static uint64_t numbers(const struct scan *s)
 
 static uint64_t ibans(const struct scan *s)
 {
+	if (!s->this.upper)
+		return 0;
 	bits128 upper = join(s->this.upper, s->next.upper),
 		digit = join(s->this.digit, s->next.digit);
 	return wants(s, DETECT_IBAN) ? (uint64_t)(upper & upper >> 1 & digit >> 2 & digit >> 3) : 0;

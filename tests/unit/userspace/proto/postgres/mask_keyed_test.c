@@ -84,8 +84,10 @@ static bool is_same(const struct mask_how *a, const struct mask_how *b, uint32_t
 
 static void check_scopes(void)
 {
-	struct mask_how a = how_of(MASK_HASH, MASK_SCOPE_SESSION, "s-1"), b = how_of(MASK_HASH, MASK_SCOPE_SESSION, "s-2");
-	struct mask_how p = how_of(MASK_HASH, MASK_SCOPE_POLICY, "s-1"), q = how_of(MASK_HASH, MASK_SCOPE_POLICY, "s-2");
+	struct mask_how a = how_of(MASK_HASH, MASK_SCOPE_SESSION, "s-1");
+	struct mask_how b = how_of(MASK_HASH, MASK_SCOPE_SESSION, "s-2");
+	struct mask_how p = how_of(MASK_HASH, MASK_SCOPE_POLICY, "s-1");
+	struct mask_how q = how_of(MASK_HASH, MASK_SCOPE_POLICY, "s-2");
 	struct span v = span_str("512-64-7301");
 	CHECK(is_same(&a, &a, 25, 0, v) && !is_same(&a, &b, 25, 0, v));
 	CHECK(is_same(&p, &q, 25, 0, v) && !is_same(&p, &a, 25, 0, v));
