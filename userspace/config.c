@@ -123,7 +123,8 @@ static const struct key keys[] = {
 	 "a login ends after so long"},
 	{"console.idle_minutes", K_INT, AT(idle_minutes), 1, 1440, "30", NULL, "and after so long unused"},
 	{"webhooks", K_HOOKS, AT(hooks), 0, 0, NULL, NULL,
-	 "{name, url, format: json|slack|teams, secret: file:/path, groups}: where rules' \"notify\" tells people,\n      "
+	 "{name, url, format: json|slack|teams, secret: file:/path, groups}: where rules' \"notify\" tells people,"
+	 "\n      "
 	 "signed with secret (beneath key_dirs); answers signed with it count for its groups"},
 	{"login_timeout_ms", K_INT, AT(login_timeout_ms), 100, 600000, "10000", NULL,
 	 "for the login to an upstream"},

@@ -70,7 +70,8 @@ static void signs(void)
 	/* printf '1800000000.{}' | openssl dgst -sha256 -hmac 0123456789abcdef */
 	CHECK_STR(good, "v1=1313ae9c874eb1a0868ad0b65f841c4243c23fdcfad69a3ada227726fad9960e");
 	CHECK_INT(notice_check(&seen, secret, time, span_str(good), span_str("{ }"), 1800000000), ERR_VERIFY);
-	CHECK_INT(notice_check(&seen, span_str("0123456789abcdeF"), time, span_str(good), body, 1800000000), ERR_VERIFY);
+	CHECK_INT(notice_check(&seen, span_str("0123456789abcdeF"), time, span_str(good), body, 1800000000),
+		  ERR_VERIFY);
 	CHECK_INT(notice_check(&seen, secret, span_str("1800000001"), span_str(good), body, 1800000000), ERR_VERIFY);
 	CHECK_INT(notice_check(&seen, secret, time, span_str(good), body, 1800000301), ERR_EXPIRED);
 	CHECK_INT(notice_check(&seen, secret, time, span_str(good), body, 1799999699), ERR_EXPIRED);
