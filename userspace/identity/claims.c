@@ -211,7 +211,8 @@ int claims_check(const json_t *claims, const struct token_rules *r, struct arena
 		 char *ret_why, size_t why_size)
 {
 	static int (*const checks[])(struct check *) = {
-		check_purpose, check_iss, check_aud, check_times, check_sub, read_groups, read_owner, check_login, read_label};
+		check_purpose, check_iss,  check_aud,   check_times, check_sub,
+		read_groups,   read_owner, check_login, read_label};
 	struct identity id = {0};
 	struct check c = {claims, r, a, &id, ret_why, why_size};
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {

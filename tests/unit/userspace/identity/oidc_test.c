@@ -75,7 +75,8 @@ static void asks(void)
 	buf_add_u8(&b, 0);
 	CHECK_STR((const char *)buf_span(&b).p,
 		  "https://a/x?y=1&response_type=code&client_id=a%20b%26c"
-		  "&redirect_uri=https%3A%2F%2Fg%2Fauth%2Fcallback&scope=openid%20groups&state=s&nonce=n&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+		  "&redirect_uri=https%3A%2F%2Fg%2Fauth%2Fcallback"
+		  "&scope=openid%20groups&state=s&nonce=n&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 		  "&code_challenge_method=S256&max_age=600");
 	buf_reset(&b);
 	fresh.max_age_s = 0;
