@@ -18,8 +18,9 @@
 
 extern char **environ;
 
-#define MESSAGE_MAX (64 * 1024) /* of the server, while it logs us in */
-#define PIPE_MAX    (1024 * 1024)
+#define MESSAGE_MAX   (64 * 1024) /* of the server, while it logs us in */
+#define PIPE_MAX      (1024 * 1024)
+#define CATALOG_TRIES 8
 
 enum pump_state { PUMP_LOGIN, PUMP_READY };
 
@@ -527,9 +528,11 @@ static int next_result(struct pump *p, PGresult **ret_res)
 	return 0;
 }
 
-static int run_query(struct pump *p, struct catalog_builder *b, int i)
+/* One query; its rows are added to the builder (NULL: a command, which has none). ERR_UPSTREAM: the
+ * server refused it, and the connection goes on. */
+static int run_query(struct pump *p, const char *sql, struct catalog_builder *b, int i)
 {
-	if (!PQsendQuery(p->conn, catalog_query(i)) || !PQsetSingleRowMode(p->conn))
+	if (!PQsendQuery(p->conn, sql) || !PQsetSingleRowMode(p->conn))
 		return lost(p);
 	int err = 0;
 	for (;;) {
@@ -538,13 +541,40 @@ static int run_query(struct pump *p, struct catalog_builder *b, int i)
 		if (r || !res)
 			return r ? r : err;
 		ExecStatusType st = PQresultStatus(res);
-		if (st == PGRES_SINGLE_TUPLE)
+		if (st == PGRES_SINGLE_TUPLE && b)
 			err = err ? err : add_rows(res, b, i);
-		else if (st != PGRES_TUPLES_OK)
-			err = fail(p->login, ERR_UPSTREAM, "58000",
-				   "the upstream's catalogue cannot be read");
+		else if (st != PGRES_TUPLES_OK && st != PGRES_COMMAND_OK)
+			err = ERR_UPSTREAM;
 		PQclear(res);
 	}
+}
+
+/* All queries in one snapshot: what one names, another one has. */
+static int read_once(struct pump *p, struct catalog_builder *b)
+{
+	int err = run_query(p, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL, 0);
+	for (int i = 0; !err && i < catalog_n_queries(); i++)
+		err = run_query(p, catalog_query(i), b, i);
+	return err;
+}
+
+/* Functions of the catalogue (pg_get_viewdef) look past the snapshot: others' DDL can make them
+ * fail, or tell what the snapshot does not have. Then it is read again. */
+static int read_catalog(struct pump *p, struct catalog **ret_c)
+{
+	int err = ERR_UPSTREAM;
+	for (int i = 0; i < CATALOG_TRIES && (err == ERR_UPSTREAM || err == ERR_MALFORMED); i++) {
+		struct catalog_builder *b = NULL;
+		if (i && (err = run_query(p, "ROLLBACK", NULL, 0)))
+			break;
+		err = catalog_builder_new(&b);
+		if (!err)
+			err = read_once(p, b);
+		if (!err)
+			err = catalog_build(b, ret_c);
+		catalog_builder_free(b);
+	}
+	return err;
 }
 
 int login_load_catalog(struct proxy *proxy, const struct target *t, uint64_t deadline_ns,
@@ -552,7 +582,6 @@ int login_load_catalog(struct proxy *proxy, const struct target *t, uint64_t dea
 {
 	struct login l;
 	struct target mine = *t;
-	struct catalog_builder *b = NULL;
 	login_init(&l);
 	struct pump p = {.login = &l, .deadline_ns = deadline_ns, .is_raw = true};
 	mine.application = "sluice catalogue";
@@ -560,19 +589,15 @@ int login_load_catalog(struct proxy *proxy, const struct target *t, uint64_t dea
 		       "statement_timeout=20000";
 	int err = pump_login(&p, proxy, &mine);
 	if (!err)
-		err = catalog_builder_new(&b);
-	for (int i = 0; !err && i < catalog_n_queries(); i++)
-		err = run_query(&p, b, i);
+		err = read_catalog(&p, ret_c);
 	if (!err) {
 		uint8_t terminate[] = {'X', 0, 0, 0, 4};
 		if (transmit(l.fd, l.tls, span_of(terminate, sizeof(terminate))) < 0)
 			(void)0; /* it sees the close as well */
-		err = catalog_build(b, ret_c);
 	}
 	if (err)
 		snprintf(ret_why, WHY_MAX, "%s",
 			 l.why[0] ? l.why : "the upstream's catalogue cannot be read");
-	catalog_builder_free(b);
 	pump_done(&p);
 	login_done(&l);
 	return err;

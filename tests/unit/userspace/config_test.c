@@ -46,7 +46,7 @@ static void takes_every_kind(void)
 		return;
 	CHECK_STR(c->node, "n-1");
 	CHECK_INT(c->loops, 3);
-	CHECK_INT(c->spin_us, 0);
+	CHECK_INT(c->spin_us, 100);
 	CHECK(!c->is_durable);
 	CHECK_INT(c->store_bytes, 1048576);
 	CHECK_INT(c->n_enrol_uids, 2);
