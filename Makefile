@@ -182,7 +182,8 @@ vmtest-all: ## the same and the whole gateway on every kernel of vmtest/kernels.
 	$(AGAIN) vmtest-run K="$(or $(K),--all)" WHOLE=tests/e2e/containment_test.py
 vmtest-run: $(VM_TESTS) $(if $(WHOLE),all)
 	$(Q)TESTS="$(VM_TESTS) $(WHOLE)" vmtest/run $(K)
-quickstart: deps ## the main job, shown and checked (KEEP=1 leaves it running)
+quickstart: ## the main job, shown and checked (KEEP=1 leaves it running)
+	@deploy/deps run
 	$(AGAIN) all
 	@examples/quickstart/run
 

@@ -87,5 +87,6 @@ int cmd_thaw(int argc, char **argv)
 int cmd_release(int argc, char **argv)
 {
 	return operate(argc, argv, "release",
-		       "RELEASED: its processes are not contained any more, nothing that they do is decided or recorded");
+		       "RELEASED: its processes are not contained any more, nothing that they do is "
+		       "decided or recorded");
 }
