@@ -1,23 +1,19 @@
-/* What one session did, summed up from its events: for the line after a run, and its page. */
+/* What one session did, from the recorder's summary of it: for the line after a run, and its page.
+ */
 #include <errno.h>
 
 #include "base/macro.h"
 #include "control/control_internal.h"
 
-#define REFUSALS_SHOWN 64
-
-/* What one session did, for the line after a run. */
 struct summary {
-	json_t *answer, *rules, *refused;
-	json_int_t ops, denied, asked, masked, observed, flows, refusals;
+	json_t *answer;
+	bool is_recorded;
 };
 
 static void summary_free(void *ctx)
 {
 	struct summary *s = ctx;
 	json_decref(s->answer);
-	json_decref(s->rules);
-	json_decref(s->refused);
 	free(s);
 }
 
@@ -27,27 +23,8 @@ static const char *text_of(const json_t *j, const char *key)
 	return s ? s : "";
 }
 
-static void count_rule(json_t *rules, const char *rule)
-{
-	json_int_t n = json_integer_value(json_object_get(rules, rule));
-	json_object_set_new(rules, rule, json_integer(n + 1));
-}
-
-static void add_op(struct summary *s, const json_t *e)
-{
-	static const char *const names[] = {"deny", "ask", "mask"};
-	json_int_t *const counts[] = {&s->denied, &s->asked, &s->masked};
-	const char *decision = text_of(e, "decision");
-	s->ops++;
-	s->observed += json_is_true(json_object_get(e, "observed"));
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		*counts[i] += !strcmp(decision, names[i]);
-	if (!strcmp(decision, "deny") || !strcmp(decision, "ask"))
-		count_rule(s->rules, text_of(e, "rule"));
-}
-
 /* "1.2.3.4:443", "[::1]:443" -> host and port. */
-static json_t *refusal_json(const json_t *e, json_int_t count)
+static json_t *refusal_json(const json_t *e)
 {
 	const char *dst = text_of(e, "dst"), *colon = strrchr(dst, ':');
 	size_t len = colon ? (size_t)(colon - dst) : strlen(dst);
@@ -56,99 +33,91 @@ static json_t *refusal_json(const json_t *e, json_int_t count)
 		   *name = json_string_value(json_object_get(e, "name"));
 	return json_pack("{s:s#,s:i,s:s,s:s*,s:s,s:I}", "host", dst + is_v6, (int)len - 2 * is_v6,
 			 "port", colon ? atoi(colon + 1) : 0, "proto", proto, "name", name,
-			 "reason", text_of(e, "reason"), "count", count);
+			 "reason", text_of(e, "reason"), "count",
+			 json_integer_value(json_object_get(e, "count")));
 }
 
-static bool is_same(const json_t *a, const json_t *b)
+static json_t *refusals_json(const json_t *list)
 {
-	static const char *const keys[] = {"host", "port", "proto", "name"};
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		const json_t *x = json_object_get(a, keys[i]), *y = json_object_get(b, keys[i]);
-		if (x != y && !json_equal(x, y))
-			return false;
-	}
-	return true;
-}
-
-static void add_refusal(struct summary *s, const json_t *e)
-{
-	json_int_t count = MAX(json_integer_value(json_object_get(e, "count")), 1);
-	json_t *r = refusal_json(e, count), *old;
+	json_t *out = json_array(), *e;
 	size_t i;
-	s->refusals += count;
-	json_array_foreach(s->refused, i, old)
-	{
-		if (!is_same(old, r))
-			continue;
-		count += json_integer_value(json_object_get(old, "count"));
-		json_object_set_new(old, "count", json_integer(count));
-		json_decref(r);
-		return;
+	json_array_foreach(list, i, e) json_array_append_new(out, refusal_json(e));
+	return out;
+}
+
+static json_t *rules_json(const json_t *list)
+{
+	json_t *out = json_object(), *e;
+	size_t i;
+	json_array_foreach(list, i, e)
+	    json_object_set(out, text_of(e, "rule"), json_object_get(e, "count"));
+	return out;
+}
+
+/* The recorder's word -> ours; what control knows better stays. */
+static void take_known(json_t *answer, const json_t *row)
+{
+	static const struct {
+		const char *from, *to;
+		bool is_final;
+	} keys[] = {
+	    {"identity", "subject", false},
+	    {"owner", "owner", false},
+	    {"role", "role", false},
+	    {"issuer", "issuer", false},
+	    {"how", "how", false},
+	    {"command", "command", false},
+	    {"reason", "end_reason", true},
+	    {"exit_code", "exit_code", true},
+	    {"ops", "ops", true},
+	    {"denied", "denied", true},
+	    {"asked", "asked", true},
+	    {"masked", "masked", true},
+	    {"observed", "observed", true},
+	    {"flows", "flows", true},
+	    {"refused_total", "refusals", true},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		json_t *v = json_object_get(row, keys[i].from);
+		if (v && (keys[i].is_final || !json_object_get(answer, keys[i].to)))
+			json_object_set(answer, keys[i].to, v);
 	}
-	if (!r || json_array_size(s->refused) >= REFUSALS_SHOWN)
-		json_decref(r);
-	else
-		json_array_append_new(s->refused, r);
-}
-
-static void add_end(struct summary *s, const json_t *e)
-{
-	json_object_set(s->answer, "end_reason", json_object_get(e, "reason"));
-	json_object_set(s->answer, "exit_code", json_object_get(e, "exit_code"));
-}
-
-static void add_start(struct summary *s, const json_t *e)
-{
-	static const char *const keys[] = {"subject", "owner",	"role",	  "issuer",
-					   "how",     "cgroup", "command"};
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if (!json_object_get(s->answer, keys[i]) && json_object_get(e, keys[i]))
-			json_object_set(s->answer, keys[i], json_object_get(e, keys[i]));
-	json_object_set(s->answer, "is_recorded", json_true());
-}
-
-static void add_flow(struct summary *s, const json_t *e)
-{
-	(void)e;
-	s->flows++;
 }
 
 static void summary_line(void *ctx, struct span line)
 {
 	struct summary *s = ctx;
-	static const struct {
-		const char *type;
-		void (*add)(struct summary *s, const json_t *e);
-	} types[] = {{"op", add_op},
-		     {"flow.open", add_flow},
-		     {"connect.refused", add_refusal},
-		     {"bypass.attempt", add_refusal},
-		     {"session.start", add_start},
-		     {"session.end", add_end}};
-	json_t *e = json_loadb((const char *)line.p, line.len, 0, NULL);
-	const char *type = text_of(e, "type");
-	for (size_t i = 0; i < ARRAY_LEN(types); i++)
-		if (!strcmp(types[i].type, type))
-			types[i].add(s, e);
-	json_decref(e);
+	json_t *row = json_loadb((const char *)line.p, line.len, 0, NULL);
+	if (row && !json_object_get(row, "error")) {
+		s->is_recorded = true;
+		take_known(s->answer, row);
+		json_object_set_new(s->answer, "refused",
+				    refusals_json(json_object_get(row, "refused")));
+		json_object_set_new(s->answer, "denied_rules",
+				    rules_json(json_object_get(row, "rules")));
+	}
+	json_decref(row);
 }
 
 static void summary_answer(void *ctx, struct conn *conn)
 {
 	struct summary *s = ctx;
-	json_t *a = s->answer;
-	if (!json_object_get(a, "state") && !json_object_get(a, "is_recorded")) {
+	if (!json_object_get(s->answer, "state") && !s->is_recorded) {
 		conn_fail(conn, 404, "sluice sessions lists them", "there is no such session");
 		return;
 	}
-	json_object_del(a, "is_recorded");
-	json_t *counts = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O,s:O}", "ops", s->ops, "denied",
-				   s->denied, "asked", s->asked, "masked", s->masked, "observed",
-				   s->observed, "flows", s->flows, "refusals", s->refusals,
-				   "denied_rules", s->rules, "refused", s->refused);
-	json_object_update(a, counts);
-	json_decref(counts);
-	conn_answer(conn, 200, json_incref(a));
+	conn_answer(conn, 200, json_incref(s->answer));
+}
+
+/* A session of which nothing is on record yet has done nothing. */
+static void put_nothing(json_t *answer)
+{
+	static const char *const counts[] = {"ops",	 "denied", "asked",   "masked",
+					     "observed", "flows",  "refusals"};
+	for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+		json_object_set_new(answer, counts[i], json_integer(0));
+	json_object_set_new(answer, "refused", json_array());
+	json_object_set_new(answer, "denied_rules", json_object());
 }
 
 void summary_start(struct conn *conn, struct session *s, const char *id)
@@ -161,9 +130,8 @@ void summary_start(struct conn *conn, struct session *s, const char *id)
 		return;
 	}
 	sum->answer = s ? session_json(s) : json_pack("{s:s}", "session", id);
-	sum->rules = json_object();
-	sum->refused = json_array();
+	put_nothing(sum->answer);
 	relay_collect(conn,
-		      json_pack("{s:s,s:s,s:s}", "t", "query", "kind", "events", "session", id),
+		      json_pack("{s:s,s:s,s:s}", "t", "query", "kind", "sessions", "session", id),
 		      &sink, sum);
 }

@@ -62,7 +62,7 @@ static const char *const count_keys[] = {
 };
 
 struct refused {
-	char *dst, *name, *protocol; /* owned; name may be NULL */
+	char *dst, *name, *protocol, *reason; /* owned; name and reason may be NULL */
 	uint64_t count;
 };
 
@@ -108,6 +108,7 @@ static void row_free(struct row *r)
 		free(r->refused[i].dst);
 		free(r->refused[i].name);
 		free(r->refused[i].protocol);
+		free(r->refused[i].reason);
 	}
 	for (int i = 0; i < r->n_rules; i++)
 		free(r->rules[i].id);
@@ -183,7 +184,8 @@ static void add_refused(struct row *r, const struct scan *e, uint64_t count)
 	}
 	if (r->n_refused < REFUSED_MAX)
 		r->refused[r->n_refused++] =
-		    (struct refused){token_dup(dst), token_dup(name), token_dup(proto), count};
+		    (struct refused){token_dup(dst), token_dup(name), token_dup(proto),
+				     token_dup(scan_get(e, "reason")), count};
 }
 
 /* --- the stored form ----------------------------------------------------------------------------
@@ -204,6 +206,7 @@ static void put_lists(struct jw *w, const struct row *r)
 		put_token(w, "dst", r->refused[i].dst);
 		put_token(w, "name", r->refused[i].name);
 		put_token(w, "protocol", r->refused[i].protocol);
+		put_token(w, "reason", r->refused[i].reason);
 		jw_object_end(w);
 	}
 	jw_array_end(w);
