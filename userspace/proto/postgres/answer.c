@@ -2,6 +2,7 @@
  * answers nothing that was sent ends the flow. PostgreSQL documentation, "Message Flow". */
 #include "proto/postgres/answer.h"
 #include "proto/postgres/copy_out.h"
+#include "proto/postgres/cut.h"
 
 #include <errno.h>
 
@@ -505,6 +506,14 @@ int answer_head(const struct pg *pg, uint8_t type, bool *ret_whole)
 	return m->head;
 }
 
+static int end_cut(struct answer *a)
+{
+	bool is_shown;
+	int err = cut_end(a->pg, a->out, &is_shown);
+	a->verdict = is_shown ? ANSWER_PASS : ANSWER_DROP;
+	return err;
+}
+
 int answer_take(struct pg *pg, uint8_t type, struct span head, struct sink *out,
 		enum verdict *ret_v)
 {
@@ -516,7 +525,14 @@ int answer_take(struct pg *pg, uint8_t type, struct span head, struct sink *out,
 		if (a.t->is_poison && type != 'Z')
 			return ERR_STATE;
 	}
-	int err = m->on(&a);
+	bool is_cut = pg->cut.is_on, is_taken = false;
+	int err = is_cut ? cut_take(pg, type, a.t, &is_taken) : 0;
+	if (!err && !is_taken)
+		err = m->on(&a);
+	if (is_cut && cut_drops(pg, type))
+		a.verdict = ANSWER_DROP;
+	if (!err && is_cut && type == 'Z')
+		err = end_cut(&a);
 	*ret_v = a.verdict;
 	return err;
 }

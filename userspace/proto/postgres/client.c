@@ -53,7 +53,8 @@ static int act(struct pg *pg, const struct client_msg *m, struct span body, stru
 		return 0;
 	if (pg->copy.is_open && !pg->copy.is_done_sent && m->is_fenced)
 		return ERR_STATE; /* the server would end the session */
-	if ((m->is_fenced && pg->tracks.n_fences) || tracks_full(&pg->tracks))
+	bool is_kept_back = pg->cut.is_on && !pg->discards; /* until what fails has failed */
+	if ((m->is_fenced && pg->tracks.n_fences) || tracks_full(&pg->tracks) || is_kept_back)
 		return PG_WAIT;
 	bool is_joined = pg->client.type == 'B' && extended_is_bind_of_deferred(pg, body);
 	int err = is_joined ? 0 : extended_settle(pg, out);

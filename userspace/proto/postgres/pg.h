@@ -59,6 +59,12 @@ struct copy_out {
 	uint64_t op_id;
 };
 
+/* cut.h */
+struct cut {
+	bool is_on;
+	const char *why, *sqlstate; /* static strings */
+};
+
 /* What the decision that is waited for is about. */
 struct deciding {
 	struct op op;
@@ -111,6 +117,7 @@ struct pg {
 	struct server_in server;
 	struct copy_in copy;
 	struct copy_out copy_out;
+	struct cut cut;
 	struct deciding deciding;
 	struct deferred deferred;
 	struct session session;

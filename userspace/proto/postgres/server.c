@@ -1,6 +1,7 @@
 /* The server's messages: framing. What goes through goes in runs, without a copy of its own; of
  * what is looked at, only the head is gathered; the rest passes as it comes. */
 #include "proto/postgres/copy_out.h"
+#include "proto/postgres/cut.h"
 
 #include "base/macro.h"
 
@@ -67,7 +68,7 @@ static int header(struct pg *pg, struct cur *in, struct sink *out)
 	struct server_in *s = &pg->server;
 	struct cur at = *in;
 	bool is_whole = false;
-	if (pg->has_masks && cur_left(in) && *in->p == 'D') {
+	if (pg->has_masks && !pg->cut.is_on && cur_left(in) && *in->p == 'D') {
 		int err = answer_rows(pg, in, out);
 		if (err)
 			return err;
@@ -130,7 +131,7 @@ static int gather(struct pg *pg, struct cur *in, struct sink *out)
 		return buf_err(&s->head);
 	if (n < wanted)
 		return PG_WAIT;
-	if (s->type == 'D' && pg->has_masks && s->left)
+	if (s->type == 'D' && pg->has_masks && s->left && !pg->cut.is_on)
 		return gather_row(pg, out);
 	return gathered(pg, out);
 }
@@ -172,8 +173,11 @@ int server_feed(struct pg *pg, struct cur *in, struct sink *out)
 	    [SERVER_COPY] = copy,
 	};
 	int err = 0;
-	while (!err)
+	while (!err) {
 		err = steps[pg->server.step](pg, in, out);
+		if (err == ERR_DENIED || err == ERR_LIMIT)
+			err = cut_begin(pg, err, out);
+	}
 	server_flush(pg, out);
 	return err == PG_WAIT ? 0 : err;
 }

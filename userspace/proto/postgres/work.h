@@ -89,7 +89,7 @@ static inline bool decision_passes(const struct decision *d)
 
 #define MASK_CHANGED                                                                                       \
 	"masks hide columns from this role, and the server's result is not the one that was decided on: "  \
-	"a table has changed meanwhile; connect and ask again"
+	"a table has changed meanwhile; ask again"
 #define MASK_TOO_LONG                                                                                      \
 	"what a row holds up to its last masked column is longer than the gateway keeps: mask_limit in its "       \
 	"configuration, at most 16 MiB; a long column without a mask may stand behind the masked ones"
