@@ -2,20 +2,26 @@
 
 #include "record/journal.h"
 
+/* An event's marks are less than twice as long as the shortest event with its prefix. */
+#define MARKS_A_BYTE 2
+
 void batch_init(struct batch *b, size_t limit)
 {
 	*b = (struct batch){0};
 	buf_init(&b->events, limit);
+	buf_init(&b->marks, MARKS_A_BYTE * limit);
 }
 
 void batch_done(struct batch *b)
 {
 	buf_done(&b->events);
+	buf_done(&b->marks);
 }
 
 void batch_reset(struct batch *b)
 {
 	buf_reset(&b->events);
+	buf_reset(&b->marks);
 	b->first = b->last = 0;
 	b->n_positions = 0;
 }
@@ -33,11 +39,45 @@ uint8_t *batch_add(struct batch *b, uint64_t seq, size_t len)
 	return to + JOURNAL_FRAME;
 }
 
+int batch_mark(struct batch *b, const struct marks *m, const uint8_t prev[HASH_LEN], size_t shift)
+{
+	struct marks *to = (struct marks *)buf_reserve(&b->marks, sizeof(*to));
+	if (!to)
+		return buf_err(&b->marks);
+	*to = *m;
+	memcpy(to->prev, prev, HASH_LEN);
+	to->shift = (uint32_t)shift;
+	buf_commit(&b->marks, sizeof(*to));
+	return 0;
+}
+
+int batch_marks(const struct batch *b, struct buf *out)
+{
+	struct span stored;
+	for (size_t at = 0; batch_next(b, &at, &stored);) {
+		struct marks m;
+		int err = marks_read(&m, stored);
+		if (err < 0)
+			return err;
+		buf_add(out, &m, sizeof(m));
+	}
+	return buf_err(out);
+}
+
+int batch_reserve(struct batch *to, const struct batch *from)
+{
+	if (!buf_reserve(&to->events, buf_len(&from->events)))
+		return buf_err(&to->events);
+	return buf_reserve(&to->marks, buf_len(&from->marks)) ? 0 : buf_err(&to->marks);
+}
+
 int batch_append(struct batch *to, const struct batch *from)
 {
+	int err = batch_reserve(to, from);
+	if (err < 0)
+		return err;
 	buf_add_span(&to->events, buf_span(&from->events));
-	if (buf_err(&to->events))
-		return buf_err(&to->events);
+	buf_add_span(&to->marks, buf_span(&from->marks));
 	to->first = to->first ? to->first : from->first;
 	to->last = from->last;
 	memcpy(to->hash, from->hash, HASH_LEN);

@@ -2,56 +2,25 @@
 
 #include "base/macro.h"
 
-enum field {
-	FLOW,
-	IDENTITY,
-	OWNER,
-	RESOURCE,
-	ROLE,
-	SESSION,
-	TYPE,
-	TIME,
-	DECISION,
-	OBSERVED,
-	SQLSTATE,
-	NONE
-};
-
-static const char field_keys[][12] = {"flow",	  "identity", "owner",	 "resource",
-				      "role",	  "session",  "type",	 "time",
-				      "decision", "observed", "sqlstate"};
-static const uint8_t field_lens[] = {4, 8, 5, 8, 4, 7, 4, 4, 8, 8, 8};
-_Static_assert(ARRAY_LEN(field_keys) == NONE && ARRAY_LEN(field_lens) == NONE, "one each");
-#define KEPT TIME /* the fields before it are in the filter */
+#define KEPT MARK_TIME /* the fields before it are in the filter */
 
 static const struct {
-	enum field field;
+	enum mark field;
 	const char *value; /* NULL: whatever it is */
 	enum block_verdict verdict;
 } verdicts[] = {
-    {DECISION, "\"allow\"", BLOCK_ALLOW},
-    {DECISION, "\"mask\"", BLOCK_MASK},
-    {DECISION, "\"ask\"", BLOCK_ASK},
-    {DECISION, "\"deny\"", BLOCK_DENY},
-    {OBSERVED, "true", BLOCK_OBSERVED},
-    {SQLSTATE, NULL, BLOCK_ERROR},
-    {TYPE, "\"connect.refused\"", BLOCK_REFUSED},
-    {TYPE, "\"bypass.attempt\"", BLOCK_REFUSED},
+    {MARK_DECISION, "\"allow\"", BLOCK_ALLOW},
+    {MARK_DECISION, "\"mask\"", BLOCK_MASK},
+    {MARK_DECISION, "\"ask\"", BLOCK_ASK},
+    {MARK_DECISION, "\"deny\"", BLOCK_DENY},
+    {MARK_OBSERVED, "true", BLOCK_OBSERVED},
+    {MARK_SQLSTATE, NULL, BLOCK_ERROR},
+    {MARK_TYPE, "\"connect.refused\"", BLOCK_REFUSED},
+    {MARK_TYPE, "\"bypass.attempt\"", BLOCK_REFUSED},
 };
 
-static enum field field_of(struct span key)
-{
-	if (!memchr("fiorstd", key.p[0], 7))
-		return NONE;
-	for (int i = 0; i < NONE; i++)
-		if (field_keys[i][0] == (char)key.p[0] && field_lens[i] == key.len &&
-		    memcmp(key.p, field_keys[i], key.len) == 0)
-			return (enum field)i;
-	return NONE;
-}
-
 /* Any even spread does; what is stored is found by the same function only. */
-static uint64_t spread(enum field f, struct span value)
+static uint64_t spread(enum mark f, struct span value)
 {
 	const uint64_t k = 0x9e3779b97f4a7c15u;
 	uint64_t h = (uint64_t)f + 1, word;
@@ -70,7 +39,7 @@ static void places(uint64_t h, unsigned ret[2])
 	ret[1] = (unsigned)(h >> 36) % BLOCK_BITS;
 }
 
-static void add_value(struct block *b, enum field f, struct span value)
+static void add_value(struct block *b, enum mark f, struct span value)
 {
 	unsigned at[2];
 	places(spread(f, value), at);
@@ -84,28 +53,25 @@ static void add_time(struct block *b, uint64_t time)
 	b->time_max = MAX(b->time_max, time);
 }
 
-void block_add(struct block *b, const struct scan *event)
+void block_add(struct block *b, const struct marked *event)
 {
-	for (int i = 0; i < event->n; i++) {
-		struct span key = event->fields[i].key, value = event->fields[i].value;
-		enum field f = key.len ? field_of(key) : NONE;
-		if (f == NONE)
-			continue;
-		if (f < KEPT)
-			add_value(b, f, value);
-		if (f == TIME)
-			add_time(b, scan_number(value));
-		else if (f >= KEPT || f == TYPE)
-			for (size_t k = 0; k < ARRAY_LEN(verdicts); k++)
-				if (verdicts[k].field == f &&
-				    (!verdicts[k].value || span_is(value, verdicts[k].value)))
-					b->verdicts |= verdicts[k].verdict;
+	for (int f = 0; f < KEPT; f++) {
+		struct span value = mark_get(event, (enum mark)f);
+		if (value.len)
+			add_value(b, (enum mark)f, value);
+	}
+	if (mark_get(event, MARK_TIME).len)
+		add_time(b, mark_u64(event, MARK_TIME));
+	for (size_t k = 0; k < ARRAY_LEN(verdicts); k++) {
+		struct span value = mark_get(event, verdicts[k].field);
+		if (value.len && (!verdicts[k].value || span_is(value, verdicts[k].value)))
+			b->verdicts |= verdicts[k].verdict;
 	}
 }
 
 bool block_has(const struct block *b, const char *key, struct span value)
 {
-	enum field f = *key ? field_of(span_str(key)) : NONE;
+	enum mark f = mark_of(span_str(key));
 	unsigned at[2];
 	if (f >= KEPT)
 		return true;
@@ -164,7 +130,7 @@ static int begin(struct block *b, struct store *store, uint64_t first)
 	return r;
 }
 
-int block_take(struct block *b, struct store *store, const struct scan *event, uint64_t seq)
+int block_take(struct block *b, struct store *store, const struct marked *event, uint64_t seq)
 {
 	uint64_t first = first_of(store, seq);
 	int r = 0;

@@ -4,7 +4,7 @@
  * "here" perhaps. Derived from the events; a verifier does not need it. */
 #pragma once
 
-#include "record/scan.h"
+#include "record/marks.h"
 #include "record/store.h"
 
 #define BLOCK_EVENTS	 1024
@@ -28,7 +28,7 @@ struct block {
 	uint8_t bits[BLOCK_BITS / 8];
 };
 
-void block_add(struct block *b, const struct scan *event);
+void block_add(struct block *b, const struct marked *event);
 /* May an event in it have this value at this key? value: as it stands in the event. Of a key that
  * is not kept: true. */
 bool block_has(const struct block *b, const char *key, struct span value);
@@ -39,6 +39,6 @@ must_check int block_read(uint64_t first, struct span value, struct block *ret_b
 /* The block that is being filled, within a store's transaction. After an abort, and at first:
  * forget. */
 void block_forget(struct block *b);
-must_check int block_take(struct block *b, struct store *store, const struct scan *event,
+must_check int block_take(struct block *b, struct store *store, const struct marked *event,
 			  uint64_t seq);
 must_check int block_flush(const struct block *b, struct store *store);

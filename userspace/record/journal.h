@@ -11,7 +11,7 @@
 #pragma once
 
 #include "base/buf.h"
-#include "record/chain.h"
+#include "record/marks.h"
 
 #define JOURNAL_HALF  (16 * 1024 * 1024)
 #define JOURNAL_RINGS 18
@@ -25,6 +25,7 @@ struct ring_position {
 /* Some events, in order, and where the rings stand behind them. */
 struct batch {
 	struct buf events;	/* frames: length, stored bytes */
+	struct buf marks;	/* struct marks of each; none of what was read from the journal */
 	uint64_t first, last;	/* 0: empty */
 	uint8_t hash[HASH_LEN]; /* of the last */
 	struct ring_position positions[JOURNAL_RINGS];
@@ -36,6 +37,15 @@ void batch_done(struct batch *b);
 void batch_reset(struct batch *b);
 /* Room for an event's stored bytes, which the caller fills; NULL: over the limit, or no memory. */
 uint8_t *batch_add(struct batch *b, uint64_t seq, size_t len);
+/* The marks of the event that was added last; shift: how far its text moved since they were taken.
+ * -ENOMEM, ERR_LIMIT. */
+must_check int batch_mark(struct batch *b, const struct marks *m, const uint8_t prev[HASH_LEN],
+			  size_t shift);
+/* The marks of all events, made where the batch has none, as read from the journal. ERR_MALFORMED,
+ * -ENOMEM, ERR_LIMIT. */
+must_check int batch_marks(const struct batch *b, struct buf *out);
+/* Room for from's events behind to's. -ENOMEM, ERR_LIMIT. */
+must_check int batch_reserve(struct batch *to, const struct batch *from);
 /* Puts from's events behind to's; positions and hash are then from's. -ENOMEM, ERR_LIMIT. */
 must_check int batch_append(struct batch *to, const struct batch *from);
 /* The frames, one after the other: *at starts at 0. False at the end. */

@@ -137,15 +137,31 @@ void lanes_say(struct recorder *r, enum ring_health health)
 /* --- one event ----------------------------------------------------------------------------------
  */
 
+static struct marked lane_event(const struct lane *l)
+{
+	return (struct marked){span_of(l->event, l->len), &l->marks};
+}
+
 static bool is_event(const struct lane *l)
 {
-	struct span type = scan_plain(&l->scan, "type");
-	if (!scan_get(&l->scan, "session").len || !scan_get(&l->scan, "time").len)
+	struct marked e = lane_event(l);
+	struct span type = mark_plain(&e, MARK_TYPE);
+	if (!mark_get(&e, MARK_SESSION).len || !mark_get(&e, MARK_TIME).len)
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
 		if (span_is(type, types[i].type))
 			return types[i].producers & 1u << l->producer;
 	return false;
+}
+
+/* The one look at its text: strict, and everything that is needed of it later is marked. */
+static int look(struct span event, struct marks *m)
+{
+	struct scan s;
+	int err = scan_event(event, false, &s);
+	if (err == 0)
+		marks_take(m, &s, event);
+	return err;
 }
 
 /* Looks at the ring's next event, if it has one within this round. */
@@ -157,9 +173,9 @@ static void peek(struct lane *l)
 		if (n == 0)
 			return;
 		bool is_framed = n > 0;
-		if (is_framed && scan_event(span_of(l->event, l->len), false, &l->scan) == 0 &&
-		    is_event(l)) {
-			l->time = scan_u64(&l->scan, "time");
+		if (is_framed && look(span_of(l->event, l->len), &l->marks) == 0 && is_event(l)) {
+			struct marked e = lane_event(l);
+			l->time = mark_u64(&e, MARK_TIME);
 			l->has_event = true;
 			return;
 		}
@@ -182,7 +198,7 @@ static struct lane *earliest(struct recorder *r)
 }
 
 /* Chains one event into the group. */
-static int append(struct recorder *r, struct span event)
+static int append(struct recorder *r, struct span event, const struct marks *m)
 {
 	size_t prefix = chain_prefix_len(r->seq + 1), len = prefix + event.len - 1;
 	uint8_t *to = batch_add(&r->group, r->seq + 1, len);
@@ -190,14 +206,20 @@ static int append(struct recorder *r, struct span event)
 		return buf_err(&r->group.events);
 	chain_prefix(r->hash, r->seq + 1, to);
 	memcpy(to + prefix, event.p + 1, event.len - 1);
+	int err = batch_mark(&r->group, m, r->hash, prefix - 1);
+	if (err < 0)
+		return err;
 	r->seq++;
 	return chain_hash(r->chain, r->hash, span_of(to, len), r->hash);
 }
 
 static int append_own(struct recorder *r)
 {
+	struct marks m;
 	int err = buf_err(&r->own);
-	return err < 0 ? err : append(r, buf_span(&r->own));
+	if (err == 0)
+		err = look(buf_span(&r->own), &m);
+	return err < 0 ? err : append(r, buf_span(&r->own), &m);
 }
 
 /* --- what the recorder itself has to say
@@ -255,7 +277,8 @@ static int tell_resume(struct recorder *r)
 /* Control is told the numbers of what it depends on, once they are on disk. */
 static void note_place(struct recorder *r, const struct lane *l)
 {
-	struct span type = scan_plain(&l->scan, "type");
+	struct marked e = lane_event(l);
+	struct span type = mark_plain(&e, MARK_TYPE);
 	bool is_told = (type.len > 9 && !memcmp(type.p, "approval.", 9)) ||
 		       (type.len > 6 && !memcmp(type.p, "grant.", 6));
 	if (l->producer == PRODUCER_CONTROL && is_told)
@@ -289,7 +312,7 @@ static int take_events(struct recorder *r)
 			r->is_drained = true;
 			break;
 		}
-		int err = append(r, span_of(l->event, l->len));
+		int err = append(r, span_of(l->event, l->len), &l->marks);
 		if (err < 0)
 			return err;
 		l->has_event = false;
@@ -326,8 +349,9 @@ static int write_all(struct recorder *r, bool tells_garbage)
 	if (err < 0 || !r->group.first)
 		return err < 0 ? err : n;
 	/* Before it is durable, so that nothing can go wrong between the journal and LMDB. */
-	if (!buf_reserve(&r->pending.events, buf_len(&r->group.events)))
-		return buf_err(&r->pending.events);
+	err = batch_reserve(&r->pending, &r->group);
+	if (err < 0)
+		return err;
 	note_positions(r);
 	atomic_store(&r->is_writing, true);
 	err = journal_write(r->journal, &r->group, r->cfg->is_durable);

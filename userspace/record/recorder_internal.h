@@ -12,7 +12,6 @@
 #include "record/journal.h"
 #include "record/retention.h"
 #include "record/ring_consumer.h"
-#include "record/scan.h"
 #include "record/store.h"
 #include "record/writer.h"
 
@@ -33,7 +32,7 @@ struct lane {
 	uint8_t *event;	    /* RING_EVENT_MAX bytes */
 	size_t len;
 	bool has_event;
-	struct scan scan;
+	struct marks marks; /* of it */
 	uint64_t time;
 	uint64_t garbage, garbage_bytes; /* not yet told */
 };

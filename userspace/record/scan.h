@@ -30,6 +30,7 @@ must_check int scan_stored(struct span stored, size_t prefix, struct scan *ret);
 /* The value at key, empty if there is none. */
 struct span scan_get(const struct scan *s, const char *key);
 /* The value without its quotes where it is a string without escapes; else empty. */
+struct span scan_unquote(struct span value);
 struct span scan_plain(const struct scan *s, const char *key);
 /* 0 where it is no integer from 0 to INT64_MAX. */
 uint64_t scan_number(struct span value);

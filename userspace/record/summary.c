@@ -170,22 +170,25 @@ static void add_rule(struct row *r, struct span id, uint64_t count)
 		r->rules[r->n_rules++] = (struct rule){copy, count};
 }
 
-static void add_refused(struct row *r, const struct scan *e, uint64_t count)
+/* As JSON; empty: none. */
+struct target {
+	struct span dst, name, protocol, reason;
+};
+
+static void add_refused(struct row *r, const struct target *t, uint64_t count)
 {
-	struct span dst = scan_get(e, "dst"), name = scan_get(e, "name"),
-		    proto = scan_get(e, "protocol");
 	for (int i = 0; i < r->n_refused; i++) {
 		struct refused *f = &r->refused[i];
-		if (token_is(f->dst, dst) && token_is(f->name, name) &&
-		    token_is(f->protocol, proto)) {
+		if (token_is(f->dst, t->dst) && token_is(f->name, t->name) &&
+		    token_is(f->protocol, t->protocol)) {
 			f->count += count;
 			return;
 		}
 	}
 	if (r->n_refused < REFUSED_MAX)
 		r->refused[r->n_refused++] =
-		    (struct refused){token_dup(dst), token_dup(name), token_dup(proto),
-				     token_dup(scan_get(e, "reason")), count};
+		    (struct refused){token_dup(t->dst), token_dup(t->name), token_dup(t->protocol),
+				     token_dup(t->reason), count};
 }
 
 /* --- the stored form ----------------------------------------------------------------------------
@@ -273,7 +276,11 @@ static void row_read_lists(struct row *r, const struct scan *s)
 	struct scan e;
 	for (size_t at = 0; scan_item(scan_get(s, "refused"), &at, &item);)
 		if (scan_event(item, false, &e) == 0)
-			add_refused(r, &e, scan_u64(&e, "count"));
+			add_refused(r,
+				    &(struct target){scan_get(&e, "dst"), scan_get(&e, "name"),
+						     scan_get(&e, "protocol"),
+						     scan_get(&e, "reason")},
+				    scan_u64(&e, "count"));
 	for (size_t at = 0; scan_item(scan_get(s, "rules"), &at, &item);)
 		if (scan_event(item, false, &e) == 0)
 			add_rule(r, scan_get(&e, "rule"), scan_u64(&e, "count"));
@@ -325,71 +332,87 @@ static struct row *row_get(struct summaries *s, struct store *store, const char 
 	return r;
 }
 
-static void on_start(struct row *r, const struct scan *e)
+static void on_start(struct row *r, const struct marked *e)
 {
-	static const enum text_field fields[] = {T_COMMAND, T_HOW, T_ISSUER};
-	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
-		set_text(r, fields[i], scan_get(e, text_keys[fields[i]]));
-	r->counts[C_START] = scan_u64(e, "time");
+	set_text(r, T_COMMAND, mark_get(e, MARK_COMMAND));
+	set_text(r, T_HOW, mark_get(e, MARK_HOW));
+	set_text(r, T_ISSUER, mark_get(e, MARK_ISSUER));
+	r->counts[C_START] = mark_u64(e, MARK_TIME);
 }
 
-static void on_end(struct row *r, const struct scan *e)
+static void on_end(struct row *r, const struct marked *e)
 {
-	set_text(r, T_REASON, scan_get(e, "reason"));
-	if (scan_get(e, "exit_code").len)
-		r->exit_code = scan_u64(e, "exit_code") + 1;
-	r->counts[C_END] = scan_u64(e, "time");
+	set_text(r, T_REASON, mark_get(e, MARK_REASON));
+	if (mark_get(e, MARK_EXIT_CODE).len)
+		r->exit_code = mark_u64(e, MARK_EXIT_CODE) + 1;
+	r->counts[C_END] = mark_u64(e, MARK_TIME);
 }
 
-static void on_flow(struct row *r, const struct scan *e)
+static void on_flow(struct row *r, const struct marked *e)
 {
 	(void)e;
 	r->counts[C_FLOWS]++;
 }
 
-static void on_op(struct row *r, const struct scan *e)
+static void on_op(struct row *r, const struct marked *e)
 {
-	struct span decision = scan_plain(e, "decision");
+	struct span decision = mark_plain(e, MARK_DECISION);
 	bool is_denied = span_is(decision, "deny"), is_asked = span_is(decision, "ask");
 	r->counts[C_OPS]++;
 	r->counts[C_DENIED] += is_denied;
 	r->counts[C_ASKED] += is_asked;
 	r->counts[C_MASKED] += span_is(decision, "mask");
-	r->counts[C_OBSERVED] += scan_flag(e, "observed");
+	r->counts[C_OBSERVED] += span_is(mark_get(e, MARK_OBSERVED), "true");
 	if (is_denied || is_asked)
-		add_rule(r, scan_get(e, "rule"), 1);
+		add_rule(r, mark_get(e, MARK_RULE), 1);
 }
 
-static void on_refused(struct row *r, const struct scan *e)
+static void on_refused(struct row *r, const struct marked *e)
 {
-	uint64_t count = MAX(scan_u64(e, "count"), 1);
+	uint64_t count = MAX(mark_u64(e, MARK_COUNT), 1);
 	r->counts[C_REFUSED] += count;
-	add_refused(r, e, count);
+	add_refused(r,
+		    &(struct target){mark_get(e, MARK_DST), mark_get(e, MARK_NAME),
+				     mark_get(e, MARK_PROTOCOL), mark_get(e, MARK_REASON)},
+		    count);
 }
 
-static void take_event(struct row *r, const struct scan *e, uint64_t seq)
+static void take_type(struct row *r, const struct marked *e)
 {
 	static const struct {
 		const char *type;
-		void (*take)(struct row *r, const struct scan *e);
+		void (*take)(struct row *r, const struct marked *e);
 	} types[] = {{"op", on_op},
 		     {"flow.open", on_flow},
 		     {"session.start", on_start},
 		     {"session.end", on_end},
 		     {"connect.refused", on_refused},
 		     {"bypass.attempt", on_refused}};
-	static const enum text_field common[] = {T_IDENTITY, T_NODE, T_OWNER, T_ROLE};
-	struct span type = scan_plain(e, "type");
-	for (size_t i = 0; i < ARRAY_LEN(common); i++)
-		if (!r->texts[common[i]])
-			set_text(r, common[i], scan_get(e, text_keys[common[i]]));
+	struct span type = mark_plain(e, MARK_TYPE);
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
-		if (span_is(type, types[i].type))
+		if (span_is(type, types[i].type)) {
 			types[i].take(r, e);
+			return;
+		}
+}
+
+static void take_event(struct row *r, const struct marked *e, uint64_t seq)
+{
+	static const struct {
+		enum text_field text;
+		enum mark mark;
+	} common[] = {{T_IDENTITY, MARK_IDENTITY},
+		      {T_NODE, MARK_NODE},
+		      {T_OWNER, MARK_OWNER},
+		      {T_ROLE, MARK_ROLE}};
+	for (size_t i = 0; i < ARRAY_LEN(common); i++)
+		if (!r->texts[common[i].text])
+			set_text(r, common[i].text, mark_get(e, common[i].mark));
+	take_type(r, e);
 	if (!r->counts[C_FIRST])
 		r->counts[C_FIRST] = seq;
 	if (!r->counts[C_START])
-		r->counts[C_START] = scan_u64(e, "time");
+		r->counts[C_START] = mark_u64(e, MARK_TIME);
 	r->counts[C_LAST] = seq;
 }
 
@@ -404,10 +427,11 @@ static int put_range(struct store *store, const struct row *r)
 	return store_put(store, DB_BY_SESSION, span_of(key, n + 8), span_of(value, 8));
 }
 
-int summaries_add(struct summaries *s, struct store *store, const struct scan *event, uint64_t seq)
+int summaries_add(struct summaries *s, struct store *store, const struct marked *event,
+		  uint64_t seq)
 {
 	char id[SESSION_ID_MAX + 1] = {0};
-	struct span session = scan_plain(event, "session");
+	struct span session = mark_plain(event, MARK_SESSION);
 	if (!session.len || session.len > SESSION_ID_MAX)
 		return 0;
 	memcpy(id, session.p, session.len);

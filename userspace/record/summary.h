@@ -3,7 +3,7 @@
  * before the store: what is not here is read from there. */
 #pragma once
 
-#include "record/scan.h"
+#include "record/marks.h"
 #include "record/store.h"
 
 struct summaries;
@@ -11,7 +11,7 @@ struct summaries;
 must_check int summaries_new(struct summaries **ret_s);
 void summaries_free(struct summaries *s);
 /* Takes one event that was just appended as seq. */
-must_check int summaries_add(struct summaries *s, struct store *store, const struct scan *event,
+must_check int summaries_add(struct summaries *s, struct store *store, const struct marked *event,
 			     uint64_t seq);
 /* Puts what changed into the group. */
 must_check int summaries_flush(struct summaries *s, struct store *store);

@@ -11,7 +11,6 @@
 #include "base/macro.h"
 #include "record/block.h"
 #include "record/retention.h"
-#include "record/scan.h"
 #include "record/summary.h"
 
 #define RETRY_MS    1000
@@ -103,14 +102,20 @@ static void seal(struct writer *w)
 /* --- transactions -------------------------------------------------------------------------------
  */
 
+struct place {
+	size_t byte;
+	uint64_t event; /* counted from 0 */
+};
+
 struct progress {
 	struct store *store;
 	struct summaries *summaries;
 	struct block block;
 	const struct batch *batch;
+	const struct marks *marks; /* of its events */
 	uint64_t chunk_bytes;
 	struct writer *writer; /* NULL: before the thread runs, nobody can be asked to sign */
-	size_t at;	       /* within the batch: LMDB has what comes before */
+	struct place at;       /* within the batch: LMDB has what comes before */
 };
 
 static int put_positions(struct store *store, const struct batch *b)
@@ -126,36 +131,31 @@ static int put_positions(struct store *store, const struct batch *b)
 }
 
 /* The hash behind the event before this place: the next event holds it. */
-static int hash_at(const struct batch *b, size_t at, uint8_t hash[HASH_LEN])
+static const uint8_t *hash_at(const struct progress *p, const struct place *at)
 {
-	struct span next;
-	uint64_t seq;
-	if (batch_next(b, &at, &next))
-		return chain_prefix_read(next, hash, &seq);
-	memcpy(hash, b->hash, HASH_LEN);
-	return 0;
+	bool is_end = at->byte == buf_len(&p->batch->events);
+	return is_end ? p->batch->hash : p->marks[at->event].prev;
+}
+
+static int put_event(struct progress *p, struct span stored, uint64_t i)
+{
+	struct marked e = {stored, &p->marks[i]};
+	uint64_t seq = p->batch->first + i;
+	int err = store_append(p->store, seq, e.marks->prev, stored);
+	if (err == 0)
+		err = summaries_add(p->summaries, p->store, &e, seq);
+	return err == 0 ? block_take(&p->block, p->store, &e, seq) : err;
 }
 
 /* One transaction's worth. *at is where it ends. */
-static int put_chunk(struct progress *p, size_t *at)
+static int put_chunk(struct progress *p, struct place *at)
 {
-	size_t from = *at;
+	size_t from = at->byte;
 	struct span stored;
 	int err = 0;
-	while (err == 0 && *at - from < p->chunk_bytes && batch_next(p->batch, at, &stored)) {
-		uint8_t prev[HASH_LEN];
-		uint64_t seq;
-		struct scan s;
-		err = chain_prefix_read(stored, prev, &seq);
-		if (err == 0)
-			err = scan_stored(stored, chain_prefix_len(seq), &s);
-		if (err == 0)
-			err = store_append(p->store, seq, prev, stored);
-		if (err == 0)
-			err = summaries_add(p->summaries, p->store, &s, seq);
-		if (err == 0)
-			err = block_take(&p->block, p->store, &s, seq);
-	}
+	while (err == 0 && at->byte - from < p->chunk_bytes &&
+	       batch_next(p->batch, &at->byte, &stored))
+		err = put_event(p, stored, at->event++);
 	return err;
 }
 
@@ -168,8 +168,7 @@ static int rotate(struct progress *p)
 
 static int write_chunk(struct progress *p)
 {
-	uint8_t hash[HASH_LEN];
-	size_t at = p->at;
+	struct place at = p->at;
 	int err = store_is_full(p->store) ? rotate(p) : 0;
 	if (err == 0)
 		err = store_begin(p->store);
@@ -179,12 +178,10 @@ static int write_chunk(struct progress *p)
 		err = summaries_flush(p->summaries, p->store);
 	if (err == 0)
 		err = block_flush(&p->block, p->store);
-	if (err == 0)
-		err = hash_at(p->batch, at, hash);
-	if (err == 0 && at == buf_len(&p->batch->events))
+	if (err == 0 && at.byte == buf_len(&p->batch->events))
 		err = put_positions(p->store, p->batch);
 	if (err == 0)
-		err = store_commit(p->store, hash);
+		err = store_commit(p->store, hash_at(p, &at));
 	if (err == 0) {
 		summaries_settle(p->summaries);
 		p->at = at;
@@ -199,7 +196,7 @@ static int write_chunk(struct progress *p)
 static int write_batch(struct progress *p)
 {
 	int err = 0;
-	while (err == 0 && p->at < buf_len(&p->batch->events))
+	while (err == 0 && p->at.byte < buf_len(&p->batch->events))
 		err = write_chunk(p);
 	return err;
 }
@@ -207,10 +204,16 @@ static int write_batch(struct progress *p)
 int writer_write(struct store *store, uint64_t chunk_bytes, const struct batch *b)
 {
 	struct progress p = {.store = store, .batch = b, .chunk_bytes = chunk_bytes};
-	int err = summaries_new(&p.summaries);
+	struct buf marks;
+	buf_init(&marks, SIZE_MAX);
+	int err = batch_marks(b, &marks);
+	p.marks = (const struct marks *)buf_span(&marks).p;
+	if (err == 0)
+		err = summaries_new(&p.summaries);
 	if (err == 0)
 		err = write_batch(&p);
 	summaries_free(p.summaries);
+	buf_done(&marks);
 	return err;
 }
 
@@ -272,6 +275,7 @@ static void write_hand(struct writer *w)
 	struct progress p = {.store = w->store,
 			     .summaries = w->summaries,
 			     .batch = &w->batch,
+			     .marks = (const struct marks *)buf_span(&w->batch.marks).p,
 			     .chunk_bytes = w->chunk_bytes,
 			     .writer = w};
 	int err;

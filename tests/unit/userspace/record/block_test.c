@@ -11,13 +11,15 @@ static struct block with(int n)
 	for (int i = 0; i < n; i++) {
 		char text[300];
 		struct scan s;
+		struct marks m;
 		snprintf(text, sizeof(text),
 			 "{\"_seq\":1,\"decision\":\"%s\",\"flow\":\"f-%d\",\"identity\":\"crew-%"
 			 "d\",\"resource\":\"shop\","
 			 "\"session\":\"s-%d\",\"time\":%d,\"type\":\"op\"}",
 			 i == 3 ? "ask" : "allow", i, i % 7, i % 40, 1000 + i);
 		CHECK_INT(scan_event(span_str(text), true, &s), 0);
-		block_add(&b, &s);
+		marks_take(&m, &s, span_str(text));
+		block_add(&b, &(struct marked){span_str(text), &m});
 	}
 	return b;
 }

@@ -90,6 +90,27 @@ static void wants_all_of_it(void)
 		CHECK_INT(scan_event(span_of(text, n), false, &s), ERR_MALFORMED);
 }
 
+/* Each byte at each place of a long string: it is read eight bytes at a time. */
+static void sees_every_byte(void)
+{
+	for (int at = 0; at < 40; at++)
+		for (int c = 0; c < 256; c++) {
+			char text[64] = "{\"";
+			struct scan s;
+			bool is_plain = c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+			memset(text + 2, 'k', 40);
+			text[2 + at] = (char)c;
+			memcpy(text + 42, "\":1}", 4);
+			CHECK_INT(scan_event(span_of(text, 46), true, &s), is_plain ? 0 : ERR_MALFORMED);
+			memcpy(text, "{\"a\":\"", 6);
+			memset(text + 6, 'v', 40);
+			text[6 + at] = (char)c;
+			memcpy(text + 46, "\"}", 2);
+			CHECK_INT(scan_event(span_of(text, 48), true, &s),
+				  is_plain || c == 0x7f ? 0 : ERR_MALFORMED);
+		}
+}
+
 static void bounds_depth_and_fields(void)
 {
 	char text[4096];
@@ -177,6 +198,7 @@ static void splits_what_was_stored(void)
 
 int main(void)
 {
+	sees_every_byte();
 	splits_what_was_stored();
 	takes_canonical_json_only();
 	wants_all_of_it();
