@@ -2,6 +2,7 @@
  * The hot path is the allowed statement: no allocation, no formatting. */
 #include <stdio.h>
 
+#include "policy/login.h"
 #include "policy/plan.h"
 #include "policy/text.h"
 
@@ -209,6 +210,17 @@ static void refuse(struct decision *ret, const char *rule, const char *reason, c
 	text_add(&t, hint);
 }
 
+static void refuse_undoing(struct decision *ret, const struct need *n)
+{
+	struct text t;
+	refuse(ret, "pinned", "",
+	       "The role and settings of this login are the resource's: leave them as they are.");
+	text_init(&t, ret->reason, sizeof(ret->reason));
+	add_need(&t, n);
+	text_add(&t, n->kind == NEED_OPAQUE || n->verb == VERB_DO ? ": it might undo" : ": it would undo");
+	text_add(&t, " what this resource pins of the login");
+}
+
 /* --- deciding --------------------------------------------------------------------------------- */
 
 static bool need_is_sane(const struct need *n)
@@ -328,6 +340,11 @@ void plan_decide(const struct plan *p, const struct resource *r, const struct wh
 			refuse(ret, "default", "a need of this operation is not understood", "");
 			return;
 		}
+	}
+	const struct need *undoing = login_undoes(r->login, op);
+	if (undoing) {
+		refuse_undoing(ret, undoing);
+		return;
 	}
 	const struct ruling *g = find_ruling(p, r, who->role);
 	if (!g || !g->first_use) {

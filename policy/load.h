@@ -67,6 +67,8 @@ void load_roles(struct loader *l, const struct json_at *at, json_t *v, void *int
 void load_detectors(struct loader *l, const struct json_at *at, json_t *v, void *into);
 void load_masks(struct loader *l, const struct json_at *at, json_t *v, void *into);
 void load_resources(struct loader *l, const struct json_at *at, json_t *v, void *into);
+/* "login" of a resource; into is the resource: load_login.c. */
+void load_login(struct loader *l, const struct json_at *at, json_t *v, void *into);
 void load_bypass(struct loader *l, const struct json_at *at, json_t *v, void *into);
 void load_rules(struct loader *l, const struct json_at *at, json_t *v, void *into);
 void load_grants(struct loader *l, const struct json_at *at, json_t *v, void *into);

@@ -164,6 +164,7 @@ static const struct field resource_fields[] = {
     {"credentials", SHAPE_OBJECT, false, "an object of roles and credential sources",
      resource_credentials},
     {"client_tls", SHAPE_STRING, false, "\"offer\", \"refuse\" or \"require\"", resource_client_tls},
+    {"login", SHAPE_OBJECT, false, "an object", load_login},
     {"record", SHAPE_STRING, false, "\"none\", \"hash\" or \"rows\"", resource_record},
     {"record_limit", SHAPE_INTEGER, false, "a number of bytes", resource_limit},
     {"description", SHAPE_STRING, false, "a text", load_ignored_text},
@@ -173,8 +174,8 @@ static const struct field resource_fields[] = {
 static void check_resource(struct loader *l, const struct json_at *at, json_t *v,
 			   const struct resource *r)
 {
-	static const char *const postgres_only[] = {"credentials", "client_tls", "record",
-						    "record_limit"};
+	static const char *const postgres_only[] = {"credentials", "client_tls", "login",
+						    "record", "record_limit"};
 	bool is_tcp = r->protocol && !strcmp(r->protocol, "tcp");
 	for (size_t i = 0; i < ARRAY_LEN(postgres_only); i++)
 		if (is_tcp && json_object_get(v, postgres_only[i]))

@@ -6,8 +6,8 @@
 
 void load_check_id(struct loader *l, const struct json_at *at, const char *id)
 {
-	static const char *const ours[] = {"default", "identity", "expired", "declared-name", "record", "syntax",
-					   "approval"};
+	static const char *const ours[] = {"default", "identity", "expired", "declared-name", "record",
+					   "syntax",  "pinned",   "approval"};
 	const struct plan *p = l->plan;
 	bool is_taken = false;
 	for (int i = 0; i < p->n_rules; i++)

@@ -7,6 +7,7 @@
 #include "policy/terms.h"
 
 struct plan;
+struct login_terms;
 
 /* One error of a policy, with its place in the text (1-based) and what was expected. */
 struct policy_error {
@@ -65,6 +66,7 @@ struct resource {
 	const struct role_credential *credentials;
 	int n_credentials;
 	enum client_tls client_tls;
+	const struct login_terms *login; /* policy/login.h; NULL: nothing is said of it */
 	enum record_rows record;
 	uint64_t record_limit; /* bytes of result rows kept per operation */
 };

@@ -75,6 +75,7 @@ static bool is_for(const struct catalog_slot *s, const struct target *t)
 	const struct target *k = &s->target;
 	return is_same(k->resource, t->resource) && is_same(k->upstream, t->upstream) &&
 	       is_same(k->database, t->database) && is_same(k->credential, t->credential) &&
+	       is_same(k->user, t->user) && is_same(k->place, t->place) &&
 	       (t->upstream || addr_eq(&k->asked, &t->asked));
 }
 
@@ -84,12 +85,14 @@ static struct catalog_slot *slot_new(const struct target *t)
 	if (!s)
 		return NULL;
 	struct arena *a = &s->target.arena;
-	arena_init(a, 16384);
+	arena_init(a, 64 * 1024);
 	s->target.asked = t->asked;
 	s->target.resource = arena_str(a, t->resource);
 	s->target.credential = arena_str(a, t->credential);
 	s->target.upstream = t->upstream ? arena_str(a, t->upstream) : NULL;
 	s->target.host = t->host ? arena_str(a, t->host) : NULL;
+	s->target.user = t->user ? arena_str(a, t->user) : NULL;
+	s->target.place = t->place ? arena_str(a, t->place) : NULL;
 	s->target.database = t->database ? arena_str(a, t->database) : NULL;
 	if (!arena_failed(a))
 		return s;

@@ -1,4 +1,4 @@
-/* The catalogues in use: one for each resource, upstream, database and credential, shared by all
+/* The catalogues in use: one for each resource, upstream, database, credential, user and role, shared by all
  * flows, loaded by workers. Any thread. */
 #pragma once
 

@@ -48,8 +48,6 @@ static int check(const struct credential *c, char why[WHY_MAX])
 		return say(why, ERR_UNSUPPORTED,
 			   "the credential demands channel binding, which the gateway does not have: "
 			   "sslmode=verify-full tells it the server for sure");
-	if (!credential_get(c, "user"))
-		return say(why, ERR_MALFORMED, "the credential names no user");
 	return 0;
 }
 

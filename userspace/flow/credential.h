@@ -14,7 +14,8 @@ struct credential {
 
 #define WHY_MAX 200
 
-/* source: as the policy names it. ret_why says what is wrong, without anything of the content.
+/* source: as the policy names it. It may name no user: the client may be the one who does. ret_why
+ * says what is wrong, without anything of the content.
  * ERR_DENIED (the monitor refuses), ERR_MALFORMED (neither a URL nor key=value), ERR_UNSUPPORTED
  * (it demands what cannot be given: GSSAPI encryption), ERR_CLOSED. Blocks: for workers. */
 must_check int credential_fetch(struct proxy *p, const char *source, struct credential *ret,

@@ -13,6 +13,7 @@
 #include "flow/proxy.h"
 #include "flow/tls.h"
 #include "flow/tls_server.h"
+#include "policy/login.h"
 #include "record/event.h"
 
 #define CLOSING_MS 5000
@@ -603,9 +604,14 @@ void flow_replan(struct flow *f)
 		return;
 	const struct resource *r = plan_resource_by_name(f->lane->plan, f->resource->name);
 	bool is_same = r && !strcmp(r->protocol, f->proto->name);
+	bool is_login_same = is_same && login_is_same(f->resource->login, r->login);
 	f->resource = is_same ? r : NULL;
 	if (!is_same || !plan_role_uses(f->lane->plan, r, f->session->who.role)) {
 		flow_fail(f, "57P01", "the policy no longer declares this resource for this role");
+		return;
+	}
+	if (!is_login_same) {
+		flow_fail(f, "57P01", "the policy has changed what holds of this resource's logins: connect again");
 		return;
 	}
 	f->env.wants_rows = r->record != RECORD_NONE;

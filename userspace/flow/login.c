@@ -33,6 +33,7 @@ struct pump {
 	bool is_raw;	   /* after the login: what comes goes on to libpq unread */
 	int listener, lib; /* our ends towards libpq */
 	uint64_t deadline_ns;
+	uint64_t limit_ns; /* of the whole; deadline_ns is of this host */
 	struct buf from_server, to_server, to_lib;
 };
 
@@ -338,7 +339,7 @@ static int start_libpq(struct pump *p, const struct target *t, const struct cred
 	const char *pairs[][2] = {
 	    {"host", host},
 	    {"port", "5432"},
-	    {"user", credential_get(c, "user")},
+	    {"user", t->user ? t->user : credential_get(c, "user")},
 	    {"password", credential_get(c, "password")},
 	    {"dbname", database},
 	    {"options", t->options},
@@ -414,6 +415,11 @@ static void pump_open(struct pump *p)
 static int pump_one(struct pump *p, struct proxy *proxy, const struct target *t,
 		    const struct credential *c, bool is_last_round)
 {
+	const char *own = credential_get(c, "connect_timeout");
+	uint64_t seconds = own ? strtoull(own, NULL, 10) : 0;
+	p->deadline_ns = p->limit_ns;
+	if (seconds && seconds < 3600)
+		p->deadline_ns = MIN(p->limit_ns, clock_mono_ns() + seconds * NS_PER_SEC);
 	int err = login_connect(t, p->deadline_ns, p->login);
 	if (!err)
 		err = start_tls(p, proxy, t, c);
@@ -434,7 +440,7 @@ static int pump_one(struct pump *p, struct proxy *proxy, const struct target *t,
 static bool may_try_next(const struct pump *p)
 {
 	const struct login *l = p->login;
-	return clock_mono_ns() < p->deadline_ns &&
+	return clock_mono_ns() < p->limit_ns &&
 	       (!strncmp(l->sqlstate, "08", 2) || !strcmp(l->sqlstate, "57P03"));
 }
 
@@ -475,6 +481,11 @@ static int pump_login(struct pump *p, struct proxy *proxy, const struct target *
 	char why[WHY_MAX] = "out of memory";
 	pump_open(p);
 	int err = credential_fetch(proxy, t->credential, &c, why);
+	if (!err && !t->user && !credential_get(&c, "user")) {
+		snprintf(why, sizeof(why), "the credential names no user");
+		credential_done(&c);
+		err = ERR_MALFORMED;
+	}
 	if (err)
 		return fail(p->login, err, "28000", why);
 	const char *want = credential_get(&c, "target_session_attrs");
@@ -491,7 +502,7 @@ static int pump_login(struct pump *p, struct proxy *proxy, const struct target *
 int login_postgres(struct proxy *proxy, const struct target *t, uint64_t deadline_ns,
 		   struct login *l)
 {
-	struct pump p = {.login = l, .deadline_ns = deadline_ns};
+	struct pump p = {.login = l, .deadline_ns = deadline_ns, .limit_ns = deadline_ns};
 	int err = pump_login(&p, proxy, t);
 	pump_done(&p); /* its Terminate goes to our socket, not to the server */
 	return err;
@@ -583,10 +594,13 @@ int login_load_catalog(struct proxy *proxy, const struct target *t, uint64_t dea
 	struct login l;
 	struct target mine = *t;
 	login_init(&l);
-	struct pump p = {.login = &l, .deadline_ns = deadline_ns, .is_raw = true};
+	struct pump p = {.login = &l, .deadline_ns = deadline_ns, .limit_ns = deadline_ns, .is_raw = true};
 	mine.application = "sluice catalogue";
-	mine.options = "-c client_encoding=UTF8 -c default_transaction_read_only=on -c "
-		       "statement_timeout=20000";
+	char options[32 * 1024];
+	snprintf(options, sizeof(options),
+		 "%s -c client_encoding=UTF8 -c default_transaction_read_only=on -c statement_timeout=20000",
+		 t->place ? t->place : "");
+	mine.options = options;
 	int err = pump_login(&p, proxy, &mine);
 	if (!err)
 		err = read_catalog(&p, ret_c);

@@ -21,7 +21,9 @@ struct target {
 	struct addr asked;
 	const char *host;	/* by which it was asked for: a name or an address; for TLS */
 	const char *credential; /* source; NULL for opaque flows */
+	const char *user;	/* the client's own, as the policy lets it; NULL: the credential's */
 	const char *database;	/* NULL: the credential's */
+	const char *place;	/* of options, those that change what names mean; NULL: none */
 	const char *options;	/* libpq's "options" */
 	const char *application;
 };

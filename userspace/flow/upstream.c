@@ -17,11 +17,11 @@
 #include "flow/names.h"
 #include "flow/proxy.h"
 #include "flow/refuse.h"
+#include "flow/target.h"
 #include "flow/worker.h"
 #include "sql/catalog.h"
 
-#define FRESH_NS     (100 * NS_PER_MS) /* a catalogue younger than this is not loaded again */
-#define TARGET_BYTES (64 * 1024)
+#define FRESH_NS (100 * NS_PER_MS) /* a catalogue younger than this is not loaded again */
 
 /* A dial, done by a worker; then handed back to its lane. flow is touched in the lane only. */
 struct dial_job {
@@ -128,76 +128,6 @@ static void dial_arrived(struct mail *m, struct lane *lane)
 	dial_free(j);
 }
 
-/* A name is what it looks like: with a blank in it, it would be an option more. */
-static bool is_setting_name(const char *name)
-{
-	for (const char *c = name; *c; c++) {
-		bool is_word = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
-			       (*c >= '0' && *c <= '9') || *c == '_' || *c == '.';
-		if (!is_word)
-			return false;
-	}
-	return *name != 0;
-}
-
-/* Startup parameters as "-c name=value"; a blank or backslash in a value is escaped (PostgreSQL
- * documentation, 55.7, options). */
-static const char *join_options(struct arena *a, const struct dial *d, const char **ret_application)
-{
-	struct buf b;
-	buf_init(&b, 16 * 1024);
-	for (const char *const *o = d->options; o && o[0] && o[1]; o += 2) {
-		if (!strcmp(o[0], "application_name")) {
-			*ret_application = arena_str(a, o[1]);
-			continue;
-		}
-		if (!is_setting_name(o[0]))
-			b.err = ERR_MALFORMED;
-		buf_printf(&b, "%s-c %s=", buf_len(&b) ? " " : "", o[0]);
-		for (const char *c = o[1]; *c; c++) {
-			if (strchr(" \t\r\n\v\f\\", *c))
-				buf_add_u8(&b, '\\');
-			buf_add_u8(&b, (uint8_t)*c);
-		}
-	}
-	/* Too long, or no names: an arena that has failed fails the dial. */
-	const char *text = buf_err(&b) ? arena_alloc(a, TARGET_BYTES + 1)
-				       : arena_strn(a, buf_span(&b).p, buf_len(&b));
-	buf_done(&b);
-	return text;
-}
-
-/* Whom the upstream's certificate has to name: as the policy calls it, or the workload did. */
-static const char *host_of(const struct flow *f, struct arena *a)
-{
-	char ip[ADDR_TEXT];
-	const char *named = f->resource->upstream, *colon = named ? strrchr(named, ':') : NULL;
-	if (colon)
-		return named[0] == '[' ? arena_strn(a, named + 1, (size_t)(colon - named) - 2)
-				       : arena_strn(a, named, (size_t)(colon - named));
-	return arena_str(a, f->origin.name[0] ? f->origin.name
-					      : addr_ip_text(&f->origin.info.dst, ip));
-}
-
-static int fill_target(struct flow *f, const struct dial *d, struct target *t)
-{
-	struct arena *a = &t->arena;
-	const struct resource *r = f->resource;
-	char role[64];
-	const char *own = f->session->who.role;
-	const char *source = resource_credential(r, ask_login_role(f, own, role));
-	snprintf(f->login_role, sizeof(f->login_role), "%s", strcmp(role, own) ? role : "");
-	arena_init(a, TARGET_BYTES);
-	t->resource = arena_str(a, r->name);
-	t->upstream = r->upstream ? arena_str(a, r->upstream) : NULL;
-	t->asked = f->origin.info.dst;
-	t->host = host_of(f, a);
-	t->credential = source ? arena_str(a, source) : NULL;
-	t->database = d->database ? arena_str(a, d->database) : NULL;
-	t->options = join_options(a, d, &t->application);
-	return arena_failed(a) ? ERR_LIMIT : 0;
-}
-
 /* A dial that is refused before it begins; told by way of the inbox, as any other. */
 static void refuse_dial(struct dial_job *j, int err, const char *sqlstate, const char *why)
 {
@@ -211,9 +141,10 @@ static void start_dial(struct flow *f, struct dial_job *j, const struct dial *d)
 {
 	char why[WHY_MAX];
 	const char *role = f->session->who.role;
-	int err = fill_target(f, d, &j->target);
+	char sqlstate[6];
+	int err = target_fill(f, d, &j->target, sqlstate, why);
 	if (err) {
-		refuse_dial(j, err, "53400", "the startup parameters are too long, or malformed");
+		refuse_dial(j, err, sqlstate, why);
 	} else if (session_is_over(f->session, (int64_t)(clock_real_ns() / NS_PER_SEC))) {
 		refuse_dial(j, ERR_DENIED, "28000",
 			    f->session->who.expires ? "the identity of this workload has expired"

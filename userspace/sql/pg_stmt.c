@@ -209,6 +209,12 @@ static void on_deallocate(struct walk *w, Node *n)
 static void on_discard(struct walk *w, Node *n)
 {
 	session(w, SQL_DISCARD, "DISCARD", NULL);
+	if (((DiscardStmt *)n)->target == DISCARD_ALL) /* SET SESSION AUTHORIZATION DEFAULT is in it */
+		needs_add(w->needs, &(struct need){.kind = NEED_SETTING,
+						   .verb = VERB_SET,
+						   .class = CLASS_SESSION,
+						   .name = "session_authorization",
+						   .is_implied = true});
 }
 
 static void on_declare(struct walk *w, Node *n)

@@ -130,7 +130,7 @@ static void test_credentials(void)
 	    {"", ERR_MALFORMED, NULL},
 	    {"\n\n", ERR_MALFORMED, NULL},
 	    {"secret", ERR_MALFORMED, NULL},
-	    {"password=secret", ERR_MALFORMED, NULL},
+	    {"password=secret", 0, "secret"},
 	    {"user=u password=secret nonsense=1", ERR_MALFORMED, NULL},
 	    {"user=u password=secret gssencmode=require", ERR_UNSUPPORTED, NULL},
 	    {"user=u password=secret channel_binding=require", ERR_UNSUPPORTED, NULL},

@@ -1,0 +1,279 @@
+#!/usr/bin/env python3
+"""The login itself: as whom, in which role, with what pinned; where the secret comes from and how it changes; how long
+it may take. With a real PostgreSQL."""
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+import stack  # noqa: E402
+
+SETUP = """
+CREATE ROLE reader LOGIN PASSWORD 'reader-pw';
+CREATE ROLE writer LOGIN PASSWORD 'writer-pw';
+GRANT reader TO app;
+CREATE TABLE t AS SELECT generate_series(1, 5) AS id;
+GRANT SELECT ON t TO reader, writer;
+CREATE TABLE secret AS SELECT 1 AS x;
+CREATE TABLE mine (who text);
+INSERT INTO mine VALUES ('agent-owner'), ('someone-else');
+GRANT SELECT ON mine TO reader;
+ALTER TABLE mine ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON mine TO reader USING (who = current_setting('sluice.identity', true));
+CREATE SCHEMA reader;
+CREATE VIEW reader.alone AS SELECT 42 AS x;
+GRANT USAGE ON SCHEMA reader TO reader;
+GRANT SELECT ON reader.alone TO reader;
+"""
+
+
+def policy(login=None, source="file:CRED/db", upstream="127.0.0.1:@PORT@", opaque="allow"):
+    more = {"login": login} if login else {}
+    return {
+        "version": 1,
+        "issuers": [{"issuer": "https://sluice.local", "audience": "sluice"}],
+        "roles": {"owner": ["owner"]},
+        "resources": [{"name": "db", "protocol": "postgres", "match": ["127.0.0.1:@PORT@"], "upstream": upstream,
+                       "credentials": {"owner": source}, **more}],
+        "rules": [{"id": "all", "resource": "db", "roles": ["owner"], "effect": "allow", "opaque": opaque},
+                  {"id": "functions", "resource": "db", "roles": ["owner"], "functions": ["*.*"], "effect": "allow"}],
+    }
+
+
+class Bench:
+    def __init__(self, s, t):
+        self.s, self.t, self.gw, self.pg = s, t, s.gw, s.pg
+
+    def secret(self, text):
+        path = self.gw.folder / "etc/credentials/db"
+        new = path.with_suffix(".new")
+        new.write_text(text + "\n")
+        new.chmod(0o600)
+        new.rename(path)
+
+    def policy(self, *args, **kw):
+        text = json.dumps(policy(*args, **kw)).replace("@PORT@", str(self.pg.port))
+        self.gw.write_policy(text)
+        self.gw.sluice("reload")
+
+    def psql(self, *sql, user="agent", options="", timeout=60, app="", env=None):
+        dsn = f"host=127.0.0.1 port={self.pg.port} user={user} password=any dbname={self.s.database} sslmode=disable"
+        dsn += f" application_name='{app}'" if app else ""
+        dsn += f" options='{options}'" if options else ""
+        return self.gw.run("owner", ["psql", "-XqAt", "-d", dsn, *(x for q in sql for x in ("-c", q))], timeout=timeout)
+
+    def says(self, what, want, *sql, **kw):
+        done = self.psql(*sql, **kw)
+        self.t.check(done.returncode == 0 and done.stdout.strip() == want, what, done.stdout + done.stderr)
+
+    def refused(self, what, text, *sql, **kw):
+        done = self.psql(*sql, **kw)
+        self.t.check(done.returncode != 0 and text in done.stderr, what, done.stdout + done.stderr)
+        return done
+
+
+WHO = "SELECT session_user, current_user"
+
+
+def users(b):
+    b.says("the credential's user, whatever the client says", "app|app", WHO, user="reader")
+    b.policy({"users": ["reader", "app", "reg*"]})
+    b.secret(f"user=app password=reader-pw")
+    b.says("the client's user, the credential's password", "reader|reader", WHO, user="reader")
+    b.refused("a password that is not that user's", "authentication failed", WHO, user="app")
+    b.refused("a user that may not be chosen", 'this user may not be chosen here: "writer"', WHO, user="writer")
+    b.says("its search_path is that user's own", "42", "SELECT x FROM alone", user="reader")
+    b.secret("password=reader-pw")
+    b.says("a credential without a user", "reader|reader", WHO, user="reader")
+    b.policy({"users": ["*"]})
+    b.secret("password=writer-pw")
+    b.says("any user", "writer|writer", WHO, user="writer")
+    b.policy()
+    b.refused("no user anywhere", "names no user", WHO, user="writer")
+    b.secret("sslmode=prefer")
+    hba = b.s.folder / "pg/data/pg_hba.conf"
+    was = hba.read_text()
+    hba.write_text("host all reader,writer 127.0.0.1/32 trust\n" + was)
+    b.pg.psql("SELECT pg_reload_conf()")
+    b.policy({"users": ["*"]})
+    deadline = time.time() + 20
+    while b.psql("SELECT 1", user="writer").returncode and time.time() < deadline:
+        time.sleep(0.2)
+    b.says("trust needs no secret; psql's \\c changes the user", "writer|writer\nreader|reader", WHO, "\\c - reader", WHO,
+           user="writer")
+    hba.write_text(was)
+    b.pg.psql("SELECT pg_reload_conf()")
+    b.secret(f"user=app password={b.pg.password}")
+    b.policy()
+
+
+UNDO = ["SET ROLE app", "SET ROLE NONE", "RESET ROLE", "SET LOCAL role = 'none'", "SET SESSION AUTHORIZATION app",
+        "SELECT set_config('role', 'app', false)", "SELECT set_config('ro' || 'le', 'app', false)", "DISCARD ALL",
+        "DO $$ BEGIN SET ROLE app; END $$", "SET statement_timeout = 0", "RESET statement_timeout",
+        "SET sluice.identity = 'someone-else'", "SELECT set_config('sluice.identity', 'someone-else', true)",
+        "SET application_name = 'x'", "BEGIN READ WRITE", "SET TRANSACTION READ WRITE",
+        "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE", "SET transaction_read_only = off"]
+
+
+def pinned(b):
+    b.policy({"role": "reader", "settings": {
+        "statement_timeout": "1500ms", "sluice.identity": "{identity}", "sluice.who": "{owner} {role} \\ it's",
+        "application_name": "{identity}: {application_name}", "default_transaction_read_only": "on"}})
+    b.says("role", "app|reader", WHO)
+    b.says("its search_path is the role's", "42", "SELECT x FROM alone")
+    b.refused("its rights are the role's", "permission denied", "SELECT * FROM secret")
+    b.says("settings", "agent-owner|pat@example.com owner \\ it's|agent-owner: crew|on",
+           "SELECT current_setting('sluice.identity'), current_setting('sluice.who'), "
+           "current_setting('application_name'), current_setting('default_transaction_read_only')", app="crew")
+    b.says("row-level security by it", "agent-owner", "SELECT who FROM mine")
+    b.says("RESET ALL brings back what is pinned", "1500ms|agent-owner|reader", "RESET ALL",
+           "SELECT current_setting('statement_timeout'), current_setting('sluice.identity'), current_user")
+    for sql in UNDO:
+        done = b.psql(sql, "SELECT current_user")
+        b.t.check("42501" in done.stderr or "pins of the login" in done.stderr, f"refused: {sql}", done.stdout + done.stderr)
+    b.says("the session goes on", "reader", "BEGIN; SELECT current_user; COMMIT")
+    b.refused("the time limit acts", "statement timeout", "SELECT pg_sleep(20)")
+    b.refused("and is not for the client to lift", "pinned", "SELECT 1", options="-c statement_timeout=0")
+    b.refused("nor the role", "role", "SELECT 1", options="-c role=app")
+    b.refused("writes", "read-only transaction", "CREATE TABLE no (x int)")
+    denied = [e for e in b.gw.events() if e["type"] == "op" and e.get("rule") == "pinned"]
+    b.t.check(len(denied) >= len(UNDO) - 1, "on record, by rule \"pinned\"", len(denied))
+    b.policy()
+    b.says("nothing pinned: SET ROLE is the rules' affair", "reader", "SET ROLE reader", "SELECT current_user")
+
+
+def reload(b):
+    """A session that is open when the pins change does not outlive its login's terms."""
+    dsn = f"host=127.0.0.1 port={b.pg.port} user=a password=b dbname={b.s.database} sslmode=disable"
+    p = b.gw.popen("owner", ["psql", "-XqAt", "-d", dsn], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                   stderr=subprocess.STDOUT, text=True, bufsize=1)
+    p.stdin.write("SELECT 1;\n")
+    p.stdin.flush()
+    b.t.equal(p.stdout.readline().strip(), "1", "before the reload")
+    b.policy({"role": "reader"})
+    out, _ = p.communicate("SELECT current_user;\nSELECT current_user;\n", timeout=30)
+    b.t.check("connect again" in out or "reader" in out, "a session from before new pins ends", out)
+    b.t.check("app" not in out.split(), "and runs nothing without them", out)
+    b.policy()
+
+
+def sources(b):
+    cred = b.gw.folder / "etc/credentials"
+    b.says("file", "app|app", WHO)
+    b.secret("user=writer password=writer-pw")
+    b.says("a file is read anew for each login: rotation without a restart", "writer|writer", WHO)
+    script, counter = cred / "vault", b.s.folder / "count"
+    counter.write_text("")
+    counter.chmod(0o666)
+    script.write_text(f"#!/bin/sh\necho x >> {counter}\necho 'user=reader password=reader-pw'\n")
+    script.chmod(0o755)
+    b.policy(source=f"command:{script}")
+    b.says("command", "reader|reader", WHO)
+    b.t.check(counter.read_text().count("x") >= 1, "the command has run", counter.read_text())
+    script.write_text("#!/bin/sh\necho 'user=writer password=writer-pw'\n")
+    b.says("a command is asked anew", "writer|writer", WHO)
+    script.write_text("#!/bin/sh\necho hunter2 >&2\nexit 3\n")
+    done = b.refused("a command that fails", "command failed", WHO)
+    b.t.check("hunter2" not in done.stderr + b.gw.log(), "its words are shown to nobody")
+    b.policy()
+    b.secret(f"user=app password={b.pg.password}")
+
+
+def inherited(b):
+    """fd:NAME, as the service manager hands it over."""
+    b.gw.stop()
+    fd = os.memfd_create("login", 0)
+    os.write(fd, b"user=reader password=reader-pw\n")
+    b.gw.write_policy(json.dumps(policy(source="fd:pglogin")).replace("@PORT@", str(b.pg.port)))
+    start = stack.subprocess.Popen
+
+    def with_fd(run, **kw):
+        if pathlib.Path(run[0]).name != "sluiced":
+            return start(run, **kw)
+        shell = f'LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=pglogin exec "$0" "$@" 3</proc/self/fd/{fd}'
+        return start(["sh", "-c", shell, *map(str, run)], pass_fds=(fd,), **kw)
+    stack.subprocess.Popen = with_fd
+    try:
+        b.gw.start()
+    finally:
+        stack.subprocess.Popen = start
+    b.gw.tokens.clear()
+    b.says("fd", "reader|reader", WHO)
+    b.says("fd: each login reads it from its start", "reader|reader", WHO)
+    b.gw.stop()
+    b.gw.write_policy(json.dumps(policy()).replace("@PORT@", str(b.pg.port)))
+    b.gw.start()
+    b.gw.tokens.clear()
+    os.close(fd)
+
+
+def in_time(b):
+    """connect_timeout of the credential is of each host; one that accepts and says nothing holds nobody up."""
+    mute = socket.create_server(("127.0.0.1", 0))
+    kept = []
+    threading.Thread(target=lambda: [kept.append(mute.accept()) for _ in range(8)], daemon=True).start()
+    b.policy(upstream=f"127.0.0.1:{mute.getsockname()[1]},127.0.0.1:{b.pg.port}")
+    b.secret(f"user=app password={b.pg.password} connect_timeout=1")
+    since = time.time()
+    b.says("a mute host, then the next", "app|app", WHO)
+    b.t.check(time.time() - since < 8, "within its connect_timeout", time.time() - since)
+    b.policy(upstream=f"127.0.0.1:{mute.getsockname()[1]}")
+    since = time.time()
+    b.refused("a mute host alone", "FATAL", WHO)
+    b.t.check(time.time() - since < 8, "is given up", time.time() - since)
+    b.policy()
+    b.secret(f"user=app password={b.pg.password}")
+
+
+def memory(b):
+    """After a login its password is in no page of any of the daemon's processes."""
+    word = "reader-pw"
+    b.secret(f"user=reader password={word}")
+    b.says("a login", "reader|reader", WHO)
+    found, seen, known = {}, 0, f"127.0.0.1:{b.pg.port}".encode()
+    pids = subprocess.run(["pgrep", "-P", str(b.gw.process.pid)], capture_output=True, text=True).stdout.split()
+    for pid in [str(b.gw.process.pid), *pids]:
+        n = 0
+        with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+            for line in maps:
+                area, mode = line.split()[:2]
+                if "w" not in mode or "[v" in line:
+                    continue
+                a, z = (int(x, 16) for x in area.split("-"))
+                try:
+                    mem.seek(a)
+                    page = mem.read(z - a)
+                    n, seen = n + page.count(word.encode()), seen + page.count(known)
+                except OSError:
+                    pass
+        found[pid] = n
+    b.t.check(seen > 0, "what is no secret is found there")
+    b.t.check(not any(found.values()), "the password is wiped", found)
+    b.secret(f"user=app password={b.pg.password}")
+
+
+def main():
+    t = stack.Checks()
+    folder = pathlib.Path("/tmp") / f"login-setup-{os.getpid()}.sql"
+    folder.write_text(SETUP)
+    try:
+        with stack.Stack(policy(), folder) as s:
+            b = Bench(s, t)
+            parts = [users, pinned, reload, sources, in_time, memory, inherited]
+            for part in parts:
+                if not sys.argv[1:] or part.__name__ in sys.argv[1:]:
+                    part(b)
+            t.check("panic" not in s.gw.log(), "nothing went wrong inside")
+            if t.failed:
+                print(s.gw.log()[-3000:])
+    finally:
+        folder.unlink()
+    t.done()
+
+
+main()
