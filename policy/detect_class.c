@@ -1,108 +1,148 @@
 /* Which bytes of 64 are worth a look: in plain C, and the same with x86's vectors. */
-#include "policy/detect_internal.h"
+#include "policy/detect_bits.h"
 
-/* The first three bytes of what begins a token or a key, or stands before a date, in buckets of similar ones:
- * a shuffle by each half of a byte tells its buckets. What is noticed by mistake costs a look, no more; so the
- * buckets are made such that few words of any language are. */
+/* The first three bytes of what begins a token or a key, or stands before a date, in buckets of
+ * similar ones: a shuffle by each half of a byte tells its buckets. What is noticed by mistake
+ * costs a look, no more; so the buckets are made such that few words of any language are. */
 #define BUCKETS 8
 static const char *const words[BUCKETS][3] = {
-    {"e-", "y-", "JB"},	      /* eyJ (a JWT), -----BEGIN */
+    {"e-", "y-", "JB"},		/* eyJ (a JWT), -----BEGIN */
     {"aA", "KSBCIwW", "ICzsS"}, /* AKIA, ASIA, ABIA, ACCA, AIza, aws_secret */
-    {"g", "hil", "pousrt"},   /* ghp_, ..., github_pat_, glpat- */
-    {"xy", "oa", "xp2"},      /* xoxb-, ..., xapp-, ya29. */
-    {"srpw", "kh", "_-s"},    /* sk_, sk-, rk_, pk_, whsec_ */
-    {"nd", "po", "mpb"},      /* npm_, dop_v1_, dob */
-    {"GhD", "Of", "C_B"},     /* GOCSPX-, hf_, DOB */
-    {"bB", "oiOI", "rR"},     /* born, birth */
+    {"g", "hil", "pousrt"},	/* ghp_, ..., github_pat_, glpat- */
+    {"xy", "oa", "xp2"},	/* xoxb-, ..., xapp-, ya29. */
+    {"srpw", "kh", "_-s"},	/* sk_, sk-, rk_, pk_, whsec_ */
+    {"nd", "po", "mpb"},	/* npm_, dop_v1_, dob */
+    {"GhD", "Of", "C_B"},	/* GOCSPX-, hf_, DOB */
+    {"bB", "oiOI", "rR"},	/* born, birth */
 };
 
-/* [place][half of the byte]: a bit for each bucket. */
+/* Classes of bytes, a bit each. The first four have the bit's place in CLASS_.._PLACE. */
+#define PLACE_DIGIT 0
+#define PLACE_JOINT 1
+#define PLACE_AT    2
+#define PLACE_COLON 3
+#define ALPHA_1	    16 /* A to O, a to o */
+#define ALPHA_2	    32 /* P to Z, p to z */
+#define ALNUM	    (1 << PLACE_DIGIT | ALPHA_1 | ALPHA_2)
+
+/* By either half of a byte; a bit that both have is the byte's. [0] to [2]: of the buckets, by
+ * place; [3]: of the classes. */
 struct halves {
-	uint8_t low[3][16], high[3][16];
+	uint8_t low[4][16], high[4][16];
 };
 static struct halves halves;
+/* The same of the whole byte. */
+static uint8_t wholes[4][256];
 
-static __attribute__((constructor)) void fill_halves(void)
+static void add(int table, uint8_t c, int bits)
 {
-	for (int b = 0; b < BUCKETS; b++) {
-		for (int place = 0; place < 3; place++) {
-			for (const char *c = words[b][place]; *c; c++) {
-				halves.low[place][*c & 15] |= (uint8_t)(1 << b);
-				halves.high[place][*c >> 4] |= (uint8_t)(1 << b);
-			}
-		}
+	halves.low[table][c & 15] |= (uint8_t)bits;
+	halves.high[table][c >> 4] |= (uint8_t)bits;
+}
+
+/* Each class is all that its halves can make, but for those with the high bit. */
+static void add_classes(void)
+{
+	for (uint8_t c = '0'; c <= '9'; c++)
+		add(3, c, 1 << PLACE_DIGIT);
+	for (const char *c = "-./ ()"; *c; c++)
+		add(3, (uint8_t)*c, 1 << PLACE_JOINT);
+	add(3, '@', 1 << PLACE_AT);
+	add(3, ':', 1 << PLACE_COLON);
+	for (uint8_t c = 'A'; c <= 'Z'; c++) {
+		add(3, c, c < 'P' ? ALPHA_1 : ALPHA_2);
+		add(3, c | 0x20, c < 'P' ? ALPHA_1 : ALPHA_2);
 	}
 }
 
-static uint8_t buckets_of(uint8_t c, int place)
+static __attribute__((constructor)) void fill_tables(void)
 {
-	return halves.low[place][c & 15] & halves.high[place][c >> 4];
+	for (int b = 0; b < BUCKETS; b++)
+		for (int place = 0; place < 3; place++)
+			for (const char *c = words[b][place]; *c; c++)
+				add(place, (uint8_t)*c, 1 << b);
+	add_classes();
+	for (int t = 0; t < 4; t++)
+		for (int c = 0; c < 256; c++)
+			wholes[t][c] = halves.low[t][c & 15] & halves.high[t][c >> 4];
 }
 
-void classify_plain(const uint8_t *p, struct block *ret)
+static void classify_plain(const uint8_t *p, struct block *ret)
 {
 	struct block b = {0};
 	for (int i = 0; i < 64; i++) {
-		uint64_t bit = 1ull << i;
-		uint8_t c = p[i];
-		b.digit |= is_digit(c) ? bit : 0;
-		b.upper |= (uint8_t)(c - 'A') < 26 ? bit : 0;
-		b.joint |= is_joint(c) ? bit : 0;
-		b.colon |= c == ':' ? bit : 0;
-		b.at |= c == '@' ? bit : 0;
-		b.word |=
-		    buckets_of(c, 0) & buckets_of(p[i + 1], 1) & buckets_of(p[i + 2], 2) ? bit : 0;
+		uint64_t class = wholes[3][p[i]];
+		uint64_t is_word = wholes[0][p[i]] & wholes[1][p[i + 1]] & wholes[2][p[i + 2]];
+		b.digit |= (class >> PLACE_DIGIT & 1) << i;
+		b.joint |= (class >> PLACE_JOINT & 1) << i;
+		b.at |= (class >> PLACE_AT & 1) << i;
+		b.colon |= (class >> PLACE_COLON & 1) << i;
+		b.alnum |= (uint64_t)((class & ALNUM) != 0) << i;
+		b.upper |= (uint64_t)((uint8_t)(p[i] - 'A') < 26) << i;
+		b.word |= (uint64_t)(is_word != 0) << i;
 	}
 	*ret = b;
+}
+
+bool pass_plain(struct scan *s, struct marks *ret)
+{
+	return pass(s, ret, classify_plain);
 }
 
 #ifdef __x86_64__
 #include <immintrin.h>
 
-/* The same text for both widths: V is the width's prefix, T the target, STEP its bytes. */
-#define CLASSIFY(NAME, TARGET, STEP, VEC, LOAD, SET1, EQ, AND, OR, SUB, MIN, SRL, MASK, ZERO,      \
+/* The same text for both widths: VEC a vector of STEP bytes, TARGET what it needs. */
+#define CLASSIFY(NAME, TARGET, STEP, VEC, LOAD, SET1, EQ, AND, SHIFT_LEFT, SHIFT_RIGHT, MASK,      \
 		 SHUFFLE, TABLE)                                                                   \
-	static __attribute__((target(TARGET))) inline VEC NAME##_of(const uint8_t *p, int place)   \
+	static __attribute__((target(TARGET), always_inline)) inline VEC NAME##_of(VEC c, int t)   \
 	{                                                                                          \
-		VEC c = LOAD((const void *)p), low = SET1(15);                                     \
-		VEC a = SHUFFLE(TABLE(halves.low[place]), AND(c, low));                            \
-		return AND(a, SHUFFLE(TABLE(halves.high[place]), AND(SRL(c, 4), low)));            \
+		VEC low = AND(c, SET1(15)), high = AND(SHIFT_RIGHT(c, 4), SET1(15));               \
+		return AND(SHUFFLE(TABLE(halves.low[t]), low),                                     \
+			   SHUFFLE(TABLE(halves.high[t]), high));                                  \
 	}                                                                                          \
-	static __attribute__((target(TARGET))) inline VEC NAME##_in(VEC c, char from, char n)      \
+	static __attribute__((target(TARGET), always_inline)) inline uint64_t NAME##_any(VEC v)    \
 	{                                                                                          \
-		VEC off = SUB(c, SET1(from));                                                      \
-		return EQ(MIN(off, SET1(n)), off);                                                 \
+		uint32_t none = (uint32_t)MASK(EQ(v, SET1(0)));                                    \
+		return ~none & (STEP == 32 ? 0xffffffffu : 0xffffu);                               \
 	}                                                                                          \
-	__attribute__((target(TARGET))) void classify_##NAME(const uint8_t *p, struct block *ret)  \
+	static __attribute__((target(TARGET), always_inline)) inline uint64_t NAME##_bit(VEC v,    \
+											 int n)    \
+	{                                                                                          \
+		return (uint32_t)MASK(SHIFT_LEFT(v, 7 - n));                                       \
+	}                                                                                          \
+	static __attribute__((target(TARGET), always_inline)) inline void classify_##NAME(         \
+	    const uint8_t *p, struct block *ret)                                                   \
 	{                                                                                          \
 		struct block b = {0};                                                              \
+		uint64_t not_upper = 0;                                                            \
 		for (int i = 0; i < 64; i += STEP) {                                               \
 			VEC c = LOAD((const void *)(p + i));                                       \
-			VEC joint =                                                                \
-			    OR(NAME##_in(c, '-', 2), OR(NAME##_in(c, '(', 1), EQ(c, SET1(' '))));  \
-			VEC word = AND(AND(NAME##_of(p + i, 0), NAME##_of(p + i + 1, 1)),          \
-				       NAME##_of(p + i + 2, 2));                                   \
-			b.digit |= (uint64_t)(uint32_t)MASK(NAME##_in(c, '0', 9)) << i;            \
-			b.upper |= (uint64_t)(uint32_t)MASK(NAME##_in(c, 'A', 25)) << i;           \
-			b.joint |= (uint64_t)(uint32_t)MASK(joint) << i;                           \
-			b.colon |= (uint64_t)(uint32_t)MASK(EQ(c, SET1(':'))) << i;                \
-			b.at |= (uint64_t)(uint32_t)MASK(EQ(c, SET1('@'))) << i;                   \
-			VEC alpha = NAME##_in(OR(c, SET1(0x20)), 'a', 25);                                     \
-			b.alnum |= (uint64_t)(uint32_t)MASK(OR(alpha, NAME##_in(c, '0', 9))) << i;             \
-			uint32_t none = (uint32_t)MASK(EQ(word, ZERO()));                          \
-			b.word |= ((uint64_t)~none & (STEP == 32 ? 0xffffffffull : 0xffffull))     \
-				  << i;                                                            \
+			VEC class = NAME##_of(c, 3), word = NAME##_of(c, 0);                       \
+			word = AND(word, NAME##_of(LOAD((const void *)(p + i + 1)), 1));           \
+			word = AND(word, NAME##_of(LOAD((const void *)(p + i + 2)), 2));           \
+			b.digit |= NAME##_bit(class, PLACE_DIGIT) << i;                            \
+			b.joint |= NAME##_bit(class, PLACE_JOINT) << i;                            \
+			b.at |= NAME##_bit(class, PLACE_AT) << i;                                  \
+			b.colon |= NAME##_bit(class, PLACE_COLON) << i;                            \
+			b.alnum |= NAME##_any(AND(class, SET1(ALNUM))) << i;                       \
+			b.word |= NAME##_any(word) << i;                                           \
+			not_upper |= NAME##_bit(c, 5) << i;                                        \
 		}                                                                                  \
+		b.upper = b.alnum & ~not_upper;                                                    \
 		*ret = b;                                                                          \
+	}                                                                                          \
+	__attribute__((target(TARGET))) bool pass_##NAME(struct scan *s, struct marks *ret)        \
+	{                                                                                          \
+		return pass(s, ret, classify_##NAME);                                              \
 	}
 
 #define TABLE_128(t) _mm_loadu_si128((const void *)(t))
 #define TABLE_256(t) _mm256_broadcastsi128_si256(TABLE_128(t))
 
 CLASSIFY(ssse3, "ssse3", 16, __m128i, _mm_loadu_si128, _mm_set1_epi8, _mm_cmpeq_epi8, _mm_and_si128,
-	 _mm_or_si128, _mm_sub_epi8, _mm_min_epu8, _mm_srli_epi16, _mm_movemask_epi8,
-	 _mm_setzero_si128, _mm_shuffle_epi8, TABLE_128)
-CLASSIFY(avx2, "avx2", 32, __m256i, _mm256_loadu_si256, _mm256_set1_epi8, _mm256_cmpeq_epi8,
-	 _mm256_and_si256, _mm256_or_si256, _mm256_sub_epi8, _mm256_min_epu8, _mm256_srli_epi16,
-	 _mm256_movemask_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, TABLE_256)
+	 _mm_slli_epi16, _mm_srli_epi16, _mm_movemask_epi8, _mm_shuffle_epi8, TABLE_128)
+CLASSIFY(avx2, "avx2,bmi,bmi2", 32, __m256i, _mm256_loadu_si256, _mm256_set1_epi8,
+	 _mm256_cmpeq_epi8, _mm256_and_si256, _mm256_slli_epi16, _mm256_srli_epi16,
+	 _mm256_movemask_epi8, _mm256_shuffle_epi8, TABLE_256)
 #endif

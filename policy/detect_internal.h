@@ -7,17 +7,35 @@
 
 /* 64 bytes, a bit each. */
 struct block {
-	uint64_t digit, upper;
+	uint64_t digit, alnum, upper;
 	uint64_t joint; /* what may stand between the digits of a number */
-	uint64_t colon, at, alnum;
+	uint64_t colon, at;
 	uint64_t word; /* the first of three bytes that some token or context begins with */
 };
 
-/* p has 66 readable bytes. */
-typedef void (*classify_fn)(const uint8_t *p, struct block *ret);
-void classify_plain(const uint8_t *p, struct block *ret);
-void classify_ssse3(const uint8_t *p, struct block *ret);
-void classify_avx2(const uint8_t *p, struct block *ret);
+/* Where in a block an exact check is worth its cost. */
+struct marks {
+	size_t at; /* of the block */
+	uint64_t number, iban, colon, mail, word;
+};
+
+/* A pass over the blocks of a text. */
+struct scan {
+	const struct detect *d;
+	struct span text;
+	size_t at, until;  /* at: of the block next */
+	struct block next; /* classified, if has_next */
+	bool has_next;
+	uint64_t digit_before, alnum_before; /* 1: the last byte in front of next is one */
+	struct marks wanted;		     /* all ones or none */
+	bool is_birth_column;		     /* every digit may begin a date */
+};
+
+/* The next block with a mark, from s->at on; false: there is none before s->until. */
+typedef bool (*pass_fn)(struct scan *s, struct marks *ret);
+bool pass_plain(struct scan *s, struct marks *ret);
+bool pass_ssse3(struct scan *s, struct marks *ret);
+bool pass_avx2(struct scan *s, struct marks *ret);
 
 static inline bool is_digit(uint8_t c)
 {
