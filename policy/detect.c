@@ -113,7 +113,8 @@ static void scan_begin(struct scan *s, const struct detect *d, struct span text,
 {
 	*s = (struct scan){.d = d, .text = text, .at = at, .until = MIN(until, text.len)};
 	s->digit_before = is_digit(byte_before(text, at));
-	s->alnum_before = is_alnum(byte_before(text, at));
+	s->word_before = is_alnum(byte_before(text, at));
+	s->backslash_before = byte_before(text, at) == '\\';
 	s->is_birth_column = d->bare & B(BIRTH);
 	s->wanted = (struct marks){
 	    .number = all_ones_if((d->kinds & (B(SSN) | B(CARD) | B(PHONE) | B(IP))) |

@@ -110,13 +110,14 @@ BITS_INLINE uint64_t colons(const struct scan *s, uint64_t this, uint64_t next)
 BITS_INLINE bool mark(const struct scan *s, const struct block *b, const struct block *next,
 		      struct marks *ret)
 {
+	uint64_t escaped = b->backslash << 1 | s->backslash_before;
 	ret->at = s->at;
 	ret->number = numbers(s, b, next);
 	ret->iban = ibans(b, next) & s->wanted.iban;
 	ret->colon = colons(s, b->colon, next->colon);
 	ret->mail = b->at & s->wanted.mail;
-	/* No token's prefix begins within a word. */
-	ret->word = b->word & ~(b->alnum << 1 | s->alnum_before) & s->wanted.word;
+	/* No token's prefix begins within a word; the n of "\n" is none. */
+	ret->word = b->word & ~((b->alnum & ~escaped) << 1 | s->word_before) & s->wanted.word;
 	return ret->number | ret->iban | ret->colon | ret->mail | ret->word;
 }
 
@@ -145,7 +146,8 @@ BITS_INLINE bool pass(struct scan *s, struct marks *ret, classify_fn classify)
 		classify_at(&now, now.at + 64, &now.next, classify);
 		has_mark = mark(&now, &b, &now.next, ret);
 		now.digit_before = b.digit >> 63;
-		now.alnum_before = b.alnum >> 63;
+		now.word_before = (b.alnum & ~(b.backslash << 1)) >> 63;
+		now.backslash_before = b.backslash >> 63;
 		now.at += 64;
 		b = now.next;
 	}

@@ -17,13 +17,14 @@ static const char *const words[BUCKETS][3] = {
 };
 
 /* Classes of bytes, a bit each. The first four have the bit's place in CLASS_.._PLACE. */
-#define PLACE_DIGIT 0
-#define PLACE_JOINT 1
-#define PLACE_AT    2
-#define PLACE_COLON 3
-#define ALPHA_1	    16 /* A to O, a to o */
-#define ALPHA_2	    32 /* P to Z, p to z */
-#define ALNUM	    (1 << PLACE_DIGIT | ALPHA_1 | ALPHA_2)
+#define PLACE_DIGIT	0
+#define PLACE_JOINT	1
+#define PLACE_AT	2
+#define PLACE_COLON	3
+#define PLACE_BACKSLASH 6
+#define ALPHA_1		16 /* A to O, a to o */
+#define ALPHA_2		32 /* P to Z, p to z */
+#define ALNUM		(1 << PLACE_DIGIT | ALPHA_1 | ALPHA_2)
 
 /* By either half of a byte; a bit that both have is the byte's. [0] to [2]: of the buckets, by
  * place; [3]: of the classes. */
@@ -49,6 +50,7 @@ static void add_classes(void)
 		add(3, (uint8_t)*c, 1 << PLACE_JOINT);
 	add(3, '@', 1 << PLACE_AT);
 	add(3, ':', 1 << PLACE_COLON);
+	add(3, '\\', 1 << PLACE_BACKSLASH);
 	for (uint8_t c = 'A'; c <= 'Z'; c++) {
 		add(3, c, c < 'P' ? ALPHA_1 : ALPHA_2);
 		add(3, c | 0x20, c < 'P' ? ALPHA_1 : ALPHA_2);
@@ -77,6 +79,7 @@ static void classify_plain(const uint8_t *p, struct block *ret)
 		b.joint |= (class >> PLACE_JOINT & 1) << i;
 		b.at |= (class >> PLACE_AT & 1) << i;
 		b.colon |= (class >> PLACE_COLON & 1) << i;
+		b.backslash |= (class >> PLACE_BACKSLASH & 1) << i;
 		b.alnum |= (uint64_t)((class & ALNUM) != 0) << i;
 		b.upper |= (uint64_t)((uint8_t)(p[i] - 'A') < 26) << i;
 		b.word |= (uint64_t)(is_word != 0) << i;
@@ -125,6 +128,7 @@ bool pass_plain(struct scan *s, struct marks *ret)
 			b.joint |= NAME##_bit(class, PLACE_JOINT) << i;                            \
 			b.at |= NAME##_bit(class, PLACE_AT) << i;                                  \
 			b.colon |= NAME##_bit(class, PLACE_COLON) << i;                            \
+			b.backslash |= NAME##_bit(class, PLACE_BACKSLASH) << i;                    \
 			b.alnum |= NAME##_any(AND(class, SET1(ALNUM))) << i;                       \
 			b.word |= NAME##_any(word) << i;                                           \
 			not_upper |= NAME##_bit(c, 5) << i;                                        \

@@ -7,7 +7,7 @@
 
 /* 64 bytes, a bit each. */
 struct block {
-	uint64_t digit, alnum, upper;
+	uint64_t digit, alnum, upper, backslash;
 	uint64_t joint; /* what may stand between the digits of a number */
 	uint64_t colon, at;
 	uint64_t word; /* the first of three bytes that some token or context begins with */
@@ -26,9 +26,10 @@ struct scan {
 	size_t at, until;  /* at: of the block next */
 	struct block next; /* classified, if has_next */
 	bool has_next;
-	uint64_t digit_before, alnum_before; /* 1: the last byte in front of next is one */
-	struct marks wanted;		     /* all ones or none */
-	bool is_birth_column;		     /* every digit may begin a date */
+	uint64_t digit_before, word_before,
+	    backslash_before; /* 1: the last byte in front of next */
+	struct marks wanted;  /* all ones or none */
+	bool is_birth_column; /* every digit may begin a date */
 };
 
 /* The next block with a mark, from s->at on; false: there is none before s->until. */
@@ -75,14 +76,34 @@ static inline uint8_t byte_at(struct span s, size_t i)
 	return i < s.len ? s.p[i] : ' ';
 }
 
+/* Is the byte at i the second one of a line end or tab as JSON, COPY and programs escape it? */
+static inline bool is_escape_end(struct span s, size_t i)
+{
+	return i && s.p[i - 1] == '\\' && is_of("nrtbf", s.p[i]);
+}
+
 static inline uint8_t byte_before(struct span s, size_t i)
 {
-	return i && i <= s.len ? s.p[i - 1] : ' ';
+	return i && i <= s.len && !is_escape_end(s, i - 1) ? s.p[i - 1] : ' ';
 }
 
 static inline bool digit_at(struct span s, size_t i)
 {
 	return i < s.len && is_digit(s.p[i]);
+}
+
+static inline unsigned number_at(struct span s, size_t i, size_t n)
+{
+	unsigned v = 0;
+	for (size_t k = 0; k < n; k++)
+		v = v * 10 + s.p[i + k] - '0';
+	return v;
+}
+
+static inline bool take(struct find *ret, size_t at, size_t end, int kind)
+{
+	*ret = (struct find){at, end - at, kind, RUN_NONE};
+	return true;
 }
 
 /* How many digits are at i, at most max. */
@@ -95,6 +116,9 @@ bool has_word_before(struct span s, size_t i, size_t near, const char *const *wo
  * byte that is more than DETECT_BEHIND before i, and at none behind i + DETECT_LONGEST but to end a
  * run. */
 bool find_number(const struct detect *d, struct span s, size_t i, size_t from, struct find *ret);
+bool find_phone(const struct detect *d, struct span s, size_t i, size_t from, struct find *ret);
+/* The whole column is dates of birth. */
+bool find_birth(struct span s, size_t i, size_t from, struct find *ret);
 bool find_email(struct span s, size_t at, size_t from, struct find *ret);
 bool find_iban(struct span s, size_t i, struct find *ret);
 bool find_ip6(struct span s, size_t colon, size_t from, struct find *ret);

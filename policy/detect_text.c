@@ -4,12 +4,6 @@
 #include "base/macro.h"
 #include "policy/detect_internal.h"
 
-static bool take(struct find *ret, size_t at, size_t end, int kind)
-{
-	*ret = (struct find){at, end - at, kind, RUN_NONE};
-	return true;
-}
-
 /* ---- mail addresses: RFC 5321 4.1.2, the usual part of it ---- */
 
 #define LOCAL_MAX 64
@@ -30,8 +24,9 @@ bool find_email(struct span s, size_t at, size_t from, struct find *ret)
 	size_t start = at, host = at + 1, end = host;
 	while (start > from && at - start < LOCAL_MAX && is_local(s.p[start - 1]))
 		start--;
-	while (start < at && (s.p[start] == '\'' || s.p[start] == '.'))
+	while (start < at && (s.p[start] == '\'' || s.p[start] == '.' || is_escape_end(s, start)))
 		start++;
+	start -= start > from && s.p[start - 1] == '\\'; /* of a letter as JSON escapes it */
 	while (end < s.len && end - host < HOST_MAX && is_host(s.p[end]))
 		end++;
 	while (end > host && (s.p[end - 1] == '.' || s.p[end - 1] == '-'))

@@ -3,12 +3,6 @@
 #include "base/macro.h"
 #include "policy/detect_internal.h"
 
-static bool take(struct find *ret, size_t at, size_t end, int kind)
-{
-	*ret = (struct find){at, end - at, kind, RUN_NONE};
-	return true;
-}
-
 static bool take_run(struct find *ret, size_t at, size_t end, int kind, enum detect_run run)
 {
 	*ret = (struct find){at, end - at, kind, run};
