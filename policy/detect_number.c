@@ -123,12 +123,14 @@ static bool is_issued(const uint8_t *digits, int n)
 	return false;
 }
 
-/* Of an issuer that is not in the list, or of Maestro with twelve digits: behind a word for it. */
-static bool is_card_behind_word(struct span s, size_t i)
+/* Of an issuer that is not in the list, or of Maestro with twelve digits: behind a word for it, and
+ * not a part of a longer one. */
+static bool is_card_behind_word(struct span s, size_t i, size_t end)
 {
 	static const char *const words[] = {"card",    "cc",	     "creditcard", "debit", "visa",
 					    "maestro", "mastercard", "jcb",	   NULL};
-	return has_word_before(s, i, 32, words);
+	bool goes_on = is_of("- .", byte_at(s, end)) && digit_at(s, end + 1);
+	return !goes_on && has_word_before(s, i, 32, words);
 }
 
 static bool is_luhn(const uint8_t *digits, int n)
@@ -164,7 +166,7 @@ static bool find_card(struct span s, size_t i, struct find *ret)
 		if (digit_at(s, at))
 			continue;
 		if (n >= 12 && is_luhn(digits, n) && may_be_card(s, i, at) &&
-		    (is_issued(digits, n) || is_card_behind_word(s, i)))
+		    (is_issued(digits, n) || is_card_behind_word(s, i, at)))
 			best = at;
 		uint8_t c = byte_at(s, at);
 		bool goes_on = (c == '-' || c == ' ' || c == '.') && digit_at(s, at + 1);
