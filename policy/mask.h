@@ -54,6 +54,8 @@ struct mask_how {
 	uint8_t key[MASK_KEY_BYTES];
 };
 
+struct catalog;
+
 #define MASK_ORIGINS_MAX 64
 
 /* A column of a relation, by its numbers. */
@@ -78,6 +80,8 @@ struct mask_result {
 	bool is_strict;	    /* the role has masks: rows of another form than decided on are not released */
 	bool is_free;	    /* nothing of any relation is in it; n is not known */
 	int n;
+	/* What the wire module that keeps it knows of the database's own types. */
+	const struct catalog *catalog;
 	const struct mask_column *columns; /* NULL: none of them is masked, and the result is not strict */
 };
 

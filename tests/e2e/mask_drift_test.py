@@ -20,6 +20,11 @@ SETUP = r"""
 CREATE TYPE pair AS (a int, b text);
 CREATE TYPE nest AS (p pair, q text[]);
 CREATE DOMAIN code AS text;
+CREATE TYPE mood AS ENUM ('sad', 'glad');
+CREATE TYPE stretch AS RANGE (subtype = text);
+CREATE TABLE own (id int, s_pairs pair[], s_nests nest[], s_codes code[], s_moods mood[], s_stretch stretch, s_deep nest);
+INSERT INTO own VALUES (1, ARRAY[ROW(7, '512-64-7301')::pair, NULL, ROW(NULL, 'a "b"')::pair], ARRAY[ROW(ROW(7, '512-64-7301'), '{512-64-7301}')::nest],
+  '{512-64-7301}', '{sad,glad}', '[512-64-7301,a)', ROW(ROW(7, '512-64-7301'), '{"512-64-7301",NULL}'));
 CREATE TABLE people (id int PRIMARY KEY, name text, ssn text, tail text);
 INSERT INTO people VALUES (1, 'Ada', '512-64-7301', 'end'), (2, NULL, NULL, NULL);
 CREATE TABLE made (id int, name text, ssn text);
@@ -43,7 +48,7 @@ POLICY = {
     "roles": {"viewer": ["viewer"]},
     "resources": [{"name": "db", "protocol": "postgres", "match": ["127.0.0.1:@PORT@"], "record": "none",
                    "credentials": {"viewer": "file:CRED/db"}}],
-    "masks": {"m": {"columns": ["public.*.ssn", "public.odd.s_*"], "as": "last4"}},
+    "masks": {"m": {"columns": ["public.*.ssn", "public.odd.s_*", "public.own.s_*"], "as": "last4"}},
     "rules": [{"id": "r", "resource": "db", "roles": "viewer", "verbs": "select", "relations": "public.*", "effect": "mask", "masks": "m"},
               {"id": "l", "resource": "db", "roles": "viewer", "verbs": "listen", "effect": "allow"}],
 }
@@ -169,6 +174,31 @@ class Drift:
                 self.c.check(not closed and b"COPY 3" in raw, f"COPY s_{column}, {form}: three rows", f"{closed} {raw!r}")
                 self.c.check(not [b for b in binary if b in raw], f"COPY s_{column}, {form}: nothing of the value", repr(raw))
 
+    def own_types(self):
+        """Types of the database itself, taken apart: in text as the server writes them, in binary as it reads them back."""
+        a, shown = self.agent, {
+            "s_pairs": rb'{"(0,***-**-7301)",NULL,"(,\"* \"\"*\"\"\")"}', "s_codes": b"{***-**-7301}", "s_moods": b"{NULL,NULL}",
+            "s_nests": rb'{"(\"(0,***-**-7301)\",{***-**-7301})"}', "s_stretch": b"empty",
+            "s_deep": b'("(0,***-**-7301)","{***-**-7301,NULL}")'}
+        for column, text in shown.items():
+            sql = f"SELECT id, {column} FROM own"
+            self.shows(sql, text, column)
+            raw, closed = a.query(f"COPY ({sql}) TO STDOUT (FORMAT csv, QUOTE '~')", "own")
+            self.c.check(not closed and b"1,~" + text in raw or b"1," + text in raw, f"COPY {column}", repr(raw))
+            raw, closed = a.ask("own", parse(sql, "")[:-5] + run("", True))
+            self.c.check(not closed and SECRET not in raw and raw.count(b"D\0\0\0") == 1, f"{column}, binary: no secret", repr(raw))
+            row = raw[raw.index(b"D\0\0\0"):]
+            size = struct.unpack("!i", row[15:19])[0]
+            self.admin(f"CREATE TABLE IF NOT EXISTS back AS TABLE own WITH NO DATA; TRUNCATE back")
+            head = b"PGCOPY\n\xff\r\n\0" + bytes(8) + struct.pack("!h", 1)
+            path = pathlib.Path(tempfile.mkdtemp(prefix="sl-")) / "row"
+            path.write_bytes(head + row[15:19 + max(size, 0)] + b"\xff\xff")
+            self.admin(f"\\copy back ({column}) FROM '{path}' (FORMAT binary)")
+            got = self.s.pg.psql(f"SELECT {column} FROM back", self.s.database)
+            self.c.check(text.decode() in got, f"{column}, binary: read back by the server", f"{got!r} {row!r}")
+            path.unlink()
+            path.parent.rmdir()
+
     def shapes(self):
         a = self.agent
         raw, closed = a.query("SELECT FROM people")
@@ -271,7 +301,7 @@ def main():
     setup.write_text(SETUP)
     with stack.Stack(POLICY, setup) as s:
         d = Drift(s, c)
-        for part in (d.names, d.tables, d.values, d.shapes, d.words, d.sizes, d.blocks):
+        for part in (d.names, d.tables, d.values, d.own_types, d.shapes, d.words, d.sizes, d.blocks):
             if not wanted or part.__name__ in wanted:
                 part()
         d.agent.close()

@@ -1,15 +1,17 @@
 /* Values and rows through every mask: first byte the way, second the type, third the format and the detectors,
  * the rest a DataRow's body, a value and a statement's text. */
+#include <jansson.h>
 #include <stdlib.h>
 
 #include "policy/detect.h"
 #include "proto/postgres/masking.h"
 #include "record/literals.h"
+#include "tests/unit/userspace/proto/postgres/rows_catalog.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const uint32_t oids[] = {16,  17,   20,	 21,   23,   25,   114,	 700, 701,
-				1043, 1082, 1114, 1184, 1700, 2950, 3802, 0,   1009, 1007, 1182, 3807, 142, 869, 3904};
+				1043, 1082, 1114, 1184, 1700, 2950, 3802, 0,   1009, 1007, 1182, 3807, 142, 869, 3904, TYPE_PAIR, TYPE_NEST, TYPE_PAIRS, TYPE_CODE, TYPE_CODES, TYPE_RANGE};
 
 /* A DataRow's body of n columns, to its end. */
 static bool is_row(struct span body, int n)
@@ -43,8 +45,24 @@ static void row(const struct mask_how *how, uint32_t type, uint16_t format, stru
 	buf_done(&out);
 }
 
+static bool is_json(struct span s)
+{
+	json_t *j = json_loadb((const char *)s.p, s.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	json_decref(j);
+	return j != NULL;
+}
+
+/* What was valid JSON still is. */
+static void json(const struct mask_how *how, struct span value, struct buf *out)
+{
+	if (is_json(value) && mask_json(how, value, out) && !is_json(buf_span(out)))
+		abort();
+	buf_reset(out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static struct catalog *catalog;
 	if (size < 3)
 		return 0;
 	struct mask_how how = {.way = data[0] % MASK_WAY_COUNT, .n = 1 + data[0] / 32, .text = "x"};
@@ -55,8 +73,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	how.detect = data[2] >> 1 & ((1u << DETECT_COUNT) - 1);
 	row(&how, type, format, rest);
 	buf_init(&out, 1 << 20);
-	(void)mask_value(&how, type, format, rest, &out);
+	catalog = catalog ? catalog : rows_catalog();
+	(void)mask_value_in(catalog, &how, type, format, rest, &out);
 	buf_reset(&out);
+	json(&how, rest, &out);
 	literals_hide(rest, &out);
 	if (buf_len(&out) > rest.len)
 		abort();

@@ -145,7 +145,7 @@ static void write_field(struct copy_mask *m, const struct mask_how *how, struct 
 	buf_reset(&m->shown);
 	struct span v = is_csv ? read_csv(m, raw, &m->value) : read_text(raw, &m->value);
 	uint32_t type = m->r->columns[m->column].type;
-	bool is_value = !buf_err(&m->value) && mask_value(how, type, 0, v, &m->shown);
+	bool is_value = !buf_err(&m->value) && mask_value_in(m->r->catalog, how, type, 0, v, &m->shown);
 	m->masked++;
 	if (!is_value || buf_err(&m->shown))
 		buf_add_span(out, m->null);
@@ -374,7 +374,8 @@ static int binary_value(struct copy_mask *m, struct cur *in, struct buf *out)
 		return buf_err(&m->field) ? buf_err(&m->field) : ERR_MORE;
 	const struct mask_how *how = how_at(m);
 	buf_reset(&m->shown);
-	bool is_value = mask_value(how, m->r->columns[m->column].type, 1, buf_span(&m->field), &m->shown);
+	uint32_t type = m->r->columns[m->column].type;
+	bool is_value = mask_value_in(m->r->catalog, how, type, 1, buf_span(&m->field), &m->shown);
 	is_value &= !buf_err(&m->shown);
 	buf_add_u32(out, is_value ? (uint32_t)buf_len(&m->shown) : UINT32_MAX);
 	if (is_value)

@@ -6,13 +6,19 @@
 
 #define DIMENSIONS_MAX 6 /* MAXDIM */
 
+/* How they are masked. */
+struct elements {
+	mask_element_fn *mask;
+	const void *ctx;
+};
+
 /* ---- binary ---- */
 
-static void add_element(const struct mask_how *how, uint32_t type, struct span v, struct buf *out, bool *is_null)
+static void add_element(const struct elements *how, uint32_t type, struct span v, struct buf *out, bool *is_null)
 {
 	size_t at = buf_len(out);
 	buf_add_u32(out, 0);
-	*is_null = !mask_value(how, type, 1, v, out);
+	*is_null = !how->mask(how->ctx, type, 1, v, out);
 	if (!buf_err(out))
 		buf_put_u32_at(out, at, *is_null ? UINT32_MAX : (uint32_t)(buf_len(out) - at - 4));
 }
@@ -32,7 +38,7 @@ static int64_t read_dimensions(struct cur *c, uint32_t n, struct buf *out)
 	return total;
 }
 
-static bool mask_binary(const struct mask_how *how, uint32_t element, struct span value, struct buf *out)
+static bool mask_binary(const struct elements *how, uint32_t element, struct span value, struct buf *out)
 {
 	struct cur c = cur_of(value);
 	size_t start = buf_len(out);
@@ -90,7 +96,7 @@ static void write_text(struct span v, struct buf *out)
 		buf_add_u8(out, '"');
 }
 
-static void end_element(const struct mask_how *how, uint32_t type, struct element *e, struct buf *out)
+static void end_element(const struct elements *how, uint32_t type, struct element *e, struct buf *out)
 {
 	struct span v = buf_span(&e->text);
 	bool is_null = !e->is_quoted && v.len == 4 && !strncasecmp((const char *)v.p, "NULL", 4);
@@ -98,7 +104,7 @@ static void end_element(const struct mask_how *how, uint32_t type, struct elemen
 	if (!e->is_there)
 		return;
 	buf_init(&shown, v.len + out->limit);
-	if (is_null || buf_err(&e->text) || !mask_value(how, type, 0, v, &shown) || buf_err(&shown))
+	if (is_null || buf_err(&e->text) || !how->mask(how->ctx, type, 0, v, &shown) || buf_err(&shown))
 		buf_add_str(out, "NULL");
 	else
 		write_text(buf_span(&shown), out);
@@ -126,7 +132,7 @@ static size_t skip_bounds(struct span v)
 	return i && v.p[i] == '=' ? i + 1 : 0;
 }
 
-static bool mask_elements(const struct mask_how *how, uint32_t element, struct span v, struct element *e,
+static bool mask_elements(const struct elements *how, uint32_t element, struct span v, struct element *e,
 			  struct buf *out)
 {
 	int depth = 0;
@@ -157,7 +163,7 @@ static bool mask_elements(const struct mask_how *how, uint32_t element, struct s
 	return !depth && !e->is_there;
 }
 
-static bool mask_plain(const struct mask_how *how, uint32_t element, struct span value, struct buf *out)
+static bool mask_plain(const struct elements *how, uint32_t element, struct span value, struct buf *out)
 {
 	struct element e = {.is_there = false};
 	struct buf copy; /* with a NUL behind it */
@@ -172,10 +178,12 @@ static bool mask_plain(const struct mask_how *how, uint32_t element, struct span
 	return ok;
 }
 
-bool mask_array(const struct mask_how *how, uint32_t element, uint16_t format, struct span value, struct buf *out)
+bool mask_array(mask_element_fn *mask, const void *ctx, uint32_t element, uint16_t format, struct span value,
+		struct buf *out)
 {
+	struct elements how = {mask, ctx};
 	size_t start = buf_len(out);
-	bool ok = format ? mask_binary(how, element, value, out) : mask_plain(how, element, value, out);
+	bool ok = format ? mask_binary(&how, element, value, out) : mask_plain(&how, element, value, out);
 	if (!ok && !buf_err(out))
 		out->end = out->start + start;
 	return ok;

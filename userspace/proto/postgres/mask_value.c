@@ -172,6 +172,29 @@ static bool mask_moment(const struct mask_how *how, const struct type *t, bool i
 	return true;
 }
 
+static bool mask_element(const void *how, uint32_t type, uint16_t format, struct span value, struct buf *out)
+{
+	return mask_value(how, type, format, value, out);
+}
+
+bool mask_is_built_in(uint32_t type)
+{
+	return find_type(type) || element_of(type);
+}
+
+/* version: that jsonb_send writes in front. */
+static bool mask_document(const struct mask_how *how, bool has_version, struct span value, struct buf *out)
+{
+	struct cur c = cur_of(value);
+	if (has_version)
+		buf_add_u8(out, 1);
+	bool is_version_known = !has_version || cur_u8(&c) == 1;
+	if (is_version_known && how->detect && mask_json(how, span_of(c.p, cur_left(&c)), out))
+		return true;
+	buf_add_str(out, "\"****\"");
+	return true;
+}
+
 bool mask_value(const struct mask_how *how, uint32_t type, uint16_t format, struct span value,
 		struct buf *out)
 {
@@ -180,7 +203,7 @@ bool mask_value(const struct mask_how *how, uint32_t type, uint16_t format, stru
 		return false;
 	if (!t) {
 		uint32_t element = how->way == MASK_WHOLE ? 0 : element_of(type);
-		return element && mask_array(how, element, format, value, out);
+		return element && mask_array(mask_element, how, element, format, value, out);
 	}
 	if (t->shape == SHAPE_TEXT) /* both formats are the bytes of the text */
 		return mask_text(how, value, out);
@@ -192,13 +215,8 @@ bool mask_value(const struct mask_how *how, uint32_t type, uint16_t format, stru
 		return false;
 	switch (t->shape) {
 	case SHAPE_JSONB:
-		if (format)
-			buf_add_u8(out, 1); /* the version of jsonb_send */
-		buf_add_str(out, "\"****\"");
-		return true;
 	case SHAPE_JSON:
-		buf_add_str(out, "\"****\"");
-		return true;
+		return mask_document(how, format && t->shape == SHAPE_JSONB, value, out);
 	case SHAPE_DAY:
 	case SHAPE_MOMENT:
 		return mask_moment(how, t, format == 1, value, out);

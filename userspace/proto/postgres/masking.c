@@ -42,7 +42,7 @@ static void copy_result(struct arena *a, const struct mask_result *from, struct 
 	to->columns = columns;
 }
 
-int masking_new(const struct masks *from, struct masking **ret)
+int masking_new(const struct masks *from, const struct catalog *c, struct masking **ret)
 {
 	*ret = NULL;
 	if (!from)
@@ -53,12 +53,15 @@ int masking_new(const struct masks *from, struct masking **ret)
 	m->refs = 1;
 	m->masks = *from;
 	m->masks.patterns = detect_patterns_ref(from->patterns);
+	m->catalog = c ? catalog_ref((struct catalog *)(uintptr_t)c) : NULL; /* its count is no part of it */
 	arena_init(&m->arena, MASKING_BYTES);
 	struct mask_result *results =
 	    arena_array(&m->arena, (size_t)from->n_results, sizeof(*results));
 	m->are_described = arena_array(&m->arena, (size_t)from->n_results, sizeof(*m->are_described));
-	for (int i = 0; results && i < from->n_results; i++)
+	for (int i = 0; results && i < from->n_results; i++) {
 		copy_result(&m->arena, &from->results[i], &results[i]);
+		results[i].catalog = m->catalog;
+	}
 	m->masks.results = results;
 	if (arena_failed(&m->arena)) {
 		masking_unref(m);
@@ -80,6 +83,7 @@ void masking_unref(struct masking *m)
 	if (!m || --m->refs)
 		return;
 	detect_patterns_unref(m->masks.patterns);
+	catalog_unref(m->catalog);
 	arena_done(&m->arena);
 	free(m);
 }
@@ -99,7 +103,7 @@ int masking_part(const struct masking *m, int index, struct masking **ret)
 	struct masks part = m->masks;
 	part.results = masking_result(m, index);
 	part.n_results = 1;
-	return masking_new(&part, ret);
+	return masking_new(&part, m->catalog, ret);
 }
 
 bool mask_result_rewrites(const struct mask_result *r)
@@ -190,11 +194,11 @@ static const uint8_t *skip_fields(const uint8_t *p, const uint8_t *end, int n)
 	return end - p < 4 ? NULL : p;
 }
 
-static void add_value(const struct masked_column *c, struct span value, struct buf *out)
+static void add_value(const struct row_mask *m, const struct masked_column *c, struct span value, struct buf *out)
 {
 	size_t at = buf_len(out);
 	buf_add_u32(out, 0);
-	bool is_value = mask_value(c->how, c->type, c->format, value, out);
+	bool is_value = mask_value_in(m->r->catalog, c->how, c->type, c->format, value, out);
 	if (!buf_err(out))
 		buf_put_u32_at(out, at, is_value ? (uint32_t)(buf_len(out) - at - 4) : UINT32_MAX);
 }
@@ -217,7 +221,7 @@ static int add_fields(const struct row_mask *m, struct span body, struct buf *ou
 			return ERR_LIMIT;
 		if (!is_null) {
 			buf_add(out, plain, (size_t)(p - plain));
-			add_value(&m->at[i], span_of(value, len), out);
+			add_value(m, &m->at[i], span_of(value, len), out);
 			plain = value + len;
 			(*ret_masked)++;
 		}

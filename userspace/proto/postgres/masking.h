@@ -7,12 +7,14 @@
 #include "policy/mask.h"
 #include "policy/op.h"
 #include "proto/postgres/msg.h"
+#include "sql/catalog.h"
 
 /* Shared by reference count. */
 struct masking {
 	int refs;
 	struct masks masks;
 	bool *are_described; /* each result: RowDescription said that it is the one that was decided on */
+	struct catalog *catalog; /* a reference, for the database's own types; NULL: they become NULL */
 	struct arena arena;
 };
 
@@ -47,7 +49,7 @@ struct row_mask {
 };
 
 /* NULL in *ret where there is nothing to do. -ENOMEM. */
-must_check int masking_new(const struct masks *m, struct masking **ret);
+must_check int masking_new(const struct masks *m, const struct catalog *c, struct masking **ret);
 struct masking *masking_ref(struct masking *m);
 void masking_unref(struct masking *m);
 
@@ -76,9 +78,17 @@ size_t row_mask_wants(const struct row_mask *m, struct span have);
  * out. False: it becomes NULL. */
 bool mask_value(const struct mask_how *how, uint32_t type, uint16_t format, struct span value,
 		struct buf *out);
-/* mask_array.c: the same for an array: each element by itself, dimensions and NULLs as they were. */
-bool mask_array(const struct mask_how *how, uint32_t element, uint16_t format, struct span value,
+/* The same; types of the database itself are taken apart as c has them (NULL: they become NULL): mask_row.c. */
+bool mask_value_in(const struct catalog *c, const struct mask_how *how, uint32_t type, uint16_t format,
+		   struct span value, struct buf *out);
+/* Is it, or its elements, a type that mask_value knows? */
+bool mask_is_built_in(uint32_t type);
+/* mask_array.c: an array: each element by itself as mask says, dimensions and NULLs as they were. */
+typedef bool mask_element_fn(const void *ctx, uint32_t type, uint16_t format, struct span value, struct buf *out);
+bool mask_array(mask_element_fn *mask, const void *ctx, uint32_t element, uint16_t format, struct span value,
 		struct buf *out);
+/* mask_json.c: what detectors find in the strings and numbers of a document. False: it is none, or becomes NULL. */
+bool mask_json(const struct mask_how *how, struct span value, struct buf *out);
 /* mask_keyed.c: the same for what is hashed or given other digits under a key, of the types that have room for
  * that. False: nothing was added, a constant takes its place. */
 bool mask_keyed(const struct mask_how *how, uint32_t type, uint16_t format, struct span value, struct buf *out);

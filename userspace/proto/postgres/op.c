@@ -468,7 +468,7 @@ int op_masking(struct pg *pg, const struct decision *d, struct masking **ret)
 	pg->hides |= m && m->hides_client;
 	pg->hides_record |= d->hides_text;
 	*ret = NULL;
-	return m && pg->has_masks ? masking_new(m, ret) : 0;
+	return m && pg->has_masks ? masking_new(m, pg->env.catalog(pg->env.ctx), ret) : 0;
 }
 
 void op_accepted(struct pg *pg)

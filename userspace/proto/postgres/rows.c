@@ -197,8 +197,8 @@ static void mask_for_record(struct pg *pg, const struct track *t, const struct m
 	for (int i = 0; i < r->n; i++) {
 		const struct mask_how *how = fields[i].p ? r->columns[i].record : NULL;
 		uint16_t format = formats_at(f, i);
-		is_null[i] = how && !mask_value(is_cut ? &whole : how, r->columns[i].type, format, fields[i],
-						&pg->scratch);
+		is_null[i] = how && !mask_value_in(r->catalog, is_cut ? &whole : how, r->columns[i].type, format,
+						   fields[i], &pg->scratch);
 		ends[i] = buf_len(&pg->scratch);
 	}
 	const uint8_t *at = buf_span(&pg->scratch).p;

@@ -96,7 +96,7 @@ static void described(void)
 		struct mask_result r = {.is_strict = true, .n = 3, .columns = columns};
 		struct masks masks = {.results = &r, .n_results = 1};
 		struct masking *m;
-		CHECK_INT(masking_new(&masks, &m), 0);
+		CHECK_INT(masking_new(&masks, NULL, &m), 0);
 		CHECK(!masking_is_described(m, 0));
 		CHECK(masking_described(m, 0, table[i].at, table[i].n) == table[i].ok);
 		CHECK(masking_is_described(m, 0) == table[i].ok);
