@@ -117,17 +117,18 @@ static bool has_other_form(const struct phone *p)
 	       (p->n_groups == 3 && g[0] == 3 && g[1] == 2 && g[2] == 4);
 }
 
+static const char *const words_before[] = {
+    "phone",	"telephone", "tel",	"mobile",   "cell",	 "cellphone", "fax",
+    "call",	"dial",	     "sms",	"text",	    "whatsapp",	 "contact",   "handy",
+    "landline", "voicemail", "hotline", "desk",	    "answering", "message",   "ring",
+    "calling",	"called",    "reach",	"callback", NULL};
+
 static bool is_phone_by_word(const struct detect *d, struct span s, size_t i, const struct phone *p)
 {
-	static const char *const words[] = {
-	    "phone",	"telephone", "tel",	"mobile",   "cell",	 "cellphone", "fax",
-	    "call",	"dial",	     "sms",	"text",	    "whatsapp",	 "contact",   "handy",
-	    "landline", "voicemail", "hotline", "desk",	    "answering", "message",   "ring",
-	    "calling",	"called",    "reach",	"callback", NULL};
 	bool is_decimal = p->n_groups == 2 && p->has_dot;
 	if (p->n < 7 || is_decimal || has_other_form(p))
 		return false;
-	return d->bare >> DETECT_PHONE & 1 || has_word_before(s, i, 40, words) ||
+	return d->bare >> DETECT_PHONE & 1 || has_word_before(s, i, 40, words_before) ||
 	       (p->n >= 9 && has_word_behind(s, p->end));
 }
 
