@@ -44,7 +44,7 @@ BITS_INLINE bool may_be_number(const struct scan *s, const struct block *b,
 		return false;
 	bool is_one = joint && joint == sign && sign < 1 << 7 && digit & sign << 1;
 	bool is_fraction = is_one && byte_at(s->text, i + (size_t)__builtin_ctzll(sign)) == '.';
-	return !is_fraction || byte_before(s->text, i) == '+' || has_more_than(digit & in_run, 12);
+	return !is_fraction || byte_before(s->text, i) == '+' || has_more_than(digit & in_run, 11);
 }
 
 /* First digits of what goes on as a number for seven bytes: nothing that is looked for is shorter.
@@ -83,16 +83,16 @@ BITS_INLINE uint64_t after_colons(const struct scan *s, uint64_t colon)
 	return bits;
 }
 
-/* The first colon of a chain that has two beside each other, or seven, within the longest address.
- */
-static inline uint64_t first_colons(const struct scan *s, uint64_t this, uint64_t next)
+/* Two beside each other, or the first colon of a chain that has such or six within the longest
+ * address. */
+static inline uint64_t address_colons(const struct scan *s, uint64_t this, uint64_t next)
 {
-	uint64_t follows = 0, ret = 0;
+	uint64_t follows = 0, ret = this & ahead(this, next, 1);
 	for (int n = 1; n <= 5; n++)
 		follows |= ahead(this, next, n);
 	for (uint64_t left = this & follows & ~after_colons(s, this); left; left &= left - 1) {
 		uint64_t c = ahead_any(this, next, __builtin_ctzll(left)) & 0xffffffffffull;
-		ret |= (c & c >> 1) || has_more_than(c, 6) ? left & -left : 0;
+		ret |= (c & c >> 1) || has_more_than(c, 5) ? left & -left : 0;
 	}
 	return ret;
 }
@@ -101,9 +101,9 @@ BITS_INLINE uint64_t colons(const struct scan *s, uint64_t this, uint64_t next)
 {
 	uint64_t pair = (this & ahead(this, next, 1)) | (next & next >> 1);
 	if (!(this & s->wanted.colon) ||
-	    (!pair && !has_more_than(this | next, 3))) /* of seven, one has four */
+	    (!pair && !has_more_than(this | next, 2))) /* of six, one has three */
 		return 0;
-	return first_colons(s, this, next);
+	return address_colons(s, this, next);
 }
 
 /* The marks of a block, and whether there are any. */

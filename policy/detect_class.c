@@ -6,13 +6,13 @@
  * costs a look, no more; so the buckets are made such that few words of any language are. */
 #define BUCKETS 8
 static const char *const words[BUCKETS][3] = {
-    {"e-", "y-", "JB"},		/* eyJ (a JWT), -----BEGIN */
+    {"e-p", "y-", "JBp"},	/* eyJ (a JWT), -----BEGIN, pypi- */
     {"aA", "KSBCIwW", "ICzsS"}, /* AKIA, ASIA, ABIA, ACCA, AIza, aws_secret */
-    {"g", "hil", "pousrt"},	/* ghp_, ..., github_pat_, glpat- */
+    {"g", "hil", "pousrtdfc"},	/* ghp_, ..., github_pat_, glpat-, ... */
     {"xy", "oa", "xp2"},	/* xoxb-, ..., xapp-, ya29. */
     {"srpw", "kh", "_-s"},	/* sk_, sk-, rk_, pk_, whsec_ */
     {"nd", "po", "mpb"},	/* npm_, dop_v1_, dob */
-    {"GhD", "Of", "C_B"},	/* GOCSPX-, hf_, DOB */
+    {"GhDS", "OfG", "C_B."},	/* GOCSPX-, hf_, DOB, SG. */
     {"bB", "oiOI", "rR"},	/* born, birth */
 };
 

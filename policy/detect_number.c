@@ -38,6 +38,8 @@ bool has_word_before(struct span s, size_t i, size_t near, const char *const *wo
 		size_t n = 0;
 		while (i > stop && !is_letter(s, i - 1) && s.p[i - 1] != '}')
 			i--;
+		if (i == stop)
+			return false;
 		while (i > n && n < sizeof(low) && is_letter(s, i - n - 1)) {
 			low[sizeof(low) - 1 - n] = s.p[i - n - 1] | 0x20;
 			n++;

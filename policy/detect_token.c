@@ -104,6 +104,12 @@ static const struct token {
     {"ghr_", RUN_ALNUM, 36, 0},		   /* GitHub, refresh */
     {"github_pat_", RUN_BASE64URL, 40, 0}, /* GitHub, fine-grained */
     {"glpat-", RUN_BASE64URL, 20, 0},	   /* GitLab */
+    {"gldt-", RUN_BASE64URL, 20, 0},	   /* GitLab, deploy */
+    {"glrt-", RUN_BASE64URL, 20, 0},	   /* GitLab, runner */
+    {"glft-", RUN_BASE64URL, 20, 0},	   /* GitLab, feed */
+    {"glcbt-", RUN_BASE64URL, 20, 0},	   /* GitLab, job */
+    {"glsoat-", RUN_BASE64URL, 20, 0},	   /* GitLab, OAuth access */
+    {"xoxo-", RUN_BASE64URL, 20, 0},	   /* Slack */
     {"xoxb-", RUN_BASE64URL, 20, 0},	   /* Slack */
     {"xoxp-", RUN_BASE64URL, 20, 0},	   /* Slack */
     {"xoxa-", RUN_BASE64URL, 20, 0},	   /* Slack */
@@ -120,6 +126,8 @@ static const struct token {
     {"sk-svcacct-", RUN_BASE64URL, 24, 0}, /* OpenAI */
     {"sk-", RUN_ALNUM, 32, 0},		   /* OpenAI, older */
     {"npm_", RUN_ALNUM, 36, 0},		   /* npm */
+    {"pypi-AgE", RUN_BASE64URL, 70, 0},	   /* PyPI */
+    {"SG.", RUN_JWT, 60, 0},		   /* SendGrid */
     {"hf_", RUN_ALNUM, 30, 0},		   /* Hugging Face */
     {"dop_v1_", RUN_ALNUM, 40, 0},	   /* DigitalOcean */
 };

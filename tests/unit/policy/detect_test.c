@@ -57,7 +57,8 @@ static const struct {
     {B(IP), 0,
      "256.1.1.1 1.2.3 1.2.3.4.5 v1.2.3.4 01.2.3.4 10:11:12 aa:bb:cc:dd:ee:ff std::vector 1::dec "
      "::1"},
-    {B(IP), 0, "[::ffff:192.0.2.128]"},
+    {B(IP), 0, "[::ffff:192.0.2.128] {\"ip\":\"[::ffff:10.0.0.1]\"} 12:30:45 [fe80::1]"},
+    {B(IP), 0, "[1:2:3:4:5:6:10.0.0.1] addr:[2001:db8::1] aa:bb:cc:dd:ee:ff"},
     {B(JWT), 0,
      "Bearer [eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJlLWJ5dGVz]. "
      "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ"},
@@ -121,15 +122,14 @@ static void check_row(size_t row)
 
 /* ---- every check at every byte ---- */
 
-static bool is_first_colon(struct span s, size_t i)
+static bool is_address_colon(struct span s, size_t i)
 {
-	bool follows = false;
+	bool follows = false, precedes = false;
 	for (size_t k = 1; k <= 5; k++) {
-		if (i >= k && s.p[i - k] == ':')
-			return false;
+		precedes |= i >= k && s.p[i - k] == ':';
 		follows |= i + k < s.len && s.p[i + k] == ':';
 	}
-	return s.p[i] == ':' && follows;
+	return s.p[i] == ':' && follows && (!precedes || s.p[i + 1] == ':');
 }
 
 static bool slow_at(const struct detect *d, struct span s, size_t i, size_t from, struct find *f)
@@ -147,7 +147,7 @@ static bool slow_at(const struct detect *d, struct span s, size_t i, size_t from
 		return true;
 	if (s.p[i] == '@' && d->kinds & B(EMAIL))
 		return find_email(s, i, from, f);
-	return d->kinds & B(IP) && is_first_colon(s, i) && find_ip6(s, i, from, f);
+	return d->kinds & B(IP) && is_address_colon(s, i) && find_ip6(s, i, from, f);
 }
 
 static bool slow_next(const struct detect *d, struct span s, size_t from, struct find *f)
@@ -195,6 +195,8 @@ static const char *const pieces[] = {
     "3704 0044 0532 0130 00",
     ":",
     "::",
+    ": ::ffff:",
+    "1:2:3:4:5:6:7:8",
     "fe80",
     "10.0.0.1",
     "eyJhbGciOiJIUzI1NiJ9",
