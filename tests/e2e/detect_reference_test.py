@@ -16,7 +16,7 @@ sys.path.insert(0, str(HERE.parent / "lib"))
 import stack  # noqa: E402
 
 TOOL = stack.BUILD / "tests/tools/detect"
-TEXTS, SEED = int(os.environ.get("TEXTS", "6000")), int(os.environ.get("SEED", "1"))
+TEXTS, SEED = int(os.environ.get("TEXTS", "3000")), int(os.environ.get("SEED", "1"))
 
 # ---- what is known ----
 
