@@ -145,6 +145,7 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/sluiced $(DESTDIR)$(PREFIX)/sbin/sluiced
 	install -D -m 644 deploy/man/sluice.1 $(DESTDIR)$(PREFIX)/share/man/man1/sluice.1
 	install -D -m 644 deploy/man/sluiced.8 $(DESTDIR)$(PREFIX)/share/man/man8/sluiced.8
+	install -D -m 644 deploy/man/sluice-masks.5 $(DESTDIR)$(PREFIX)/share/man/man5/sluice-masks.5
 	install -d $(DESTDIR)/lib/systemd/system
 	sed 's|/usr/local|$(PREFIX)|' deploy/sluiced.service >$(DESTDIR)/lib/systemd/system/sluiced.service
 	install -D -m 644 deploy/sluice.sysusers $(DESTDIR)/usr/lib/sysusers.d/sluice.conf

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""The manual pages name what the programs' own help names: every command, every key of the configuration."""
+"""The manual pages name what the programs' own help names: every command, every key of the configuration;
+and what the policy's schema and the detectors do: every way to mask, every detector."""
+import json
 import pathlib
 import re
 import subprocess
@@ -31,6 +33,14 @@ def main():
     c.check(len(keys) > 20, "sluiced lists its keys", keys)
     for key in keys:
         c.check(f".It Cm {key}\n" in sluiced, f"sluiced.8 has {key}")
+    masks = (MAN / "sluice-masks.5").read_text()
+    schema = json.loads((stack.ROOT / "policy/schema.json").read_text())
+    header = (stack.ROOT / "policy/detect.h").read_text()
+    detectors = re.findall(r'^\tX\([A-Z]+, "([a-z_]+)"\)', header, re.M)
+    c.check(len(detectors) == 10, "the detectors' names", detectors)
+    items = {w for line in re.findall(r"^\.It Cm (.*)", masks, re.M) for w in line.split(" , ")}
+    for name in schema["$defs"]["mask"]["properties"]["as"]["enum"] + detectors:
+        c.check(name in items, f"sluice-masks.5 has {name}")
     c.done()
 
 
