@@ -105,6 +105,8 @@ static const struct key keys[] = {
 	 "the certificate's private key (PEM)"},
 	{"console.issuer", K_STR, AT(console_issuer), 8, 200, NULL, NULL,
 	 "the OpenID provider that people log in with: its issuer URL"},
+	{"console.issuer_ca", K_PATH, AT(console_issuer_ca), 2, 200, NULL, NULL,
+	 "PEM file of the authorities that the provider's certificate is checked against; the system's unless set"},
 	{"console.client_id", K_STR, AT(console_client_id), 1, 200, "sluice", NULL,
 	 "the client that the provider knows the console as"},
 	{"console.client_secret", K_STR, AT(console_client_secret), 6, 200, NULL, NULL,

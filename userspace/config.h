@@ -49,7 +49,7 @@ struct config {
 	const char *metrics_listen; /* "metrics_listen": "127.0.0.1:9464" or NULL: off */
 	/* "public_url", "console": {...}: NULL where not set */
 	const char *public_url, *console_listen, *console_certificate, *console_key;
-	const char *console_issuer, *console_client_id, *console_client_secret;
+	const char *console_issuer, *console_issuer_ca, *console_client_id, *console_client_secret;
 	const char *console_groups_claim, *console_scope;
 	const char *admin_groups[CONFIG_LIST_MAX], *approver_groups[CONFIG_LIST_MAX],
 		*auditor_groups[CONFIG_LIST_MAX];

@@ -36,8 +36,8 @@ def modules():
 
 
 class Provider:
-    def __init__(self, redirect, people=None):
-        run = ["node", ROOT / "tests/lib/idp.mjs", modules(), redirect, json.dumps(people or PEOPLE)]
+    def __init__(self, redirect, people=None, tls=()):
+        run = ["node", ROOT / "tests/lib/idp.mjs", modules(), redirect, json.dumps(people or PEOPLE), *tls]
         self.process = subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.issuer = self.process.stdout.readline().strip()
         if not self.issuer:
@@ -49,18 +49,21 @@ class Provider:
 
 
 class Console:
-    """with Console(folder) as web: web.config goes to the gateway."""
+    """web.config goes to the gateway. has_tls: the provider has a certificate of its own authority, too."""
 
-    def __init__(self, folder, **more):
+    def __init__(self, folder, people=None, has_tls=False, **more):
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
-        self.provider = Provider(self.url + "/auth/callback")
         keys = folder / "keys"
         keys.mkdir()
         self.certificate = folder / "console.crt"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                         "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout",
                         folder / "console.key", "-out", self.certificate], check=True, capture_output=True)
+        tls = [self.certificate, folder / "console.key"] if has_tls else []
+        self.provider = Provider(self.url + "/auth/callback", people, tls)
+        if has_tls:
+            more["issuer_ca"] = str(self.certificate)
         (keys / "secret").write_text(SECRET + "\n")
         self.config = {
             "public_url": self.url,

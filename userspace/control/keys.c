@@ -89,9 +89,19 @@ static void on_fetched(struct fetch_job *j)
 	answer_all(set);
 }
 
+/* The provider that people log in with may have authorities of its own; NULL: the system's. */
+static const char *ca_of(const struct control *c, const struct keyset *set)
+{
+	const char *jwks = c->people.provider.jwks;
+	return jwks && !strcmp(set->source, jwks) ? c->cfg->console_issuer_ca : NULL;
+}
+
 static int start_fetch(struct keys *k, struct keyset *set)
 {
-	struct fetch f = {.url = set->source, .timeout_ms = KEYS_FETCH_MS, .limit = JWKS_MAX};
+	struct fetch f = {.url = set->source,
+			  .ca_file = ca_of(k->c, set),
+			  .timeout_ms = KEYS_FETCH_MS,
+			  .limit = JWKS_MAX};
 	int r = fetch_start(k->c, &f, on_fetched, set);
 	set->is_fetching = r == 0;
 	return r;

@@ -124,7 +124,7 @@ void peer_set(struct peer *p, int fd)
 	peer_drop(p);
 	if (was_there && p == &c->proxy)
 		approvals_proxy_gone(c);
-	else if (was_there)
+	else if (was_there && p == &c->recorder)
 		approvals_recorder_gone(c);
 	if (fd < 0 || fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0) {
 		closep(&fd);
@@ -157,7 +157,10 @@ int peer_send(struct peer *p, json_t *msg, int fd)
 	json_decref(msg);
 	if (r < 0 && p->fd >= 0) {
 		/* It does not keep up, or is about to go: what it missed it would never learn. */
-		log_error("%s cannot be told: %s", p == &p->c->proxy ? "the proxy" : "the recorder",
+		log_error("%s cannot be told: %s",
+			  p == &p->c->proxy     ? "the proxy"
+			  : p == &p->c->console ? "the console"
+						: "the recorder",
 			  err_text(r));
 	}
 	return r;

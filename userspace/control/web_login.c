@@ -72,7 +72,10 @@ void web_provider_tend(struct web *w)
 	    (w->asked_ns && now - w->asked_ns < PROVIDER_RETRY))
 		return;
 	w->asked_ns = now;
-	struct fetch f = {.url = url, .timeout_ms = PROVIDER_MS, .limit = OIDC_DOCUMENT_MAX};
+	struct fetch f = {.url = url,
+			  .ca_file = w->c->cfg->console_issuer_ca,
+			  .timeout_ms = PROVIDER_MS,
+			  .limit = OIDC_DOCUMENT_MAX};
 	if (oidc_discovery_url(issuer, url, sizeof(url)) == 0)
 		w->is_asking = fetch_start(w->c, &f, on_provider, NULL) == 0;
 }
@@ -353,6 +356,7 @@ static int exchange_start(struct exchange *x, const char *code)
 	oidc_token_body(&body, &o, code, !w->secret);
 	buf_add_u8(&body, 0);
 	struct fetch f = {.url = w->provider.token,
+			  .ca_file = w->c->cfg->console_issuer_ca,
 			  .body = (const char *)buf_span(&body).p,
 			  .type = "application/x-www-form-urlencoded",
 			  .user = w->secret ? user : NULL,

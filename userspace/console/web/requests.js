@@ -2,6 +2,8 @@
 import { h, fill, said, tag, pairs, day, span, ns, count, table } from './dom.js';
 import { get, post, state, may } from './api.js';
 import { say, login } from './app.js';
+import { statement } from './statement.js';
+import { changes } from './changes.js';
 
 const fetchAll = (all) => get('/v1/requests', { all: all ? 1 : '' }).then((a) => a.requests);
 const isOpen = (r) => r.state === 'pending';
@@ -62,19 +64,40 @@ export async function inbox(root) {
 
 // --- one request ---
 
-function body(r) {
-  const b = r.body ?? {};
-  const text = b.text ?? (b.text_b64 !== undefined ? atob(b.text_b64) : null);
-  const lines = text === null ? 0 : text.split('\n').length;
-  return [
-    text !== null && h('div.card', {}, h('h2', {}, r.kind === 'role' ? 'What is asked for, the agent’s words included' : 'The statement, whole'), said(text, 'pre'),
-      h('p.dim.small', {}, `${count(text.length)} characters, ${count(lines)} ${lines === 1 ? 'line' : 'lines'}`, b.text_b64 !== undefined && ' · no valid UTF-8'),
-      b.params?.length > 0 && [h('h2', {}, 'Its parameters'), h('div.scroll', {}, table(['', 'value'], b.params.map((p, i) =>
-        h('tr', {}, h('td.mono', {}, `$${i + 1}`), h('td.mono', {}, p === null ? h('span.dim', {}, 'NULL') : said(p.b64 !== undefined ? `${p.b64} (base64)` : typeof p === 'string' ? p : JSON.stringify(p)))))))]),
-    b.needs?.length > 0 && h('div.card', {}, h('h2', {}, 'What it would touch'), h('div.scroll', {}, table(['', 'on', ''], b.needs.map((n) =>
-      h('tr', {}, h('td', {}, tag(n.verb)), h('td.mono', {}, said([n.schema, n.name].filter(Boolean).join('.'))), h('td.dim', {}, said(n.why ?? n.kind ?? ''))))))),
-    b.estimate && h('div.card', {}, h('h2', {}, 'What the database expects'), said(typeof b.estimate === 'string' ? b.estimate : JSON.stringify(b.estimate, null, 1), 'pre')),
-  ];
+const EDGE = 160; // characters around what changed
+
+function middle(text, isFirst, isLast) {
+  if (text.length <= 2 * EDGE + 40) return text;
+  return `${isFirst ? '' : text.slice(0, EDGE)} … ${isLast ? '' : text.slice(-EDGE)}`;
+}
+
+// Against what was approved last of the same identity by the same rule.
+function against(r) {
+  const before = r.before?.text, text = r.body?.text;
+  if (typeof before !== 'string' || typeof text !== 'string') return null;
+  const link = h('a', { href: `/requests/${r.before.request}`, 'data-go': true }, r.before.request);
+  if (before === text) return h('div.card', { id: 'before' }, h('h2', {}, 'Against what was approved last'), h('p', {}, 'The same text as in ', link, ', word for word.'));
+  const runs = changes(before, text);
+  return h('div.card', { id: 'before' }, h('h2', {}, 'Against what was approved last'),
+    runs ? h('pre.said', {}, runs.map((c, i) => (c.kind === 'same' ? said(middle(c.text, i === 0, i === runs.length - 1)) : h(c.kind === 'new' ? 'ins' : 'del', {}, said(c.text)))))
+      : h('p.dim', {}, 'Too much differs to be shown.'),
+    h('p.dim.small', {}, 'Struck out: only in ', link, '. Underlined: only in this one.'));
+}
+
+// "estimate" is the policy's leave to ask the database; what it said is in the body.
+function estimate(r) {
+  const e = r.body?.estimate;
+  if (!e) return r.estimate === true && h('div.card', {}, h('h2', {}, 'What the database expects'), h('p.dim', {}, 'The rule lets it be asked; it has not said.'));
+  const plan = typeof e === 'string' ? e : e.plan ?? e.text;
+  return h('div.card', { id: 'estimate' }, h('h2', {}, 'What the database expects'),
+    typeof e === 'object' && pairs(e.rows !== undefined && ['Rows', count(e.rows)], e.cost !== undefined && ['Cost', String(e.cost)], e.error && ['No estimate', said(e.error)]),
+    said(typeof plan === 'string' ? plan : JSON.stringify(plan ?? e, null, 1), 'pre'));
+}
+
+function touched(r) {
+  const needs = r.body?.needs ?? [];
+  return needs.length > 0 && h('div.card', {}, h('h2', {}, 'What it would touch'), h('div.scroll', {}, table(['Verb', 'On', ''], needs.map((n) =>
+    h('tr', {}, h('td', {}, tag(n.verb)), h('td.mono', {}, said([n.schema, n.name].filter(Boolean).join('.'))), h('td.dim', {}, said(n.why ?? n.kind ?? '')))))));
 }
 
 function facts(r) {
@@ -101,11 +124,18 @@ function votes(r) {
     r.votes?.length ? r.votes.map((v) => h('div.note' + (v.verdict === 'deny' ? '.bad' : ''), {}, tag(v.verdict === 'deny' ? 'deny' : 'approve', v.verdict === 'deny' ? 'bad' : 'ok'), ' ',
       said(v.subject), v.group && h('span.dim', {}, ' for ', said(v.group)), h('span.dim.small', {}, ` · ${day(v.at * 1000)}`, v.state !== 'counts' && ` · ${v.state}`),
       v.words && h('div', {}, said(v.words)))) : h('p.dim', {}, 'none yet'),
-    r.outcome && h('p', {}, h('b', {}, said(r.outcome.text ?? '')), r.outcome.error && h('div.note.bad', {}, said(r.outcome.error))),
-    r.state === 'ended' && r.end_reason && h('p.dim', {}, said(r.end_reason)));
+    r.state === 'ended' && r.end_reason && !r.votes?.some((v) => v.words === r.end_reason) && h('p.dim', {}, said(r.end_reason)));
 }
 
-function booth(r, redraw) {
+// What came of it: first of all for those who said yes.
+function outcome(r) {
+  if (!r.outcome) return r.state === 'approved' && h('div.card.outcome', {}, tag('approved'), ' It runs as soon as the agent sends it again: nobody waits now.');
+  return h(`div.card.outcome${r.outcome.sqlstate ? '.failed' : ''}`, { id: 'outcome' }, said(r.outcome.text ?? ''));
+}
+
+const NAMES = { once: 'Approve once', text: 'This text', pattern: 'This pattern', role: 'Give the role' };
+
+function booth(r, view, redraw) {
   if (!isOpen(r) || !may('approver')) return null;
   const box = h('div.vote');
   const cast = async (verdict, words, choice) => {
@@ -125,30 +155,32 @@ function booth(r, redraw) {
     fill(box, words, h('div.bar', {}, h('button.bad', { onclick: send }, 'Deny'), h('button', { onclick: draw }, 'Back')));
     words.focus();
   };
-  const NAMES = { once: 'Approve once', text: 'This text', pattern: 'This pattern', role: 'Give the role' };
   const draw = () => fill(box, h('div.bar', {},
-    (r.choices?.length ? r.choices : ['once']).map((c, i) => h(i ? 'button' : 'button.main', { onclick: () => cast('approve', '', c), id: i ? '' : 'approve' },
+    (r.choices?.length ? r.choices : ['once']).map((c, i) => h(i ? 'button' : 'button.main', { onclick: () => cast('approve', '', c), id: i ? '' : 'approve', disabled: !view.isShown() },
       NAMES[c] ?? c, (c === 'text' || c === 'pattern') && r.grant_for > 0 && ` for ${span(r.grant_for * 1000)}`)),
     h('button.bad', { onclick: ask, id: 'deny' }, 'Deny…'), h('span.grow'),
-    h('span.dim.small', {}, 'You approve exactly what is shown: hash ', h('code', {}, r.hash.slice(0, 12)))));
+    view.isShown() ? h('span.dim.small', {}, 'You approve exactly what is shown: hash ', h('code', {}, r.hash.slice(0, 12)))
+      : h('span.small', { id: 'unread' }, 'Nobody approves unseen: read to the end', view.progress() && ` (${view.progress()})`)));
+  view.onShown = view.onPart = () => { if (!box.querySelector('textarea, p')) draw(); };
   draw();
   return box;
 }
 
 export async function one(root, id) {
-  let shown = '';
+  let shown = '', view = null;
   const draw = async (force) => {
     const r = await get(`/v1/requests/${encodeURIComponent(id)}`);
-    const now = JSON.stringify([r.state, r.votes, r.outcome, r.need]);
+    const now = JSON.stringify([r.state, r.votes, r.outcome, r.need, r.body?.estimate]);
     if (now === shown && !force) return;
     if (!force && root.querySelector('textarea')?.value) return; // somebody writes
     shown = now;
+    view ??= statement(r); // the hash binds it: what was read stays read
     fill(root, h('div.head', {}, h('a', { href: '/requests', 'data-go': true }, '‹ Requests'), h('h1', {}, said(r.tag || what(r))), tag(words(r)), r.break_glass && tag('break-glass', 'bad'),
-      h('span.grow'), isOpen(r) && h('span', {}, 'over in ', remains(r), h('span.dim', {}, ` · ${day(r.deadline * 1000)}`))),
-      h('div.two', {}, h('div', {}, body(r)), h('div', {}, facts(r), votes(r))), booth(r, () => draw(true)));
+      h('span.grow'), isOpen(r) && h('span', {}, 'over in ', remains(r), h('span.dim', {}, ` · ${day(r.deadline * 1000)}`))), outcome(r),
+      h('div.two', {}, h('div', {}, view.node, against(r), touched(r), estimate(r)), h('div', {}, facts(r), votes(r))), booth(r, view, () => draw(true)));
   };
   await draw(true);
   const stop = ticking(root);
-  return { changed: (t) => { if (t === 'requests' || t === 'hello') draw(false).catch(() => {}); }, leave: stop,
+  return { changed: (t) => { if (t === 'requests' || t === 'hello') draw(false).catch(() => {}); }, leave: () => { stop(); view?.leave(); },
     key: (k) => (k === 'd' ? (root.querySelector('#deny')?.click(), true) : false) };
 }
