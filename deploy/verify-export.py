@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Checks an export of a sluice record (sluice export --format lmdb) with nothing of sluice: Debian's python3-lmdb
 and python3-cryptography. The format is that of the export's README.md. Prints one line; exits with 0 if the export
-is what the node signed, 1 if it is not (the first bad event is named), 2 if that cannot be told."""
+is what the node signed and each release of an approval in it has its quorum, 1 if it is not (the first bad event is named), 2 if that cannot be told."""
 import argparse
 import base64
 import hashlib
@@ -81,6 +81,80 @@ def from_line(line):
     return Checkpoint(f"{node}\n{n}\n{root}\nchain {chain}\ntime {time}\n\n\u2014 {node} {blob}\n", Unknown(f"no checkpoint: {line}"))
 
 
+def who(vote):
+    return vote["by"], vote["by_issuer"]
+
+
+class Approvals:
+    """Every release stands behind answers that make its quorum; all that went by it stands behind the release."""
+    USES = re.compile(rb'"type":"(approv(al|er)\.[a-z]+|grant\.start)"|"decision":"(allow|mask)".*"request":"')
+
+    def __init__(self):
+        self.requests, self.untold = {}, 0
+
+    def lacks(self, stage, votes):
+        """A group of the quorum that somebody is missing of. Each person stands in one place."""
+        places, taken = [a["group"] for a in stage["approvers"] for _ in range(a["need"])], {}
+
+        def place(vote, seen):
+            for i, group in enumerate(places):
+                if i in seen or group not in vote["by_groups"]:
+                    continue
+                seen.add(i)
+                if i not in taken or place(taken[i], seen):
+                    taken[i] = vote
+                    return True
+            return False
+
+        for vote in votes:
+            place(vote, set())
+        return next((g for i, g in enumerate(places) if i not in taken), None if places else "nobody")
+
+    def release(self, n, e, r, elsewhere):
+        votes = []
+        for at in e["votes"]:
+            vote = r["answers"].get(at)
+            if vote is None and elsewhere(at):
+                self.untold += 1
+                r["releases"].add(n)
+                return
+            if vote is None or at >= n or vote["verdict"] != "approve" or not e["hash"] == vote["hash"] == r["hash"]:
+                raise Bad(n, f"releases {e['request']} by event {at}, which is no answer before it that approves it")
+            if {vote["by"], vote.get("by_owner")} & ({r["identity"], r["owner"]} - {""}) or who(vote) in map(who, votes):
+                raise Bad(n, f"releases {e['request']} by an answer of who asked, or by two of one person: {vote['by']}")
+            votes.append(vote)
+        missing = [self.lacks(stage, votes) for stage in r["quorum"][:r["opened"] + 1]] or ["nobody"]
+        if None not in missing:
+            raise Bad(n, f"releases {e['request']} without its quorum: of group {missing[-1]} somebody is missing")
+        r["releases"].add(n)
+
+    def event(self, n, stored, elsewhere):
+        if not self.USES.search(stored):
+            return
+        e = json.loads(stored)
+        r = self.requests.get(e.get("request"))
+        if e["type"] == "approval.request":
+            self.requests[e["request"]] = {**e, "answers": {}, "releases": set(), "opened": 0}
+        elif e["type"] == "approver.revoke":
+            for vote in (v for r in self.requests.values() for v in r["answers"].values()):
+                if vote["by"] == e["approver"] and e.get("approver_issuer") in (None, vote["by_issuer"]):
+                    vote["verdict"] = "revoked"
+        elif e["type"] in ("approval.release", "grant.start", "op") and not r:
+            if not elsewhere(0):
+                raise Bad(n, f"went by request {e['request']}, and nobody asked for that before it")
+            self.untold += 1
+        elif e["type"] == "approval.vote" and r:
+            r["answers"][n] = e
+        elif e["type"] == "approval.escalate" and r:
+            r["opened"] = e["stage"]
+        elif e["type"] == "approval.release":
+            self.release(n, e, r, elsewhere)
+        elif e["type"] in ("grant.start", "op") and e.get("release") not in r["releases"]:
+            if not 0 < e.get("release", 0) < n or not elsewhere(e["release"]):
+                raise Bad(n, f"went by request {e['request']}, which was not released before it")
+            self.untold += 1
+
+
 class Export:
     def __init__(self, folder, fingerprint, given):
         self.env, self.given = lmdb.open(folder, readonly=True, lock=False, max_dbs=16), given
@@ -97,12 +171,18 @@ class Export:
         self.fingerprint = hashlib.sha256(self.key).hexdigest() if self.key else None
         if self.key and fingerprint and self.fingerprint != fingerprint:
             raise Bad(self.first, f"is signed with another key, {self.fingerprint[:16]}...")
-        self.signed_to, self.left_out, self.events = self.first - 1, 0, 0
+        self.signed_to, self.left_out, self.events, self.approvals = self.first - 1, 0, 0, Approvals()
         self.notes = self.rows("checkpoints")
         self.note = next(self.notes, None)
 
     def rows(self, name):
         return iter(self.txn.cursor(self.env.open_db(name.encode(), self.txn, create=False)))
+
+    def elsewhere(self, n):
+        """May event n (0: any) have been, and not be here?"""
+        if n == 0 or n < self.first:
+            return self.first > 1 or self.left_out > 0
+        return self.left_out > 0 and self.txn.get(n.to_bytes(8, "big"), db=self.env.open_db(b"events", self.txn, create=False)) is None
 
     def compare(self, c, whose):
         if c.root != self.tree.root() or (self.hash and c.chain != self.hash):
@@ -141,6 +221,7 @@ class Export:
             self.tombstone = n
         self.hash, self.events = own, self.events + 1
         self.tree.add(0, sha(b"\0", own))
+        self.approvals.event(n, stored, self.elsewhere)
 
     def walk(self):
         events = ((number(k), 0, v) for k, v in self.rows("events"))
@@ -200,6 +281,7 @@ def main():
         e.end()
         e.manifest(a.folder)
         more = f" removed 1..{e.first - 1}" * (e.first > 1) + f" left-out {e.left_out}" * bool(e.left_out)
+        more += f" answers-elsewhere {e.approvals.untold}" * bool(e.approvals.untold)
         print(f"OK {e.node} events {e.first}..{e.tree.size} signed-to {e.signed_to} unsigned-tail {e.tree.size - e.signed_to}{more}")
         return 0
     except Bad as bad:

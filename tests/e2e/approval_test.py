@@ -3,13 +3,16 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
-from stack import BUILD, Checks, Stack  # noqa: E402
+from stack import BUILD, ROOT, Checks, Stack  # noqa: E402
+
+PYTHON = "/usr/bin/python3"  # Debian's, whose packages the verifier names
 
 POLICY = {
     "version": 1,
@@ -82,6 +85,9 @@ class Test(Checks):
         self.check(done.returncode == 1 and "cannot answer it" in done.stderr, "not its own requester", done.stderr)
         done = self.answer("approve", r, "pat@example.com")
         self.check("acts for" in done.stderr, "nor its owner", done.stderr)
+        bot = self.gw.token("dba", sub="bot", owner="pat@example.com")
+        done = self.gw.sluice("approve", r["request"], "--token-file", bot, "--hash", r["hash"], check=False)
+        self.check("acts for pat@example.com" in done.stderr, "nor another agent of that owner", done.stderr)
         done = self.answer("approve", r, "nobody", "worker")
         self.check(done.returncode == 1, "nor one of no asked group", done.stderr)
         done = self.answer("approve", r, "ann")
@@ -111,6 +117,42 @@ class Test(Checks):
         self.check(ops[0]["_seq"] > release[0]["_seq"], "and stands behind it")
         ends = self.events("approval.end", r["request"])
         self.equal([e["end"] for e in ends], ["done"], "its end is on record")
+
+    def forged(self, r):
+        """The record chained anew by somebody who changed what it says of the approval."""
+        votes, release = self.events("approval.vote", r["request"]), self.events("approval.release", r["request"])[0]["_seq"]
+        ann, bob = (v["_seq"] for v in votes)
+        op = self.events("op", r["request"])[0]["_seq"]
+        asked = self.events("approval.request", r["request"])[0]["_seq"]
+        group, two = '{"group":"dba","need":2}', '{"group":"dba","need":1},{"group":"security","need":1}'
+        cases = {
+            "as it is": (None, 0),
+            "a release without votes": (["replace", release, f'"votes":[{ann},{bob}]', '"votes":[]'], release),
+            "a vote behind its release": (["swap", bob, release], bob),
+            "the same person twice": (["replace", bob, '"by":"bob"', '"by":"ann"'], release),
+            "one of two groups is missing": (["replace", asked, group, two], release),
+            "the requester's own": (["replace", bob, '"by":"bob"', '"by":"agent-worker"'], release),
+            "a denial": (["replace", bob, '"verdict":"approve"', '"verdict":"deny"'], release),
+            "run before it was released": (["swap", release, op], release),
+        }
+        for what, (change, bad) in cases.items():
+            folder = self.gw.folder / "forged"
+            shutil.rmtree(folder, ignore_errors=True)
+            self.gw.sluice("export", "--format", "lmdb", "-o", folder)
+            if change:
+                subprocess.run([PYTHON, ROOT / "tests/lib/forge.py", folder, json.dumps(change)], check=True)
+            for name, run in (("sluice verify", [BUILD / "sluice", "verify", folder]),
+                              ("verify-export.py", [PYTHON, ROOT / "deploy/verify-export.py", folder])):
+                done = subprocess.run(run, capture_output=True, text=True)
+                want = f"BAD test-node event {bad}: " if bad else "OK test-node events 1.."
+                said = done.stdout.startswith(want) and (not bad or r["request"] in done.stdout)
+                self.check(said and done.returncode == bool(bad), f"{name}, {what}", f"{done.stdout}{done.stderr}, expected {want}")
+        folder = self.gw.folder / "part"
+        self.gw.sluice("export", "--format", "lmdb", "--session", r["session"], "-o", folder)
+        for run in ([BUILD / "sluice", "verify", folder], [PYTHON, ROOT / "deploy/verify-export.py", folder]):
+            done = subprocess.run(run, capture_output=True, text=True)
+            self.check(done.stdout.startswith("OK") and "answers-elsewhere" not in done.stdout, "one session, with its answers",
+                       done.stdout + done.stderr)
 
     def denied(self):
         p = self.psql("INSERT INTO t(v) VALUES (1)")
@@ -310,17 +352,18 @@ class Test(Checks):
 
 
 def main():
-    with Stack(POLICY) as s:
+    with Stack(POLICY, config={"audit": {"checkpoint_seconds": 3600}}) as s:  # signed when it stops, once
         s.pg.psql("CREATE TABLE t(id serial, v int)", s.database)
         t = Test(s)
-        t.evidence(t.two_of_a_group())
+        r = t.two_of_a_group()
+        t.evidence(r)
         for step in (t.denied, t.expired, t.wrong_hash, t.joined, t.approved_while_nobody_waits, t.cancelled,
                      t.bound_to_parameters, t.pattern, t.elevation, t.hostile_text, t.revoked_approver, t.policy_change,
-                     t.revoked_session, t.restart):
+                     t.revoked_session, t.restart, lambda: t.forged(r)):
             try:
                 step()
             except Exception as e:  # noqa: BLE001
-                t.check(False, step.__name__, repr(e))
+                t.check(False, getattr(step, "__name__", "?"), repr(e))
         if t.failed:
             print(s.gw.log()[-3000:])
     t.done()

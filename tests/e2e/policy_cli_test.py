@@ -36,6 +36,24 @@ def check_samples(c):
     c.equal(done.returncode, 0, "several files are checked at once")
 
 
+def check_duties(c, folder):
+    for sample in sorted(EXAMPLES.glob("*.json")):
+        done = policy("check", "--duties", sample)
+        c.check(done.returncode == 0 and "duties: 0 findings" in done.stdout, f"{sample.name} keeps duties apart", done)
+    duties = policy("check", "--duties", EXAMPLES / "duties.json").stdout
+    c.check("with a second person: group crew-worker: on shop, while grant lend-reader lends it role reader" in duties,
+            "what a grant would add is told", duties)
+    wrong = json.loads((EXAMPLES / "duties.json").read_text())
+    wrong["rules"][0]["effect"] = "allow"
+    del wrong["rules"][0]["masks"]
+    wrong["rules"][-1].update(effect="mask", masks="numbers")
+    (folder / "wrong.json").write_text(json.dumps(wrong))
+    done = policy("check", "--duties", folder / "wrong.json")
+    c.check(done.returncode == 1 and "alone: group crew-worker: on shop: reads public.x without mask \"numbers\"" in done.stdout
+            and "may insert public.x (rule worker-insert)" in done.stdout, "who has both is named", done)
+    c.equal(policy("check", folder / "wrong.json").returncode, 0, "and only that asks about it")
+
+
 def check_bad(c, folder):
     bad = folder / "bad.json"
     text = (EXAMPLES / "viewer.json").read_text()
@@ -141,6 +159,8 @@ def main():
         folder = pathlib.Path(name)
         folder.chmod(0o755)
         check_samples(c)
+    check_duties(c, folder)
+        check_duties(c, folder)
         check_bad(c, folder)
         check_explain(c)
         check_schema(c)

@@ -24,6 +24,7 @@ struct moment {
 /* Somebody, from a verified token. */
 struct person {
 	const char *issuer, *subject;
+	const char *owner; /* for whom the token's bearer acts; NULL or "": for itself */
 	const char *const *groups;
 	int n_groups;
 	int64_t issued, expires; /* of the token: iat (0: it names none), exp */

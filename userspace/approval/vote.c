@@ -71,6 +71,9 @@ static int check_person(const struct book *b, const struct request *r, const str
 	if (*r->ask.owner && !strcmp(p->subject, r->ask.owner))
 		return say(why, size, ERR_DENIED, "%s is whom the agent acts for, and cannot answer it",
 			   p->subject);
+	bool acts = p->owner && *p->owner;
+	if (acts && (!strcmp(p->owner, r->ask.subject) || !strcmp(p->owner, r->ask.owner)))
+		return say(why, size, ERR_DENIED, "%s acts for %s, who cannot answer it", p->subject, p->owner);
 	if (p->expires <= now.real_s)
 		return say(why, size, ERR_EXPIRED, "the token of %s has expired", p->subject);
 	if (is_distrusted(b, p))
@@ -133,6 +136,7 @@ static struct vote *vote_copy(struct arena *a, const struct vote *from, struct m
 	*v = *from;
 	v->who.issuer = copy_text(a, from->who.issuer);
 	v->who.subject = copy_text(a, from->who.subject);
+	v->who.owner = copy_text(a, from->who.owner);
 	v->who.token_sha256 = copy_text(a, from->who.token_sha256);
 	v->who.from = copy_text(a, from->who.from);
 	v->words = copy_text(a, from->words);

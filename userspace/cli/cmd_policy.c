@@ -11,6 +11,7 @@
 #include "base/msg.h"
 #include "cli/cli.h"
 #include "cli/policy_sql.h"
+#include "policy/duties.h"
 #include "policy/needs.h"
 #include "policy/mask.h"
 #include "policy/policy.h"
@@ -22,7 +23,7 @@
 
 struct options {
 	const char *role, *resource, *needs, *sql, *dsn, *path, *owner;
-	bool is_quiet;
+	bool is_quiet, with_duties;
 };
 
 struct session {
@@ -82,9 +83,38 @@ static int load(const char *file, FILE *f, struct plan **ret_plan, int *ret_warn
 
 /* --- check ------------------------------------------------------------------------------------ */
 
+struct duties {
+	const char *file;
+	int n_found;
+};
+
+static void on_duty(void *ctx, const struct duty *d)
+{
+	static const char *const kinds[] = {[DUTY_BOTH] = "alone",
+					    [DUTY_PEERS] = "among its own",
+					    [DUTY_LENT] = "with a second person",
+					    [DUTY_VOID] = "note"};
+	struct duties *f = ctx;
+	f->n_found += d->kind == DUTY_BOTH || d->kind == DUTY_PEERS;
+	printf("%s: %s: %s%s%s%s\n", f->file, kinds[d->kind], *d->group ? "group " : "", d->group,
+	       *d->group ? ": " : "", d->text);
+}
+
+/* How many identities the policy gives too much; negative: it could not be told. */
+static int check_duties(const char *file, const struct plan *p)
+{
+	struct duties f = {file, 0};
+	int err = plan_duties(p, on_duty, &f);
+	if (err) {
+		cli_error("%s: %s", file, err_text(err));
+		return err;
+	}
+	printf("%s: duties: %d finding%s\n", file, f.n_found, f.n_found == 1 ? "" : "s");
+	return f.n_found;
+}
+
 static int run_check(int argc, char **argv, const struct options *o)
 {
-	(void)o;
 	int failed = 0;
 	if (argc < 1)
 		return cli_usage("policy", "check needs a FILE");
@@ -98,6 +128,8 @@ static int run_check(int argc, char **argv, const struct options *o)
 		printf("%s: good, %d warning%s, %d resource%s, sha256 %.16s\n", argv[i], n_warnings,
 		       n_warnings == 1 ? "" : "s", plan_n_resources(p),
 		       plan_n_resources(p) == 1 ? "" : "s", plan_hash(p));
+		if (o->with_duties && check_duties(argv[i], p))
+			failed = 1;
 	}
 	return failed;
 }
@@ -448,6 +480,7 @@ static const struct option long_options[] = {
     {"search-path", required_argument, NULL, 'p'},
     {"owner", required_argument, NULL, 'o'},
     {"quiet", no_argument, NULL, 'q'},
+    {"duties", no_argument, NULL, 'D'},
     {0},
 };
 
@@ -461,6 +494,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 		    ['d'] = &o->dsn,  ['p'] = &o->path,	    ['o'] = &o->owner};
 		if (c == 'q')
 			o->is_quiet = true;
+		else if (c == 'D')
+			o->with_duties = true;
 		else if (c != '?' && c < (int)ARRAY_LEN(slots) && slots[c])
 			*slots[c] = optarg;
 		else

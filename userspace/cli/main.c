@@ -55,10 +55,12 @@ static const struct command commands[] = {
 	 "[--json]\n"
 	 "  exit code: 0 nothing is missing, 1 something is\n"},
 	{"policy", cmd_policy, "check, test or explain a policy",
-	 "check FILE...\n"
+	 "check [--duties] FILE...\n"
 	 "       sluice policy test FILE CASES [--dsn URL] [-q]\n"
 	 "       sluice policy explain FILE --role R --resource N (--needs NEEDS | --sql TEXT --dsn URL)\n"
 	 "  check                errors as FILE:LINE:COLUMN: what, expected what; then warnings. Exit 1 on errors\n"
+	 "  --duties             and which groups could, without a second person, read what masks hide from\n"
+	 "                       others and write, or answer their own requests. Exit 1 if one could\n"
 	 "  test                 lines of role, resource, needs, effect, rule (tabs between); exit 1 if one fails\n"
 	 "  explain              which rule meets each need, and the decision. Exit 0 allowed, 1 refused\n"
 	 "  --needs NEEDS        such as \"select:public.orders execute:public.f set:work_mem\"\n"

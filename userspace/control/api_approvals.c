@@ -231,6 +231,7 @@ static void cast(struct visit *v, const struct identity *id)
 {
 	struct vote vote = {.who = {.issuer = id->issuer,
 				    .subject = id->subject,
+				    .owner = id->owner,
 				    .groups = id->groups,
 				    .n_groups = id->n_groups,
 				    .issued = id->auth_time ? id->auth_time : id->issued,

@@ -143,9 +143,11 @@ static json_t *vote_fields(const struct vote *v)
 	json_t *groups = json_array();
 	for (int i = 0; i < v->who.n_groups; i++)
 		json_array_append_new(groups, json_string(v->who.groups[i]));
-	return json_pack("{s:s,s:s,s:o,s:s,s:s,s:s,s:s,s:I,s:I}", "by", v->who.subject, "by_issuer",
-			 v->who.issuer, "by_groups", groups, "from", v->who.from, "verdict",
-			 v->is_approval ? "approve" : "deny", "words", v->words, "choice",
+	const struct person *who = &v->who;
+	return json_pack("{s:s,s:s,s:s*,s:o,s:s,s:s,s:s,s:s,s:I,s:I}", "by", who->subject, "by_issuer",
+			 who->issuer, "by_owner", *who->owner ? who->owner : NULL, "by_groups", groups,
+			 "from", who->from, "verdict", v->is_approval ? "approve" : "deny", "words",
+			 v->words, "choice",
 			 choice_name(v->narrow.choice) ? choice_name(v->narrow.choice) : "once", "for",
 			 (json_int_t)v->narrow.for_s, "uses", (json_int_t)v->narrow.uses);
 }

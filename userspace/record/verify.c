@@ -53,6 +53,30 @@ static int broken_link(struct walk *w, uint64_t n, struct span stored, const uin
 /* --- events -------------------------------------------------------------------------------------
  */
 
+/* Is this event, which should have been seen, left out of an export? */
+static bool is_left_out(struct walk *w, uint64_t seq)
+{
+	uint8_t key[8];
+	MDB_val k = {8, key}, v;
+	seq_encode(seq, key);
+	return w->v->left_out && mdb_get(w->cur.txn, w->cur.g->dbs[DB_EVENTS], &k, &v) == MDB_NOTFOUND;
+}
+
+static int check_quorum(struct walk *w, uint64_t seq, struct span stored, const struct scan *s)
+{
+	enum quorum_verdict verdict;
+	uint64_t missing;
+	int r = quorum_check_event(w->quorum, seq, stored, s, &verdict, &missing);
+	if (r < 0 || verdict == QUORUM_FINE)
+		return r;
+	bool may_be_elsewhere = missing ? missing < w->v->first || is_left_out(w, missing)
+					: w->v->first > 1 || w->v->left_out;
+	if (verdict == QUORUM_BAD || !may_be_elsewhere)
+		return verify_bad(w, seq, "%s", quorum_check_why(w->quorum));
+	w->v->untold++;
+	return 0;
+}
+
 static int check_event(struct walk *w, uint64_t seq, struct span stored)
 {
 	uint8_t prev[HASH_LEN];
@@ -83,6 +107,8 @@ static int check_event(struct walk *w, uint64_t seq, struct span stored)
 	w->expected = seq + 1;
 	if (r == 0)
 		r = verify_tombstone(w, seq, &s);
+	if (r == 0 && !w->v->is_bad)
+		r = check_quorum(w, seq, stored, &s);
 	return r == 0 ? verify_signatures(w, seq) : r;
 }
 
@@ -200,12 +226,14 @@ static int walk_begin(struct walk *w, const struct verify_options *o, struct ver
 		memcpy(v->key, o->key, KEY_LEN);
 		v->has_key = true;
 	}
-	return chain_new(&w->chain);
+	int r = chain_new(&w->chain);
+	return r ? r : quorum_check_new(&w->quorum);
 }
 
 static void walk_end(struct walk *w)
 {
 	chain_free(w->chain);
+	quorum_check_free(w->quorum);
 	if (w->v->last == 0)
 		w->v->first = 0;
 }
@@ -224,10 +252,17 @@ int verify_segment(struct segment *g, const struct verify_options *o, struct ver
 static int on_journaled(void *ctx, const struct batch *b)
 {
 	struct walk *w = ctx;
+	struct span stored;
+	struct scan s;
+	uint64_t seq = b->first;
+	int r = 0;
 	w->v->last = b->last;
 	w->v->bytes += buf_len(&b->events);
 	w->v->first = w->v->first ? w->v->first : b->first;
-	return 0;
+	for (size_t at = 0; r == 0 && !w->v->is_bad && batch_next(b, &at, &stored); seq++)
+		r = scan_event(stored, true, &s) < 0 ? verify_bad(w, seq, "is not canonical JSON")
+						     : check_quorum(w, seq, stored, &s);
+	return r;
 }
 
 int verify_store(const char *path, struct segment *live, const struct verify_options *o,

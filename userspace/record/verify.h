@@ -1,4 +1,5 @@
-/* Checks the chain of a store, event by event, and its checkpoints; names the first bad event. */
+/* Checks the chain of a store, event by event, its checkpoints, and that each release of an approval has its quorum
+ * before it (verify_quorum.h); names the first bad event. */
 #pragma once
 
 #include "record/checkpoint.h"
@@ -27,6 +28,7 @@ struct verify_result {
 	uint64_t signed_to;
 	uint64_t removed_to; /* events 1 to this one were removed, a tombstone says so; 0: none */
 	uint64_t left_out;   /* events that an export has only the hashes of */
+	uint64_t untold;     /* uses of an approval whose answers may lie in what is not here */
 	uint64_t bytes;	     /* that were hashed */
 	bool has_key;
 	uint8_t key[KEY_LEN];

@@ -4,6 +4,7 @@
 #include "record/scan.h"
 #include "record/segment_read.h"
 #include "record/verify.h"
+#include "record/verify_quorum.h"
 
 struct walk {
 	const struct verify_options *o;
@@ -20,6 +21,7 @@ struct walk {
 	uint8_t gone_root[HASH_LEN];
 	uint64_t tombstone; /* the event that says so */
 	uint64_t n_nodes;   /* of an export: that stood for events */
+	struct quorum_check *quorum;
 };
 
 /* --- verify.c. Both name an event, mark the result and return 0. --- */

@@ -29,6 +29,8 @@ static void verdict_text(struct buf *b, const struct verify_result *v, int err)
 		buf_printf(b, " removed 1..%" PRIu64, v->removed_to);
 	if (!v->is_bad && !v->is_unknown && err == 0 && v->left_out)
 		buf_printf(b, " left-out %" PRIu64, v->left_out);
+	if (!v->is_bad && !v->is_unknown && err == 0 && v->untold)
+		buf_printf(b, " answers-elsewhere %" PRIu64, v->untold);
 }
 
 void verify_json(struct buf *out, const struct verify_result *v, int err)
