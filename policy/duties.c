@@ -29,7 +29,8 @@ struct power {
 	char reads[280], writes[280]; /* what was found first; "": nothing */
 };
 
-/* --- probes ------------------------------------------------------------------------------------- */
+/* --- probes -------------------------------------------------------------------------------------
+ */
 
 /* A name that the part matches; '*' becomes a letter. */
 static const char *name_of(struct arena *a, const struct part *t)
@@ -54,8 +55,8 @@ static const char *name_of(struct arena *a, const struct part *t)
 static void add_probes(struct survey *s, const struct patterns *ps)
 {
 	for (int i = 0; i < ps->n; i++)
-		s->probes[s->n_probes++] =
-			(struct probe){name_of(&s->a, &ps->at[i].parts[0]), name_of(&s->a, &ps->at[i].parts[1])};
+		s->probes[s->n_probes++] = (struct probe){name_of(&s->a, &ps->at[i].parts[0]),
+							  name_of(&s->a, &ps->at[i].parts[1])};
 }
 
 static int make_probes(struct survey *s)
@@ -77,7 +78,8 @@ static int make_probes(struct survey *s)
 	return arena_failed(&s->a) ? -ENOMEM : 0;
 }
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading ------------------------------------------------------------------------------------
+ */
 
 static bool has_mask(const struct rule *r, const struct mask *m)
 {
@@ -94,51 +96,70 @@ static void find_read(const struct survey *s, int resource, int role, struct pow
 	for (int i = 0; i < s->n_probes && !*w->reads; i++) {
 		const struct probe *b = &s->probes[i];
 		const struct rule *r = plan_rule_for_read(p, g, b->schema, b->name);
-		bool lets = r && (r->effect == EFFECT_ALLOW || r->effect == EFFECT_MASK || r->is_observing);
+		bool lets =
+		    r && (r->effect == EFFECT_ALLOW || r->effect == EFFECT_MASK || r->is_observing);
 		for (int k = 0; lets && k < g->n_record_masks; k++) {
 			const struct mask *m = g->record_masks[k];
-			if (!patterns_touch(&m->columns, b->schema, b->name) || (!r->is_observing && has_mask(r, m)))
+			if (!patterns_touch(&m->columns, b->schema, b->name) ||
+			    (!r->is_observing && has_mask(r, m)))
 				continue;
-			snprintf(w->reads, sizeof(w->reads), "reads %.60s.%.60s without mask \"%.40s\" (rule %.40s)",
-				 b->schema, b->name, m->name, r->id);
+			snprintf(w->reads, sizeof(w->reads),
+				 "reads %.60s.%.60s without mask \"%.40s\" (rule %.40s)", b->schema,
+				 b->name, m->name, r->id);
 			break;
 		}
 	}
 }
 
-/* --- writing ------------------------------------------------------------------------------------ */
+/* --- writing ------------------------------------------------------------------------------------
+ */
 
-static bool passes(struct survey *s, int resource, int role, const struct need *n, struct decision *d)
+static bool passes(struct survey *s, int resource, int role, const struct need *n,
+		   struct decision *d)
 {
 	const struct plan *p = s->p;
-	struct who who = {.session = "", .issuer = "", .subject = "", .owner = "", .role = p->roles[role].name,
+	struct who who = {.session = "",
+			  .issuer = "",
+			  .subject = "",
+			  .owner = "",
+			  .role = p->roles[role].name,
 			  .expires = INT64_MAX};
-	struct op op = {.id = 1, .protocol = p->resources[resource].protocol, .class = n->class, .needs = n,
-			.n_needs = 1, .arena = &s->a, .is_write = true};
+	struct op op = {.id = 1,
+			.protocol = p->resources[resource].protocol,
+			.class = n->class,
+			.needs = n,
+			.n_needs = 1,
+			.arena = &s->a,
+			.is_write = true};
 	plan_decide(p, &p->resources[resource], &who, &op, 1, d);
 	return d->effect == EFFECT_ALLOW;
 }
 
-static void try_need(struct survey *s, int resource, int role, const struct need *n, struct power *w)
+static void try_need(struct survey *s, int resource, int role, const struct need *n,
+		     struct power *w)
 {
 	struct decision d;
 	if (!passes(s, resource, role, n, &d))
 		return;
 	bool has_name = n->schema && n->name;
 	snprintf(w->writes, sizeof(w->writes), "may %s%s%.60s%s%.60s (rule %.40s)",
-		 n->kind == NEED_OPAQUE ? "do what cannot be read" : verb_name(n->verb), has_name ? " " : "",
-		 has_name ? n->schema : "", has_name ? "." : "", has_name ? n->name : "", d.rule);
+		 n->kind == NEED_OPAQUE ? "do what cannot be read" : verb_name(n->verb),
+		 has_name ? " " : "", has_name ? n->schema : "", has_name ? "." : "",
+		 has_name ? n->name : "", d.rule);
 }
 
 /* Whatever changes something: on each probe, and without a name. */
 static void find_write(struct survey *s, int resource, int role, struct power *w)
 {
-	static const char *const plain[] = {"opaque",	  "do",	       "call:x.x", "execute:x.x", "create@x.x", "alter@x.x",
-					    "drop@x.x",	  "grant@x.x", "grant@",   "copy_file",	  "admin",	"maintain"};
-	static const enum verb verbs[] = {VERB_INSERT, VERB_UPDATE, VERB_DELETE, VERB_TRUNCATE, VERB_CREATE,
-					  VERB_ALTER,  VERB_DROP,   VERB_GRANT,	 VERB_REFRESH};
-	static const enum op_class classes[] = {CLASS_WRITE, CLASS_WRITE, CLASS_WRITE, CLASS_WRITE, CLASS_DDL,
-						CLASS_DDL,   CLASS_DDL,	  CLASS_DCL,   CLASS_DDL};
+	static const char *const plain[] = {"opaque",	  "do",	       "call:x.x", "execute:x.x",
+					    "create@x.x", "alter@x.x", "drop@x.x", "grant@x.x",
+					    "grant@",	  "copy_file", "admin",	   "maintain"};
+	static const enum verb verbs[] = {VERB_INSERT,	 VERB_UPDATE, VERB_DELETE,
+					  VERB_TRUNCATE, VERB_CREATE, VERB_ALTER,
+					  VERB_DROP,	 VERB_GRANT,  VERB_REFRESH};
+	static const enum op_class classes[] = {CLASS_WRITE, CLASS_WRITE, CLASS_WRITE,
+						CLASS_WRITE, CLASS_DDL,	  CLASS_DDL,
+						CLASS_DDL,   CLASS_DCL,	  CLASS_DDL};
 	const struct need *n;
 	const char *why;
 	for (int i = 0; i < s->n_probes; i++)
@@ -163,7 +184,8 @@ static void find_column_write(const struct survey *s, int resource, int role, st
 		const struct rule *r = &s->p->rules[g->rules[i]];
 		if (r->columns.n && r->effect == EFFECT_ALLOW &&
 		    r->verbs & (1u << VERB_INSERT | 1u << VERB_UPDATE))
-			snprintf(w->writes, sizeof(w->writes), "may write some columns (rule %.40s)", r->id);
+			snprintf(w->writes, sizeof(w->writes),
+				 "may write some columns (rule %.40s)", r->id);
 	}
 }
 
@@ -174,7 +196,8 @@ static void add_power(struct survey *s, int resource, int role, struct power *w)
 	find_column_write(s, resource, role, w);
 }
 
-/* --- identities --------------------------------------------------------------------------------- */
+/* --- identities ---------------------------------------------------------------------------------
+ */
 
 static bool gives(const struct plan *p, int role, const char *group)
 {
@@ -184,8 +207,8 @@ static bool gives(const struct plan *p, int role, const char *group)
 	return false;
 }
 
-__attribute__((format(printf, 4, 5))) static void tell(struct survey *s, enum duty_kind kind, const char *group,
-						       const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static void tell(struct survey *s, enum duty_kind kind,
+						       const char *group, const char *fmt, ...)
 {
 	struct duty d = {.kind = kind};
 	va_list ap;
@@ -215,8 +238,11 @@ static void find_peers(struct survey *s, const char *group)
 	for (int i = 0; i < p->n_rules; i++) {
 		const struct rule *r = &p->rules[i];
 		for (int role = 0; r->effect == EFFECT_ASK && role < p->n_roles; role++)
-			if (gives(p, role, group) && bits_has(&r->roles, role) && is_by_peers(&r->terms, group)) {
-				tell(s, DUTY_PEERS, group, "what rule %.60s asks of role %.60s, others of the same group answer",
+			if (gives(p, role, group) && bits_has(&r->roles, role) &&
+			    is_by_peers(&r->terms, group)) {
+				tell(s, DUTY_PEERS, group,
+				     "what rule %.60s asks of role %.60s, others of the same group "
+				     "answer",
 				     r->id, p->roles[role].name);
 				break;
 			}
@@ -225,7 +251,9 @@ static void find_peers(struct survey *s, const char *group)
 		for (int role = 0; role < p->n_roles; role++)
 			if (gives(p, role, group) && bits_has(&p->grants[i].from, role) &&
 			    is_by_peers(&p->grants[i].terms, group)) {
-				tell(s, DUTY_PEERS, group, "role %.60s, which grant %.60s lends, is lent by others of the same group",
+				tell(s, DUTY_PEERS, group,
+				     "role %.60s, which grant %.60s lends, is lent by others of "
+				     "the same group",
 				     p->roles[p->grants[i].role].name, p->grants[i].id);
 				break;
 			}
@@ -246,8 +274,9 @@ static void find_lent(struct survey *s, const char *group, int resource, const s
 		add_power(s, resource, g->role, &w);
 		if (*w.reads && *w.writes)
 			tell(s, is_by_peers(&g->terms, group) ? DUTY_BOTH : DUTY_LENT, group,
-			     "on %.60s, while grant %.60s lends it role %.60s: %.100s, and %.100s", p->resources[resource].name,
-			     g->id, p->roles[g->role].name, w.reads, w.writes);
+			     "on %.60s, while grant %.60s lends it role %.60s: %.100s, and %.100s",
+			     p->resources[resource].name, g->id, p->roles[g->role].name, w.reads,
+			     w.writes);
 	}
 }
 
@@ -259,7 +288,8 @@ static void look_at(struct survey *s, const char *group, int resource)
 		if (gives(p, role, group))
 			add_power(s, resource, role, &w);
 	if (*w.reads && *w.writes)
-		tell(s, DUTY_BOTH, group, "on %.60s: %.150s, and %.150s", p->resources[resource].name, w.reads, w.writes);
+		tell(s, DUTY_BOTH, group, "on %.60s: %.150s, and %.150s",
+		     p->resources[resource].name, w.reads, w.writes);
 	else
 		find_lent(s, group, resource, &w);
 }
@@ -285,7 +315,8 @@ static void tell_void(struct survey *s)
 		for (int role = 0; role < p->n_roles; role++)
 			n += p->rulings[i * p->n_roles + role].n_record_masks;
 		if (!n && !strcmp(p->resources[i].protocol, "postgres"))
-			tell(s, DUTY_VOID, "", "on %.60s no mask hides anything, so nothing there counts as unmasked",
+			tell(s, DUTY_VOID, "",
+			     "on %.60s no mask hides anything, so nothing there counts as unmasked",
 			     p->resources[i].name);
 	}
 }

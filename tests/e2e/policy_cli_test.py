@@ -159,7 +159,6 @@ def main():
         folder = pathlib.Path(name)
         folder.chmod(0o755)
         check_samples(c)
-    check_duties(c, folder)
         check_duties(c, folder)
         check_bad(c, folder)
         check_explain(c)

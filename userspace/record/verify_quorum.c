@@ -12,7 +12,8 @@
 #define SLOTS_MAX 256 /* people of one quorum: TERMS_GROUPS_MAX * TERMS_NEED_MAX */
 #define VOTES_MAX 64
 
-/* requests: by id {"hash","identity","owner","quorum","opened","votes":{"12":{..}},"releases":[..]}. */
+/* requests: by id
+ * {"hash","identity","owner","quorum","opened","votes":{"12":{..}},"releases":[..]}. */
 struct quorum_check {
 	json_t *requests;
 	char why[300];
@@ -59,8 +60,8 @@ static const char *text_of(const json_t *j, const char *key)
 	return s ? s : "";
 }
 
-__attribute__((format(printf, 3, 4))) static enum quorum_verdict say(const struct look *l, enum quorum_verdict v,
-								     const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static enum quorum_verdict
+say(const struct look *l, enum quorum_verdict v, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
@@ -76,7 +77,8 @@ static enum quorum_verdict unseen(const struct look *l, uint64_t missing, const 
 		   text_of(l->event, "request"));
 }
 
-/* --- asking and answering ----------------------------------------------------------------------- */
+/* --- asking and answering -----------------------------------------------------------------------
+ */
 
 static enum quorum_verdict on_request(struct look *l)
 {
@@ -90,7 +92,8 @@ static enum quorum_verdict on_request(struct look *l)
 
 static enum quorum_verdict on_vote(struct look *l)
 {
-	static const char *const kept[] = {"by", "by_issuer", "by_owner", "by_groups", "hash", "verdict"};
+	static const char *const kept[] = {"by",	"by_issuer", "by_owner",
+					   "by_groups", "hash",	     "verdict"};
 	json_t *v = json_object();
 	char key[24];
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
@@ -109,7 +112,8 @@ static enum quorum_verdict on_escalate(struct look *l)
 /* Answers of this person from before count no longer. */
 static enum quorum_verdict on_revoke(struct look *l)
 {
-	const char *name, *seq, *issuer = json_string_value(json_object_get(l->event, "approver_issuer"));
+	const char *name, *seq,
+	    *issuer = json_string_value(json_object_get(l->event, "approver_issuer"));
 	json_t *r, *v;
 	json_object_foreach(l->q->requests, name, r)
 	{
@@ -131,9 +135,11 @@ static enum quorum_verdict on_end(struct look *l)
 	return QUORUM_FINE;
 }
 
-/* --- is it enough? ------------------------------------------------------------------------------ */
+/* --- is it enough? ------------------------------------------------------------------------------
+ */
 
-/* People against places, each person in one: Kuhn's matching, as approval/vote.c has it, over what is on record. */
+/* People against places, each person in one: Kuhn's matching, as approval/vote.c has it, over what
+ * is on record. */
 struct matching {
 	const json_t *votes[VOTES_MAX];
 	size_t n_votes;
@@ -195,13 +201,15 @@ static const char *who_lacks(struct matching *m, const json_t *stage)
 
 static bool is_same_person(const json_t *a, const json_t *b)
 {
-	return !strcmp(text_of(a, "by"), text_of(b, "by")) && !strcmp(text_of(a, "by_issuer"), text_of(b, "by_issuer"));
+	return !strcmp(text_of(a, "by"), text_of(b, "by")) &&
+	       !strcmp(text_of(a, "by_issuer"), text_of(b, "by_issuer"));
 }
 
 /* Who asked, or for whom it was asked. */
 static bool is_asker(const json_t *request, const char *name)
 {
-	return *name && (!strcmp(name, text_of(request, "identity")) || !strcmp(name, text_of(request, "owner")));
+	return *name && (!strcmp(name, text_of(request, "identity")) ||
+			 !strcmp(name, text_of(request, "owner")));
 }
 
 static enum quorum_verdict add_vote(struct look *l, struct matching *m, json_int_t seq)
@@ -209,23 +217,30 @@ static enum quorum_verdict add_vote(struct look *l, struct matching *m, json_int
 	char key[24];
 	snprintf(key, sizeof(key), "%lld", (long long)seq);
 	const json_t *v = json_object_get(json_object_get(l->request, "votes"), key);
-	const char *by = text_of(v, "by"), *verdict = text_of(v, "verdict"), *id = text_of(l->event, "request");
+	const char *by = text_of(v, "by"), *verdict = text_of(v, "verdict"),
+		   *id = text_of(l->event, "request");
 	if (seq < 1 || (uint64_t)seq >= l->seq)
-		return say(l, QUORUM_BAD, "releases %.30s by event %lld, which does not stand before it", id,
+		return say(l, QUORUM_BAD,
+			   "releases %.30s by event %lld, which does not stand before it", id,
 			   (long long)seq);
 	if (!v) {
 		l->q->missing = (uint64_t)seq;
-		return say(l, QUORUM_UNTOLD, "releases %.30s by event %lld, which is no answer to it", id,
+		return say(l, QUORUM_UNTOLD,
+			   "releases %.30s by event %lld, which is no answer to it", id,
 			   (long long)seq);
 	}
 	if (strcmp(verdict, "approve"))
-		return say(l, QUORUM_BAD, "releases %.30s by event %lld, which does not approve it (%.20s)", id,
+		return say(l, QUORUM_BAD,
+			   "releases %.30s by event %lld, which does not approve it (%.20s)", id,
 			   (long long)seq, verdict);
 	if (strcmp(text_of(v, "hash"), text_of(l->request, "hash")))
-		return say(l, QUORUM_BAD, "releases %.30s by event %lld, which approves another hash", id,
+		return say(l, QUORUM_BAD,
+			   "releases %.30s by event %lld, which approves another hash", id,
 			   (long long)seq);
 	if (is_asker(l->request, by) || is_asker(l->request, text_of(v, "by_owner")))
-		return say(l, QUORUM_BAD, "releases %.30s by the answer of %.80s, who asked or for whom was asked", id, by);
+		return say(l, QUORUM_BAD,
+			   "releases %.30s by the answer of %.80s, who asked or for whom was asked",
+			   id, by);
 	for (size_t i = 0; i < m->n_votes; i++)
 		if (is_same_person(m->votes[i], v))
 			return say(l, QUORUM_BAD, "releases %.30s by two answers of %.80s", id, by);
@@ -254,13 +269,16 @@ static enum quorum_verdict on_release(struct look *l)
 	for (i = 0; i < json_array_size(stages) && i <= opened && lacks; i++)
 		lacks = who_lacks(&m, json_array_get(stages, i));
 	if (lacks)
-		return say(l, QUORUM_BAD, "releases %.30s without its quorum: of group %.80s somebody is missing",
+		return say(l, QUORUM_BAD,
+			   "releases %.30s without its quorum: of group %.80s somebody is missing",
 			   text_of(l->event, "request"), lacks);
-	json_array_append_new(json_object_get(l->request, "releases"), json_integer((json_int_t)l->seq));
+	json_array_append_new(json_object_get(l->request, "releases"),
+			      json_integer((json_int_t)l->seq));
 	return QUORUM_FINE;
 }
 
-/* --- what went by it ---------------------------------------------------------------------------- */
+/* --- what went by it ----------------------------------------------------------------------------
+ */
 
 static enum quorum_verdict on_use(struct look *l)
 {
@@ -282,7 +300,8 @@ static enum quorum_verdict on_use(struct look *l)
 static bool is_by_request(const struct scan *s)
 {
 	struct span decision = scan_plain(s, "decision");
-	return scan_get(s, "request").len && (span_is(decision, "allow") || span_is(decision, "mask"));
+	return scan_get(s, "request").len &&
+	       (span_is(decision, "allow") || span_is(decision, "mask"));
 }
 
 static const struct kind {
@@ -291,14 +310,14 @@ static const struct kind {
 	enum quorum_verdict (*on)(struct look *l);
 	const char *what; /* it says of the request that was not seen; NULL: then it says nothing */
 } kinds[] = {
-	{"op", true, on_use, "went by request"},
-	{"approval.request", false, on_request, NULL},
-	{"approval.vote", true, on_vote, NULL},
-	{"approval.escalate", true, on_escalate, NULL},
-	{"approval.release", true, on_release, "releases"},
-	{"approval.end", true, on_end, NULL},
-	{"approver.revoke", false, on_revoke, NULL},
-	{"grant.start", true, on_use, "grants what was asked by"},
+    {"op", true, on_use, "went by request"},
+    {"approval.request", false, on_request, NULL},
+    {"approval.vote", true, on_vote, NULL},
+    {"approval.escalate", true, on_escalate, NULL},
+    {"approval.release", true, on_release, "releases"},
+    {"approval.end", true, on_end, NULL},
+    {"approver.revoke", false, on_revoke, NULL},
+    {"grant.start", true, on_use, "grants what was asked by"},
 };
 
 static const struct kind *kind_of(const struct scan *s)
@@ -310,8 +329,9 @@ static const struct kind *kind_of(const struct scan *s)
 	return NULL;
 }
 
-int quorum_check_event(struct quorum_check *q, uint64_t seq, struct span stored, const struct scan *s,
-		       enum quorum_verdict *ret_verdict, uint64_t *ret_missing)
+int quorum_check_event(struct quorum_check *q, uint64_t seq, struct span stored,
+		       const struct scan *s, enum quorum_verdict *ret_verdict,
+		       uint64_t *ret_missing)
 {
 	const struct kind *k = kind_of(s);
 	*ret_verdict = QUORUM_FINE;
