@@ -309,7 +309,8 @@ void load_rules(struct loader *l, const struct json_at *at, json_t *v, void *int
 	{
 		struct json_at here = {at, NULL, i};
 		struct rule r = {.effect = EFFECT_DENY,
-				 .verbs = (uint32_t)((1ull << VERB_COUNT) - 1),
+				 /* Whole databases leave by it: only where it is named. */
+				 .verbs = (uint32_t)((1ull << VERB_COUNT) - 1) & ~(1u << VERB_REPLICATE),
 				 .classes = (uint16_t)((1u << CLASS_COUNT) - 1),
 				 .terms = terms_default(CHOICE_ONCE)};
 		int before = l->n_failed;

@@ -39,6 +39,7 @@ static const enum op_class usual_class[VERB_COUNT] = {
     [VERB_ADMIN] = CLASS_ADMIN,
     [VERB_CONNECT] = CLASS_SESSION,
     [VERB_RESOLVE] = CLASS_READ,
+    [VERB_REPLICATE] = CLASS_ADMIN,
 };
 
 static void fail(struct reader *r, const char *why)

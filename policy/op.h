@@ -46,7 +46,8 @@ struct who {
 	X(MAINTAIN, "maintain") /* VACUUM, ANALYZE, CLUSTER, CHECKPOINT, ... */                    \
 	X(ADMIN, "admin")	/* ALTER SYSTEM, LOAD, databases, tablespaces, replication */      \
 	X(CONNECT, "connect")	/* an opaque flow (protocol tcp) */                                \
-	X(RESOLVE, "resolve")	/* a DNS question */
+	X(RESOLVE, "resolve")	/* a DNS question */                                               \
+	X(REPLICATE, "replicate") /* commands of a replication connection */
 
 enum verb {
 #define X(name, text) VERB_##name,

@@ -616,5 +616,9 @@ void flow_replan(struct flow *f)
 	}
 	f->env.wants_rows = r->record != RECORD_NONE;
 	pipeline_ask_plan(f);
+	if (f->upstream.is_replication && !f->env.is_replication_allowed) {
+		flow_fail(f, "57P01", "the policy no longer lets this role replicate");
+		return;
+	}
 	asks_replan(f);
 }

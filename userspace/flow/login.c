@@ -342,6 +342,7 @@ static int start_libpq(struct pump *p, const struct target *t, const struct cred
 	    {"user", t->user ? t->user : credential_get(c, "user")},
 	    {"password", credential_get(c, "password")},
 	    {"dbname", database},
+	    {"replication", t->replication},
 	    {"options", t->options},
 	    {"application_name", t->application},
 	    {"sslmode", "disable"},

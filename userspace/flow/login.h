@@ -24,6 +24,7 @@ struct target {
 	const char *user;	/* the client's own, as the policy lets it; NULL: the credential's */
 	const char *database;	/* NULL: the credential's */
 	const char *place;	/* of options, those that change what names mean; NULL: none */
+	const char *replication; /* libpq's "replication"; NULL: an ordinary session */
 	const char *options;	/* libpq's "options" */
 	const char *application;
 };

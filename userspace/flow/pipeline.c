@@ -88,10 +88,13 @@ void pipeline_ask_plan(struct flow *f)
 			.n_needs = 1,
 			.is_write = true};
 	struct decision d;
-	plan_decide(f->lane->plan, f->resource, &f->session->who, &op,
-		    (int64_t)(clock_real_ns() / NS_PER_SEC), &d);
+	int64_t now = (int64_t)(clock_real_ns() / NS_PER_SEC);
+	plan_decide(f->lane->plan, f->resource, &f->session->who, &op, now, &d);
 	f->env.is_opaque_allowed = d.effect == EFFECT_ALLOW;
 	f->env.has_masks = d.has_masks;
+	need = (struct need){.kind = NEED_PLAIN, .verb = VERB_REPLICATE, .class = CLASS_ADMIN};
+	plan_decide(f->lane->plan, f->resource, &f->session->who, &op, now, &d);
+	f->env.is_replication_allowed = d.effect == EFFECT_ALLOW && !d.has_masks;
 }
 
 #define COUNT(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)

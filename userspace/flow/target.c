@@ -141,6 +141,7 @@ int target_fill(struct flow *f, const struct dial *d, struct target *t, char ret
 	t->host = host_of(f, a);
 	t->credential = source ? arena_str(a, source) : NULL;
 	t->database = d->database ? arena_str(a, d->database) : NULL;
+	t->replication = d->replication ? arena_str(a, d->replication) : NULL;
 	fill_options(f, d, t);
 	if (!arena_failed(a))
 		return 0;

@@ -54,7 +54,7 @@ static void dial_work(struct job *job)
 
 	int err = j->is_postgres ? login_postgres(p, &j->target, deadline, &j->login)
 				 : login_connect(&j->target, deadline, &j->login);
-	if (!err && j->is_postgres) {
+	if (!err && j->is_postgres && !j->target.replication) {
 		err = catalogs_slot(p->catalogs, &j->target, &j->slot);
 		snprintf(why, sizeof(why), "%s", err ? err_text(err) : "");
 		if (!err)
@@ -119,8 +119,11 @@ static void dial_arrived(struct mail *m, struct lane *lane)
 	if (f && f->state < FLOW_CLOSING) {
 		f->upstream.dialling = NULL;
 		take_login(f, j, &d);
-		if (d.err)
+		if (d.err) {
 			flow_blame(f, d.reason);
+			refuse_connect(f->lane, f->session, "tcp", &f->origin.info, f->origin.name,
+				       d.reason);
+		}
 		flow_resume(f, j->dir, &(struct resume){.kind = RESUME_DIALLED, .dialled = &d});
 	} else if (f) {
 		f->upstream.dialling = NULL;
@@ -152,7 +155,6 @@ static void start_dial(struct flow *f, struct dial_job *j, const struct dial *d)
 	} else if (!plan_role_uses(f->lane->plan, f->resource, role)) {
 		snprintf(why, sizeof(why), "role %.60s may not use resource %.60s", role,
 			 f->resource->name);
-		refuse_connect(f->lane, f->session, "tcp", &f->origin.info, f->origin.name, why);
 		refuse_dial(j, ERR_DENIED, "28000", why);
 	} else if (j->is_postgres && !j->target.credential) {
 		snprintf(why, sizeof(why), "resource %.60s has no credential for role %.60s",
@@ -179,6 +181,7 @@ int upstream_dial(struct flow *f, const struct dial *d)
 	j->is_opaque_allowed = f->env.is_opaque_allowed;
 	login_init(&j->login);
 	f->upstream.dialling = j;
+	f->upstream.is_replication = d->replication != NULL;
 	start_dial(f, j, d);
 	return ERR_HELD;
 }

@@ -14,6 +14,7 @@ struct cancel_job;
 struct upstream {
 	struct dial_job *dialling; /* on its way, or NULL */
 	struct wait_job *waiting;  /* for a fresh catalogue or an address, or NULL */
+	bool is_replication;	   /* no statements: a stream */
 	bool waiting_is_silent;	   /* the flow waits, the module does not know */
 	struct catalog_slot *slot; /* NULL before the dial, and for opaque flows */
 	struct catalog *catalog;   /* the one in force; a reference */

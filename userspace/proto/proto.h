@@ -29,6 +29,7 @@ struct catalog;
 /* What a module asks of the upstream when the client has said where it wants to go. Borrowed. */
 struct dial {
 	const char *user, *database; /* postgres: as the client said; user is not used for the login */
+	const char *replication; /* postgres: its startup parameter, or NULL */
 	const char *const *options;  /* startup parameters to set on the session: name, value, ..., NULL */
 };
 
@@ -125,6 +126,7 @@ struct proto_env {
 	void *ctx;
 	/* The rules of this role on this resource let unclassified text through. */
 	bool is_opaque_allowed;
+	bool is_replication_allowed; /* postgres: a rule names it, and there are no masks */
 	bool has_masks; /* and some of its columns are masked */
 	bool wants_rows; /* columns() and row() are wanted */
 	/* postgres: bytes that are kept of a row, up to the end of its last masked column; 0: MASK_LIMIT_DEFAULT. At

@@ -5,6 +5,8 @@
 #include "proto/postgres/cut.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "base/macro.h"
 
@@ -165,7 +167,8 @@ static int on_copy_data(struct answer *a)
 {
 	if (!a->pg->copy.is_out)
 		return ERR_STATE;
-	if (a->pg->env.wants_rows)
+	a->pg->streamed += a->pg->server.body_len;
+	if (a->pg->env.wants_rows && !a->pg->is_replication)
 		rows_copy(a->t, a->head, a->out);
 	return 0;
 }
@@ -201,6 +204,16 @@ static int on_copy_in(struct answer *a)
 	if (a->t->kind == TRACK_EXECUTE)
 		a->pg->in_segment = true;
 	return 0;
+}
+
+/* CopyBothResponse: a stream of a replication connection. */
+static int on_copy_both(struct answer *a)
+{
+	if (!a->pg->is_replication || a->pg->copy.is_out)
+		return ERR_STATE;
+	int err = on_copy_in(a);
+	a->pg->copy.is_out = true;
+	return err;
 }
 
 /* COPY has ended, one way or the other. A Sync that came in the midst of its data was kept back:
@@ -427,6 +440,10 @@ static void query_ended(struct answer *a)
 		names_remove_older(&pg->stmts, (struct span){0}, t->seq);
 		names_remove_older(&pg->portals, (struct span){0}, t->seq);
 	}
+	if (pg->is_replication && pg->streamed) {
+		snprintf(pg->answer_tag, sizeof(pg->answer_tag), "COPY %" PRIu64 " bytes", pg->streamed);
+		r.tag = pg->answer_tag;
+	}
 	if (t->op_id && !t->has_failed)
 		a->out->ops->result(a->out, t->op_id, &r);
 	pg->answer_tag[0] = 0;
@@ -471,7 +488,7 @@ static int on_passed(struct answer *a)
 	return 0;
 }
 
-/* An empty slot is a message that the server may not send: CopyBothResponse, authentication, ... */
+/* An empty slot is a message that the server may not send: authentication, ... */
 static const struct answer_msg messages[256] = {
     ['1'] = {K(PARSE), HEAD_SMALL, .is_whole = true, .on = on_parsed},
     ['2'] = {K(BIND), HEAD_SMALL, .is_whole = true, .on = on_bound},
@@ -485,6 +502,7 @@ static const struct answer_msg messages[256] = {
     ['s'] = {K(EXECUTE), HEAD_SMALL, .is_whole = true, .on = on_suspended},
     ['G'] = {RUNS, HEAD_SMALL, .is_whole = true, .on = on_copy_in},
     ['H'] = {RUNS, HEAD_SMALL, .is_whole = true, .on = on_copy_out},
+    ['W'] = {K(QUERY), HEAD_SMALL, .is_whole = true, .on = on_copy_both},
     ['d'] = {RUNS, HEAD_ROWS, .is_for_rows = true, .on = on_copy_data},
     ['c'] = {RUNS, HEAD_SMALL, .is_whole = true, .on = on_copy_out_end},
     ['V'] = {K(CALL), 0, .on = on_passed},

@@ -164,6 +164,8 @@ static int header(struct pg *pg, struct cur *in, struct sink *out)
 	const struct client_msg *m = &messages[c->type];
 	if (!m->max || len < 4)
 		return ERR_MALFORMED;
+	if (pg->is_replication && !strchr("QdcfX", c->type))
+		return ERR_STATE; /* the server has simple queries only */
 	if (len > m->max)
 		return ERR_LIMIT;
 	c->left = len - 4;

@@ -92,6 +92,8 @@ struct pg {
 	enum hold hold;
 	bool is_held_here; /* while the server's bytes were fed */
 	bool is_ssl_asked, is_gss_asked, is_tls;
+	bool is_replication; /* replication.c: commands and streams instead of statements */
+	uint64_t streamed;   /* bytes of CopyData from the server since the last command */
 	bool is_fatal;	   /* the server has ended the session */
 	bool in_segment;   /* extended messages went to the server since the last Sync */
 	bool is_unflushed; /* and none that makes it answer */

@@ -121,6 +121,8 @@ int on_query(struct pg *pg, struct span body, struct sink *out)
 	struct reading r;
 	if (cur_err(&c) || cur_left(&c))
 		return ERR_MALFORMED;
+	if (pg->is_replication)
+		return on_replication(pg, text, out);
 	op_begin(pg);
 	pg->deciding.is_simple = true;
 	int err = read_within(pg, text, out, &r);

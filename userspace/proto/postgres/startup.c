@@ -20,7 +20,7 @@
 
 struct startup {
 	struct pg *pg;
-	const char *user, *database;
+	const char *user, *database, *replication;
 	const char *options[2 * OPTIONS_MAX + 1]; /* name, value, ..., NULL */
 	int n_options;				  /* strings */
 	const char *extensions[OPTIONS_MAX];	  /* _pq_. names */
@@ -182,6 +182,17 @@ static bool is_false(const char *v)
 	return false;
 }
 
+/* What the server takes it for is for the server to say: replication_start_walsender, 55.4. */
+static int add_replication(struct startup *s, const char *value, struct sink *out)
+{
+	if (s->replication)
+		return fatal_about(s->pg, out, "08P01", "startup parameter given twice:", "replication");
+	s->replication = value;
+	if (is_false(value) || s->pg->env.is_replication_allowed)
+		return 0;
+	return fatal(s->pg, out, "28000", "replication connections are not allowed here");
+}
+
 static int add_parameter(struct startup *s, char *name, char *value, struct sink *out)
 {
 	const char **who = !strcmp(name, "user")       ? &s->user
@@ -197,9 +208,7 @@ static int add_parameter(struct startup *s, char *name, char *value, struct sink
 	if (!strcmp(name, "options"))
 		return add_options(s, value, out);
 	if (!strcmp(name, "replication"))
-		return is_false(value) ? 0
-				       : fatal(s->pg, out, "28000",
-					       "replication connections are not allowed here");
+		return add_replication(s, value, out);
 	if (!strncmp(name, "_pq_.", 5)) {
 		if (s->n_extensions == OPTIONS_MAX)
 			return fatal(s->pg, out, "54000", "too many startup parameters");
@@ -279,7 +288,11 @@ static int dial(struct pg *pg, uint32_t protocol, struct span body, struct sink 
 		return -ENOMEM;
 	memcpy(options, s.options, (size_t)s.n_options * sizeof(*options));
 	const char *database = s.database && *s.database ? s.database : s.user;
-	struct dial d = {.user = s.user, .database = database, .options = options};
+	pg->is_replication = s.replication && !is_false(s.replication);
+	struct dial d = {.user = s.user,
+			 .database = database,
+			 .replication = pg->is_replication ? s.replication : NULL,
+			 .options = options};
 	snprintf(pg->database, sizeof(pg->database), "%s", database);
 	pg->phase = PG_DIALLING;
 	pg->hold = HOLD_DIAL;

@@ -6,6 +6,8 @@
 /* client's messages: query.c, extended.c. body: of the message, valid while it is pending.
  * 0: done; PG_WAIT; ERR_HELD; or an error that ends the flow. */
 must_check int on_query(struct pg *pg, struct span body, struct sink *out);
+/* replication.c: a command of a replication connection. */
+must_check int on_replication(struct pg *pg, struct span text, struct sink *out);
 must_check int on_call(struct pg *pg, struct span body, struct sink *out);
 must_check int on_parse(struct pg *pg, struct span body, struct sink *out);
 must_check int on_bind(struct pg *pg, struct span body, struct sink *out);
