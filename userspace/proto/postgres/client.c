@@ -17,6 +17,10 @@ static int on_terminate(struct pg *pg, struct span body, struct sink *out)
 {
 	(void)body;
 	msg_add(out->to[TO_SERVER], 'X', (struct span){0});
+	if (pg->tracks.n && !pg->copy.is_open) {
+		pg->is_terminated = true;
+		return 0;
+	}
 	pg->phase = PG_OVER;
 	return ERR_CLOSED;
 }
@@ -229,7 +233,9 @@ int client_feed(struct pg *pg, struct cur *in, struct sink *out)
 	    [CLIENT_DROP] = pass,
 	};
 	int err = pg->client.is_pending ? client_dispatch(pg, out) : 0;
-	while (!err && (pg->client.step != CLIENT_HEADER || cur_left(in)))
+	if (!err && pg->is_terminated)
+		(void)cur_bytes(in, cur_left(in));
+	while (!err && !pg->is_terminated && (pg->client.step != CLIENT_HEADER || cur_left(in)))
 		err = steps[pg->client.step](pg, in, out);
 	return err == PG_WAIT ? 0 : err;
 }

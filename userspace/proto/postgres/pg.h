@@ -92,6 +92,7 @@ struct pg {
 	enum hold hold;
 	bool is_held_here; /* while the server's bytes were fed */
 	bool is_ssl_asked, is_gss_asked, is_tls;
+	bool is_terminated;  /* the client has said its last; what it asked for before is still answered */
 	bool is_replication; /* replication.c: commands and streams instead of statements */
 	uint64_t streamed;   /* bytes of CopyData from the server since the last command */
 	bool is_fatal;	   /* the server has ended the session */

@@ -62,7 +62,7 @@ static void pg_notice(void *state, const char *text, const char *hint, struct si
 static void pg_farewell(void *state, const char *sqlstate, const char *reason, struct sink *out)
 {
 	struct pg *pg = state;
-	if (!pg->is_fatal) /* the server has said its own */
+	if (!pg->is_fatal && !pg->is_terminated) /* the server has said its own */
 		say(pg, sqlstate, reason, out);
 }
 
@@ -88,6 +88,10 @@ static int feed_server(struct pg *pg, struct cur *in, struct sink *out)
 	if (pg->phase != PG_READY)
 		return ERR_STATE;
 	int err = server_feed(pg, in, out);
+	if (!err && pg->is_terminated && !pg->tracks.n) {
+		pg->phase = PG_OVER;
+		return ERR_CLOSED;
+	}
 	if (err || !pg->client.is_pending || pg->hold)
 		return err;
 	err = client_dispatch(pg, out);

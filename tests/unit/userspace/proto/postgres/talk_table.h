@@ -442,10 +442,18 @@
 },
 {
 	"Terminate",
-	"> Q SELECT 1\n> X\n",
-	"Q SELECT 1; X",
+	"> X\n",
+	"X",
 	"",
-	"op 1 SELECT SELECT 1\n",
+	"",
+	.err = ERR_CLOSED,
+},
+{
+	"Terminate behind what runs: it is answered first, what comes behind is dropped",
+	"> Q SELECT 1\n> X\n> Q SELECT 2\n< T a\n< D 1\n< C SELECT 1\n< Z I\n",
+	"Q SELECT 1; X",
+	"T; D; C SELECT 1; Z I",
+	"op 1 SELECT SELECT 1\nend 1 SELECT 1 1\n",
 	.err = ERR_CLOSED,
 },
 {
