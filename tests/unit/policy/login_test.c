@@ -68,6 +68,11 @@ static void takes_users(void)
 	plan_unref(p);
 }
 
+static const char *value_of(struct arena *a, const char *value, const struct who *who, const char *application)
+{
+	return login_pin_value(a, &(struct pin){"x", value}, &(struct pin_values){who, application});
+}
+
 static void fills_in(void)
 {
 	static const struct {
@@ -81,16 +86,14 @@ static void fills_in(void)
 	struct arena a;
 	arena_init(&a, 64 * 1024);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		CHECK_STR(login_pin_value(&a, &(struct pin){"x", rows[i].value}, &(struct pin_values){&who, "psql"}),
-			  rows[i].want);
+		CHECK_STR(value_of(&a, rows[i].value, &who, "psql"), rows[i].want);
 	struct who sly = {.subject = "a\n-c role=x\x7f", .owner = "{role}", .role = "r"};
-	CHECK_STR(login_pin_value(&a, &(struct pin){"x", "{identity} {owner} {session}"}, &(struct pin_values){&sly, NULL}),
-		  "a?-c role=x? {role} ");
+	CHECK_STR(value_of(&a, "{identity} {owner} {session}", &sly, NULL), "a?-c role=x? {role} ");
 	char *large = arena_alloc(&a, 5001);
 	memset(large, 'x', 5000);
 	large[5000] = 0;
 	struct who long_one = {.subject = large};
-	CHECK(!login_pin_value(&a, &(struct pin){"x", "{identity}"}, &(struct pin_values){&long_one, NULL}));
+	CHECK(!value_of(&a, "{identity}", &long_one, NULL));
 	arena_done(&a);
 }
 
@@ -101,7 +104,7 @@ static void keeps(void)
 		bool by_role, by_settings;
 	} rows[] = {
 	    {{.kind = NEED_SETTING, .verb = VERB_SET, .name = "role"}, true, false},
-	    {{.kind = NEED_SETTING, .verb = VERB_SET, .name = "session_authorization", .is_implied = true}, true, false},
+	    {{.kind = NEED_SETTING, .verb = VERB_SET, .name = "session_authorization"}, true, false},
 	    {{.kind = NEED_SETTING, .verb = VERB_SET, .name = "statement_timeout", .is_implied = true}, false, true},
 	    {{.kind = NEED_SETTING, .verb = VERB_SET, .name = "STATEMENT_TIMEOUT"}, false, true},
 	    {{.kind = NEED_SETTING, .verb = VERB_SET, .name = "transaction_read_only"}, false, true},
