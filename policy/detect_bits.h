@@ -6,7 +6,7 @@
 
 #define BITS_INLINE static inline __attribute__((always_inline))
 
-/* Reads 66 bytes at p. */
+#define CLASSIFY_READS 66 /* bytes at p */
 typedef void (*classify_fn)(const uint8_t *p, struct block *ret);
 
 /* Bit i is bit i + n (1 to 63) of the two in a row. */
@@ -125,13 +125,16 @@ BITS_INLINE bool mark(const struct scan *s, const struct block *b, const struct 
 BITS_INLINE void classify_at(const struct scan *s, size_t at, struct block *ret,
 			     classify_fn classify)
 {
-	uint8_t last[66] = {0};
-	if (s->text.len >= sizeof(last) && at <= s->text.len - sizeof(last)) {
+	if (at >= s->text.len) {
+		*ret = (struct block){0};
+		return;
+	}
+	if (s->text.len >= CLASSIFY_READS && at <= s->text.len - CLASSIFY_READS) {
 		classify(s->text.p + at, ret);
 		return;
 	}
-	if (at < s->text.len)
-		memcpy(last, s->text.p + at, s->text.len - at);
+	uint8_t last[CLASSIFY_READS] = {0};
+	memcpy(last, s->text.p + at, s->text.len - at);
 	classify(last, ret);
 }
 

@@ -47,8 +47,11 @@ static void row(const struct mask_how *how, uint32_t type, uint16_t format, stru
 	buf_done(&out);
 }
 
+/* As PostgreSQL takes it: no NUL, where jansson ends. */
 static bool is_json(struct span s)
 {
+	if (memchr(s.p, 0, s.len))
+		return false;
 	json_t *j = json_loadb((const char *)s.p, s.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 	json_decref(j);
 	return j != NULL;
