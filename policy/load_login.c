@@ -74,7 +74,8 @@ static void one_pin(struct loader *l, const struct json_at *at, const char *name
 	if (bad)
 		load_fail(l, &here, "\"%.40s\" is no place to fill in; expected {identity}, {owner}, {role}, {session} or "
 				    "{application_name}", bad);
-	((struct pin *)t->pins)[t->n_pins++] = (struct pin){arena_str(&l->plan->arena, name), value ? value : ""};
+				    "{application_name}",
+				  bad);
 }
 
 static void login_settings(struct loader *l, const struct json_at *at, json_t *v, void *into)
