@@ -72,10 +72,12 @@ static void one_pin(struct loader *l, const struct json_at *at, const char *name
 		load_fail(l, &here, "expected the setting's value as a text");
 	const char *bad = value ? login_bad_place(value) : NULL;
 	if (bad)
-		load_fail(l, &here, "\"%.40s\" is no place to fill in; expected {identity}, {owner}, {role}, {session} or "
-				    "{application_name}", bad);
-				    "{application_name}",
-				  bad);
+		load_fail(l, &here,
+			  "\"%.40s\" is no place to fill in; expected {identity}, {owner}, {role}, {session} "
+			  "or {application_name}",
+			  bad);
+	const char *kept = arena_str(&l->plan->arena, name);
+	((struct pin *)t->pins)[t->n_pins++] = (struct pin){kept, value ? value : ""};
 }
 
 static void login_settings(struct loader *l, const struct json_at *at, json_t *v, void *into)
