@@ -150,6 +150,7 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	sed 's|/usr/local|$(PREFIX)|' deploy/sluiced.service >$(DESTDIR)/lib/systemd/system/sluiced.service
 	install -D -m 644 deploy/sluice.sysusers $(DESTDIR)/usr/lib/sysusers.d/sluice.conf
 	install -D -m 644 deploy/sluice.json $(DESTDIR)$(PREFIX)/share/doc/sluice/sluice.json
+	install -D -m 644 deploy/sluice-console.json $(DESTDIR)$(PREFIX)/share/doc/sluice/sluice-console.json
 	install -D -m 755 deploy/verify-export.py $(DESTDIR)$(PREFIX)/share/sluice/verify-export.py
 	install -D -m 644 userspace/record/events.schema.json $(DESTDIR)$(PREFIX)/share/doc/sluice/events.schema.json
 	install -D -m 644 userspace/console/web/openapi.json $(DESTDIR)$(PREFIX)/share/doc/sluice/openapi.json

@@ -325,5 +325,6 @@ int loop_run(struct loop *l)
 		run_timers(l);
 		run_deferred(l);
 	}
+	l->is_stopped = false;
 	return 0;
 }

@@ -35,7 +35,7 @@ struct deferred {
 
 must_check int loop_new(struct loop **ret_loop);
 void loop_free(struct loop *l);
-/* Runs until loop_stop. Returns 0 or a negative errno. */
+/* Runs until loop_stop; may run again after that. Returns 0 or a negative errno. */
 must_check int loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 /* Lets the loop poll for up to ns before it sleeps, while that pays: while all its events come from at most

@@ -31,6 +31,22 @@ static void gives_defaults(void)
 	config_free(NULL);
 }
 
+/* What an installation begins with. */
+static void takes_the_examples(void)
+{
+	static const char *const files[] = {"deploy/sluice.json", "deploy/sluice-console.json"};
+	char why[400] = "";
+	for (int i = 0; i < 2; i++) {
+		struct config *c = NULL;
+		CHECK_INT(config_load(files[i], &c, why, sizeof(why)), 0);
+		if (c)
+			CHECK_INT(c->console_listen != NULL, i);
+		else
+			printf("  %s\n", why);
+		config_free(c);
+	}
+}
+
 static void takes_every_kind(void)
 {
 	char why[400];
@@ -150,6 +166,7 @@ static void says_what_cannot_be_read(void)
 int main(void)
 {
 	gives_defaults();
+	takes_the_examples();
 	takes_every_kind();
 	tells_errors();
 	reads_endpoints();
