@@ -113,6 +113,9 @@ bench: deps ## ratios to a direct connection, beside pgbouncer and a bare relay:
 drivers: deps ## masked values through psycopg, asyncpg, pg8000, node-postgres and pgjdbc, from the registries
 	$(AGAIN) all
 	$(Q)tests/drivers/run
+pg-regress: deps ## PostgreSQL's own regression suite, direct and through the gateway (TESTS="select boolean")
+	$(AGAIN) all
+	$(Q)tests/peers/pg_regress $$(tests/peers/pg_source)
 bench-mask: deps ## a 100 MB result and COPY, masked, as a ratio to a bare relay: .output/bench-mask.tsv
 	$(AGAIN) all tools
 	$(Q)tests/bench/mask
@@ -193,6 +196,6 @@ clean: ## remove what was built
 	rm -rf $(O)
 .PHONY: containment containment-soak containment-cost all help test test-run unit lint asan asan-run drivers bench bench-mask bench-more fuzz fuzz-run install deps quickstart tests fuzzers tools clean
 .PHONY: vmtest vmtest-all vmtest-run
-.PHONY: bench-audit
+.PHONY: bench-audit pg-regress
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

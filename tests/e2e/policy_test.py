@@ -25,7 +25,7 @@ def policy(rules):
 READ = {"id": "read", "resource": "db", "roles": ["viewer"], "verbs": ["select"], "relations": ["public.t"], "effect": "allow"}
 MORE = {"id": "more", "resource": "db", "roles": ["viewer"], "verbs": ["select"], "relations": ["public.u"], "effect": "allow"}
 WATCH = {"id": "watch", "resource": "db", "roles": ["viewer"], "verbs": ["delete"], "relations": ["public.t"], "effect": "deny", "mode": "observe"}
-ASK = {"id": "ask-first", "resource": "db", "roles": ["viewer"], "verbs": ["insert"], "relations": ["public.t"], "effect": "ask", "approvers": [{"group": "dba"}]}
+ASK = {"id": "ask-first", "resource": "db", "roles": ["viewer"], "verbs": ["insert"], "relations": ["public.t"], "effect": "ask", "approvers": [{"group": "dba"}], "expires": "1s"}
 
 
 def main():
@@ -70,7 +70,7 @@ def main():
         becomes("SELECT * FROM u", 1, "a file again")
         done = becomes("DELETE FROM t", 0, "observe mode lets pass")
         done = psql("INSERT INTO t VALUES (1)")
-        c.check("ask-first" in done.stderr and "42501" in done.stderr, "ask is refused with a clear reason until it is built", done.stderr)
+        c.check("ask-first" in done.stderr and "42501" in done.stderr, "what nobody approves in time is refused, with the rule", done.stderr)
         ops = [e for e in s.gw.events() if e["type"] == "op" and "DELETE" in json.dumps(e)]
         c.check(ops and "watch" in json.dumps(ops[-1]), "and is recorded with the rule that would have refused", ops[-1:])
         loads = [e for e in s.gw.events() if e["type"] == "policy.load"]

@@ -16,7 +16,7 @@ static const char *const need_kinds[] = {"relation", "function", "object",
 
 static int load_query(PGconn *conn, struct catalog_builder *b, int i)
 {
-	PGresult *r = PQexec(conn, catalog_query(i));
+	PGresult *r = PQexec(conn, catalog_query(i, CATALOG_WHOLE));
 	int err = PQresultStatus(r) == PGRES_TUPLES_OK ? 0 : ERR_UPSTREAM;
 	if (err)
 		fprintf(stderr, "query %d: %s", i, PQresultErrorMessage(r));

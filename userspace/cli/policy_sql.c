@@ -33,7 +33,7 @@ static int add_rows(struct catalog_builder *b, int query, const PGresult *r)
 static int run_queries(PGconn *conn, struct catalog_builder *b, char *why, size_t size)
 {
 	for (int i = 0; i < catalog_n_queries(); i++) {
-		PGresult *r = PQexec(conn, catalog_query(i));
+		PGresult *r = PQexec(conn, catalog_query(i, CATALOG_WHOLE));
 		int err =
 		    PQresultStatus(r) == PGRES_TUPLES_OK
 			? add_rows(b, i, r)

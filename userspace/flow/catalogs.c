@@ -8,10 +8,13 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
+#include "flow/catalog_read.h"
 #include "sql/catalog.h"
 
 #define SLOTS_MAX     64 /* unused ones above this are dropped */
 #define LOAD_LIMIT_NS (30 * NS_PER_SEC)
+/* How long an idle login is kept: DROP DATABASE waits 5 s for others to leave. */
+#define KEEP_NS (1 * NS_PER_SEC)
 
 struct catalog_slot {
 	struct catalog_slot *next;
@@ -19,6 +22,9 @@ struct catalog_slot {
 	struct target target; /* to load it with; also its key */
 	struct catalog *catalog;
 	bool is_loading;
+	struct catalog_base base;      /* of who loads */
+	struct catalog_reader *reader; /* of the last load, idle since then; NULL */
+	uint64_t idle_since_ns;
 	int err; /* of the last load */
 	char why[WHY_MAX];
 	_Atomic uint64_t generation, began_ns, spoilt_ns, claimed_ns;
@@ -27,26 +33,79 @@ struct catalog_slot {
 struct catalogs {
 	struct proxy *proxy;
 	pthread_mutex_t mutex;
-	pthread_cond_t loaded;
+	pthread_cond_t loaded, kept;
+	pthread_t closer;
+	bool is_stopping;
 	struct catalog_slot *slots;
 	int n;
 };
 
+/* An idle reader that is to be closed, taken from its slot; else NULL, and when to look again (0: not before one is
+ * kept). */
+static struct catalog_reader *take_idle(struct catalogs *c, uint64_t *ret_next_ns)
+{
+	uint64_t now = clock_mono_ns();
+	*ret_next_ns = 0;
+	for (struct catalog_slot *s = c->slots; s; s = s->next) {
+		uint64_t until = s->idle_since_ns + KEEP_NS;
+		if (s->reader && now >= until)
+			return TAKE(s->reader);
+		if (s->reader && (!*ret_next_ns || until < *ret_next_ns))
+			*ret_next_ns = until;
+	}
+	return NULL;
+}
+
+/* A thread of its own: workers have other things to do than to wait. */
+static void *close_idle(void *arg)
+{
+	struct catalogs *c = arg;
+	pthread_mutex_lock(&c->mutex);
+	while (!c->is_stopping) {
+		uint64_t next_ns;
+		struct catalog_reader *r = take_idle(c, &next_ns);
+		struct timespec at = {(time_t)(next_ns / NS_PER_SEC), (long)(next_ns % NS_PER_SEC)};
+		if (r) {
+			pthread_mutex_unlock(&c->mutex);
+			catalog_reader_close(r);
+			pthread_mutex_lock(&c->mutex);
+		} else if (next_ns) {
+			pthread_cond_timedwait(&c->kept, &c->mutex, &at);
+		} else {
+			pthread_cond_wait(&c->kept, &c->mutex);
+		}
+	}
+	pthread_mutex_unlock(&c->mutex);
+	return NULL;
+}
+
 int catalogs_new(struct proxy *p, struct catalogs **ret_c)
 {
 	struct catalogs *c = calloc(1, sizeof(*c));
+	pthread_condattr_t monotonic;
 	if (!c)
 		return -ENOMEM;
 	c->proxy = p;
 	pthread_mutex_init(&c->mutex, NULL);
 	pthread_cond_init(&c->loaded, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->kept, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	int err = pthread_create(&c->closer, NULL, close_idle, c);
+	if (err) {
+		free(c);
+		return -err;
+	}
 	*ret_c = c;
 	return 0;
 }
 
 static void slot_free(struct catalog_slot *s)
 {
+	catalog_reader_close(s->reader);
 	catalog_unref(s->catalog);
+	catalog_base_done(&s->base);
 	arena_done(&s->target.arena);
 	free(s);
 }
@@ -55,11 +114,17 @@ void catalogs_free(struct catalogs *c)
 {
 	if (!c)
 		return;
+	pthread_mutex_lock(&c->mutex);
+	c->is_stopping = true;
+	pthread_cond_signal(&c->kept);
+	pthread_mutex_unlock(&c->mutex);
+	pthread_join(c->closer, NULL);
 	while (c->slots) {
 		struct catalog_slot *s = c->slots;
 		c->slots = s->next;
 		slot_free(s);
 	}
+	pthread_cond_destroy(&c->kept);
 	pthread_cond_destroy(&c->loaded);
 	pthread_mutex_destroy(&c->mutex);
 	free(c);
@@ -154,17 +219,36 @@ void catalog_slot_unref(struct catalogs *c, struct catalog_slot *s)
 	pthread_mutex_unlock(&c->mutex);
 }
 
+/* By the reader that was kept, if it still is of use; else by a new one. */
+static int read_catalog(struct catalogs *c, struct catalog_slot *s, struct catalog_reader **reader,
+			struct catalog **ret_c, char ret_why[WHY_MAX])
+{
+	uint64_t deadline = clock_mono_ns() + LOAD_LIMIT_NS;
+	if (*reader) {
+		if (!catalog_reader_load(*reader, &s->base, deadline, ret_c, ret_why))
+			return 0;
+		catalog_reader_close(TAKE(*reader));
+	}
+	int err = catalog_reader_open(c->proxy, &s->target, deadline, reader, ret_why);
+	return err ? err : catalog_reader_load(*reader, &s->base, deadline, ret_c, ret_why);
+}
+
 /* With the lock held, which it lets go of while it loads. */
 static void load_locked(struct catalogs *c, struct catalog_slot *s)
 {
 	struct catalog *fresh = NULL;
+	struct catalog_reader *reader = TAKE(s->reader);
 	char why[WHY_MAX] = "";
 	uint64_t began = clock_mono_ns();
 	s->is_loading = true;
 	pthread_mutex_unlock(&c->mutex);
-	int err = login_load_catalog(c->proxy, &s->target, began + LOAD_LIMIT_NS, &fresh, why);
+	int err = read_catalog(c, s, &reader, &fresh, why);
+	if (reader && (err || !catalog_reader_is_open(reader)))
+		catalog_reader_close(TAKE(reader));
 	pthread_mutex_lock(&c->mutex);
 	s->is_loading = false;
+	s->reader = reader;
+	s->idle_since_ns = clock_mono_ns();
 	s->err = err;
 	memcpy(s->why, why, sizeof(why));
 	if (!err) {
@@ -173,6 +257,7 @@ static void load_locked(struct catalogs *c, struct catalog_slot *s)
 		atomic_store(&s->began_ns, began);
 		atomic_fetch_add(&s->generation, 1);
 	}
+	pthread_cond_signal(&c->kept);
 	pthread_cond_broadcast(&c->loaded);
 }
 

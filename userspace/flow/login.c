@@ -1,4 +1,4 @@
-#include "flow/login.h"
+#include "flow/login_pump.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -14,28 +14,11 @@
 #include "flow/proxy.h"
 #include "flow/tls.h"
 #include "flow/tls_client.h"
-#include "sql/catalog.h"
 
 extern char **environ;
 
-#define MESSAGE_MAX   (64 * 1024) /* of the server, while it logs us in */
-#define PIPE_MAX      (1024 * 1024)
-#define CATALOG_TRIES 8
-
-enum pump_state { PUMP_LOGIN, PUMP_READY };
-
-/* libpq on one side, the server on the other, we between: bytes go through, and are read on the
- * way. */
-struct pump {
-	struct login *login;
-	PGconn *conn;
-	enum pump_state state;
-	bool is_raw;	   /* after the login: what comes goes on to libpq unread */
-	int listener, lib; /* our ends towards libpq */
-	uint64_t deadline_ns;
-	uint64_t limit_ns; /* of the whole; deadline_ns is of this host */
-	struct buf from_server, to_server, to_lib;
-};
+#define MESSAGE_MAX (64 * 1024) /* of the server, while it logs us in */
+#define PIPE_MAX    (1024 * 1024)
 
 void login_scrub_environment(void)
 {
@@ -201,7 +184,7 @@ static int read_messages(struct pump *p)
 	return 0;
 }
 
-static int lost(struct pump *p)
+int pump_lost(struct pump *p)
 {
 	return fail(p->login, ERR_UPSTREAM, "08006", "the upstream closed the connection");
 }
@@ -277,16 +260,14 @@ static int move_bytes(struct pump *p)
 	if (!err)
 		err = move_in(p->login->fd, p->login->tls, &p->from_server);
 	if (err)
-		return lost(p);
+		return pump_lost(p);
 	err = read_messages(p);
 	if (!err && p->lib >= 0)
 		err = move_out(p->lib, NULL, &p->to_lib);
 	return err ? fail(p->login, err, "08006", "the login failed") : 0;
 }
 
-/* Waits for something to move, or for libpq's socket, and moves it. lib_events: what libpq waits
- * for; ret_lib: it has come. */
-static int pump_step(struct pump *p, short lib_events, bool *ret_lib)
+int pump_step(struct pump *p, short lib_events, bool *ret_lib)
 {
 	bool is_open = p->lib >= 0;
 	struct pollfd fds[] = {
@@ -381,7 +362,7 @@ static int run_login(struct pump *p)
 	return 0;
 }
 
-static void pump_done(struct pump *p)
+void pump_done(struct pump *p)
 {
 	PQfinish(p->conn);
 	closep(&p->listener);
@@ -476,7 +457,7 @@ static int try_hosts(struct pump *p, struct proxy *proxy, const struct target *t
 	return err;
 }
 
-static int pump_login(struct pump *p, struct proxy *proxy, const struct target *t)
+int pump_login(struct pump *p, struct proxy *proxy, const struct target *t)
 {
 	struct credential c = {0};
 	char why[WHY_MAX] = "out of memory";
@@ -506,114 +487,5 @@ int login_postgres(struct proxy *proxy, const struct target *t, uint64_t deadlin
 	struct pump p = {.login = l, .deadline_ns = deadline_ns, .limit_ns = deadline_ns};
 	int err = pump_login(&p, proxy, t);
 	pump_done(&p); /* its Terminate goes to our socket, not to the server */
-	return err;
-}
-
-static int add_rows(PGresult *res, struct catalog_builder *b, int i)
-{
-	const char *fields[64];
-	int n = PQnfields(res);
-	if (n > (int)ARRAY_LEN(fields))
-		return ERR_LIMIT;
-	for (int row = 0; row < PQntuples(res); row++) {
-		for (int k = 0; k < n; k++)
-			fields[k] = PQgetisnull(res, row, k) ? NULL : PQgetvalue(res, row, k);
-		int err = catalog_add_row(b, i, fields, n);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-/* PQgetResult blocks on a socket that only we can fill: so it is asked only when it will not. */
-static int next_result(struct pump *p, PGresult **ret_res)
-{
-	while (PQisBusy(p->conn)) {
-		bool is_ready = false;
-		int err = pump_step(p, POLLIN, &is_ready);
-		if (err)
-			return err;
-		if (is_ready && !PQconsumeInput(p->conn))
-			return lost(p);
-	}
-	*ret_res = PQgetResult(p->conn);
-	return 0;
-}
-
-/* One query; its rows are added to the builder (NULL: a command, which has none). ERR_UPSTREAM: the
- * server refused it, and the connection goes on. */
-static int run_query(struct pump *p, const char *sql, struct catalog_builder *b, int i)
-{
-	if (!PQsendQuery(p->conn, sql) || !PQsetSingleRowMode(p->conn))
-		return lost(p);
-	int err = 0;
-	for (;;) {
-		PGresult *res = NULL;
-		int r = next_result(p, &res);
-		if (r || !res)
-			return r ? r : err;
-		ExecStatusType st = PQresultStatus(res);
-		if (st == PGRES_SINGLE_TUPLE && b)
-			err = err ? err : add_rows(res, b, i);
-		else if (st != PGRES_TUPLES_OK && st != PGRES_COMMAND_OK)
-			err = ERR_UPSTREAM;
-		PQclear(res);
-	}
-}
-
-/* All queries in one snapshot: what one names, another one has. */
-static int read_once(struct pump *p, struct catalog_builder *b)
-{
-	int err = run_query(p, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL, 0);
-	for (int i = 0; !err && i < catalog_n_queries(); i++)
-		err = run_query(p, catalog_query(i), b, i);
-	return err;
-}
-
-/* Functions of the catalogue (pg_get_viewdef) look past the snapshot: others' DDL can make them
- * fail, or tell what the snapshot does not have. Then it is read again. */
-static int read_catalog(struct pump *p, struct catalog **ret_c)
-{
-	int err = ERR_UPSTREAM;
-	for (int i = 0; i < CATALOG_TRIES && (err == ERR_UPSTREAM || err == ERR_MALFORMED); i++) {
-		struct catalog_builder *b = NULL;
-		if (i && (err = run_query(p, "ROLLBACK", NULL, 0)))
-			break;
-		err = catalog_builder_new(&b);
-		if (!err)
-			err = read_once(p, b);
-		if (!err)
-			err = catalog_build(b, ret_c);
-		catalog_builder_free(b);
-	}
-	return err;
-}
-
-int login_load_catalog(struct proxy *proxy, const struct target *t, uint64_t deadline_ns,
-		       struct catalog **ret_c, char ret_why[WHY_MAX])
-{
-	struct login l;
-	struct target mine = *t;
-	login_init(&l);
-	struct pump p = {.login = &l, .deadline_ns = deadline_ns, .limit_ns = deadline_ns, .is_raw = true};
-	mine.application = "sluice catalogue";
-	char options[32 * 1024];
-	snprintf(options, sizeof(options),
-		 "%s -c client_encoding=UTF8 -c default_transaction_read_only=on -c statement_timeout=20000",
-		 t->place ? t->place : "");
-	mine.options = options;
-	int err = pump_login(&p, proxy, &mine);
-	if (!err)
-		err = read_catalog(&p, ret_c);
-	if (!err) {
-		uint8_t terminate[] = {'X', 0, 0, 0, 4};
-		if (transmit(l.fd, l.tls, span_of(terminate, sizeof(terminate))) < 0)
-			(void)0; /* it sees the close as well */
-	}
-	if (err)
-		snprintf(ret_why, WHY_MAX, "%s",
-			 l.why[0] ? l.why : "the upstream's catalogue cannot be read");
-	pump_done(&p);
-	login_done(&l);
 	return err;
 }

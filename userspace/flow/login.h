@@ -8,7 +8,6 @@
 #include "base/buf.h"
 #include "flow/credential.h"
 
-struct catalog;
 struct proxy;
 struct tls;
 struct tls_client;
@@ -51,9 +50,6 @@ must_check int login_connect(const struct target *t, uint64_t deadline_ns, struc
 /* The whole way for PostgreSQL. */
 must_check int login_postgres(struct proxy *p, const struct target *t, uint64_t deadline_ns,
 			      struct login *l);
-/* Logs in the same way and reads the catalogue. */
-must_check int login_load_catalog(struct proxy *p, const struct target *t, uint64_t deadline_ns,
-				  struct catalog **ret_c, char ret_why[WHY_MAX]);
 /* Sends a CancelRequest and waits for the server to close. client: over TLS; NULL: in clear. */
 void login_send_cancel(const struct addr *peer, struct tls_client *client, uint32_t pid,
 		       uint32_t key, uint64_t deadline_ns);

@@ -85,11 +85,14 @@ static bool all_well(struct monitor *m)
 {
 	uint64_t now = clock_mono_ns();
 	bool is_well = true;
+	if (now - m->looked_ns > HUNG_NS / 2) /* the machine stood still, and they with it */
+		m->awake_ns = now;
+	m->looked_ns = now;
 	for (int i = 0; i <= CHILD_PROXY; i++) {
 		struct child *c = &m->children[i];
 		uint64_t silence = c->pid ? silence_ns(m, c, now) : UINT64_MAX;
 		is_well = is_well && silence < HEALTH_STALE_MS * NS_PER_MS;
-		if (c->pid && MIN(silence, now - c->started_ns) > HUNG_NS)
+		if (c->pid && MIN(silence, now - MAX(c->started_ns, m->awake_ns)) > HUNG_NS)
 			child_end(c, "gives no sign of life");
 	}
 	return is_well;

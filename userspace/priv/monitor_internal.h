@@ -62,6 +62,7 @@ struct monitor {
 
 	struct source signals, kernel_events;
 	struct timer beat, stop_deadline;
+	uint64_t looked_ns, awake_ns; /* when the children were last looked at; since when without a gap */
 	uint64_t deaths_ns[DEATHS_MAX]; /* the last ones, a ring */
 	int n_deaths;
 	uint64_t console_after_ns; /* it is not started again before */

@@ -23,6 +23,7 @@ void catalog_destroy(struct catalog *c)
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		free(lists[i]->at);
 	arena_done(&c->arena);
+	catalog_unref(c->base);
 	free(c);
 }
 

@@ -14,6 +14,7 @@ struct catalog {
 	int refs; /* atomic */
 	uint64_t generation;
 	struct arena arena;
+	struct catalog *base; /* whose objects the lists hold as well: a reference; or NULL */
 	const char *search_path, *user;
 	bool is_utf8, has_own_order;
 	/* Loaded objects; sorted by oid after the build (casts: by source, target). */

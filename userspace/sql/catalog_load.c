@@ -17,6 +17,7 @@ struct catalog_builder {
 	struct cat_column columns[MAX_COLUMNS];
 	int n_columns;
 	int at_query; /* rows must come in the order of the queries */
+	bool is_part;	  /* of the built-in objects alone: has no settings */
 	bool has_settings;
 	int err;
 };
@@ -105,6 +106,15 @@ static void *find(const struct cat_list *l, uint32_t oid)
 			hi = mid;
 	}
 	return lo < l->n && *(const uint32_t *)l->at[lo] == oid ? l->at[lo] : NULL;
+}
+
+/* What is shared is not changed: a catalogue in which it would have to be is read whole. */
+static bool is_shared(struct row *r, uint32_t oid)
+{
+	bool is = r->b->c->base && oid < CAT_FIRST_USER_OID;
+	if (is)
+		r->b->err = ERR_STATE;
+	return is;
 }
 
 static const struct cat_schema *schema(struct row *r, int i)
@@ -308,7 +318,7 @@ static void mark_generated(struct row *r)
 	close_relation(r->b);
 	const struct cat_relation *o = find(&r->b->c->relations, number(r, 0));
 	int at = (int)number(r, 1);
-	for (int i = 0; o && i < o->n_columns; i++) {
+	for (int i = 0; o && !is_shared(r, o->oid) && i < o->n_columns; i++) {
 		struct cat_column *c = (struct cat_column *)(uintptr_t)&o->columns[i];
 		struct cat_made_of *m = arena_new(&r->b->c->arena, struct cat_made_of);
 		if (c->number != at || !m)
@@ -322,7 +332,7 @@ static void mark_generated(struct row *r)
 static void add_definition(struct row *r)
 {
 	struct cat_relation *o = find(&r->b->c->relations, number(r, 0));
-	if (o && r->fields[1])
+	if (o && r->fields[1] && !is_shared(r, o->oid))
 		o->definition = text(r, 1);
 }
 
@@ -340,7 +350,7 @@ static void add_inheritance(struct row *r)
 {
 	struct cat_relation *child = find(&r->b->c->relations, number(r, 0)),
 			    *parent = find(&r->b->c->relations, number(r, 1));
-	if (!child || !parent)
+	if (!child || !parent || is_shared(r, child->oid) || is_shared(r, parent->oid))
 		return;
 	add_kin(r, &child->parents, parent);
 	add_kin(r, &parent->children, child);
@@ -353,74 +363,122 @@ static void add_inheritance(struct row *r)
 	"FROM pg_catalog.pg_range g WHERE g.rngsubopc >= 16384 AND (g.rngtypid = t.oid OR "        \
 	"pg_catalog.to_jsonb(g) ->> 'rngmultitypid' = t.oid::pg_catalog.text))"
 
+/* The three texts of a query: of all objects, of those that initdb made, of the others. */
+#define BY(oid, before, after)                                                                     \
+	{                                                                                          \
+		before after, before " AND " oid " < 16384" after,                                 \
+		    before " AND " oid " >= 16384" after                                           \
+	}
+/* What no built-in object has. */
+#define OTHERS(sql) {sql, NULL, sql}
+
 /* Rows come sorted where the loader looks things up by number. */
 static const struct {
-	const char *sql;
+	const char *sql[3]; /* by enum catalog_part; NULL: nothing to ask */
 	int n_fields;
 	void (*add)(struct row *r);
 } queries[] = {
-    {"SELECT pg_catalog.current_setting('search_path'), current_user, "
-     "pg_catalog.current_setting('server_encoding')",
+    {OTHERS("SELECT pg_catalog.current_setting('search_path'), current_user, "
+	    "pg_catalog.current_setting('server_encoding')"),
      3, add_settings},
-    {"SELECT pg_catalog.set_config('search_path', '', false)", 1, add_nothing},
-    {"SELECT oid, nspname, pg_catalog.has_schema_privilege(oid, 'USAGE') FROM "
-     "pg_catalog.pg_namespace ORDER BY oid",
+    {OTHERS("SELECT pg_catalog.set_config('search_path', '', false)"), 1, add_nothing},
+    {BY("oid",
+	"SELECT oid, nspname, pg_catalog.has_schema_privilege(oid, 'USAGE') FROM "
+	"pg_catalog.pg_namespace WHERE true",
+	" ORDER BY oid"),
      3, add_schema},
-    {"SELECT oid, relnamespace, relname, relkind, reltype FROM pg_catalog.pg_class "
-     "WHERE relkind NOT IN ('i', 'I', 't') ORDER BY oid",
+    {BY("oid",
+	"SELECT oid, relnamespace, relname, relkind, reltype FROM pg_catalog.pg_class "
+	"WHERE relkind NOT IN ('i', 'I', 't')",
+	" ORDER BY oid"),
      5, add_relation},
-    {"SELECT attrelid, attname, atttypid, attnum FROM pg_catalog.pg_attribute a JOIN "
-     "pg_catalog.pg_class c "
-     "ON c.oid = attrelid WHERE relkind NOT IN ('i', 'I', 't') AND attnum > 0 AND NOT attisdropped "
-     "ORDER BY attrelid, attnum",
+    {BY("attrelid",
+	"SELECT attrelid, attname, atttypid, attnum FROM pg_catalog.pg_attribute a JOIN "
+	"pg_catalog.pg_class c "
+	"ON c.oid = attrelid WHERE relkind NOT IN ('i', 'I', 't') AND attnum > 0 AND NOT "
+	"attisdropped",
+	" ORDER BY attrelid, attnum"),
      4, add_column},
-    {"SELECT t.oid, t.typnamespace, t.typname, t.typtype, t.typcategory, t.typispreferred, "
-     "CASE WHEN e.typarray = t.oid OR t.oid IN (22, 30) THEN t.typelem ELSE 0 END, t.typarray, "
-     "t.typbasetype, "
-     "t.typrelid, COALESCE(r.rngsubtype, 0), "
-     "EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.contypid = t.oid AND c.contype = "
-     "'c'), " ORDER_CHECK ", "
-     "t.oid >= 16384 AND t.typelem <> 0 AND e.typarray IS DISTINCT FROM t.oid OR "
-     "COALESCE((pg_catalog.to_jsonb(t) ->> 'typsubscript') NOT IN ('-', 'array_subscript_handler', "
-     "'raw_array_subscript_handler', 'jsonb_subscript_handler'), false) "
-     "FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem "
-     "LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid ORDER BY t.oid",
+    {BY("t.oid",
+	"SELECT t.oid, t.typnamespace, t.typname, t.typtype, t.typcategory, t.typispreferred, "
+	"CASE WHEN e.typarray = t.oid OR t.oid IN (22, 30) THEN t.typelem ELSE 0 END, "
+	"t.typarray, t.typbasetype, t.typrelid, COALESCE(r.rngsubtype, 0), "
+	"EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.contypid = t.oid AND c.contype = "
+	"'c'), " ORDER_CHECK ", "
+	"t.oid >= 16384 AND t.typelem <> 0 AND e.typarray IS DISTINCT FROM t.oid OR "
+	"COALESCE((pg_catalog.to_jsonb(t) ->> 'typsubscript') NOT IN ('-', "
+	"'array_subscript_handler', "
+	"'raw_array_subscript_handler', 'jsonb_subscript_handler'), false) "
+	"FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem "
+	"LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid WHERE true",
+	" ORDER BY t.oid"),
      14, add_type},
-    {"SELECT oid, pronamespace, proname, prokind, provolatile, proretset, prorettype, provariadic, "
-     "pronargdefaults, proargtypes, pg_catalog.array_to_string(proallargtypes, ' '), "
-     "pg_catalog.array_to_string(proargmodes, ''), pg_catalog.array_to_string(proargnames, "
-     "pg_catalog.chr(1), '') "
-     "FROM pg_catalog.pg_proc ORDER BY oid",
+    {BY("oid",
+	"SELECT oid, pronamespace, proname, prokind, provolatile, proretset, prorettype, "
+	"provariadic, pronargdefaults, proargtypes, pg_catalog.array_to_string(proallargtypes, "
+	"' '), pg_catalog.array_to_string(proargmodes, ''), "
+	"pg_catalog.array_to_string(proargnames, pg_catalog.chr(1), '') "
+	"FROM pg_catalog.pg_proc WHERE true",
+	" ORDER BY oid"),
      13, add_function},
-    {"SELECT oprnamespace, oprname, oprleft, oprright, oprresult, oprcode::pg_catalog.oid "
-     "FROM pg_catalog.pg_operator ORDER BY oid",
+    {BY("oid",
+	"SELECT oprnamespace, oprname, oprleft, oprright, oprresult, oprcode::pg_catalog.oid "
+	"FROM pg_catalog.pg_operator WHERE true",
+	" ORDER BY oid"),
      6, add_operator},
-    {"SELECT castsource, casttarget, castfunc, castcontext, castmethod FROM pg_catalog.pg_cast "
-     "ORDER BY 1, 2",
+    {BY("oid",
+	"SELECT castsource, casttarget, castfunc, castcontext, castmethod FROM "
+	"pg_catalog.pg_cast WHERE true",
+	" ORDER BY 1, 2"),
      5, add_cast},
-    {"SELECT attrelid, attnum, COALESCE(refobjsubid, 0) FROM pg_catalog.pg_attribute a "
-     "LEFT JOIN pg_catalog.pg_attrdef d ON adrelid = attrelid AND adnum = attnum "
-     "LEFT JOIN pg_catalog.pg_depend ON classid IN ('pg_catalog.pg_attrdef'::pg_catalog.regclass, "
-     "'pg_catalog.pg_class'::pg_catalog.regclass) AND (objid = d.oid OR objid = attrelid AND "
-     "objsubid = attnum) AND refobjid = attrelid "
-     "AND refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass "
-     "WHERE attrelid >= 16384 AND attnum > 0 AND NOT attisdropped AND "
-     "pg_catalog.to_jsonb(a) ->> 'attgenerated' <> ''",
+    {OTHERS("SELECT attrelid, attnum, COALESCE(refobjsubid, 0) FROM pg_catalog.pg_attribute a "
+	    "LEFT JOIN pg_catalog.pg_attrdef d ON adrelid = attrelid AND adnum = attnum "
+	    "LEFT JOIN pg_catalog.pg_depend ON classid IN "
+	    "('pg_catalog.pg_attrdef'::pg_catalog.regclass, "
+	    "'pg_catalog.pg_class'::pg_catalog.regclass) AND (objid = d.oid OR objid = attrelid "
+	    "AND objsubid = attnum) AND refobjid = attrelid "
+	    "AND refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass "
+	    "WHERE attrelid >= 16384 AND attnum > 0 AND NOT attisdropped AND "
+	    "pg_catalog.to_jsonb(a) ->> 'attgenerated' <> ''"),
      3, mark_generated},
-    {"SELECT oid, pg_catalog.pg_get_viewdef(oid) FROM pg_catalog.pg_class WHERE relkind = 'v' AND "
-     "oid >= 16384",
+    {OTHERS("SELECT oid, pg_catalog.pg_get_viewdef(oid) FROM pg_catalog.pg_class WHERE relkind = "
+	    "'v' AND oid >= 16384"),
      2, add_definition},
-    {"SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits", 2, add_inheritance},
+    {OTHERS("SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits"), 2, add_inheritance},
 };
+
+/* Any change of a row has a new xmin, greater than the old one. */
+#define ROWS(table, which)                                                                         \
+	"(SELECT pg_catalog.concat(pg_catalog.count(*), '/', "                                     \
+	"pg_catalog.sum(xmin::pg_catalog.text::pg_catalog.int8)) FROM pg_catalog." table           \
+	" WHERE " which "), "
+
+const char *catalog_fingerprint_query(void)
+{
+	return "SELECT pg_catalog.concat_ws(' ', "
+	       "pg_catalog.current_setting('server_version_num'), "
+	       "(SELECT oid FROM pg_catalog.pg_database WHERE datname = "
+	       "pg_catalog.current_database()), " ROWS("pg_class", "oid < 16384")
+		   ROWS("pg_attribute", "attrelid < 16384") ROWS("pg_type", "oid < 16384")
+		       ROWS("pg_proc", "oid < 16384") ROWS("pg_operator", "oid < 16384")
+			   ROWS("pg_cast", "oid < 16384") ROWS("pg_range", "rngtypid < 16384")
+			       ROWS("pg_constraint", "contypid BETWEEN 1 AND 16383")
+				   ROWS("pg_db_role_setting", "true") ROWS(
+				       "pg_opclass",
+				       "opcdefault AND oid >= 16384 AND opcintype < 16384")
+	       "(SELECT pg_catalog.string_agg(pg_catalog.concat(nspname, "
+	       "pg_catalog.has_schema_privilege(oid, 'USAGE')), ',' ORDER BY oid) "
+	       "FROM pg_catalog.pg_namespace WHERE oid < 16384))";
+}
 
 int catalog_n_queries(void)
 {
 	return ARRAY_LEN(queries);
 }
 
-const char *catalog_query(int i)
+const char *catalog_query(int i, enum catalog_part part)
 {
-	return queries[i].sql;
+	return queries[i].sql[part];
 }
 
 int catalog_builder_new(struct catalog_builder **ret_b)
@@ -439,6 +497,39 @@ int catalog_builder_new(struct catalog_builder **ret_b)
 	c->refs = 1;
 	b->c = c;
 	*ret_b = b;
+	return 0;
+}
+
+static int copy_list(struct cat_list *to, const struct cat_list *from)
+{
+	void **at = malloc(((size_t)from->n + 1) * sizeof(*at));
+	if (!at)
+		return -ENOMEM;
+	if (from->n)
+		memcpy(at, from->at, (size_t)from->n * sizeof(*at));
+	free(to->at);
+	to->at = at;
+	to->n = from->n;
+	to->room = from->n + 1;
+	return 0;
+}
+
+void catalog_builder_part(struct catalog_builder *b)
+{
+	b->is_part = true;
+}
+
+int catalog_builder_share(struct catalog_builder *b, struct catalog *base)
+{
+	struct catalog *c = b->c;
+	if (c->base || c->schemas.n)
+		return ERR_STATE;
+	if (copy_list(&c->schemas, &base->schemas) || copy_list(&c->relations, &base->relations) ||
+	    copy_list(&c->types, &base->types) || copy_list(&c->functions, &base->functions) ||
+	    copy_list(&c->operators, &base->operators) || copy_list(&c->casts, &base->casts))
+		return -ENOMEM;
+	c->base = catalog_ref(base);
+	c->has_own_order = base->has_own_order;
 	return 0;
 }
 
@@ -501,15 +592,40 @@ static int compare_cast(const void *a, const void *b)
 	return (x->target > y->target) - (x->target < y->target);
 }
 
-static int index_by_name(const struct cat_list *from, struct cat_list *to)
+static void sort(struct cat_list *l, int from, int (*compare)(const void *, const void *))
 {
-	to->at = malloc(((size_t)from->n + 1) * sizeof(*to->at));
-	if (!to->at)
+	if (l->n > from)
+		qsort(l->at + from, (size_t)(l->n - from), sizeof(*l->at), compare);
+}
+
+/* The objects of the base have been sorted before: what was added goes between them. */
+static int index_by_name(const struct cat_list *from, const struct cat_list *base,
+			 struct cat_list *to)
+{
+	int n_base = base ? base->n : 0, at = 0, i = n_base;
+	struct cat_list added = {0};
+	int err = copy_list(&added, from);
+	to->at = err ? NULL : malloc(((size_t)from->n + 1) * sizeof(*to->at));
+	if (!to->at) {
+		free(added.at);
 		return -ENOMEM;
-	if (from->n)
-		memcpy(to->at, from->at, (size_t)from->n * sizeof(*to->at));
-	to->n = from->n;
-	qsort(to->at, (size_t)to->n, sizeof(*to->at), compare_name);
+	}
+	sort(&added, n_base, compare_name);
+	while (to->n < from->n) {
+		bool is_base = at < n_base && (i == from->n || compare_name(&base->at[at], &added.at[i]) < 0);
+		to->at[to->n++] = is_base ? base->at[at++] : added.at[i++];
+	}
+	free(added.at);
+	return 0;
+}
+
+static int index_names(struct catalog *c)
+{
+	const struct catalog *base = c->base;
+	if (index_by_name(&c->relations, base ? &base->relations_by_name : NULL, &c->relations_by_name) ||
+	    index_by_name(&c->types, base ? &base->types_by_name : NULL, &c->types_by_name) ||
+	    index_by_name(&c->functions, base ? &base->functions_by_name : NULL, &c->functions_by_name))
+		return -ENOMEM;
 	return 0;
 }
 
@@ -528,16 +644,14 @@ int catalog_build(struct catalog_builder *b, struct catalog **ret_c)
 	if (!c || b->err)
 		return c ? b->err : ERR_STATE;
 	close_relation(b);
-	if (!b->has_settings || !is_sorted(&c->schemas, compare_oid) ||
+	sort(&c->operators, 0, compare_operator);
+	sort(&c->casts, 0, compare_cast);
+	if ((!b->has_settings && !b->is_part) || !is_sorted(&c->schemas, compare_oid) ||
 	    !is_sorted(&c->types, compare_oid) || !is_sorted(&c->relations, compare_oid) ||
 	    !is_sorted(&c->functions, compare_oid) || !is_sorted(&c->casts, compare_cast))
 		return ERR_MALFORMED;
-	if (index_by_name(&c->relations, &c->relations_by_name) ||
-	    index_by_name(&c->types, &c->types_by_name) ||
-	    index_by_name(&c->functions, &c->functions_by_name))
+	if (index_names(c))
 		return -ENOMEM;
-	if (c->operators.n)
-		qsort(c->operators.at, (size_t)c->operators.n, sizeof(void *), compare_operator);
 	if (arena_failed(&c->arena))
 		return ERR_LIMIT;
 	c->generation = __atomic_add_fetch(&generations, 1, __ATOMIC_RELAXED);

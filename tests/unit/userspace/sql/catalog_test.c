@@ -1,4 +1,4 @@
-#include "sql/catalog_read.h"
+#include "sql/catalog_internal.h"
 
 #include "../../tap.h"
 #include "db.h"
@@ -113,6 +113,102 @@ static void refuses_bad_rows(void)
 	catalog_builder_free(NULL);
 }
 
+/* The same objects in the same order? what: 'o' by number, 'n' by name, 'c' casts. */
+static bool is_same_list(const struct cat_list *a, const struct cat_list *b, char what)
+{
+	bool is = a->n == b->n && a->n;
+	for (int i = 0; is && i < a->n; i++) {
+		const struct cat_function *x = a->at[i], *y = b->at[i];
+		const struct cat_cast *k = a->at[i], *l = b->at[i];
+		is = what == 'c' ? k->source == l->source && k->target == l->target && k->method == l->method &&
+				       !k->function == !l->function
+				 : x->oid == y->oid && (what == 'o' || !strcmp(x->name, y->name));
+	}
+	return is;
+}
+
+static void is_the_same_in_two_parts(void)
+{
+	struct catalog *whole = db_catalog(), *base = db_part(CATALOG_BUILT_IN, NULL),
+		       *rest = db_part(CATALOG_REST, base);
+	CHECK(base->functions.n > 2000 && base->functions.n < whole->functions.n);
+	catalog_unref(base); /* the other one keeps it */
+	CHECK(is_same_list(&whole->schemas, &rest->schemas, 'o'));
+	CHECK(is_same_list(&whole->relations, &rest->relations, 'o'));
+	CHECK(is_same_list(&whole->types, &rest->types, 'o'));
+	CHECK(is_same_list(&whole->functions, &rest->functions, 'o'));
+	CHECK(is_same_list(&whole->casts, &rest->casts, 'c'));
+	CHECK(is_same_list(&whole->relations_by_name, &rest->relations_by_name, 'n'));
+	CHECK(is_same_list(&whole->types_by_name, &rest->types_by_name, 'n'));
+	CHECK(is_same_list(&whole->functions_by_name, &rest->functions_by_name, 'n'));
+	CHECK_INT(rest->operators.n, whole->operators.n);
+	CHECK_INT(rest->has_own_order, whole->has_own_order);
+	CHECK_STR(catalog_user(rest), "app");
+	catalog_unref(whole);
+	catalog_unref(rest);
+}
+
+static char *fingerprint(void)
+{
+	PGresult *r = PQexec(db_conn, catalog_fingerprint_query());
+	char *got = strdup(PQntuples(r) == 1 ? PQgetvalue(r, 0, 0) : "");
+	PQclear(r);
+	return got;
+}
+
+static void tells_when_built_ins_change(void)
+{
+	static const struct {
+		const char *sql, *back;
+		bool changes;
+	} rows[] = {
+	    {"CREATE TABLE fp (a int); ANALYZE; ANALYZE pg_class", "DROP TABLE fp", false},
+	    {"CREATE FUNCTION fp() RETURNS int LANGUAGE sql AS 'SELECT 1'", "DROP FUNCTION fp()", false},
+	    {"ALTER FUNCTION pg_catalog.lower(text) STABLE", "ALTER FUNCTION lower(text) IMMUTABLE", true},
+	    {"ALTER VIEW information_schema.tables RENAME COLUMN table_name TO x",
+	     "ALTER VIEW information_schema.tables RENAME COLUMN x TO table_name", true},
+	    {"CREATE OPERATOR CLASS fp DEFAULT FOR TYPE box USING btree AS FUNCTION 1 btint4cmp(int, int)",
+	     "DROP OPERATOR CLASS fp USING btree", true},
+	    {"ALTER ROLE app SET search_path = x", "ALTER ROLE app RESET search_path", true},
+	    {"ALTER DOMAIN information_schema.cardinal_number ADD CONSTRAINT fp CHECK (VALUE > -2)",
+	     "ALTER DOMAIN information_schema.cardinal_number DROP CONSTRAINT fp", true},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *before = fingerprint();
+		PQclear(PQexec(db_conn, rows[i].sql));
+		char *after = fingerprint();
+		CHECK(strlen(before) > 50);
+		CHECK_INT(strcmp(before, after) != 0, rows[i].changes);
+		PQclear(PQexec(db_conn, rows[i].back));
+		free(before);
+		free(after);
+	}
+}
+
+/* A table of the database's own below a built-in one: what is shared would have to know of it. */
+static void shares_nothing_that_it_would_change(void)
+{
+	static const char *const settings[] = {"public", "app", "UTF8"}, *const schema[] = {"11", "pg_catalog", "t"},
+			  *const old[] = {"20", "11", "old", "r", "0"}, *const own[] = {"16384", "11", "own", "r", "0"},
+			  *const kin[] = {"16384", "20"};
+	struct catalog_builder *b = NULL;
+	struct catalog *base = NULL;
+	CHECK_INT(catalog_builder_new(&b), 0);
+	catalog_builder_part(b);
+	CHECK_INT(catalog_add_row(b, 2, schema, 3), 0);
+	CHECK_INT(catalog_add_row(b, 3, old, 5), 0);
+	CHECK_INT(catalog_build(b, &base), 0);
+	catalog_builder_free(b);
+	CHECK_INT(catalog_builder_new(&b), 0);
+	CHECK_INT(catalog_add_row(b, 0, settings, 3), 0);
+	CHECK_INT(catalog_builder_share(b, base), 0);
+	CHECK_INT(catalog_builder_share(b, base), ERR_STATE);
+	CHECK_INT(catalog_add_row(b, 3, own, 5), 0);
+	CHECK_INT(catalog_add_row(b, catalog_n_queries() - 1, kin, 2), ERR_STATE);
+	catalog_builder_free(b);
+	catalog_unref(base);
+}
+
 int main(void)
 {
 	db_up();
@@ -120,5 +216,8 @@ int main(void)
 	schemas_that_may_not_be_used();
 	counts_its_generations();
 	refuses_bad_rows();
+	is_the_same_in_two_parts();
+	tells_when_built_ins_change();
+	shares_nothing_that_it_would_change();
 	return tap_done();
 }

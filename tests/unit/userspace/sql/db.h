@@ -94,13 +94,21 @@ static void db_up(void)
 	free(schema);
 }
 
-static inline struct catalog *db_catalog(void)
+/* base: what CATALOG_REST is put on; else NULL. */
+static inline struct catalog *db_part(enum catalog_part part, struct catalog *base)
 {
 	struct catalog_builder *b = NULL;
 	struct catalog *c = NULL;
 	int err = catalog_builder_new(&b);
+	if (!err && part == CATALOG_BUILT_IN)
+		catalog_builder_part(b);
 	for (int i = 0; !err && i < catalog_n_queries(); i++) {
-		PGresult *r = PQexec(db_conn, catalog_query(i));
+		const char *sql = catalog_query(i, part);
+		if (i == 2 && base)
+			err = catalog_builder_share(b, base);
+		if (err || !sql)
+			continue;
+		PGresult *r = PQexec(db_conn, sql);
 		if (PQresultStatus(r) != PGRES_TUPLES_OK)
 			printf("FAIL query %d: %s", i, PQresultErrorMessage(r));
 		for (int row = 0; !err && row < PQntuples(r); row++) {
@@ -118,4 +126,9 @@ static inline struct catalog *db_catalog(void)
 	catalog_builder_free(b);
 	db_do("RESET search_path");
 	return c;
+}
+
+static inline struct catalog *db_catalog(void)
+{
+	return db_part(CATALOG_WHOLE, NULL);
 }

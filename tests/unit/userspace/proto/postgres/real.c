@@ -180,7 +180,7 @@ static struct catalog *real_catalog(void)
 	PGconn *conn = real_connect(REAL_PORT, "");
 	int err = catalog_builder_new(&b);
 	for (int i = 0; !err && i < catalog_n_queries(); i++) {
-		PGresult *r = PQexec(conn, catalog_query(i));
+		PGresult *r = PQexec(conn, catalog_query(i, CATALOG_WHOLE));
 		if (PQresultStatus(r) != PGRES_TUPLES_OK) {
 			printf("# catalogue query %d: %s", i, PQerrorMessage(conn));
 			err = ERR_UPSTREAM;
