@@ -70,7 +70,7 @@ def agree(c, s, folder, key, what, code=0):
     c.equal(one[0], code, f"{what}: sluice verify ({one[1]})")
     c.equal(two[0], code, f"{what}: the verifier in Python ({two[1]})")
     if code == 0:
-        c.equal(one[1], two[1], f"{what}: both say the same")
+        c.equal(one[1].splitlines()[0], two[1], f"{what}: both say the same")
     else:
         number = [re.search(r" event (\d+)", line) for _, line in (one, two)]
         c.check(all(number) and number[0][1] == number[1][1], f"{what}: both name the same event", (one[1], two[1]))
@@ -83,6 +83,20 @@ def dumped(folder, database):
     return dict(zip(rows[::2], rows[1::2]))
 
 
+def all_ended(c, events, told):
+    """What verify tells of flows and operations, against what the events say."""
+    flows, ended = ({e["flow"] for e in events if e["type"] == t} for t in ("flow.open", "flow.close"))
+    ops = [e for e in events if e["type"] == "op" and e["decision"] in ("allow", "mask")]
+    found = re.match(r"flows (\d+): (\d+) closed, (\d+) open, (\d+) without a close; operations let through (\d+): "
+                     r"(\d+) ended, (\d+) running, (\d+) without an end$", told[1])
+    c.check(found, "verify tells of flows and operations", told)
+    numbers = [int(n) for n in found.groups()] if found else []
+    c.check(len(flows) > 10 and len(ops) > 10, "there are some")
+    c.equal(numbers[:4], [len(flows), len(flows & ended), len(flows - ended), 0], "each flow is closed or open")
+    c.equal(numbers[4:], [len(ops), sum(e["type"] == "op.end" for e in events), 0, 0], "each operation that was let through has its end")
+    c.equal(told[2:], [], "and nothing is missing")
+
+
 def exports(c, s, out, session):
     key = fingerprint(s)
     whole, part, none = out / "whole", out / "part", out / "none"
@@ -90,7 +104,8 @@ def exports(c, s, out, session):
     s.gw.sluice("export", "--format", "lmdb", "-o", part, "--session", session)
     s.gw.sluice("export", "--format", "lmdb", "-o", none, "--until", "2001-01-01")
     c.equal(sorted(p.name for p in part.iterdir()), ["KEY.pub", "MANIFEST.json", "README.md", "data.mdb"], "four files")
-    agree(c, s, whole, key, "a whole export")
+    told = agree(c, s, whole, key, "a whole export").splitlines()
+    all_ended(c, [json.loads(v) for v in dumped(whole, "events").values()], told)
     line = agree(c, s, part, key, "one session")
     c.check("left-out" in line, "says how much is left out", line)
     agree(c, s, none, key, "an export with no event")

@@ -105,6 +105,8 @@ static int check_event(struct walk *w, uint64_t seq, struct span stored)
 	w->v->bytes += stored.len;
 	w->v->last = w->at.seq = seq;
 	w->expected = seq + 1;
+	if (w->flows)
+		flows_take(w->flows, &s, seq);
 	if (r == 0)
 		r = verify_tombstone(w, seq, &s);
 	if (r == 0 && !w->v->is_bad)
@@ -234,6 +236,9 @@ static void walk_end(struct walk *w)
 {
 	chain_free(w->chain);
 	quorum_check_free(w->quorum);
+	if (w->flows)
+		flows_end(w->flows, &w->v->flows);
+	flows_free(w->flows);
 	if (w->v->last == 0)
 		w->v->first = 0;
 }
@@ -259,9 +264,12 @@ static int on_journaled(void *ctx, const struct batch *b)
 	w->v->last = b->last;
 	w->v->bytes += buf_len(&b->events);
 	w->v->first = w->v->first ? w->v->first : b->first;
-	for (size_t at = 0; r == 0 && !w->v->is_bad && batch_next(b, &at, &stored); seq++)
-		r = scan_event(stored, true, &s) < 0 ? verify_bad(w, seq, "is not canonical JSON")
-						     : check_quorum(w, seq, stored, &s);
+	for (size_t at = 0; r == 0 && !w->v->is_bad && batch_next(b, &at, &stored); seq++) {
+		if (scan_event(stored, true, &s) < 0)
+			return verify_bad(w, seq, "is not canonical JSON");
+		flows_take(w->flows, &s, seq);
+		r = check_quorum(w, seq, stored, &s);
+	}
 	return r;
 }
 
@@ -272,6 +280,8 @@ int verify_store(const char *path, struct segment *live, const struct verify_opt
 	size_t n = 0;
 	struct walk w;
 	int r = walk_begin(&w, o, ret_v);
+	if (r == 0)
+		r = flows_new(&w.flows);
 	if (r == 0)
 		r = segment_list_begun(path, live, &list, &n);
 	if (r == 0 && n == 0)

@@ -22,6 +22,7 @@ struct walk {
 	uint64_t tombstone; /* the event that says so */
 	uint64_t n_nodes;   /* of an export: that stood for events */
 	struct quorum_check *quorum;
+	struct flows *flows; /* NULL: a segment alone */
 };
 
 /* --- verify.c. Both name an event, mark the result and return 0. --- */

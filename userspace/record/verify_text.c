@@ -1,6 +1,8 @@
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/jw.h"
+#include "base/macro.h"
 #include "record/verify.h"
 
 static void verdict_text(struct buf *b, const struct verify_result *v, int err)
@@ -33,6 +35,81 @@ static void verdict_text(struct buf *b, const struct verify_result *v, int err)
 		buf_printf(b, " answers-elsewhere %" PRIu64, v->untold);
 }
 
+/* --- completeness -------------------------------------------------------------------------------
+ */
+
+static const struct {
+	const char *by, *text;
+} ends[] = {{"session.end", "its session ended with event"},
+	    {"node.start", "the daemon began anew with event"},
+	    {"flow.open", "the same was opened again by event"}};
+
+static void lost_line(struct jw *w, const struct flow_lost *l)
+{
+	char line[500];
+	const char *text = "it ended with event";
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+		text = strcmp(l->by, ends[i].by) ? text : ends[i].text;
+	snprintf(line, sizeof(line),
+		 "flow %s of session %s, opened by event %" PRIu64
+		 ", has no flow.close: %s %" PRIu64,
+		 l->flow, l->session, l->opened, text, l->ended);
+	jw_text(w, NULL, NULL, span_str(line));
+}
+
+static void flow_lines(struct jw *w, const struct verify_result *v)
+{
+	const struct flow_counts *c = &v->flows;
+	char line[500];
+	snprintf(line, sizeof(line),
+		 "flows %" PRIu64 ": %" PRIu64 " closed, %" PRIu64 " open, %" PRIu64
+		 " without a close; operations let through %" PRIu64 ": %" PRIu64
+		 " ended, %" PRIu64 " running, %" PRIu64 " without an end",
+		 c->opened, c->closed, c->open, c->lost, c->ops, c->ended, c->running, c->unended);
+	jw_str(w, NULL, line);
+	for (uint64_t i = 0; i < c->lost && i < FLOWS_NAMED; i++)
+		lost_line(w, &c->named[i]);
+	if (c->lost > FLOWS_NAMED) {
+		snprintf(line, sizeof(line), "and %" PRIu64 " more flows without a close",
+			 c->lost - FLOWS_NAMED);
+		jw_str(w, NULL, line);
+	}
+	if (c->unopened && v->first == 1) {
+		snprintf(line, sizeof(line),
+			 "%" PRIu64 " events are of flows that have no flow.open before them",
+			 c->unopened);
+		jw_str(w, NULL, line);
+	}
+	if (c->is_unknown)
+		jw_str(w, NULL, "not all flows were followed: too many are open at a time");
+}
+
+/* Of a part nothing can be told. */
+static void put_lines(struct jw *w, const struct verify_result *v, int err)
+{
+	const struct flow_counts *c = &v->flows;
+	bool is_whole = err == 0 && !v->is_bad && !v->left_out;
+	jw_array(w, "lines");
+	if (is_whole && (c->opened || c->unopened))
+		flow_lines(w, v);
+	jw_array_end(w);
+}
+
+static void put_flows(struct jw *w, const struct flow_counts *c)
+{
+	jw_object(w, "flows");
+	jw_int(w, "closed", (int64_t)c->closed);
+	jw_int(w, "lost", (int64_t)c->lost);
+	jw_int(w, "open", (int64_t)c->open);
+	jw_int(w, "opened", (int64_t)c->opened);
+	jw_int(w, "ops", (int64_t)c->ops);
+	jw_int(w, "ops_ended", (int64_t)c->ended);
+	jw_int(w, "ops_lost", (int64_t)c->unended);
+	jw_int(w, "ops_running", (int64_t)c->running);
+	jw_int(w, "unopened", (int64_t)c->unopened);
+	jw_object_end(w);
+}
+
 void verify_json(struct buf *out, const struct verify_result *v, int err)
 {
 	struct jw w;
@@ -50,10 +127,12 @@ void verify_json(struct buf *out, const struct verify_result *v, int err)
 	jw_int(&w, "bytes", (int64_t)v->bytes);
 	jw_int(&w, "exit", is_bad ? 1 : err < 0 || v->is_unknown ? 2 : 0);
 	jw_int(&w, "first", (int64_t)v->first);
+	put_flows(&w, &v->flows);
 	jw_str(&w, "key", key);
 	jw_int(&w, "last", (int64_t)v->last);
 	jw_int(&w, "left_out", (int64_t)v->left_out);
 	jw_text(&w, "line", "line_b64", buf_span(&line));
+	put_lines(&w, v, err);
 	jw_str(&w, "node", v->node);
 	jw_int(&w, "removed_to", (int64_t)v->removed_to);
 	jw_int(&w, "signed_to", (int64_t)v->signed_to);
