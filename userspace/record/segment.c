@@ -124,8 +124,15 @@ static int open_env(struct segment *s, const char *path, enum segment_mode mode,
 	return segment_err(r);
 }
 
+static bool has_data(const char *path)
+{
+	char file[SEGMENT_PATH + 16];
+	snprintf(file, sizeof(file), "%s/data.mdb", path);
+	return access(file, F_OK) == 0;
+}
+
 /* LMDB's first two pages are there before anything is committed, and a crash may leave one of them:
- * no environment, and nothing lost. */
+ * no environment, and nothing lost. A longer file has both: sync_new. */
 static int drop_unbegun(const char *path, bool is_write)
 {
 	char file[SEGMENT_PATH + 16];
@@ -140,12 +147,25 @@ static int drop_unbegun(const char *path, bool is_write)
 	return unlink(file) < 0 ? -errno : 0;
 }
 
+static int sync_dir(const char *path)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
 static int make_dir(const char *store, const char *path)
 {
 	if (mkdir(path, 0700) < 0)
 		return errno == EEXIST ? 0 : -errno;
-	_cleanup_(closep) int fd = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+	return sync_dir(store);
+}
+
+/* LMDB makes its first two pages and syncs them with the first transaction's, so that a power cut
+ * may leave some of the latter without the former: a file that is not empty and cannot be opened. */
+static int sync_new(MDB_env *env, const char *path)
+{
+	int r = segment_err(mdb_env_sync(env, 1));
+	return r == 0 ? sync_dir(path) : r;
 }
 
 int segment_open(const char *store, uint32_t number, enum segment_mode mode, uint64_t map_bytes,
@@ -166,7 +186,10 @@ int segment_open(const char *store, uint32_t number, enum segment_mode mode, uin
 		return -ENOMEM;
 	s->number = number;
 	s->refs = 1;
+	bool is_new = mode == SEGMENT_WRITE && !has_data(path);
 	r = open_env(s, path, mode, map_bytes);
+	if (r == 0 && is_new)
+		r = sync_new(s->env, path);
 	if (r == 0)
 		r = check_size(s->env, path);
 	if (r == 0)
