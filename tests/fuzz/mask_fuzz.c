@@ -11,8 +11,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const uint32_t oids[] = {
-    16,	  17,	20,  21,   23,	 25,   114, 700, 701,  1043,	  1082,	     1114,	 1184,	    1700,	2950,
-    3802, 0, 1009, 1007, 1182, 3807, 142, 869, 3904, TYPE_PAIR, TYPE_NEST, TYPE_PAIRS, TYPE_CODE, TYPE_CODES, TYPE_RANGE,
+    16, 17, 20, 21, 23, 25, 114, 700, 701, 1043, 1082, 1114, 1184, 1700, 2950,
+    3802, 0,	1009, 1007, 1182, 3807, 142, 869, 3904, TYPE_PAIR, TYPE_NEST, TYPE_PAIRS, TYPE_CODE, TYPE_CODES,
+    TYPE_RANGE,
 };
 
 /* A DataRow's body of n columns, to its end. */

@@ -4,6 +4,11 @@
 
 #include <strings.h>
 
+#include "base/buf.h"
+#include "sql/copy_text.h"
+
+#define SHAPE_MAX (256 * 1024)
+
 static const char *text_of(const DefElem *d)
 {
 	if (d->arg && IsA(d->arg, String))
@@ -117,13 +122,65 @@ static void take(struct walk *w, const DefElem *d, struct sql_copy *f)
 	f->why = "COPY with an option that is not known";
 }
 
-const struct sql_copy *copy_form(struct walk *w, const List *l)
+static void add_name(struct buf *b, const char *name)
+{
+	buf_add_u8(b, '"');
+	for (; *name; name++) {
+		if (*name == '"')
+			buf_add_u8(b, '"');
+		buf_add_u8(b, (uint8_t)*name);
+	}
+	buf_add_u8(b, '"');
+}
+
+/* By names as the statement has them: they are looked up as COPY will. */
+static void add_table(struct buf *b, const CopyStmt *c, const struct cat_relation *r)
+{
+	ListCell *cell;
+	const char *comma = "SELECT ";
+	for (int i = 0; c->attlist == NIL && i < r->n_columns; i++) {
+		if (r->columns[i].is_generated)
+			continue;
+		buf_add_str(b, comma);
+		add_name(b, r->columns[i].name);
+		comma = ", ";
+	}
+	foreach (cell, c->attlist) {
+		buf_add_str(b, comma);
+		add_name(b, strVal(lfirst(cell)));
+		comma = ", ";
+	}
+	buf_add_str(b, *comma == ',' ? " FROM " : "SELECT FROM ");
+	if (c->relation->schemaname) {
+		add_name(b, c->relation->schemaname);
+		buf_add_u8(b, '.');
+	}
+	add_name(b, c->relation->relname);
+}
+
+static const char *shape_of(struct walk *w, const CopyStmt *c, const struct cat_relation *r)
+{
+	struct buf b;
+	buf_init(&b, SHAPE_MAX);
+	if (c->query)
+		buf_add_span(&b, copy_text_query(w->text));
+	else if (r)
+		add_table(&b, c, r);
+	bool is_known = buf_len(&b) && !buf_err(&b);
+	buf_add_u8(&b, 0);
+	const char *s = is_known && !buf_err(&b) ? arena_str(w->needs->a, (const char *)buf_span(&b).p) : NULL;
+	buf_done(&b);
+	return s;
+}
+
+const struct sql_copy *copy_form(struct walk *w, const CopyStmt *c, const struct cat_relation *r)
 {
 	struct sql_copy *f = arena_new(w->needs->a, struct sql_copy);
 	ListCell *cell;
 	if (!f)
 		return NULL;
-	foreach (cell, l)
+	f->shape = shape_of(w, c, r);
+	foreach (cell, c->options)
 		take(w, lfirst(cell), f);
 	bool is_csv = f->format == COPY_CSV;
 	f->delimiter = f->delimiter ? f->delimiter : is_csv ? ',' : '\t';

@@ -34,6 +34,7 @@ struct job {
 	bool is_changed;   /* an earlier statement may have changed what names mean */
 	bool is_path_lost; /* the search_path is set to what cannot be read */
 	bool lacks_facts, is_too_big;
+	struct span text; /* of the statement */
 	struct arena scratch, tmp;
 	struct param_uses uses;
 	struct arena *out;
@@ -72,6 +73,7 @@ static struct walk walk_of(struct job *j, const struct path *p, struct needs *ne
 			     .stmt = stmt,
 			     .params = j->session.param_types,
 			     .n_params = j->session.n_param_types,
+			     .text = j->text,
 			     .uses = &j->uses};
 }
 
@@ -155,9 +157,11 @@ static bool changes_names(const struct sql_stmt *stmt)
 	return is_any;
 }
 
-static void one_statement(struct job *j, const RawStmt *raw, size_t text_len, struct sql_stmt *stmt)
+static void one_statement(struct job *j, const RawStmt *raw, struct span text, struct sql_stmt *stmt)
 {
 	struct needs needs = {.a = j->out};
+	int len = raw->stmt_len ? raw->stmt_len : (int)text.len - raw->stmt_location;
+	j->text = span_of(text.p + raw->stmt_location, (size_t)len);
 	if (j->is_path_lost)
 		needs_opaque(&needs, "the search_path that names go by is not known");
 	struct result_lineage *lineage = NULL;
@@ -175,7 +179,7 @@ static void one_statement(struct job *j, const RawStmt *raw, size_t text_len, st
 	if (needs.n == 0) /* nothing wanted would be nothing refused */
 		needs_opaque(&needs, "a statement in which nothing was recognised");
 	stmt->location = raw->stmt_location;
-	stmt->len = raw->stmt_len ? raw->stmt_len : (int)text_len - raw->stmt_location;
+	stmt->len = len;
 	stmt->needs = needs.at;
 	stmt->n_needs = needs.n;
 	stmt->is_write = needs.is_write;
@@ -187,7 +191,7 @@ static void one_statement(struct job *j, const RawStmt *raw, size_t text_len, st
 	j->is_changed |= changes_names(stmt);
 }
 
-static void walk_all(struct job *j, const List *tree, size_t text_len, struct sql_result *ret)
+static void walk_all(struct job *j, const List *tree, struct span text, struct sql_result *ret)
 {
 	struct sql_stmt *stmts = arena_array(j->out, (size_t)list_length(tree), sizeof(*stmts));
 	int n = 0;
@@ -195,7 +199,7 @@ static void walk_all(struct job *j, const List *tree, size_t text_len, struct sq
 	foreach (cell, tree) {
 		if (!stmts || j->is_too_big)
 			break;
-		one_statement(j, lfirst(cell), text_len, &stmts[n++]);
+		one_statement(j, lfirst(cell), text, &stmts[n++]);
 	}
 	*ret = (struct sql_result){
 	    .status = j->lacks_facts ? SQL_FACTS : SQL_OK, .stmts = stmts, .n_stmts = n};
@@ -219,7 +223,7 @@ static void parse_and_walk(struct job *j, const char *text, size_t len, struct s
 	if (parsed.error)
 		take_error(j, parsed.error, ret);
 	else
-		walk_all(j, parsed.tree, len, ret);
+		walk_all(j, parsed.tree, span_of(text, len), ret);
 	if (parsed.error)
 		pg_query_free_error(parsed.error);
 	free(parsed.stderr_buffer);

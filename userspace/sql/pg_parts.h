@@ -157,8 +157,9 @@ void on_trigger(struct walk *w, Node *n);
 void on_rule(struct walk *w, Node *n);
 void on_policy(struct walk *w, Node *n);
 void need_table(struct walk *w, const RangeVar *v, enum verb verb, enum op_class class);
-/* pg_copy.c: what COPY ... TO writes; never NULL but for want of memory, which fails the analysis. */
-const struct sql_copy *copy_form(struct walk *w, const List *options);
+/* pg_copy.c: what COPY ... TO writes (r: its table, or NULL);
+ * never NULL but for want of memory, which fails the analysis. */
+const struct sql_copy *copy_form(struct walk *w, const CopyStmt *c, const struct cat_relation *r);
 /* pg_ddl.c */
 void on_ddl(struct walk *w, Node *n);
 /* A need on an object that is no relation. name: list of strings, a String or NULL. */

@@ -107,6 +107,7 @@ static void copy_rows(struct walk *w, const CopyStmt *c, const struct cat_relati
 static void on_copy(struct walk *w, Node *n)
 {
 	CopyStmt *c = (CopyStmt *)n;
+	const struct cat_relation *r = NULL;
 	bool is_temp;
 	ListCell *cell;
 	w->stmt->tag = "COPY";
@@ -124,7 +125,7 @@ static void on_copy(struct walk *w, Node *n)
 		if (names && c->is_from)
 			foreach (cell, c->attlist)
 				names[need.n_columns++] = strVal(lfirst(cell));
-		const struct cat_relation *r = need_relation(w, c->relation, need, &is_temp);
+		r = need_relation(w, c->relation, need, &is_temp);
 		struct scope s = {.up = NULL};
 		scope_add(w, &s, c->relation->relname, r ? row_of_relation(w, r) : row_new(w, 0));
 		expr_as(w, &s, c->whereClause, TYPE_BOOL);
@@ -145,7 +146,7 @@ static void on_copy(struct walk *w, Node *n)
 		w->needs->is_write = w->needs->is_untransactional = true;
 	} else {
 		w->stmt->kind = c->is_from ? SQL_COPY_IN : SQL_COPY_OUT;
-		w->stmt->copy = c->is_from ? NULL : copy_form(w, c->options);
+		w->stmt->copy = c->is_from ? NULL : copy_form(w, c, r);
 	}
 	w->stmt->class = CLASS_COPY;
 }

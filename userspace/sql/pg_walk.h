@@ -113,6 +113,7 @@ struct walk {
 	struct arena *tmp; /* for one resolution at a time */
 	struct needs *needs;
 	struct sql_stmt *stmt;
+	struct span text;    /* of the statement */
 	const uint32_t *params; /* declared types of $1..., 0 where not */
 	int n_params;
 	int max_param;

@@ -46,6 +46,13 @@ static struct track *answered(struct tracks *q)
 	return t;
 }
 
+/* The client did not ask. */
+static void drop_own(struct answer *a)
+{
+	if (a->t->is_own)
+		a->verdict = ANSWER_DROP;
+}
+
 static int on_parsed(struct answer *a)
 {
 	struct track *t = a->t;
@@ -56,6 +63,7 @@ static int on_parsed(struct answer *a)
 	}
 	if (t->op_id)
 		a->out->ops->result(a->out, t->op_id, &r);
+	drop_own(a);
 	tracks_pop(&a->pg->tracks);
 	return 0;
 }
@@ -72,6 +80,7 @@ static int on_bound(struct answer *a)
 static int on_closed(struct answer *a)
 {
 	struct track *t = a->t;
+	drop_own(a);
 	if (t->name)
 		names_remove_older(t->kind == TRACK_CLOSE_STMT ? &a->pg->stmts : &a->pg->portals,
 				   name_key(t->name), t->seq);
@@ -84,6 +93,7 @@ static int on_parameters(struct answer *a)
 	if (a->t->step)
 		return ERR_STATE;
 	a->t->step = 1;
+	drop_own(a);
 	return 0;
 }
 
@@ -97,8 +107,7 @@ static int on_described(struct answer *a)
 		if (err)
 			return err;
 	}
-	if (t->is_own)
-		a->verdict = ANSWER_DROP;
+	drop_own(a);
 	if (t->kind != TRACK_QUERY)
 		tracks_pop(&a->pg->tracks);
 	return 0;
@@ -301,7 +310,7 @@ static void abandon(struct answer *a, struct track *t, const struct op_result *c
 		portal_end(t->name, NULL, &r, a->out);
 	else if (t->op_id)
 		a->out->ops->result(a->out, t->op_id, &r);
-	if (t->kind == TRACK_PARSE || (t->kind == TRACK_BIND && t->name)) {
+	if ((t->kind == TRACK_PARSE || t->kind == TRACK_BIND) && t->name) {
 		struct names *table = t->kind == TRACK_PARSE ? &pg->stmts : &pg->portals;
 		if (cause && (!t->name->key_len || t->kind == TRACK_BIND))
 			names_remove_older(table, name_key(t->name), t->name->seq);
@@ -394,6 +403,26 @@ static int on_notification(struct answer *a)
 	return 0;
 }
 
+/* Its position is one in a text that the client did not write. */
+static void say_own(struct answer *a, const struct msg_error_read *e)
+{
+	struct msg_error shown = {.severity = "ERROR", .sqlstate = e->sqlstate, .message = e->message};
+	if (!a->t->is_own || a->t->kind != TRACK_PARSE)
+		return;
+	server_flush(a->pg, a->out);
+	msg_add_error(a->out->to[TO_CLIENT], &shown);
+	a->verdict = ANSWER_DROP;
+}
+
+/* Is what failed ours, in front of a Query? */
+static bool is_query_behind(struct pg *pg)
+{
+	int i = 0;
+	while (i < pg->tracks.n && tracks_at(&pg->tracks, i)->is_own)
+		i++;
+	return i < pg->tracks.n && tracks_at(&pg->tracks, i)->kind == TRACK_QUERY;
+}
+
 static int on_error(struct answer *a)
 {
 	struct pg *pg = a->pg;
@@ -416,6 +445,9 @@ static int on_error(struct answer *a)
 	if (!a->t || a->t->kind == TRACK_COPY_END)
 		return ERR_STATE;
 	say_refusal(a);
+	say_own(a, &e);
+	if (a->t->is_own && is_query_behind(pg))
+		return copy_ask_failed(pg, &e, a->out);
 	int err = end_copy(a, true);
 	if (!(ENDS & 1u << a->t->kind)) {
 		fail_pipeline(a, &r);

@@ -34,6 +34,12 @@ static bool is_decided(const struct mask_result *r, const struct sql_copy *form,
 	return !cur_err(&c) && n == r->n && form && !form->why && is_binary == (form->format == COPY_BINARY);
 }
 
+static bool is_compared(const struct track *t)
+{
+	bool is_query = t->kind == TRACK_QUERY;
+	return masking_is_described(t->name && !is_query ? t->name->masking : t->masking, is_query ? t->n_done : 0);
+}
+
 int copy_out_begin(struct pg *pg, const struct track *t, struct span head)
 {
 	const struct mask_result *r = rows_result(t);
@@ -42,7 +48,8 @@ int copy_out_begin(struct pg *pg, const struct track *t, struct span head)
 	if (!r || r->is_free)
 		return 0;
 	bool is_rewritten = mask_result_rewrites(r), records = pg->env.wants_rows && is_recorded(r);
-	if (r->is_closed || ((is_rewritten || r->is_strict) && !is_decided(r, form, head)))
+	bool is_known = is_decided(r, form, head) && is_compared(t);
+	if (r->is_closed || ((is_rewritten || r->is_strict) && !is_known))
 		return pg_fails(pg, ERR_DENIED, "42501", MASK_CHANGED);
 	if (!is_rewritten && (!records || !is_decided(r, form, head)))
 		return 0;

@@ -13,6 +13,8 @@ static bool is_harmless(const struct track *t)
 	case TRACK_BIND:
 	case TRACK_CLOSE_PORTAL:
 		return !t->is_poison;
+	case TRACK_CLOSE_STMT:
+		return t->is_own;
 	case TRACK_EXECUTE:
 		return st && !st->is_write && !t->touches_tx && !t->may_copy_in;
 	default:
@@ -31,8 +33,9 @@ static bool can_cut(struct pg *pg, bool *ret_ends)
 {
 	struct tracks *q = &pg->tracks;
 	*ret_ends = true;
-	if (tracks_head(q)->kind == TRACK_QUERY)
-		return q->n == 1 && !pg->in_segment && is_lone_read(tracks_head(q));
+	int first = tracks_head(q)->is_own && tracks_head(q)->kind == TRACK_DESCRIBE_STMT;
+	if (first < q->n && tracks_at(q, first)->kind == TRACK_QUERY)
+		return q->n == first + 1 && !pg->in_segment && is_lone_read(tracks_at(q, first));
 	for (int i = 0; i < q->n; i++) {
 		const struct track *t = tracks_at(q, i);
 		if (t->kind == TRACK_SYNC)
@@ -83,8 +86,10 @@ int cut_begin(struct pg *pg, int err, struct sink *out)
 	pg->cut = (struct cut){.is_on = true, .why = TAKE(pg->why), .sqlstate = TAKE(pg->why_state)};
 	pg->session.wants_facts |= err == ERR_DENIED;
 	server_flush(pg, out);
-	report(pg, t, out);
-	if (t->kind == TRACK_DESCRIBE_PORTAL || t->kind == TRACK_DESCRIBE_STMT)
+	if (t->kind == TRACK_DESCRIBE_STMT) /* of a COPY, which comes next */
+		tracks_pop(&pg->tracks);
+	report(pg, tracks_head(&pg->tracks), out);
+	if (t->kind == TRACK_DESCRIBE_PORTAL)
 		tracks_pop(&pg->tracks); /* this was its answer */
 	copy_out_done(pg);
 	drop_rest(pg);

@@ -326,6 +326,9 @@ static int describe_masked(struct pg *pg, struct name *portal, struct sink *out)
 {
 	struct buf body;
 	bool is_asked = portal->is_asked && portal->asked_in == pg->segment;
+	const struct sql_stmt *st = prepared_stmt(portal->stmt);
+	if (copy_is_asked(st, portal->masking, 0) && st->copy->shape)
+		return copy_ask(pg, st->copy->shape, portal->masking, false, out);
 	if (is_asked || masking_is_described(portal->masking, 0))
 		return 0;
 	note_describe(pg, portal);

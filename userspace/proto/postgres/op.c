@@ -42,16 +42,6 @@ static int read_once(struct pg *pg, struct span text, const struct sql_session *
 	return 0;
 }
 
-/* What COPY writes is not described by the server: nothing but a fresh catalogue tells its columns. */
-static bool wants_fresh(const struct pg *pg, const struct sql_entry *e)
-{
-	const struct sql_result *r = e && pg->env.has_masks && !pg->is_facts_asked ? sql_entry_result(e) : NULL;
-	for (int i = 0; r && i < r->n_stmts; i++)
-		if (r->stmts[i].kind == SQL_COPY_OUT)
-			return true;
-	return false;
-}
-
 int op_read(struct pg *pg, struct span text, const struct sql_session *view, struct sink *out,
 	    struct reading *ret)
 {
@@ -62,7 +52,7 @@ int op_read(struct pg *pg, struct span text, const struct sql_session *view, str
 		err = read_once(pg, text, view, ret);
 	if (err || !ret->entry || pg->is_facts_asked)
 		return err;
-	if (sql_entry_result(ret->entry)->status != SQL_FACTS && !wants_fresh(pg, ret->entry))
+	if (sql_entry_result(ret->entry)->status != SQL_FACTS)
 		return 0;
 	sql_entry_unref(ret->entry);
 	err = ask_facts(pg, out);
@@ -77,8 +67,7 @@ int op_refresh(struct pg *pg, struct prepared *p, struct sink *out)
 	struct reading r;
 	bool is_fresh =
 	    p->entry && p->generation == generation && p->session_version == pg->session.version;
-	if (is_fresh && !wants_fresh(pg, p->entry) && !pg->session.wants_facts &&
-	    !session_unreadable(&pg->session))
+	if (is_fresh && !pg->session.wants_facts && !session_unreadable(&pg->session))
 		return 0;
 	session_view(&pg->session, &view);
 	view.param_types = p->types;

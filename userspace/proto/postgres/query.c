@@ -34,7 +34,15 @@ static int send_query(struct pg *pg, struct masking *masking, struct sink *out)
 	struct deciding *d = &pg->deciding;
 	struct prepared *p = d->stmt;
 	struct track t = {.kind = TRACK_QUERY, .seq = ++pg->last_seq, .op_id = d->op.id};
-	track_changes(pg, &t, p->entry ? sql_entry_result(p->entry) : NULL);
+	const struct sql_result *r = p->entry ? sql_entry_result(p->entry) : NULL;
+	int err = r && r->n_stmts && copy_is_asked(&r->stmts[0], masking, 0)
+		      ? copy_ask(pg, r->stmts[0].copy->shape, masking, true, out)
+		      : 0;
+	if (err) {
+		masking_unref(masking);
+		return err;
+	}
+	track_changes(pg, &t, r);
 	t.stmt = prepared_ref(p);
 	t.masking = masking;
 	op_accepted(pg);
@@ -47,6 +55,25 @@ static int send_query(struct pg *pg, struct masking *masking, struct sink *out)
 	return pg_track(pg, t);
 }
 
+/* A COPY that cannot be asked about: sql_copy.shape. */
+static bool has_blind_copy(const struct sql_result *r, const struct masking *m)
+{
+	for (int i = 0; r && i < r->n_stmts; i++)
+		if (copy_is_asked(&r->stmts[i], m, i) && (r->n_stmts > 1 || !r->stmts[i].copy->shape))
+			return true;
+	return false;
+}
+
+static int refuse_blind_copy(struct pg *pg, struct masking *m, struct sink *out)
+{
+	static const struct msg_error e = {.severity = "ERROR", .sqlstate = "0A000", .message = MASK_COPY_ALONE};
+	struct op_result r = {.sqlstate = e.sqlstate, .error = e.message};
+	if (pg->deciding.op.id)
+		out->ops->result(out, pg->deciding.op.id, &r);
+	masking_unref(m);
+	return refuse_query(pg, &e, out);
+}
+
 static int query_decided(struct pg *pg, const struct decision *d, struct sink *out)
 {
 	char detail[REFUSE_DETAIL];
@@ -57,6 +84,9 @@ static int query_decided(struct pg *pg, const struct decision *d, struct sink *o
 	struct masking *masking;
 	if (!pg->discards) {
 		int err = op_masking(pg, d, &masking);
+		const struct prepared *p = pg->deciding.stmt;
+		if (!err && has_blind_copy(p->entry ? sql_entry_result(p->entry) : NULL, masking))
+			return refuse_blind_copy(pg, masking, out);
 		return err ? err : send_query(pg, masking, out);
 	}
 	op_skipped(pg->deciding.op.id, out);

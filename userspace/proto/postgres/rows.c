@@ -82,7 +82,8 @@ static int check_described(struct pg *pg, const struct track *t, const struct de
 {
 	int index;
 	struct masking *m = masking_of(t, &index);
-	if (t->kind == TRACK_DESCRIBE_STMT || !m || !head.len || masking_described(m, index, d->columns, d->n))
+	bool is_any = t->kind != TRACK_DESCRIBE_STMT || t->is_own;
+	if (!is_any || !m || !head.len || masking_described(m, index, d->columns, d->n))
 		return 0;
 	out->ops->stale(out);
 	return pg_fails(pg, ERR_DENIED, "42501", MASK_CHANGED);

@@ -95,6 +95,9 @@ static inline bool decision_passes(const struct decision *d)
 #define MASK_TOO_LONG                                                                                      \
 	"what a row holds up to its last masked column is longer than the gateway keeps: mask_limit in its "       \
 	"configuration, at most 16 MiB; a long column without a mask may stand behind the masked ones"
+#define MASK_COPY_ALONE                                                                                    \
+	"masks hide columns from this role: COPY must be the only statement of its text, so that the server can "  \
+	"say first which columns it writes"
 /* Notes what is said of the error that ends the flow; static strings. Returns err. */
 static inline int pg_fails(struct pg *pg, int err, const char *sqlstate, const char *why)
 {
@@ -102,6 +105,15 @@ static inline int pg_fails(struct pg *pg, int err, const char *sqlstate, const c
 	pg->why_state = sqlstate;
 	return err;
 }
+
+/* copy_ask.c: COPY is not described by the server: in front of it, in its transaction, we have a SELECT of the same
+ * columns described, which locks what it names, too. The session's other names are left alone. */
+/* Is what form writes to be compared with what was decided on? */
+bool copy_is_asked(const struct sql_stmt *st, const struct masking *m, int index);
+/* is_query: a Query comes behind, which ends the unnamed statement. */
+must_check int copy_ask(struct pg *pg, const char *shape, struct masking *m, bool is_query, struct sink *out);
+/* What was asked in front of a Query failed with an error that the client was shown. */
+must_check int copy_ask_failed(struct pg *pg, const struct msg_error_read *e, struct sink *out);
 
 /* track.h's entry, numbered and pushed. */
 must_check int pg_track(struct pg *pg, struct track t);

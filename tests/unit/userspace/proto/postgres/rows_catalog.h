@@ -34,7 +34,8 @@ static struct catalog *rows_catalog(void)
 						 {"20000", "b", "25", "2"},
 						 {"20002", "p", "20001", "1"},
 						 {"20002", "q", "1009", "3"}};
-	/* oid, schema, name, kind, category, preferred, element, array, base, relation, subtype, check, order, subscript */
+	/* oid, schema, name, kind, category, preferred, element, array, base, relation, subtype, has: check, order,
+	 * subscript */
 	static const char *const types[][14] = {
 	    {"20001", "2200", "pair", "c", "C", "f", "0", "20004", "0", "20000", "0", "f", "f", "f"},
 	    {"20003", "2200", "nest", "c", "C", "f", "0", "0", "0", "20002", "0", "f", "f", "f"},
