@@ -11,7 +11,7 @@
 #include "flow/tls.h"
 #include "sql/catalog.h"
 
-#define TRIES		8
+#define TRIES		20 /* a try that waits for a lock costs 0.1 s */
 #define FIRST_QUERY	2 /* behind those that set the session up: sql/catalog.h */
 #define FINGERPRINT_MAX 4096
 
@@ -213,7 +213,8 @@ int catalog_reader_open(struct proxy *proxy, const struct target *t, uint64_t de
 	    .login = &r->login, .deadline_ns = deadline_ns, .limit_ns = deadline_ns, .is_raw = true};
 	char options[32 * 1024];
 	snprintf(options, sizeof(options),
-		 "%s -c client_encoding=UTF8 -c default_transaction_read_only=on -c statement_timeout=20000",
+		 "%s -c client_encoding=UTF8 -c default_transaction_read_only=on -c statement_timeout=20000 "
+		 "-c lock_timeout=100",
 		 t->place ? t->place : "");
 	mine.application = "sluice catalogue";
 	mine.options = options;

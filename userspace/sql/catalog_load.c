@@ -363,6 +363,19 @@ static void add_inheritance(struct row *r)
 	"FROM pg_catalog.pg_range g WHERE g.rngsubopc >= 16384 AND (g.rngtypid = t.oid OR "        \
 	"pg_catalog.to_jsonb(g) ->> 'rngmultitypid' = t.oid::pg_catalog.text))"
 
+/* Reading a view's definition locks it and what it reads. What somebody has locked, or is about to, is
+ * left out (nothing is traced through it meanwhile): he may be a client of ours who waits, between two
+ * statements of his transaction, for this very catalogue. What slips through ends by lock_timeout. */
+#define VIEWS                                                                                      \
+	"WITH held AS MATERIALIZED (SELECT relation FROM pg_catalog.pg_locks WHERE locktype = "    \
+	"'relation' AND mode = 'AccessExclusiveLock' AND relation >= 16384), "                     \
+	"shut AS MATERIALIZED (SELECT relation FROM held UNION SELECT w.ev_class FROM held JOIN "  \
+	"pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND " \
+	"d.refobjid = relation AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass "      \
+	"JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid) "                                        \
+	"SELECT oid, pg_catalog.pg_get_viewdef(oid) FROM pg_catalog.pg_class WHERE relkind = 'v' " \
+	"AND oid >= 16384 AND oid NOT IN (SELECT relation FROM shut)"
+
 /* The three texts of a query: of all objects, of those that initdb made, of the others. */
 #define BY(oid, before, after)                                                                     \
 	{                                                                                          \
@@ -406,8 +419,8 @@ static const struct {
 	"EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.contypid = t.oid AND c.contype = "
 	"'c'), " ORDER_CHECK ", "
 	"t.oid >= 16384 AND t.typelem <> 0 AND e.typarray IS DISTINCT FROM t.oid OR "
-	"COALESCE((pg_catalog.to_jsonb(t) ->> 'typsubscript') NOT IN ('-', "
-	"'array_subscript_handler', "
+	"t.typtype = 'b' AND e.typarray IS DISTINCT FROM t.oid AND "
+	"COALESCE((pg_catalog.to_jsonb(t) ->> 'typsubscript') NOT IN ('-', 'array_subscript_handler', "
 	"'raw_array_subscript_handler', 'jsonb_subscript_handler'), false) "
 	"FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem "
 	"LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid WHERE true",
@@ -438,12 +451,10 @@ static const struct {
 	    "'pg_catalog.pg_class'::pg_catalog.regclass) AND (objid = d.oid OR objid = attrelid "
 	    "AND objsubid = attnum) AND refobjid = attrelid "
 	    "AND refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass "
-	    "WHERE attrelid >= 16384 AND attnum > 0 AND NOT attisdropped AND "
+	    "WHERE attrelid >= 16384 AND attnum > 0 AND NOT attisdropped AND atthasdef AND "
 	    "pg_catalog.to_jsonb(a) ->> 'attgenerated' <> ''"),
      3, mark_generated},
-    {OTHERS("SELECT oid, pg_catalog.pg_get_viewdef(oid) FROM pg_catalog.pg_class WHERE relkind = "
-	    "'v' AND oid >= 16384"),
-     2, add_definition},
+    {OTHERS(VIEWS), 2, add_definition},
     {OTHERS("SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits"), 2, add_inheritance},
 };
 

@@ -148,6 +148,34 @@ static void is_the_same_in_two_parts(void)
 	catalog_unref(rest);
 }
 
+/* A client in a transaction may have locked a view, or what it reads, and be waiting for the catalogue. */
+static void waits_for_no_lock(void)
+{
+	static const char *const locks[] = {"LOCK TABLE v_customers IN ACCESS EXCLUSIVE MODE",
+					    "LOCK TABLE customers IN ACCESS EXCLUSIVE MODE"};
+	char path[128];
+	snprintf(path, sizeof(path), "%s/password", db_folder);
+	char *password = db_read(path);
+	password[strcspn(password, "\n")] = 0;
+	db_do("SET statement_timeout = '5s'");
+	for (size_t i = 0; i < sizeof(locks) / sizeof(locks[0]); i++) {
+		PGconn *other = db_connect(password);
+		PQclear(PQexec(other, "BEGIN"));
+		PQclear(PQexec(other, locks[i]));
+		struct catalog *c = db_catalog();
+		const struct cat_relation *v = cat_relation(c, cat_schema(c, "public"), "v_customers");
+		CHECK(v && !v->definition && v->n_columns == 2);
+		catalog_unref(c);
+		PQfinish(other);
+	}
+	struct catalog *c = db_catalog();
+	const struct cat_relation *v = cat_relation(c, cat_schema(c, "public"), "v_customers");
+	CHECK(v && v->definition);
+	catalog_unref(c);
+	db_do("RESET statement_timeout");
+	free(password);
+}
+
 static char *fingerprint(void)
 {
 	PGresult *r = PQexec(db_conn, catalog_fingerprint_query());
@@ -217,6 +245,7 @@ int main(void)
 	counts_its_generations();
 	refuses_bad_rows();
 	is_the_same_in_two_parts();
+	waits_for_no_lock();
 	tells_when_built_ins_change();
 	shares_nothing_that_it_would_change();
 	return tap_done();
