@@ -159,10 +159,10 @@ bool find_phone(const struct detect *d, struct span s, size_t i, size_t from, st
 		start--;
 	bool has_plus = start > from && s.p[start - 1] == '+';
 	start -= has_plus;
-	bool is_joined =
-	    is_alnum(byte_before(s, start)) || byte_before(s, start) == '_' ||
-	    (is_of("-./:", byte_before(s, start)) && start > 1 && is_digit(s.p[start - 2]));
-	if (is_joined && !has_plus)
+	uint8_t before = byte_before(s, start);
+	bool is_joined = is_alnum(before) || before == '_';
+	is_joined |= !has_plus && is_of("-./:", before) && start > 1 && is_digit(s.p[start - 2]);
+	if (is_joined) /* "1.0+20240506" too */
 		return false;
 	bool is_phone = p.nanp_end || (has_plus && p.n >= 8 && country_code(p.digits, p.n));
 	if (!is_phone && !has_area_form(s, i, &p) && !is_phone_by_word(d, s, start, &p))
