@@ -28,11 +28,13 @@ void pipeline_ctx(const struct flow *f, struct event_ctx *ret)
 				  .time_ns = clock_real_ns()};
 }
 
+/* rule may be d's own. */
 static void deny(struct decision *d, const char *rule, const char *reason)
 {
-	*d = (struct decision){.effect = EFFECT_DENY};
-	snprintf(d->rule, sizeof(d->rule), "%s", rule);
-	snprintf(d->reason, sizeof(d->reason), "%s", reason);
+	struct decision denied = {.effect = EFFECT_DENY};
+	snprintf(denied.rule, sizeof(denied.rule), "%s", rule);
+	snprintf(denied.reason, sizeof(denied.reason), "%s", reason);
+	*d = denied;
 }
 
 /* A name is decided by a resource that declares it. A declared name with a search domain behind it
