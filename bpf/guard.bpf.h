@@ -4,6 +4,7 @@
 #pragma once
 
 #include "redirect.bpf.h"
+#include "tally.bpf.h"
 
 static __always_inline void to_mapped(bool is_v6, const __u32 *v6, __u32 v4, __u8 ret[16])
 {

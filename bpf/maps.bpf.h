@@ -17,6 +17,13 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 8192);
 	__type(key, __u64);
+	__type(value, struct tally);
+} tallies SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
 	__type(value, struct gate);
 } gates SEC(".maps");
 
@@ -43,6 +50,13 @@ struct {
 	__type(key, int);
 	__type(value, struct stamp);
 } stamps SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct leg);
+} legs SEC(".maps");
 
 /* When the daemon last said that all of it lives: CLOCK_MONOTONIC. */
 struct {

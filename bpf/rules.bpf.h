@@ -154,3 +154,21 @@ RULES_INLINE bool rules_outlives_close(__u32 tcp_state)
 	return tcp_state != SYN_SENT && tcp_state != SYN_RECV && tcp_state != CLOSED &&
 	       tcp_state != LISTENING;
 }
+
+/* What a connection carried, from the kernel's counters at a change of its state. The counters hold the sequence numbers
+ * of SYN and FIN too; where it cannot be told whether a FIN is among them, up_min and down are a byte too low, never too
+ * high, and up_max too high. flight: sent and not acknowledged. */
+RULES_INLINE void rules_leg(__u32 from, __u32 to, __u64 acked, __u32 flight, __u64 received, struct leg *ret)
+{
+	enum { FIN_WAIT1 = 4, FIN_WAIT2 = 5, TIME_WAIT = 6, CLOSED = 7, CLOSE_WAIT = 8, LAST_ACK = 9, CLOSING = 11 };
+	bool has_sent_fin = from == FIN_WAIT2 || from == LAST_ACK || from == CLOSING ||
+			    (from == FIN_WAIT1 && to != CLOSING);
+	bool has_got_fin = to == CLOSE_WAIT || to == CLOSING || to == TIME_WAIT || from == CLOSE_WAIT ||
+			   from == LAST_ACK || from == CLOSING ||
+			   ((from == FIN_WAIT1 || from == FIN_WAIT2) && to == CLOSED);
+	__u64 over = 1 + has_sent_fin;
+
+	ret->up_min = acked > over ? acked - over : 0;
+	ret->up_max = acked + flight > 1 ? acked + flight - 1 : 0;
+	ret->down = received > has_got_fin ? received - has_got_fin : 0;
+}

@@ -32,6 +32,28 @@ struct workload {
 };
 _Static_assert(sizeof(struct workload) == 48, "layout");
 
+/* tallies[cgroup id]: what the sockets of a workload that were sent to the gateway carried, as the kernel saw it at their
+ * end: TCP payload, without repeats. up: from the workload. Kept apart from struct workload, so that an older daemon's
+ * maps stay what they are. */
+struct tally {
+	__u32 generation;
+	__u32 pad;
+	__u64 opened, closed; /* connections that were established; of these, ended */
+	__u64 used;	      /* of these, that carried a byte */
+	__u64 up_min, up_max; /* what the gateway's kernel acknowledged; what left at most */
+	__u64 down;	      /* what arrived */
+	__u64 dropped;	      /* packets that would have left by another way */
+};
+_Static_assert(sizeof(struct tally) == 64, "layout");
+
+/* legs (socket storage): what of a connection stands in the tally already. */
+struct leg {
+	__u64 up_min, up_max, down;
+	__u8 is_open, is_used;
+	__u8 pad[6];
+};
+_Static_assert(sizeof(struct leg) == 32, "layout");
+
 /* gates[netns cookie]: where the daemon listens inside that network namespace. None: all is
  * refused. */
 struct gate {

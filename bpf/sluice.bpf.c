@@ -205,9 +205,13 @@ int gate_sockops(struct bpf_sock_ops *ctx)
 	__u32 src[4] = {}, dst[4] = {};
 	bool is_v6 = ctx->family == AF_INET6;
 
-	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB)
+	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB && ctx->op != BPF_SOCK_OPS_STATE_CB)
 		return 1;
 	sk = ctx->sk;
+	if (sk && ctx->op == BPF_SOCK_OPS_STATE_CB) {
+		tally_change(ctx, sk);
+		return 1;
+	}
 	st = sk ? bpf_sk_storage_get(&stamps, sk, 0, 0) : NULL;
 	if (!st || st->mode != STAMP_GATE)
 		return 1;
@@ -229,6 +233,7 @@ int gate_sockops(struct bpf_sock_ops *ctx)
 	st->key.dst_port = bpf_ntohl(ctx->remote_port);
 	st->key.protocol = IPPROTO_TCP;
 	publish(st);
+	tally_begin(ctx, sk);
 	return 1;
 }
 
@@ -240,7 +245,7 @@ int gate_egress(struct __sk_buff *skb)
 	struct bpf_sock *sk;
 
 	if (!rules_may_pass_device(skb->ifindex))
-		return 0;
+		return tally_drop(skb);
 	sk = skb->sk;
 	if (!sk)
 		return 0;
@@ -255,7 +260,7 @@ int gate_egress(struct __sk_buff *skb)
 SEC("cgroup_skb/ingress")
 int gate_ingress(struct __sk_buff *skb)
 {
-	return rules_may_pass_device(skb->ifindex);
+	return rules_may_pass_device(skb->ifindex) ? 1 : tally_drop(skb);
 }
 
 /* Devices by which packets, another machine's memory or keystrokes leave, and raw memory and disks of the host. A

@@ -84,7 +84,7 @@ static void show(struct replay *r, const json_t *e)
 		fputs("\n" SHOW_INDENT "(the rest is too long to be shown)\n", stdout);
 	if (r->is_followed)
 		fflush(stdout);
-	r->is_over = is_type(e, "session.end");
+	r->is_over = r->is_followed && is_type(e, "session.end"); /* else what comes after it, too */
 }
 
 static int keep_line(void *ctx, const char *line, size_t len)

@@ -67,7 +67,7 @@ struct control {
 	json_t *status_before; /* the one before, for rates */
 	bool is_asked;	       /* a status is on its way */
 	struct status_wait *status_waits;
-	uint64_t n_enrolled, n_enrol_refused, n_kernel_refused, n_requests;
+	uint64_t n_enrolled, n_enrol_refused, n_kernel_refused, n_requests, n_reconciled, n_mismatches;
 	json_t *gaps, *probe;
 };
 

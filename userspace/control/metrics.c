@@ -71,6 +71,11 @@ static void write_metrics(const struct control *c, struct buf *b)
 	       (json_int_t)c->n_enrol_refused);
 	metric(b, "sluice_connects_refused_total", "counter", "Connects that the kernel refused.",
 	       (json_int_t)c->n_kernel_refused);
+	metric(b, "sluice_sessions_reconciled_total", "counter",
+	       "Ended sessions whose record was held against the kernel's counters.", (json_int_t)c->n_reconciled);
+	metric(b, "sluice_sessions_incomplete_total", "counter",
+	       "Of these, sessions of which the record has less, or more, than the kernel saw: an alarm.",
+	       (json_int_t)c->n_mismatches);
 	metric(b, "sluice_api_requests_total", "counter", "Requests to the admin API.",
 	       (json_int_t)c->n_requests);
 	metric(b, "sluice_kernel_gaps", "gauge", "Kernel features that are missing.",

@@ -67,6 +67,12 @@ static void on_proxy(struct source *s, uint32_t events)
 	msg_done(&m);
 }
 
+static void on_reconciled(struct control *c, const char *result)
+{
+	c->n_reconciled++;
+	c->n_mismatches += result && !strcmp(result, "mismatch");
+}
+
 /* The recorder answers questions into pipes; here it says where events went, and that it went away. */
 static void on_recorder(struct source *s, uint32_t events)
 {
@@ -85,6 +91,8 @@ static void on_recorder(struct source *s, uint32_t events)
 	if (t && !strcmp(t, "written"))
 		approvals_written(p->c, (uint64_t)json_integer_value(json_object_get(m.json, "ticket")),
 				  (uint64_t)json_integer_value(json_object_get(m.json, "seq")));
+	if (t && !strcmp(t, "reconciled"))
+		on_reconciled(p->c, json_string_value(json_object_get(m.json, "result")));
 	msg_done(&m);
 }
 

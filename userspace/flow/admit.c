@@ -11,16 +11,19 @@
 #include "flow/names.h"
 #include "flow/proxy.h"
 #include "flow/refuse.h"
+#include "flow/wire.h"
 
 #define NAMES_MAX 16
 #define DNS_PORT  53
 
 /* Seen as a reset, at once: silence makes agents hang. */
-static void turn_away(int fd)
+static void turn_away(struct lane *l, const struct session *s, int fd, const struct flow_info *info, const char *why)
 {
 	struct linger now = {.l_onoff = 1, .l_linger = 0};
-	if (fd < 0)
-		return;
+	struct wire wire;
+	wire_end(fd, true, &wire);
+	refuse_connection(l, s, info, why, &wire);
+	atomic_fetch_sub(&l->n_flows, 1);
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	close(fd);
 }
@@ -104,11 +107,8 @@ void admit_known(struct lane *l, int fd, const struct flow_info *info)
 		refuse_connect(l, s, "tcp", info, NULL, why);
 	if (!why || is_told)
 		why = begin(l, fd, info, s);
-	if (why) {
-		refuse_connect(l, s, "tcp", info, NULL, why);
-		turn_away(fd);
-		atomic_fetch_sub(&l->n_flows, 1);
-	}
+	if (why)
+		turn_away(l, s, fd, info, why);
 	session_unref(s);
 }
 
@@ -120,9 +120,7 @@ void admit_connection(struct lane *l, int fd, uint64_t netns, const struct addr 
 		admit_known(l, fd, &info);
 		return;
 	}
-	refuse_connect(l, NULL, "tcp", &info, NULL, "no identity");
-	turn_away(fd);
-	atomic_fetch_sub(&l->n_flows, 1);
+	turn_away(l, NULL, fd, &info, "no identity");
 }
 
 static const char *begin_exchange(struct lane *l, int fd, const struct flow_info *info,

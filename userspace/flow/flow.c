@@ -13,6 +13,7 @@
 #include "flow/proxy.h"
 #include "flow/tls.h"
 #include "flow/tls_server.h"
+#include "flow/wire.h"
 #include "policy/login.h"
 #include "record/event.h"
 
@@ -531,12 +532,17 @@ static void flow_free(struct deferred *d)
 static void record_close(struct flow *f)
 {
 	struct event_ctx c;
+	struct wire wire;
 	if (f->env.is_datagram)
 		return;
 	pipeline_ctx(f, &c);
-	event_flow_close(&f->lane->journal.event, &c, f->origin.reason,
-			 f->ends[FROM_CLIENT].bytes_in, f->ends[FROM_SERVER].bytes_in,
-			 clock_mono_ns() - f->origin.opened_ns);
+	wire_end(f->ends[FROM_CLIENT].source.fd, f->origin.is_reset, &wire);
+	struct flow_figures figures = {.bytes_up = f->ends[FROM_CLIENT].bytes_in,
+				       .bytes_down = f->ends[FROM_SERVER].bytes_in,
+				       .wire_up = wire.up,
+				       .wire_down = wire.down,
+				       .duration_ns = clock_mono_ns() - f->origin.opened_ns};
+	event_flow_close(&f->lane->journal.event, &c, f->origin.reason, &figures);
 	journal_note(&f->lane->journal);
 }
 

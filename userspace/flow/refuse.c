@@ -8,6 +8,7 @@
 #include "flow/flow.h"
 #include "flow/lane.h"
 #include "flow/proxy.h"
+#include "flow/wire.h"
 #include "record/event.h"
 
 #define FOLD_NS (5 * NS_PER_SEC)
@@ -19,18 +20,28 @@ struct refusal {
 	char proto[8], name[256], reason[160];
 	struct flow_info info;
 	uint64_t count, first_ns;
+	uint64_t accepted; /* of these, connections that were taken first; what they carried */
+	struct wire wire;
 };
 
-static void write_event(struct lane *l, const struct refusal *r, uint64_t count)
+static void write_event(struct lane *l, struct refusal *r, uint64_t count)
 {
 	struct event_ctx c = {.node = l->proxy->cfg->node,
 			      .who = r->session ? &r->session->who : NULL,
 			      .time_ns = clock_real_ns()};
 	struct process_label p = {
 	    .pid = r->info.pid, .uid = r->info.uid, .comm = r->info.comm, .exe = r->info.exe};
-	event_refused(&l->journal.event, &c, r->proto, &r->info.dst, r->name[0] ? r->name : NULL,
-		      &p, r->reason, count);
+	struct turned_away t = {.proto = r->proto, .reason = r->reason, .dst = &r->info.dst, .by = &p,
+				.count = count, .accepted = r->accepted, .cgroup_id = r->info.cgroup_id,
+				.wire_up = r->wire.up, .wire_down = r->wire.down};
+	if (r->accepted)
+		event_turned_away(&l->journal.event, &c, &t);
+	else
+		event_refused(&l->journal.event, &c, r->proto, &r->info.dst, r->name[0] ? r->name : NULL,
+			      &p, r->reason, count);
 	journal_note(&l->journal);
+	r->accepted = 0;
+	r->wire = (struct wire){0};
 }
 
 static void retire(struct lane *l, struct refusal *r)
@@ -45,7 +56,7 @@ static bool is_same(const struct refusal *r, const struct session *s, const char
 		    const struct flow_info *info, const char *name)
 {
 	return r->is_used && r->session == s && !strcmp(r->proto, proto) &&
-	       !strcmp(r->name, name) && addr_eq(&r->info.dst, &info->dst) &&
+	       (s || r->info.cgroup_id == info->cgroup_id) && !strcmp(r->name, name) && addr_eq(&r->info.dst, &info->dst) &&
 	       !strcmp(r->info.exe, info->exe);
 }
 
@@ -64,10 +75,15 @@ static struct refusal *slot_for(struct lane *l, const struct session *s, const c
 	return oldest;
 }
 
-void refuse_connect(struct lane *l, const struct session *s, const char *proto,
-		    const struct flow_info *info, const char *name, const char *reason)
+static void refuse(struct lane *l, const struct session *s, const char *proto, const struct flow_info *info,
+		   const char *name, const char *reason, const struct wire *w)
 {
 	struct refusal *r = slot_for(l, s, proto, info, name ? name : "");
+	if (w) {
+		r->accepted++;
+		r->wire.up += w->up;
+		r->wire.down += w->down;
+	}
 	if (s)
 		atomic_fetch_add_explicit(&s->counts->refused, 1, memory_order_relaxed);
 	if (r->is_used) {
@@ -82,6 +98,18 @@ void refuse_connect(struct lane *l, const struct session *s, const char *proto,
 	snprintf(r->name, sizeof(r->name), "%s", name ? name : "");
 	snprintf(r->reason, sizeof(r->reason), "%s", reason);
 	write_event(l, r, 1);
+}
+
+void refuse_connect(struct lane *l, const struct session *s, const char *proto,
+		    const struct flow_info *info, const char *name, const char *reason)
+{
+	refuse(l, s, proto, info, name, reason, NULL);
+}
+
+void refuse_connection(struct lane *l, const struct session *s, const struct flow_info *info, const char *reason,
+		       const struct wire *w)
+{
+	refuse(l, s, "tcp", info, NULL, reason, w);
 }
 
 void refuse_name(struct flow *f, const char *name, const char *reason)

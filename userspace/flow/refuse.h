@@ -13,6 +13,10 @@ struct session;
 /* session may be NULL (no identity). name may be NULL. */
 void refuse_connect(struct lane *l, const struct session *s, const char *proto,
 		    const struct flow_info *info, const char *name, const char *reason);
+/* A connection that was taken, and is closed now: with what it carried. */
+struct wire;
+void refuse_connection(struct lane *l, const struct session *s, const struct flow_info *info, const char *reason,
+		       const struct wire *w);
 /* A name of a DNS exchange. */
 void refuse_name(struct flow *f, const char *name, const char *reason);
 /* Writes out what was folded and is due (all of it if now_ns is UINT64_MAX). */

@@ -136,6 +136,7 @@ static int open_all(struct kernel *k, const struct kernel_options *o, struct why
 	if (err)
 		return why_say(why, err, "a BPF map cannot be used (%s)", err_text(err));
 	forget_dead(k);
+	tally_sweep(k);
 	err = pins_adopt(k, why);
 	if (!err)
 		err = pins_attach(k, k->root_id, why);
@@ -237,6 +238,9 @@ int kernel_manage(struct kernel *k, uint64_t cgroup_id, uint32_t generation)
 	if (!bpf_map_lookup_elem(fd, &cgroup_id, &w) && w.generation == generation)
 		return 0; /* taken over: its counters go on */
 	w = (struct workload){.generation = generation};
+	int err = tally_begin(k, cgroup_id, generation);
+	if (err)
+		return err;
 	return bpf_map_update_elem(fd, &cgroup_id, &w, BPF_ANY);
 }
 

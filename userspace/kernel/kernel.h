@@ -109,6 +109,14 @@ struct workload_stats {
 };
 must_check int kernel_stats(struct kernel *k, uint64_t cgroup_id, struct workload_stats *ret);
 
+/* What its connections carried, counted apart from the gateway: bpf/shared.h, struct tally. It outlives kernel_unmanage.
+ * ERR_NOT_FOUND: there is none of this generation. */
+struct kernel_tally {
+	uint64_t opened, closed, used, up_min, up_max, down, dropped;
+};
+must_check int kernel_tally(struct kernel *k, uint64_t cgroup_id, uint32_t generation, struct kernel_tally *ret);
+void kernel_tally_forget(struct kernel *k, uint64_t cgroup_id, uint32_t generation);
+
 /* What this kernel can do, one row a feature: array of {"feature","have","need","cost","remedy"};
  * "have" by really trying. Usable without a kernel object. */
 json_t *kernel_probe(void);

@@ -79,6 +79,10 @@ bool lsm_is_active(void);
 must_check int cookie_by_option(uint64_t *ret);
 must_check int cookie_by_stamp(struct kernel *k, uint64_t *ret);
 
+/* tally.c: a workload's begins, and those of workloads that are gone go. */
+must_check int tally_begin(struct kernel *k, uint64_t cgroup_id, uint32_t generation);
+void tally_sweep(struct kernel *k);
+
 /* events.c */
 must_check int events_open(struct kernel *k);
 void events_close(struct kernel *k);

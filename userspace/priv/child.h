@@ -66,6 +66,7 @@
  *             outcome    {request, tag, rows, duration_ns, sqlstate, error}: what ran by a release has ended
  *             used       {grant}: it let one operation pass
  * recorder -> control:
+ *             reconciled {session, result: "match" | "partial" | "mismatch"}: record/ledger.h
  *             written    {ticket, seq}: an approval.* or grant.* event of control is on disk under this number
  * console -> control:
  *             conn       {from: "address:port"} fd: one end of a stream, with one HTTP request on it as the client

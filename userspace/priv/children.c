@@ -238,6 +238,8 @@ void children_reap(struct monitor *m)
 		log_msg(is_fine ? LOG_INFO : LOG_ERROR, "%s (process %d) ended: %s %d", child_name(c->kind),
 			(int)c->pid, WIFEXITED(status) ? "exit code" : "signal",
 			WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+		if (!is_fine && i != CHILD_CONSOLE)
+			record_fault(m, child_name(c->kind), WIFEXITED(status) ? "it exited" : "it was killed");
 		child_clear(c);
 		any = true;
 		if (i == CHILD_CONSOLE)
@@ -275,6 +277,7 @@ void children_stop(struct monitor *m)
 		stop_one(m, CHILD_PROXY);
 		stop_one(m, CHILD_CONTROL);
 	} else if (m->children[CHILD_RECORDER].pid && !m->children[CHILD_CONSOLE].pid) {
+		tallies_write(m, true);
 		if (record_node(m, "node.stop") < 0)
 			log_warn("the node's stop is not recorded");
 		stop_one(m, CHILD_RECORDER);

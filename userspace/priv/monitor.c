@@ -123,6 +123,7 @@ static void on_beat(struct timer *t)
 		m->is_ready = true;
 	}
 	workloads_sweep(&m->workloads);
+	tallies_write(m, false);
 	if (m->is_ready)
 		children_start(m); /* a console that died */
 	if (loop_timer_in_ms(m->loop, t, m->is_ready ? BEAT_MS : BEAT_START_MS) < 0)
@@ -312,6 +313,7 @@ static int take_over(struct monitor *m)
 		return r;
 	m->workloads.on_listen = on_listen;
 	m->workloads.on_unlisten = on_unlisten;
+	m->workloads.on_ended = tallies_ended;
 	m->workloads.ctx = m;
 	int live = workloads_restore(&m->workloads);
 	if (live > 0)

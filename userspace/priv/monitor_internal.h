@@ -42,12 +42,15 @@ struct child {
 #define DEATHS_WINDOW_NS (30 * NS_PER_SEC)
 #define CONSOLE_PAUSE_NS (2 * NS_PER_SEC)
 
+struct tally_due;
+
 struct monitor {
 	const struct config *cfg;
 	const struct monitor_options *options;
 	struct loop *loop;
 	struct kernel *kernel;
 	struct workloads workloads;
+	struct tally_due *tallies; /* of workloads that ended; tallies.c */
 	struct signer signer;
 	struct ca ca;
 	struct child children[CHILD_KINDS];
@@ -109,6 +112,17 @@ must_check int places_listen(struct monitor *m);
 /* records.c: the events that the monitor writes itself. */
 int record_node(struct monitor *m, const char *type);
 void record_refusal(struct monitor *m, const struct refusal *r);
+
+/* session.kernel */
+void record_tally(struct monitor *m, const char *session, const json_t *state, const struct kernel_tally *t);
+/* node.fault: a child ended by itself. */
+void record_fault(struct monitor *m, const char *process, const char *reason);
+
+/* tallies.c */
+/* A workload has ended: to be called as struct workloads.on_ended. */
+void tallies_ended(void *ctx, const struct workload *l);
+/* Records those whose connections are over; is_last: all. */
+void tallies_write(struct monitor *m, bool is_last);
 
 /* monitor.c */
 void monitor_stop(struct monitor *m, int exit_code);

@@ -25,10 +25,19 @@ int record_node(struct monitor *m, const char *type)
 	return put(m, &event);
 }
 
-static const char *state_text(const struct workload *l, const char *key)
+static const char *state_text(const json_t *state, const char *key)
 {
-	const char *s = l ? json_string_value(json_object_get(l->state, key)) : NULL;
+	const char *s = json_string_value(json_object_get(state, key));
 	return s ? s : "";
+}
+
+static struct who who_of(const char *session, const json_t *state)
+{
+	return (struct who){.session = session,
+			    .issuer = state_text(state, "issuer"),
+			    .subject = state_text(state, "subject"),
+			    .owner = state_text(state, "owner"),
+			    .role = state_text(state, "role")};
 }
 
 /* "tcp", "udp", or what it is by its numbers. */
@@ -63,11 +72,7 @@ void record_refusal(struct monitor *m, const struct refusal *r)
 	char protocol[48];
 	const char *proto = protocol_name(r, protocol);
 	const struct workload *l = workload_by_cgroup(&m->workloads, r->cgroup_id);
-	struct who who = {.session = l ? l->session : "",
-			  .issuer = state_text(l, "issuer"),
-			  .subject = state_text(l, "subject"),
-			  .owner = state_text(l, "owner"),
-			  .role = state_text(l, "role")};
+	struct who who = who_of(l ? l->session : "", l ? l->state : NULL);
 	struct event_ctx c = {.node = m->cfg->node, .who = l ? &who : NULL, .time_ns = clock_real_ns()};
 	struct process_label p = {r->pid, r->uid, r->comm, r->exe};
 	struct buf event;
@@ -79,4 +84,27 @@ void record_refusal(struct monitor *m, const struct refusal *r)
 	if (put(m, &event) < 0)
 		log_warn("a refused connect of session %s is not recorded", who.session);
 	tell_control(m, l, r, proto);
+}
+
+void record_tally(struct monitor *m, const char *session, const json_t *state, const struct kernel_tally *t)
+{
+	struct who who = who_of(session, state);
+	struct event_ctx c = {.node = m->cfg->node, .who = &who, .time_ns = clock_real_ns()};
+	struct kernel_figures k = {.opened = t->opened, .closed = t->closed, .used = t->used, .up_min = t->up_min,
+				   .up_max = t->up_max, .down = t->down, .dropped = t->dropped};
+	struct buf event;
+	buf_init(&event, RING_EVENT_MAX);
+	event_session_kernel(&event, &c, &k);
+	if (put(m, &event) < 0)
+		log_warn("session %s: what the kernel counted of it is not recorded", session);
+}
+
+void record_fault(struct monitor *m, const char *process, const char *reason)
+{
+	struct event_ctx c = {.node = m->cfg->node, .time_ns = clock_real_ns()};
+	struct buf event;
+	buf_init(&event, RING_EVENT_MAX);
+	event_fault(&event, &c, process, reason);
+	if (put(m, &event) < 0)
+		log_warn("the end of the %s is not recorded", process);
 }

@@ -301,6 +301,8 @@ void workload_update(struct workloads *w, struct workload *l, json_t *state)
 
 static void forget(struct workloads *w, struct workload *l)
 {
+	if (w->on_ended)
+		w->on_ended(w->ctx, l);
 	drop_listeners(w, l);
 	unlink_from(w, l);
 	workload_free(l);

@@ -38,6 +38,8 @@ struct workloads {
 	/* New listeners, and listeners that go. */
 	void (*on_listen)(void *ctx, const struct listeners *l);
 	void (*on_unlisten)(void *ctx, uint64_t netns_cookie);
+	/* One that is about to be forgotten. NULL: nobody wants to know. */
+	void (*on_ended)(void *ctx, const struct workload *l);
 	void *ctx;
 };
 

@@ -129,15 +129,17 @@ void event_flow_open(struct buf *out, const struct event_ctx *c, const char *pro
 }
 
 void event_flow_close(struct buf *out, const struct event_ctx *c, const char *reason,
-		      uint64_t bytes_up, uint64_t bytes_down, uint64_t duration_ns)
+		      const struct flow_figures *f)
 {
 	struct event_writer e;
 	ev_begin(&e, out, c, "flow.close");
-	ev_int(&e, "bytes_down", bytes_down);
-	ev_int(&e, "bytes_up", bytes_up);
-	ev_int(&e, "duration_ns", duration_ns);
+	ev_int(&e, "bytes_down", f->bytes_down);
+	ev_int(&e, "bytes_up", f->bytes_up);
+	ev_int(&e, "duration_ns", f->duration_ns);
 	if (reason)
 		ev_text(&e, "reason", "reason_b64", text_cut(span_str(reason), 1024));
+	ev_int(&e, "wire_down", f->wire_down);
+	ev_int(&e, "wire_up", f->wire_up);
 	ev_end(&e);
 }
 
@@ -167,6 +169,49 @@ void event_refused(struct buf *out, const struct event_ctx *c, const char *proto
 		   const char *reason, uint64_t count)
 {
 	refusal(out, c, "connect.refused", NULL, proto, dst, name, p, reason, count);
+}
+
+void event_turned_away(struct buf *out, const struct event_ctx *c, const struct turned_away *t)
+{
+	struct event_writer e;
+	ev_begin(&e, out, c, "connect.refused");
+	ev_int(&e, "accepted", t->accepted);
+	if (!c->who && t->cgroup_id)
+		ev_int(&e, "cgroup_id", t->cgroup_id);
+	label_text(&e, "comm", "comm_b64", t->by->comm);
+	ev_int(&e, "count", t->count);
+	dst_text(&e, t->dst);
+	label_text(&e, "exe", "exe_b64", t->by->exe);
+	ev_int(&e, "pid", t->by->pid);
+	ev_str(&e, "protocol", t->proto);
+	ev_str(&e, "reason", t->reason);
+	ev_int(&e, "uid", t->by->uid);
+	ev_int(&e, "wire_down", t->wire_down);
+	ev_int(&e, "wire_up", t->wire_up);
+	ev_end(&e);
+}
+
+void event_session_kernel(struct buf *out, const struct event_ctx *c, const struct kernel_figures *k)
+{
+	struct event_writer e;
+	ev_begin(&e, out, c, "session.kernel");
+	ev_int(&e, "closed", k->closed);
+	ev_int(&e, "down", k->down);
+	ev_int(&e, "dropped", k->dropped);
+	ev_int(&e, "opened", k->opened);
+	ev_int(&e, "up_max", k->up_max);
+	ev_int(&e, "up_min", k->up_min);
+	ev_int(&e, "used", k->used);
+	ev_end(&e);
+}
+
+void event_fault(struct buf *out, const struct event_ctx *c, const char *process, const char *reason)
+{
+	struct event_writer e;
+	ev_begin(&e, out, c, "node.fault");
+	ev_str(&e, "process", process);
+	ev_str(&e, "reason", reason);
+	ev_end(&e);
 }
 
 void event_bypass(struct buf *out, const struct event_ctx *c, const char *vector, const char *proto,

@@ -39,6 +39,13 @@ void event_session_start(struct buf *out, const struct event_ctx *c, const char 
 void event_session_renew(struct buf *out, const struct event_ctx *c);
 void event_session_end(struct buf *out, const struct event_ctx *c, const char *type,
 		       const char *reason, int exit_code);
+/* session.kernel: what the kernel counted of it, apart from the gateway (bpf/shared.h, struct tally). */
+struct kernel_figures {
+	uint64_t opened, closed, used, up_min, up_max, down, dropped;
+};
+void event_session_kernel(struct buf *out, const struct event_ctx *c, const struct kernel_figures *k);
+/* node.fault: a process of the gateway ended by itself. */
+void event_fault(struct buf *out, const struct event_ctx *c, const char *process, const char *reason);
 /* policy.load: hash, and the error where it was refused (NULL: it is in force). */
 void event_policy(struct buf *out, const struct event_ctx *c, const char *hash, const char *error);
 /* admin.login, admin.logout, admin.call: who asked what of the admin API, before it is done. NULL: left out. */
@@ -50,8 +57,13 @@ void event_admin(struct buf *out, const struct event_ctx *c, const struct event_
 /* flow.open, flow.close. */
 void event_flow_open(struct buf *out, const struct event_ctx *c, const char *protocol,
 		     const struct addr *dst, const char *name, const struct process_label *p);
+struct flow_figures {
+	uint64_t bytes_up, bytes_down; /* read from the client, from the upstream */
+	uint64_t wire_up, wire_down;   /* on the client's connection, by the kernel: flow/wire.h */
+	uint64_t duration_ns;
+};
 void event_flow_close(struct buf *out, const struct event_ctx *c, const char *reason,
-		      uint64_t bytes_up, uint64_t bytes_down, uint64_t duration_ns);
+		      const struct flow_figures *f);
 /* op: before release. Text and parameters whole up to text_limit bytes each, then cut and marked
  * with the full length and SHA-256. */
 void event_op(struct buf *out, const struct event_ctx *c, const struct op *op,
@@ -67,6 +79,15 @@ void event_op_end(struct buf *out, const struct event_ctx *c, uint64_t op_id,
 void event_refused(struct buf *out, const struct event_ctx *c, const char *proto,
 		   const struct addr *dst, const char *name, const struct process_label *p,
 		   const char *reason, uint64_t count);
+/* connect.refused of connections that the gateway had taken (accepted of them), with what they carried. cgroup_id: where
+ * there is no identity. */
+struct turned_away {
+	const char *proto, *reason;
+	const struct addr *dst;
+	const struct process_label *by;
+	uint64_t count, accepted, cgroup_id, wire_up, wire_down;
+};
+void event_turned_away(struct buf *out, const struct event_ctx *c, const struct turned_away *t);
 /* bypass.attempt: a way around the gateway that was refused; vector says which. As connect.refused else. */
 void event_bypass(struct buf *out, const struct event_ctx *c, const char *vector, const char *proto,
 		  const struct addr *dst, const struct process_label *p, const char *reason, uint64_t count);

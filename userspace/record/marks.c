@@ -34,6 +34,7 @@ static const struct {
     KEY(MARK_DST, 'd', 's', "dst"),
     KEY(MARK_NAME, 'n', 'a', "name"),
     KEY(MARK_PROTOCOL, 'p', 'r', "protocol"),
+    KEY(MARK_OUTCOME, 'o', 'u', "outcome"),
 };
 
 enum mark mark_of(struct span key)

@@ -30,6 +30,7 @@ enum mark {
 	MARK_DST,
 	MARK_NAME,
 	MARK_PROTOCOL,
+	MARK_OUTCOME,
 	MARKS /* none */
 };
 

@@ -370,6 +370,8 @@ static int start(struct recorder *r)
 	if (err == 0)
 		err = chain_new(&r->chain);
 	if (err == 0)
+		err = ledger_new(&r->ledger);
+	if (err == 0)
 		err = lanes_open(r);
 	return err == 0 ? beat_start(r) : err;
 }
@@ -385,6 +387,7 @@ static void end(struct recorder *r)
 	lanes_close(r);
 	close_store(r);
 	chain_free(r->chain);
+	ledger_free(r->ledger);
 	batch_done(&r->group);
 	batch_done(&r->pending);
 	buf_done(&r->own);

@@ -37,6 +37,7 @@ static const struct {
     {"session.expire", 1 << PRODUCER_CONTROL},
     {"session.revoke", 1 << PRODUCER_CONTROL},
     {"session.end", 1 << PRODUCER_CONTROL},
+    {"session.kernel", 1 << PRODUCER_MONITOR},
     {"policy.load", 1 << PRODUCER_CONTROL},
     {"admin.login", 1 << PRODUCER_CONTROL},
     {"admin.logout", 1 << PRODUCER_CONTROL},
@@ -52,6 +53,7 @@ static const struct {
     {"grant.end", 1 << PRODUCER_CONTROL},
     {"node.start", 1 << PRODUCER_MONITOR},
     {"node.stop", 1 << PRODUCER_MONITOR},
+    {"node.fault", 1 << PRODUCER_MONITOR},
 };
 
 int lanes_open(struct recorder *r)
@@ -271,6 +273,35 @@ static int tell_resume(struct recorder *r)
 	return append_own(r);
 }
 
+static void tell_control(struct recorder *r, const char *session, enum ledger_result result)
+{
+	json_t *j = json_pack("{s:s,s:s,s:s}", "t", "reconciled", "session", session, "result",
+			      ledger_result_name(result));
+	int err = !r->n_peers ? 0 : j ? msg_send(r->peers[r->n_peers - 1], j, NULL, 0) : -ENOMEM;
+	json_decref(j);
+	if (err < 0)
+		log_error("control cannot be told how session %s was reconciled: %s", session, err_text(err));
+}
+
+/* The sessions whose figures are there: does the record have all of what the kernel saw? */
+static int tell_ledger(struct recorder *r)
+{
+	char why[200];
+	struct ledger_entry *e;
+	int err = 0;
+	while (err == 0 && (e = ledger_due(r->ledger, clock_mono_ns()))) {
+		enum ledger_result result = ledger_compare(e, why);
+		buf_reset(&r->own);
+		ledger_event(&r->own, e, r->cfg->node, clock_real_ns(), result, why);
+		err = append_own(r);
+		e->is_told = true;
+		if (result == LEDGER_MISMATCH)
+			log_error("session %s: the record is not complete: %s", e->session, why);
+		tell_control(r, e->session, result);
+	}
+	return err;
+}
+
 /* --- the group ----------------------------------------------------------------------------------
  */
 
@@ -299,6 +330,15 @@ static void tell_places(struct recorder *r)
 	r->n_places = 0;
 }
 
+/* A few types only, and those are rare beside operations: looked at once more. */
+static void keep_account(struct recorder *r, const struct lane *l)
+{
+	struct marked m = lane_event(l);
+	struct scan s;
+	if (ledger_wants(mark_plain(&m, MARK_TYPE)) && scan_event(span_of(l->event, l->len), false, &s) == 0)
+		ledger_take(r->ledger, &s, clock_mono_ns());
+}
+
 static int take_events(struct recorder *r)
 {
 	size_t bytes = 0;
@@ -315,6 +355,7 @@ static int take_events(struct recorder *r)
 		int err = append(r, span_of(l->event, l->len), &l->marks);
 		if (err < 0)
 			return err;
+		keep_account(r, l);
 		l->has_event = false;
 		l->taken = ring_consumer_pos(l->ring);
 		note_place(r, l);
@@ -344,6 +385,8 @@ static int write_all(struct recorder *r, bool tells_garbage)
 		err = tell_garbage(r);
 	if (err == 0 && r->owes_resume)
 		err = tell_resume(r);
+	if (err == 0)
+		err = tell_ledger(r);
 	if (err == 0 && r->owes_tombstone) /* the last of the group: settle knows its number */
 		err = tell_tombstone(r);
 	if (err < 0 || !r->group.first)
@@ -362,6 +405,7 @@ static int write_all(struct recorder *r, bool tells_garbage)
 static void settle(struct recorder *r, bool has_told_garbage)
 {
 	r->owes_resume = false;
+	ledger_settle(r->ledger, true);
 	if (r->owes_tombstone)
 		r->tombstone_seq = r->seq;
 	r->owes_tombstone = false;
@@ -385,6 +429,8 @@ static void undo(struct recorder *r, uint64_t seq, const uint8_t hash[HASH_LEN])
 {
 	r->seq = seq;
 	memcpy(r->hash, hash, HASH_LEN);
+	ledger_settle(r->ledger, false);
+	ledger_excuse(r->ledger, "the record could not be written for a time");
 	for (int i = 0; i < r->n_lanes; i++) {
 		struct lane *l = &r->lanes[i];
 		l->has_event = false;
@@ -397,7 +443,7 @@ static void undo(struct recorder *r, uint64_t seq, const uint8_t hash[HASH_LEN])
 
 static bool has_anything(struct recorder *r)
 {
-	bool has_any = r->owes_resume || r->owes_tombstone;
+	bool has_any = r->owes_resume || r->owes_tombstone || ledger_due(r->ledger, clock_mono_ns());
 	for (int i = 0; i < r->n_lanes; i++) {
 		ring_consumer_mark(r->lanes[i].ring);
 		peek(&r->lanes[i]);

@@ -10,6 +10,7 @@
 #include "priv/child.h"
 #include "record/checkpoint.h"
 #include "record/journal.h"
+#include "record/ledger.h"
 #include "record/retention.h"
 #include "record/ring_consumer.h"
 #include "record/store.h"
@@ -67,6 +68,7 @@ struct recorder {
 	uint64_t garbage_ns; /* when garbage was told last */
 	struct place places[PLACES_MAX]; /* events of this group that control is told the numbers of */
 	int n_places;
+	struct ledger *ledger;	/* is the record complete? */
 
 	bool is_stopping, is_orphan;
 	struct checkpoint asked; /* what the monitor was asked to sign; seq 0: nothing */

@@ -23,6 +23,7 @@
 	X(NODE, "node")                                                                            \
 	X(OWNER, "owner")                                                                          \
 	X(REASON, "reason")                                                                        \
+	X(RECONCILED, "reconciled")                                                                \
 	X(ROLE, "role")
 
 #define COUNTS(X)                                                                                  \
@@ -261,6 +262,7 @@ static void row_write(struct buf *out, const struct row *r)
 	put_text(&w, r, T_OWNER);
 	jw_int(&w, "range", (int64_t)r->range_first);
 	put_text(&w, r, T_REASON);
+	put_text(&w, r, T_RECONCILED);
 	put_lists(&w, r);
 	put_count(&w, r, C_REFUSED);
 	put_text(&w, r, T_ROLE);
@@ -348,6 +350,11 @@ static void on_end(struct row *r, const struct marked *e)
 	r->counts[C_END] = mark_u64(e, MARK_TIME);
 }
 
+static void on_reconciled(struct row *r, const struct marked *e)
+{
+	set_text(r, T_RECONCILED, mark_get(e, MARK_OUTCOME));
+}
+
 static void on_flow(struct row *r, const struct marked *e)
 {
 	(void)e;
@@ -386,6 +393,7 @@ static void take_type(struct row *r, const struct marked *e)
 		     {"flow.open", on_flow},
 		     {"session.start", on_start},
 		     {"session.end", on_end},
+		     {"session.reconciled", on_reconciled},
 		     {"connect.refused", on_refused},
 		     {"bypass.attempt", on_refused}};
 	struct span type = mark_plain(e, MARK_TYPE);

@@ -111,6 +111,8 @@ static int check_event(struct walk *w, uint64_t seq, struct span stored)
 		r = verify_tombstone(w, seq, &s);
 	if (r == 0 && !w->v->is_bad)
 		r = check_quorum(w, seq, stored, &s);
+	if (r == 0 && !w->v->is_bad)
+		verify_ledger(w, seq, &s);
 	return r == 0 ? verify_signatures(w, seq) : r;
 }
 
@@ -229,6 +231,8 @@ static int walk_begin(struct walk *w, const struct verify_options *o, struct ver
 		v->has_key = true;
 	}
 	int r = chain_new(&w->chain);
+	if (r == 0)
+		r = ledger_new(&w->ledger);
 	return r ? r : quorum_check_new(&w->quorum);
 }
 
@@ -239,6 +243,7 @@ static void walk_end(struct walk *w)
 	if (w->flows)
 		flows_end(w->flows, &w->v->flows);
 	flows_free(w->flows);
+	ledger_free(w->ledger);
 	if (w->v->last == 0)
 		w->v->first = 0;
 }
@@ -249,6 +254,8 @@ int verify_segment(struct segment *g, const struct verify_options *o, struct ver
 	int r = walk_begin(&w, o, ret_v);
 	if (r == 0)
 		r = walk_segment(&w, g);
+	if (r == 0 && !ret_v->is_bad)
+		verify_complete(&w);
 	walk_end(&w);
 	return r;
 }
@@ -300,6 +307,8 @@ int verify_store(const char *path, struct segment *live, const struct verify_opt
 		r = journal_read(path, w.expected - 1, w.at.hash, on_journaled, &w);
 	if (r == 0 && !ret_v->is_bad)
 		r = verify_end(&w);
+	if (r == 0 && !ret_v->is_bad)
+		verify_complete(&w);
 	walk_end(&w);
 	return r;
 }

@@ -1,6 +1,7 @@
 /* Between the files of the verifier: one walk over the events, and what is checked at each. */
 #pragma once
 
+#include "record/ledger.h"
 #include "record/scan.h"
 #include "record/segment_read.h"
 #include "record/verify.h"
@@ -23,6 +24,9 @@ struct walk {
 	uint64_t n_nodes;   /* of an export: that stood for events */
 	struct quorum_check *quorum;
 	struct flows *flows; /* NULL: a segment alone */
+	struct ledger *ledger;
+	uint64_t incomplete; /* the first session.reconciled that says, or should say, mismatch; 0: none */
+	char incomplete_why[300];
 };
 
 /* --- verify.c. Both name an event, mark the result and return 0. --- */
@@ -46,5 +50,8 @@ must_check int verify_signatures(struct walk *w, uint64_t seq);
 must_check int verify_removed(struct walk *w);
 /* Is this event the one that vouches for it? */
 must_check int verify_tombstone(struct walk *w, uint64_t seq, const struct scan *event);
+/* Are the sessions complete? verify_ledger.c: what is found stands apart, so that the chain is checked to its end. */
+void verify_ledger(struct walk *w, uint64_t seq, const struct scan *event);
+void verify_complete(struct walk *w);
 /* After the last event: what is still owed. */
 must_check int verify_end(struct walk *w);

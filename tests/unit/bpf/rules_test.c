@@ -175,8 +175,43 @@ static void test_devices_and_states(void)
 							   state == 8 || state == 9 || state >= 11);
 }
 
+/* Of 100 bytes up and 40 down: what is said at each change of state, where the kernel's counters hold SYN and FIN too. */
+static void test_leg(void)
+{
+	enum { EST = 1, SYN_SENT, SYN_RECV, FIN1, FIN2, TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, LISTENING, CLOSING };
+	static const struct {
+		__u32 from, to;
+		__u64 acked;
+		__u32 flight;
+		__u64 received, up_min, up_max, down;
+	} rows[] = {
+	    {SYN_SENT, EST, 1, 0, 0, 0, 0, 0},
+	    {SYN_SENT, CLOSE, 0, 1, 0, 0, 0, 0}, /* refused: its SYN */
+	    {EST, FIN1, 101, 0, 40, 100, 100, 40},
+	    {EST, FIN1, 61, 40, 40, 60, 100, 40},
+	    {EST, CLOSE_WAIT, 101, 0, 41, 100, 100, 40},
+	    {EST, CLOSE, 61, 40, 40, 60, 100, 40}, /* reset */
+	    {FIN1, FIN2, 102, 0, 40, 100, 101, 40},
+	    {FIN1, CLOSING, 101, 1, 41, 100, 101, 40},
+	    {FIN1, CLOSE, 101, 1, 40, 99, 101, 39},
+	    {FIN2, CLOSE, 102, 0, 41, 100, 101, 40},
+	    {FIN2, TIME_WAIT, 102, 0, 41, 100, 101, 40},
+	    {CLOSE_WAIT, LAST_ACK, 101, 0, 41, 100, 100, 40},
+	    {LAST_ACK, CLOSE, 102, 0, 41, 100, 101, 40},
+	    {CLOSING, CLOSE, 102, 0, 41, 100, 101, 40},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct leg got = {0};
+		rules_leg(rows[i].from, rows[i].to, rows[i].acked, rows[i].flight, rows[i].received, &got);
+		CHECK_INT(got.up_min, rows[i].up_min);
+		CHECK_INT(got.up_max, rows[i].up_max);
+		CHECK_INT(got.down, rows[i].down);
+	}
+}
+
 int main(void)
 {
+	test_leg();
 	test_sockets();
 	test_addresses();
 	test_heart();

@@ -77,7 +77,8 @@ static void builds_each_type(void)
 	CHECK(is_event());
 	CHECK(strstr(text(), "\"comm_b64\":\"cHn/\""));
 	buf_reset(&out);
-	event_flow_close(&out, &ctx, "closed", 1, UINT64_MAX, 3);
+	event_flow_close(&out, &ctx, "closed",
+			 &(struct flow_figures){.bytes_up = 1, .bytes_down = UINT64_MAX, .duration_ns = 3});
 	CHECK(is_event());
 	buf_reset(&out);
 	event_refused(&out, &ctx, "tcp", &dst, NULL, &p, "not declared", 3);

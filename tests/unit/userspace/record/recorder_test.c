@@ -360,7 +360,8 @@ static void merges_rings_by_time(void)
 	CHECK(rig_says(&g, 0));
 	kill(g.pid, SIGSTOP);
 	buf_init(&b, RING_EVENT_MAX);
-	event_flow_close(&b, &c, "closed", 1, 2, 3);
+	event_flow_close(&b, &c, "closed",
+			 &(struct flow_figures){.bytes_up = 1, .bytes_down = 2, .duration_ns = 3});
 	CHECK_INT(ring_put(g.producers[2], buf_span(&b), &ticket), 0);
 	buf_reset(&b);
 	c.time_ns = clock_real_ns();
