@@ -155,9 +155,9 @@ RULES_INLINE bool rules_outlives_close(__u32 tcp_state)
 	       tcp_state != LISTENING;
 }
 
-/* What a connection carried, from the kernel's counters at a change of its state. The counters hold the sequence numbers
- * of SYN and FIN too; where it cannot be told whether a FIN is among them, up_min and down are a byte too low, never too
- * high, and up_max too high. flight: sent and not acknowledged. */
+/* What a connection carried, from the kernel's counters at a change of its state. The counters hold the sequence
+ * numbers of SYN and FIN too; where it cannot be told whether a FIN is among them, up_min and down are a byte too low,
+ * never too high, and up_max too high. flight: sent and not acknowledged. */
 RULES_INLINE void rules_leg(__u32 from, __u32 to, __u64 acked, __u32 flight, __u64 received, struct leg *ret)
 {
 	enum { FIN_WAIT1 = 4, FIN_WAIT2 = 5, TIME_WAIT = 6, CLOSED = 7, CLOSE_WAIT = 8, LAST_ACK = 9, CLOSING = 11 };

@@ -56,7 +56,8 @@ static bool is_same(const struct refusal *r, const struct session *s, const char
 		    const struct flow_info *info, const char *name)
 {
 	return r->is_used && r->session == s && !strcmp(r->proto, proto) &&
-	       (s || r->info.cgroup_id == info->cgroup_id) && !strcmp(r->name, name) && addr_eq(&r->info.dst, &info->dst) &&
+	       (s || r->info.cgroup_id == info->cgroup_id) && !strcmp(r->name, name) &&
+	       addr_eq(&r->info.dst, &info->dst) &&
 	       !strcmp(r->info.exe, info->exe);
 }
 

@@ -109,8 +109,8 @@ struct workload_stats {
 };
 must_check int kernel_stats(struct kernel *k, uint64_t cgroup_id, struct workload_stats *ret);
 
-/* What its connections carried, counted apart from the gateway: bpf/shared.h, struct tally. It outlives kernel_unmanage.
- * ERR_NOT_FOUND: there is none of this generation. */
+/* What its connections carried, counted apart from the gateway: bpf/shared.h, struct tally. It outlives
+ * kernel_unmanage. ERR_NOT_FOUND: there is none of this generation. */
 struct kernel_tally {
 	uint64_t opened, closed, used, up_min, up_max, down, dropped;
 };

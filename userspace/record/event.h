@@ -79,8 +79,8 @@ void event_op_end(struct buf *out, const struct event_ctx *c, uint64_t op_id,
 void event_refused(struct buf *out, const struct event_ctx *c, const char *proto,
 		   const struct addr *dst, const char *name, const struct process_label *p,
 		   const char *reason, uint64_t count);
-/* connect.refused of connections that the gateway had taken (accepted of them), with what they carried. cgroup_id: where
- * there is no identity. */
+/* connect.refused of connections that the gateway had taken (accepted of them), with what they carried. cgroup_id:
+ * where there is no identity. */
 struct turned_away {
 	const char *proto, *reason;
 	const struct addr *dst;

@@ -192,7 +192,7 @@ static void on_kernel(struct ledger *l, const struct scan *s, uint64_t now_ns)
 		e->excuse = "connections were reset before the gateway took them";
 }
 
-static void on_restart(struct ledger *l, const struct scan *s, uint64_t now_ns)
+static void on_fault(struct ledger *l, const struct scan *s, uint64_t now_ns)
 {
 	(void)s, (void)now_ns;
 	ledger_excuse(l, "a process of the gateway ended and was started again meanwhile");
@@ -202,8 +202,7 @@ static const struct {
 	const char *type;
 	void (*take)(struct ledger *l, const struct scan *s, uint64_t now_ns);
 } types[] = {{"flow.open", on_open},	      {"flow.close", on_close},	    {"connect.refused", on_refused},
-	     {"session.start", on_start},     {"session.kernel", on_kernel}, {"node.start", on_restart},
-	     {"node.fault", on_restart}};
+	     {"session.start", on_start},     {"session.kernel", on_kernel}, {"node.fault", on_fault}};
 
 bool ledger_wants(struct span type)
 {

@@ -1,7 +1,7 @@
 /* Is the record of a session complete? What it says of the session's connections (flow.open, flow.close, and
  * connect.refused of those that the gateway took and turned away) is held against what the kernel counted apart from
  * the gateway (session.kernel). The recorder does it when a session ends, and says what came of it
- * (session.reconciled); `sluice verify` does it again from the events alone. Pure: fed with events, never reads a clock. */
+ * (session.reconciled); `sluice verify` does it again from the events alone. Pure: no I/O, no clock. */
 #pragma once
 
 #include "base/buf.h"

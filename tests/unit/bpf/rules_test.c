@@ -175,7 +175,7 @@ static void test_devices_and_states(void)
 							   state == 8 || state == 9 || state >= 11);
 }
 
-/* Of 100 bytes up and 40 down: what is said at each change of state, where the kernel's counters hold SYN and FIN too. */
+/* Of 100 bytes up and 40 down: what is said at each change of state; the kernel's counters hold SYN and FIN too. */
 static void test_leg(void)
 {
 	enum { EST = 1, SYN_SENT, SYN_RECV, FIN1, FIN2, TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, LISTENING, CLOSING };

@@ -42,7 +42,8 @@ static const struct {
 	 "{\"accepted\":1,\"count\":1,\"session\":\"\",\"time\":1,\"type\":\"connect.refused\",\"wire_down\":0,"
 	 "\"wire_up\":7}",
 	 LEDGER_PARTIAL, "reset before"},
-	{{3, 3, 3, 207, 207, 100}, 2, 2, "{\"count\":1," SESSION "\"connect.refused\"}", LEDGER_MISMATCH, "connections"},
+	{{3, 3, 3, 207, 207, 100}, 2, 2, "{\"count\":1," SESSION "\"connect.refused\"}", LEDGER_MISMATCH,
+	 "connections"},
 	{{3, 3, 3, 900, 900, 100}, 2, 2, "{\"process\":\"proxy\",\"session\":\"\",\"time\":1,\"type\":\"node.fault\"}",
 	 LEDGER_PARTIAL, "started again"},
 	{{3, 3, 3, 900, 900, 100}, 2, 2, "{\"session\":\"s-b\",\"time\":1,\"type\":\"flow.open\"}", LEDGER_MISMATCH,
@@ -53,7 +54,8 @@ static void take_kernel(struct ledger *l, const struct ledger_kernel *k, uint64_
 {
 	char text[400];
 	snprintf(text, sizeof(text),
-		 "{\"closed\":%d,\"down\":%d,\"identity\":\"bot\",\"opened\":%d,\"owner\":\"pat\",\"role\":\"r\"," SESSION
+		 "{\"closed\":%d,\"down\":%d,\"identity\":\"bot\",\"opened\":%d,\"owner\":\"pat\","
+		 "\"role\":\"r\"," SESSION
 		 "\"session.kernel\",\"up_max\":%d,\"up_min\":%d,\"used\":%d}",
 		 (int)k->closed, (int)k->down, (int)k->opened, (int)k->up_max, (int)k->up_min, (int)k->used);
 	take(l, text, now_ns);
