@@ -32,9 +32,9 @@ struct workload {
 };
 _Static_assert(sizeof(struct workload) == 48, "layout");
 
-/* tallies[cgroup id]: what the sockets of a workload that were sent to the gateway carried, as the kernel saw it at
- * their end: TCP payload, without repeats. up: from the workload. Kept apart from struct workload, so that an older daemon's
- * maps stay what they are. */
+/* tallies[cgroup id]: what the sockets of a workload that were sent to the gateway carried, as the kernel saw it: TCP
+ * payload, without repeats. up: from the workload. Kept apart from struct workload, so that an older daemon's maps stay
+ * what they are. */
 struct tally {
 	__u32 generation;
 	__u32 pad;
