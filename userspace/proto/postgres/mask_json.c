@@ -1,5 +1,6 @@
 /* Detectors within a document: RFC 8259, sections 6 and 7. What is found in a string, names of members too, or in a
- * number is masked; all else is as it was, so that what was valid JSON still is. */
+ * number is masked; all else is as it was, so that what was valid JSON still is. A member's name says of its values
+ * what a column's name says of its own. */
 #include "proto/postgres/masking.h"
 
 #include <stdio.h>
@@ -101,14 +102,34 @@ static bool mask_token(const struct mask_how *how, struct span raw, struct span 
 	return ok;
 }
 
-static bool take_string(const struct mask_how *how, struct cur *c, struct buf *out)
+/* Is what was just read a member's name? */
+static bool is_name(struct cur c)
+{
+	while (cur_left(&c) && *c.p && strchr(" \t\r\n", *c.p))
+		(void)cur_u8(&c);
+	return cur_left(&c) && *c.p == ':';
+}
+
+/* What the name tells; names of more bytes tell nothing. */
+static uint64_t context_of(struct span name)
+{
+	char text[64] = "";
+	if (name.len < sizeof(text))
+		memcpy(text, name.p, name.len);
+	return detect_context(text);
+}
+
+/* here: how, with what the last member's name told. */
+static bool take_string(const struct mask_how *how, struct mask_how *here, struct cur *c, struct buf *out)
 {
 	struct buf text;
 	const uint8_t *from = c->p;
 	(void)cur_u8(c);
 	buf_init(&text, cur_left(c) + 4);
-	bool ok = read_string(c, &text) &&
-		  mask_token(how, span_of(from, (size_t)(c->p - from)), buf_span(&text), out);
+	bool ok = read_string(c, &text), names = ok && is_name(*c);
+	if (names)
+		here->bare = how->bare | (context_of(buf_span(&text)) & how->detect);
+	ok = ok && mask_token(names ? how : here, span_of(from, (size_t)(c->p - from)), buf_span(&text), out);
 	buf_done(&text);
 	return ok;
 }
@@ -125,14 +146,15 @@ static bool take_number(const struct mask_how *how, struct cur *c, struct buf *o
 bool mask_json(const struct mask_how *how, struct span value, struct buf *out)
 {
 	struct cur c = cur_of(value);
+	struct mask_how here = *how;
 	size_t start = buf_len(out);
 	bool ok = true;
 	while (ok && cur_left(&c)) {
 		uint8_t b = *c.p;
 		if (b == '"')
-			ok = take_string(how, &c, out);
+			ok = take_string(how, &here, &c, out);
 		else if (b == '-' || (b >= '0' && b <= '9'))
-			ok = take_number(how, &c, out);
+			ok = take_number(&here, &c, out);
 		else
 			buf_add_u8(out, cur_u8(&c));
 	}
