@@ -16,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r.holds = options & 2;
 	r.is_opaque_allowed = options & 4;
 	r.wants_rows = options & 8;
+	r.is_replication = options & 16;
 	if (r.is_opaque_allowed)
 		r.denies = rig_allows_all;
 	rig_begin(&r);

@@ -17,7 +17,7 @@ struct rig {
 	struct buf log; /* operations and results */
 	size_t chunk;	/* bytes a feed; 0: all that there is */
 	bool holds;	/* every question is answered by resume */
-	bool is_opaque_allowed, wants_rows;
+	bool is_opaque_allowed, wants_rows, is_replication;
 	int n_facts, n_barriers, n_dials;
 	/* What is held. */
 	enum resume_kind kind;
@@ -218,6 +218,7 @@ static void rig_open(struct rig *r)
 	struct proto_env env = {.catalog = rig_get_catalog,
 				.ctx = r,
 				.is_opaque_allowed = r->is_opaque_allowed,
+				.is_replication_allowed = r->is_replication,
 				.wants_rows = r->wants_rows};
 	r->state = calloc(1, proto_postgres.state_size);
 	if (!r->state || proto_postgres.open(r->state, &env))
@@ -411,6 +412,7 @@ static void rig_server_body(struct buf *b, char type, char *args)
 		return;
 	case 'G':
 	case 'H':
+	case 'W':
 		buf_add_u8(b, 0);
 		buf_add_u16(b, 0);
 		return;
@@ -587,7 +589,8 @@ static inline void rig_dialled(struct rig *r, const struct dialled *d)
 /* Through the startup: as user u, with the server's usual parameters. */
 static inline void rig_begin(struct rig *r)
 {
-	static const char *const params[] = {"user", "u", "database", "d", NULL};
+	const char *const params[] = {"user", "u", "database", "d",
+				      r->is_replication ? "replication" : NULL, "database", NULL};
 	struct buf b, greeting;
 	buf_init(&b, 1 << 16);
 	buf_init(&greeting, 1 << 16);

@@ -482,3 +482,31 @@
 	"op 1 ? denied SELECT '\xff'\n",
 	.err = 0,
 },
+{
+	"replication: a command, then a stream both ways",
+	"> Q IDENTIFY_SYSTEM\n< T systemid\n< D 1\n< C IDENTIFY_SYSTEM\n< Z I\n> Q START_REPLICATION 0/1\n< W\n"
+	"< d wal1\n> d r\n< d wal22\n> c\n< c\n< C COPY 0\n< Z I\n",
+	"Q IDENTIFY_SYSTEM; Q START_REPLICATION 0/1; d; c",
+	"T; D; C IDENTIFY_SYSTEM; Z I; W; d; d; c; C COPY 0; Z I",
+	"op 1 IDENTIFY_SYSTEM permanent IDENTIFY_SYSTEM\nend 1 IDENTIFY_SYSTEM 0\n"
+	"op 2 START_REPLICATION permanent START_REPLICATION 0/1\nend 2 COPY 9 bytes 0\n",
+	.err = 0,
+	.is_replication = true,
+},
+{
+	"replication: no extended protocol",
+	"> P ~SELECT 1\n",
+	"",
+	"E FATAL 08P01 sluice",
+	"",
+	.err = ERR_STATE,
+	.is_replication = true,
+},
+{
+	"CopyBothResponse outside of replication",
+	"> Q SELECT 1\n< W\n",
+	"Q SELECT 1",
+	"E FATAL 08P01 sluice",
+	"op 1 SELECT SELECT 1\n",
+	.err = ERR_STATE,
+},

@@ -7,7 +7,7 @@
 struct talk {
 	const char *name, *text, *server, *client, *log;
 	int err;
-	bool is_opaque_allowed, wants_rows;
+	bool is_opaque_allowed, wants_rows, is_replication;
 };
 
 static const struct talk talks[] = {
@@ -27,6 +27,7 @@ static void run(const struct talk *t, size_t chunk, bool holds)
 	r.holds = holds;
 	r.is_opaque_allowed = t->is_opaque_allowed;
 	r.wants_rows = t->wants_rows;
+	r.is_replication = t->is_replication;
 	if (t->is_opaque_allowed)
 		r.denies = rig_allows_all;
 	rig_begin(&r);
