@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,9 @@ POLICY = {
          "effect": "ask", "approvers": [{"group": "dba"}], "expires": "2s"},
         {"id": "ddl-two", "resource": "db", "roles": "worker", "class": "ddl", "effect": "ask",
          "approvers": [{"group": "dba", "need": 2}], "expires": "60s"},
+        {"id": "late", "resource": "db", "roles": "worker", "verbs": "update", "relations": "public.*", "effect": "ask",
+         "approvers": [{"group": "dba", "need": 2}], "escalate": [{"after": "2s", "approvers": [{"group": "chief"}]}],
+         "expires": "60s"},
         {"id": "boss-all", "resource": "db", "roles": "boss", "verbs": ["select", "update"], "relations": "public.*",
          "effect": "allow"},
     ],
@@ -227,6 +231,83 @@ class Test(Checks):
         self.check("user request" in err, "a cancel ends the hold", err)
         self.answer("deny", r, "ann", "dba", "--reason", "x")
 
+    def changed_names(self):
+        """What was approved is what runs: a name that means another table by now is no longer that."""
+        for sql, changed in (("INSERT INTO t(v) VALUES (501)", False), ("INSERT INTO t(v) VALUES (500)", True)):
+            p = self.psql(sql)
+            r = self.pending(rule="insert-one")[0]
+            self.s.pg.psql("CREATE SCHEMA app; CREATE TABLE app.t(id serial, v int)" if changed else "CREATE TABLE other(x int)",
+                           self.s.database)
+            done = self.answer("approve", r, "dan")
+            out, err = p.communicate(timeout=30)
+            if changed:
+                self.check(p.returncode and "mean something else by now" in err, "another table by the same name is refused", out + err)
+                self.equal(self.s.pg.psql("SELECT count(*) FROM app.t", self.s.database), "0", "and nothing ran")
+                self.s.pg.psql("DROP SCHEMA app CASCADE", self.s.database)
+                self.answer("deny", r, "bob", "dba", "--reason", "x")
+            else:
+                self.equal(p.returncode, 0, f"a change elsewhere is none: {err}{done.stdout}")
+
+    def escalated(self):
+        p = self.psql("UPDATE t SET v = 501 WHERE v = 501")
+        r = self.pending(rule="late")[0]
+        done = self.answer("approve", r, "cat", "chief", "--no-wait")
+        self.check(done.returncode == 1, "the chief is not asked yet", done.stdout)
+        self.check(wait_until(lambda: self.requests(request=r["request"], stage=1)), "then the chief is")
+        done = self.answer("approve", r, "cat", "chief")
+        self.check("ran, " in done.stdout, "and is enough", done.stdout + done.stderr)
+        self.equal(p.wait(20), 0, "it runs")
+        p.communicate()
+        kinds = [e["type"] for e in self.events("approval.escalate", r["request"]) + self.events("approval.release", r["request"])]
+        self.equal(kinds, ["approval.escalate", "approval.release"], "the stage is on record")
+
+    def token_ends(self):
+        p = self.psql("INSERT INTO t(v) VALUES (600)", token={"sub": "short-lived", "ttl": "3s"})
+        r = self.pending(rule="insert-one", subject="short-lived")[0]
+        out, err = p.communicate(timeout=30)
+        self.check(p.returncode and "expired" in err, "a token that expires ends the hold", err)
+        # Whoever sees it first: the request is withdrawn with its identity, or waits for it to come again.
+        over = wait_until(lambda: self.requests(state=None, request=r["request"], waiting=0))
+        self.check(over and over[0]["end"] in ("withdrawn", ""), "nobody waits any more", over)
+        self.answer("deny", r, "eve", "dba", "--reason", "x")
+
+    def patience(self):
+        """The client's and the middleboxes' patience is kept: a notice every 15 s."""
+        p = self.psql("INSERT INTO t(v) VALUES (601)")
+        r = self.pending(rule="insert-one")[0]
+        time.sleep(16.5)
+        self.answer("deny", r, "ann", "dba", "--reason", "enough")
+        out, err = p.communicate(timeout=30)
+        self.check(f"request {r['request']} still waits for its approval, 15 s now" in err, "a notice meanwhile", err)
+
+    def race(self):
+        """An approval against a cancel, at any distance: it runs once or not at all, and the record says which."""
+        rng = random.Random(6)
+        for i in range(8):
+            v = 700 + i
+            p = self.psql(f"INSERT INTO t(v) VALUES ({v})")
+            r = self.pending(rule="insert-one")[0]
+            kids = subprocess.run(["pgrep", "-P", str(p.pid)], capture_output=True, text=True).stdout.split()
+            token = self.gw.token("dba", sub="ann", owner="nobody@example.com")
+            run = [BUILD / "sluice", "approve", r["request"], "--token-file", token, "--hash", r["hash"], "--no-wait"]
+            vote = subprocess.Popen(run, env=self.gw.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(rng.uniform(0, 0.12))
+            os.kill(int(kids[0]) if kids else p.pid, signal.SIGINT)
+            vote.wait(20)
+            out, err = p.communicate(timeout=30)
+            ran = self.s.pg.psql(f"SELECT count(*) FROM t WHERE v = {v}", self.s.database)
+            self.check(ran == ("1" if "INSERT" in out else "0"), f"{v}: what the client was told is true", f"{ran}: {out}{err}")
+            if ran == "0":  # approved and not used: it would run once it is sent again
+                wait_until(lambda: self.requests(state=None, request=r["request"])[0]["waiting"] == 0)
+                again = self.psql(f"INSERT INTO t(v) VALUES ({v})")
+                if wait_until(lambda: again.poll() is not None or self.requests(request=r["request"], waiting=1)) and again.poll() is None:
+                    self.answer("approve", r, "bob")
+                again.communicate(timeout=30)
+                ran = self.s.pg.psql(f"SELECT count(*) FROM t WHERE v = {v}", self.s.database)
+                self.equal(ran, "1", f"{v}: sent again, once")
+            ops = [o for o in self.events("op", r["request"]) if o["decision"] == "allow"]
+            self.equal(len(ops), 1, f"{v}: on record once")
+
     def bound_to_parameters(self):
         """Extended protocol: prepared apart (which asks nobody), then bound; a changed value asks again."""
         lib = str(pathlib.Path(__file__).resolve().parents[1] / "lib")
@@ -345,7 +426,7 @@ class Test(Checks):
         self.check(p.returncode, "a restart ends the hold")
         self.gw.start()
         self.equal(self.requests(state=None), [], "nothing that was asked is left")
-        self.equal(self.s.pg.psql("SELECT count(*) FROM t WHERE v IN (2, 3, 4, 6, 7, 8, 103)", self.s.database), "0",
+        self.equal(self.s.pg.psql("SELECT count(*) FROM t WHERE v IN (2, 3, 4, 6, 7, 8, 103, 500, 600, 601)", self.s.database), "0",
                    "nothing ran that was not approved")
         done = self.gw.sluice("verify", check=False)
         self.equal(done.returncode, 0, f"the record is whole: {done.stdout}{done.stderr}")
@@ -358,8 +439,8 @@ def main():
         r = t.two_of_a_group()
         t.evidence(r)
         for step in (t.denied, t.expired, t.wrong_hash, t.joined, t.approved_while_nobody_waits, t.cancelled,
-                     t.bound_to_parameters, t.pattern, t.elevation, t.hostile_text, t.revoked_approver, t.policy_change,
-                     t.revoked_session, t.restart, lambda: t.forged(r)):
+                     t.escalated, t.token_ends, t.race, t.patience, t.bound_to_parameters, t.pattern, t.elevation, t.hostile_text, t.revoked_approver, t.policy_change,
+                     t.revoked_session, t.changed_names, t.restart, lambda: t.forged(r)):
             try:
                 step()
             except Exception as e:  # noqa: BLE001

@@ -32,9 +32,13 @@ struct asked {
 	uint64_t id, asked_ns, notice_ns;
 	int64_t deadline;
 	char request[24], where[300];
+	uint64_t release,
+	    release_ns;	 /* it was approved: by that event, then (CLOCK_MONOTONIC); 0: not yet */
+	bool has_reread; /* for its release the catalogue was read anew */
 };
 
-/* --- to control --------------------------------------------------------------------------------- */
+/* --- to control ---------------------------------------------------------------------------------
+ */
 
 struct outgoing {
 	struct outgoing *next;
@@ -84,8 +88,8 @@ void asks_flush(struct proxy *p)
 {
 	struct outgoing *o;
 	while ((o = outbox_take(p))) {
-		int err =
-			p->control.fd < 0 ? ERR_CLOSED : msg_send(p->control.fd, o->json, &o->fd, o->fd >= 0);
+		int err = p->control.fd < 0 ? ERR_CLOSED
+					    : msg_send(p->control.fd, o->json, &o->fd, o->fd >= 0);
 		if (err == -EAGAIN) { /* control is busy: the timer tries again */
 			outbox_back(p, o);
 			return;
@@ -96,7 +100,8 @@ void asks_flush(struct proxy *p)
 	}
 }
 
-/* --- what is asked ------------------------------------------------------------------------------ */
+/* --- what is asked ------------------------------------------------------------------------------
+ */
 
 static int64_t now_s(void)
 {
@@ -135,18 +140,20 @@ static void hash_all(const struct flow *f, const struct op *op, struct bound_has
 static const char *why_not(const struct flow *f, const struct op *op)
 {
 	if (op->is_by_name)
-		return "what it runs stands behind a name, and could not be shown to its approvers: send the "
+		return "what it runs stands behind a name, and could not be shown to its "
+		       "approvers: send the "
 		       "statement itself";
 	if (ask_shown_size(op) > SHOWN_MAX)
 		return "it is too large to be shown to its approvers whole";
 	if (f->asked)
 		return "an operation of this connection is waiting already";
 	return f->lane->proxy->is_control_there
-		       ? NULL
-		       : "the part of the gateway that asks is restarting: try again";
+		   ? NULL
+		   : "the part of the gateway that asks is restarting: try again";
 }
 
-static int hold(struct flow *f, const struct op *op, const struct bound_hashes *h, struct decision *d)
+static int hold(struct flow *f, const struct op *op, const struct bound_hashes *h,
+		struct decision *d)
 {
 	struct asked *a = calloc(1, sizeof(*a));
 	int fd = a ? ask_body(op, d, f->lane->proxy->cfg->text_limit) : -1;
@@ -164,10 +171,10 @@ static int hold(struct flow *f, const struct op *op, const struct bound_hashes *
 	f->asked = a;
 	asks_send(f->lane->proxy,
 		  json_pack("{s:s,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "t", "ask", "ask",
-			    (json_int_t)a->id, "session", f->session->who.session, "flow", f->origin.id,
-			    "resource", f->resource->name, "rule", d->rule, "tag", op->tag ? op->tag : "",
-			    "class", class_name(op->class), "hash", h->exact, "text_hash", h->text,
-			    "pattern_hash", h->pattern),
+			    (json_int_t)a->id, "session", f->session->who.session, "flow",
+			    f->origin.id, "resource", f->resource->name, "rule", d->rule, "tag",
+			    op->tag ? op->tag : "", "class", class_name(op->class), "hash",
+			    h->exact, "text_hash", h->text, "pattern_hash", h->pattern),
 		  fd);
 	return ERR_HELD;
 }
@@ -200,13 +207,14 @@ int ask_about(struct flow *f, const struct op *op, struct decision *ret)
 	return 0;
 }
 
-/* --- roles for a time --------------------------------------------------------------------------- */
+/* --- roles for a time ---------------------------------------------------------------------------
+ */
 
 static bool is_same_login(const struct flow *f, const char *role)
 {
 	const char *a = resource_credential(f->resource, role);
-	const char *b =
-		resource_credential(f->resource, f->login_role[0] ? f->login_role : f->session->who.role);
+	const char *b = resource_credential(f->resource, f->login_role[0] ? f->login_role
+									  : f->session->who.role);
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
@@ -222,7 +230,8 @@ void ask_granted(struct flow *f, const struct op *op, struct decision *ret)
 			continue;
 		if (!is_same_login(f, who.role)) {
 			snprintf(ret->hint, sizeof(ret->hint),
-				 "Role %.60s is granted for a time, but this connection began before: open a "
+				 "Role %.60s is granted for a time, but this connection began "
+				 "before: open a "
 				 "new one.",
 				 who.role);
 			continue;
@@ -230,7 +239,8 @@ void ask_granted(struct flow *f, const struct op *op, struct decision *ret)
 		if (!grants_take(l, i, &d))
 			continue;
 		*ret = d;
-		asks_send(f->lane->proxy, json_pack("{s:s,s:s}", "t", "used", "grant", ret->grant), -1);
+		asks_send(f->lane->proxy, json_pack("{s:s,s:s}", "t", "used", "grant", ret->grant),
+			  -1);
 		break;
 	}
 	grants_unref(l);
@@ -240,7 +250,8 @@ const char *ask_login_role(struct flow *f, const char *own, char out[64])
 {
 	struct grant_list *l = f->resource ? grants_get(f->lane->proxy) : NULL;
 	int i = 0;
-	const char *role = l ? grants_role(l, &f->session->who, f->resource->name, NULL, now_s(), &i) : NULL;
+	const char *role =
+	    l ? grants_role(l, &f->session->who, f->resource->name, NULL, now_s(), &i) : NULL;
 	bool has_login = role && plan_role_uses(f->lane->plan, f->resource, role) &&
 			 resource_credential(f->resource, role);
 	snprintf(out, 64, "%s", has_login ? role : own);
@@ -262,7 +273,8 @@ static bool login_is_granted(struct flow *f)
 	return is_granted;
 }
 
-/* --- the hold ends ------------------------------------------------------------------------------ */
+/* --- the hold ends ------------------------------------------------------------------------------
+ */
 
 static void asked_free(struct asked *a)
 {
@@ -297,8 +309,9 @@ static void end(struct asked *a, const char *sqlstate, const char *reason)
 static void give_up(struct asked *a, const char *sqlstate, const char *reason)
 {
 	struct proxy *p = a->flow->lane->proxy;
-	asks_send(p, json_pack("{s:s,s:I,s:s}", "t", "unask", "ask", (json_int_t)a->id, "reason", reason),
-		  -1);
+	asks_send(
+	    p, json_pack("{s:s,s:I,s:s}", "t", "unask", "ask", (json_int_t)a->id, "reason", reason),
+	    -1);
 	a->decision.hint[0] = 0;
 	end(a, sqlstate, reason);
 }
@@ -330,8 +343,9 @@ static void cancel_in(struct lane *l, uint32_t pid)
 		if (!a->flow->upstream.cancel || cancel_pid(a->flow->upstream.cancel) != pid)
 			continue;
 		/* = PostgreSQL appendix A: 57014 query_canceled */
-		give_up(a, "57014",
-			"canceling statement due to user request, while it waited for its approval");
+		give_up(
+		    a, "57014",
+		    "canceling statement due to user request, while it waited for its approval");
 		return;
 	}
 }
@@ -361,7 +375,8 @@ void asks_cancel_all(struct proxy *p, uint32_t pid)
 	}
 }
 
-/* --- what control says -------------------------------------------------------------------------- */
+/* --- what control says --------------------------------------------------------------------------
+ */
 
 static void say(struct asked *a, const char *text, const char *hint)
 {
@@ -375,52 +390,94 @@ static void on_asked(struct asked *a, const json_t *j)
 	char text[500], when[16];
 	time_t t = (time_t)json_integer_value(json_object_get(j, "deadline"));
 	struct tm tm;
-	snprintf(a->request, sizeof(a->request), "%s", json_string_value(json_object_get(j, "request")));
+	snprintf(a->request, sizeof(a->request), "%s",
+		 json_string_value(json_object_get(j, "request")));
 	snprintf(a->where, sizeof(a->where), "%s", json_string_value(json_object_get(j, "where")));
 	a->deadline = t;
 	a->notice_ns = loop_now(a->flow->lane->loop) + NOTICE_NS;
 	strftime(when, sizeof(when), "%H:%M:%S", gmtime_r(&t, &tm));
-	snprintf(text, sizeof(text), "this %.60s waits for an approval: request %s, rule %s, until %s UTC%s",
+	snprintf(text, sizeof(text),
+		 "this %.60s waits for an approval: request %s, rule %s, until %s UTC%s",
 		 a->op->tag ? a->op->tag : "operation", a->request, a->decision.rule, when,
-		 json_is_true(json_object_get(j, "joined")) ? " (joined: the same was asked for before)"
-							    : "");
+		 json_is_true(json_object_get(j, "joined"))
+		     ? " (joined: the same was asked for before)"
+		     : "");
 	say(a, text, a->where);
+}
+
+/* What people approved must still be what the rules ask about, and the names in it what they were.
+ */
+static void run(struct asked *a)
+{
+	struct flow *f = a->flow;
+	struct decision d, *old = &a->decision;
+	plan_decide(f->lane->plan, f->resource, &f->session->who, a->op, now_s(), &d);
+	if (d.effect != EFFECT_ASK || strcmp(d.rule, old->rule) != 0 || f->state >= FLOW_CLOSING) {
+		give_up(a, "42501",
+			"it was approved, but the rules no longer ask for it: send it again");
+		return;
+	}
+	if (f->proto->is_same && !f->proto->is_same(f->module, a->op)) {
+		give_up(a, "42501",
+			"it was approved, but the database has changed meanwhile: names in it mean "
+			"something else by now. Send it again");
+		return;
+	}
+	asks_send(f->lane->proxy,
+		  json_pack("{s:s,s:I,s:b}", "t", "taken", "ask", (json_int_t)a->id, "ok", 1), -1);
+	d.effect = EFFECT_ALLOW;
+	d.reason[0] = d.hint[0] = 0;
+	d.release = a->release;
+	snprintf(d.request, sizeof(d.request), "%s", a->request);
+	*old = d;
+	decided(a);
+}
+
+static void try_run(struct flow *f);
+
+static void on_reread(struct flow *f)
+{
+	if (f->asked)
+		f->asked->has_reread = true;
+	try_run(f);
+}
+
+static void try_run(struct flow *f)
+{
+	struct asked *a = f->asked;
+	if (!a || !a->release_ns)
+		return;
+	int err = upstream_reread(f, a->release_ns, on_reread);
+	if (!err)
+		run(a);
+	else if (a->has_reread || (err != ERR_HELD && err != -EAGAIN))
+		give_up(a, "42501",
+			"it was approved, but the catalogue cannot be read again, so nobody knows "
+			"what its names "
+			"mean by now: send it again");
 }
 
 static void on_release(struct asked *a, const json_t *j)
 {
-	struct flow *f = a->flow;
-	struct proxy *p = f->lane->proxy;
-	struct decision d, *old = &a->decision;
-	plan_decide(f->lane->plan, f->resource, &f->session->who, a->op, now_s(), &d);
-	/* Time has passed: what people approved must still be what the rules ask about. */
-	bool is_good = d.effect == EFFECT_ASK && !strcmp(d.rule, old->rule) && f->state < FLOW_CLOSING;
-	if (!is_good) {
-		give_up(a, "42501", "it was approved, but the rules no longer ask for it: send it again");
-		return;
-	}
-	asks_send(p, json_pack("{s:s,s:I,s:b}", "t", "taken", "ask", (json_int_t)a->id, "ok", 1), -1);
-	d.effect = EFFECT_ALLOW;
-	d.reason[0] = d.hint[0] = 0;
-	d.release = (uint64_t)json_integer_value(json_object_get(j, "release"));
-	snprintf(d.request, sizeof(d.request), "%s", a->request);
-	*old = d;
-	decided(a);
+	a->release = (uint64_t)json_integer_value(json_object_get(j, "release"));
+	a->release_ns = clock_mono_ns();
+	try_run(a->flow);
 }
 
 static void on_refusal(struct asked *a, const char *verdict, const char *words)
 {
 	char reason[DECISION_TEXT];
 	if (!strcmp(verdict, "deny"))
-		snprintf(reason, sizeof(reason), "request %s was denied: %.300s", a->request, words);
+		snprintf(reason, sizeof(reason), "request %s was denied: %.300s", a->request,
+			 words);
 	else if (!strcmp(verdict, "expired"))
 		snprintf(reason, sizeof(reason), "request %s expired: %.300s", a->request, words);
 	else
 		snprintf(reason, sizeof(reason), "request %s ended: %.300s", a->request, words);
 	snprintf(a->decision.hint, sizeof(a->decision.hint), "%s",
 		 !strcmp(verdict, "deny")
-			 ? "A person has read this statement and said no: do not send it again."
-			 : "");
+		     ? "A person has read this statement and said no: do not send it again."
+		     : "");
 	end(a, "42501", reason);
 }
 
@@ -438,10 +495,11 @@ static void on_answer_mail(struct mail *m, struct lane *l)
 	const char *reason = json_string_value(json_object_get(am->json, "reason"));
 	struct asked *a = NULL;
 	list_each(at, &l->asks) if (!a && container_of(at, struct asked, link)->id == id) a =
-		container_of(at, struct asked, link);
+	    container_of(at, struct asked, link);
 	if (!a && verdict && !strcmp(verdict, "release"))
 		asks_send(l->proxy,
-			  json_pack("{s:s,s:I,s:s}", "t", "unask", "ask", (json_int_t)id, "reason", "gone"),
+			  json_pack("{s:s,s:I,s:s}", "t", "unask", "ask", (json_int_t)id, "reason",
+				    "gone"),
 			  -1);
 	else if (a && t && !strcmp(t, "asked"))
 		on_asked(a, am->json);
@@ -485,14 +543,20 @@ void asks_control_gone(struct proxy *p)
 	}
 }
 
-/* --- time --------------------------------------------------------------------------------------- */
+/* --- time ---------------------------------------------------------------------------------------
+ */
 
 void asks_check(struct flow *f, uint64_t now_ns)
 {
 	struct asked *a = f->asked;
 	char text[300];
 	if (f->login_role[0] && !login_is_granted(f)) {
-		flow_fail(f, "57P01", "the role that was granted for a time has ended: connect again");
+		flow_fail(f, "57P01",
+			  "the role that was granted for a time has ended: connect again");
+		return;
+	}
+	if (a && a->release_ns && !a->flow->upstream.waiting) {
+		try_run(f);
 		return;
 	}
 	if (!a || !a->notice_ns || now_ns < a->notice_ns)
@@ -503,7 +567,7 @@ void asks_check(struct flow *f, uint64_t now_ns)
 		give_up(a, "42501", "nobody answered in time");
 		return;
 	}
-	snprintf(text, sizeof(text), "request %s still waits for its approval, %llu s now", a->request,
-		 (unsigned long long)((now_ns - a->asked_ns) / NS_PER_SEC));
+	snprintf(text, sizeof(text), "request %s still waits for its approval, %llu s now",
+		 a->request, (unsigned long long)((now_ns - a->asked_ns) / NS_PER_SEC));
 	say(a, text, a->where);
 }

@@ -194,7 +194,8 @@ struct wait_job {
 	struct flow *flow; /* NULL: it has gone, or nobody waited */
 	enum dir dir;
 	enum resume_kind kind;
-	bool is_silent; /* the module does not wait: the flow does */
+	bool is_silent;		      /* the module does not wait: the flow does */
+	void (*then)(struct flow *f); /* or whoever asked */
 	struct catalog_slot *slot;
 	uint64_t since_ns;
 	struct names_answer answer;
@@ -227,7 +228,9 @@ static void wait_resume(struct wait_job *j, struct flow *f)
 				 .ttl_s = NAMES_TTL_S};
 	f->upstream.waiting = NULL;
 	f->upstream.waiting_is_silent = false;
-	if (!j->is_silent)
+	if (j->then)
+		j->then(f);
+	else if (!j->is_silent)
 		flow_resume(f, j->dir, &(struct resume){.kind = j->kind, .resolved = &found});
 	else if (catalog_slot_is_spoilt(j->slot) && catalog_slot_began(j->slot) < j->since_ns)
 		flow_fail(f, "58000", "the catalogue cannot be read again");
@@ -273,15 +276,39 @@ static int wait_submit(struct flow *f, struct wait_job *j, bool is_waited_for)
 }
 
 /* The slot is kept by the job as well: the flow may end first. */
-static int wait_for_catalog(struct flow *f, uint64_t since_ns, bool is_waited_for, bool is_silent)
+static struct wait_job *wait_for_slot(struct flow *f, uint64_t since_ns)
 {
 	struct wait_job *j = wait_new(f, RESUME_FACTS, since_ns);
 	if (!j)
-		return -ENOMEM;
+		return NULL;
 	catalog_slot_ref(f->lane->proxy->catalogs, f->upstream.slot);
 	j->slot = f->upstream.slot;
+	return j;
+}
+
+static int wait_for_catalog(struct flow *f, uint64_t since_ns, bool is_waited_for, bool is_silent)
+{
+	struct wait_job *j = wait_for_slot(f, since_ns);
+	if (!j)
+		return -ENOMEM;
 	j->is_silent = is_silent;
 	return wait_submit(f, j, is_waited_for);
+}
+
+int upstream_reread(struct flow *f, uint64_t since_ns, void (*then)(struct flow *f))
+{
+	struct upstream *u = &f->upstream;
+	if (!u->slot ||
+	    (catalog_slot_began(u->slot) >= since_ns && !catalog_slot_is_spoilt(u->slot)))
+		return 0;
+	if (u->waiting)
+		return -EAGAIN;
+	struct wait_job *j = wait_for_slot(f, since_ns);
+	if (!j)
+		return -ENOMEM;
+	j->then = then;
+	int err = wait_submit(f, j, true);
+	return err ? err : ERR_HELD;
 }
 
 int upstream_facts(struct flow *f)

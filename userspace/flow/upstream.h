@@ -29,6 +29,10 @@ must_check int upstream_dial(struct flow *f, const struct dial *d);
 must_check int upstream_facts(struct flow *f);
 must_check int upstream_resolve(struct flow *f, const char *name, struct resolved *ret);
 const struct catalog *upstream_catalog(void *flow);
+/* Was the catalogue read at since_ns (CLOCK_MONOTONIC) or later? 0: it was, or none is used;
+ * ERR_HELD: it is being read, and then is called; -EAGAIN: something else is awaited, ask again
+ * later; -ENOMEM, ERR_LIMIT. */
+must_check int upstream_reread(struct flow *f, uint64_t since_ns, void (*then)(struct flow *f));
 
 /* Must the client's side wait, because what it did has changed the catalogue? Then it is being
  * reloaded. */

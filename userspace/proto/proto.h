@@ -155,6 +155,9 @@ struct proto {
 	/* Something to tell the client while an operation of its is held; may be NULL, and may write nothing where
 	 * nothing may be written now. text is for people. */
 	void (*notice)(void *state, const char *text, const char *hint, struct sink *out);
+	/* Before an operation that was held for people goes on: do the names in it, read with the catalogue in force,
+	 * need what they needed when it was decided? NULL: nothing is read by names. */
+	bool (*is_same)(void *state, const struct op *op);
 	/* The flow ends from our side (expiry, revocation, shutdown, upstream lost): say so to the client
 	 * in the protocol's own words. reason is for people. May write nothing. */
 	void (*farewell)(void *state, const char *sqlstate, const char *reason, struct sink *out);

@@ -91,6 +91,75 @@ void op_stamp(struct pg *pg, struct prepared *p, const char *why)
 	p->why = why;
 }
 
+static bool is_same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+static bool is_same_need(const struct need *a, const struct need *b)
+{
+	bool same = a->kind == b->kind && a->verb == b->verb && a->class == b->class &&
+		    a->is_implied == b->is_implied && a->n_columns == b->n_columns &&
+		    !a->columns == !b->columns && is_same_text(a->schema, b->schema) &&
+		    is_same_text(a->name, b->name);
+	for (int i = 0; same && a->columns && i < a->n_columns; i++)
+		same = is_same_text(a->columns[i], b->columns[i]);
+	return same;
+}
+
+/* Is it among them? Where both are in one order each is found at once: behind the one before, *at. */
+static bool has_need(const struct need *list, int n, const struct need *need, int *at)
+{
+	for (int i = 0; i < n; i++) {
+		int k = (*at + i) % n;
+		if (!is_same_need(&list[k], need))
+			continue;
+		*at = (k + 1) % n;
+		return true;
+	}
+	return false;
+}
+
+/* Both ways; what is opaque stands for what the text does not show, and is in the operation alone. */
+static bool are_same_needs(const struct op *op, const struct sql_result *r, struct arena *a)
+{
+	int n = 0, k = 0, at = 0;
+	bool same = true;
+	for (int i = 0; i < r->n_stmts; i++)
+		n += r->stmts[i].n_needs;
+	struct need *all = arena_array(a, (size_t)n + 1, sizeof(*all));
+	for (int i = 0; all && i < r->n_stmts; i++)
+		for (int j = 0; j < r->stmts[i].n_needs; j++)
+			all[k++] = r->stmts[i].needs[j];
+	for (int i = 0; i < k && same; i++)
+		same = has_need(op->needs, op->n_needs, &all[i], &at);
+	at = 0;
+	for (int i = 0; i < op->n_needs && same; i++)
+		same = op->needs[i].kind == NEED_OPAQUE || has_need(all, k, &op->needs[i], &at);
+	return all && same;
+}
+
+bool op_is_same(struct pg *pg, const struct op *op)
+{
+	const struct prepared *p = pg->deciding.stmt;
+	struct sql_session view;
+	struct reading r;
+	if (op != &pg->deciding.op)
+		return false;
+	session_view(&pg->session, &view);
+	view.param_types = p ? p->types : NULL;
+	view.n_param_types = p ? p->n_types : 0;
+	if (read_once(pg, op->text, &view, &r) < 0)
+		return false;
+	if (!r.entry)
+		return op->n_needs == 1 && op->needs[0].kind == NEED_OPAQUE;
+	const struct sql_result *now = sql_entry_result(r.entry);
+	bool same = now->status != SQL_SYNTAX && now->n_stmts ? are_same_needs(op, now, &pg->arena)
+							       : op->n_needs == 1;
+	sql_entry_unref(r.entry);
+	return same;
+}
+
 /* What stands behind a name that is used in SQL. */
 struct target {
 	const struct sql_stmt *stmt;

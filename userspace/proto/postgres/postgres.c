@@ -183,6 +183,11 @@ static void pg_done(void *state)
 	arena_done(&pg->arena);
 }
 
+static bool pg_is_same(void *state, const struct op *op)
+{
+	return op_is_same(state, op);
+}
+
 const struct proto proto_postgres = {
     .name = "postgres",
     .state_size = sizeof(struct pg),
@@ -190,6 +195,7 @@ const struct proto proto_postgres = {
     .feed = pg_feed,
     .resume = pg_resume,
     .notice = pg_notice,
+    .is_same = pg_is_same,
     .farewell = pg_farewell,
     .done = pg_done,
 };

@@ -35,6 +35,8 @@ struct reading {
  * ... */
 must_check int op_read(struct pg *pg, struct span text, const struct sql_session *view,
 		       struct sink *out, struct reading *ret);
+/* Does the held operation need, by the catalogue in force, what it needed when it was decided? */
+bool op_is_same(struct pg *pg, const struct op *op);
 /* Brings the analysis of a prepared statement up to date. 0, ERR_HELD, ... */
 must_check int op_refresh(struct pg *pg, struct prepared *p, struct sink *out);
 /* Forgets the operation before: first of all in a handler. */
