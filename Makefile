@@ -113,6 +113,9 @@ bench: deps ## ratios to a direct connection, beside pgbouncer and a bare relay:
 drivers: deps ## masked values through psycopg, asyncpg, pg8000, node-postgres and pgjdbc, from the registries
 	$(AGAIN) all
 	$(Q)tests/drivers/run
+peers: deps ## psql, pg_dump and the drivers that people use, direct and through the gateway, compared (PEERS="psql,pgjdbc")
+	$(AGAIN) all
+	$(Q)tests/peers/run
 pg-regress: deps ## PostgreSQL's own regression suite, direct and through the gateway (TESTS="select boolean")
 	$(AGAIN) all
 	$(Q)tests/peers/pg_regress $$(tests/peers/pg_source)
@@ -196,6 +199,6 @@ clean: ## remove what was built
 	rm -rf $(O)
 .PHONY: containment containment-soak containment-cost all help test test-run unit lint asan asan-run drivers bench bench-mask bench-more fuzz fuzz-run install deps quickstart tests fuzzers tools clean
 .PHONY: vmtest vmtest-all vmtest-run
-.PHONY: bench-audit pg-regress
+.PHONY: bench-audit peers pg-regress
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
