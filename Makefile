@@ -110,7 +110,7 @@ asan-run: $(TESTS) $(FUZZERS)
 bench: deps ## ratios to a direct connection, beside pgbouncer and a bare relay: .output/bench.tsv
 	$(AGAIN) all tools
 	$(Q)tests/bench/run
-drivers: deps ## masked values through psycopg, asyncpg, pg8000, node-postgres and pgjdbc, from the registries
+drivers: deps ## masked values through psycopg, asyncpg, pg8000, node-postgres, pgjdbc, pgx and tokio-postgres, from the registries
 	$(AGAIN) all
 	$(Q)tests/drivers/run
 peers: deps ## psql, pg_dump and the drivers that people use, direct and through the gateway, compared (PEERS="psql,pgjdbc")
