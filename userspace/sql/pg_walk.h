@@ -105,7 +105,14 @@ struct scope {
 #define WALK_DEPTH_MAX 256
 #define WALK_NODES_MAX (1000 * 1000)
 
+/* The views whose definitions are being read, innermost first. */
+struct view_chain {
+	const struct cat_relation *view;
+	const struct view_chain *outer;
+};
+
 struct walk {
+	const struct view_chain *views;
 	const struct catalog *c;
 	const struct path *path;
 	const struct sql_session *session;
