@@ -269,6 +269,7 @@ static const struct field sections[] = {
     {"rules", SHAPE_LIST, true, "a list of rules", load_rules},
     {"grants", SHAPE_LIST, false, "a list of roles that may be asked for", load_grants},
     {"bypass", SHAPE_OBJECT, false, "an object with \"freeze\" and \"kill\"", load_bypass},
+    {"require", SHAPE_STRINGS, false, "parts that must hold a workload", load_require},
 };
 
 /* jansson stops behind the offending token, which it quotes at the end of its text when it is

@@ -70,6 +70,7 @@ void load_resources(struct loader *l, const struct json_at *at, json_t *v, void 
 /* "login" of a resource; into is the resource: load_login.c. */
 void load_login(struct loader *l, const struct json_at *at, json_t *v, void *into);
 void load_bypass(struct loader *l, const struct json_at *at, json_t *v, void *into);
+void load_require(struct loader *l, const struct json_at *at, json_t *v, void *into);
 void load_rules(struct loader *l, const struct json_at *at, json_t *v, void *into);
 void load_grants(struct loader *l, const struct json_at *at, json_t *v, void *into);
 

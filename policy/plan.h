@@ -115,10 +115,13 @@ const struct rule *plan_rule_for_read(const struct plan *p, const struct ruling 
 
 /* In the order of the names in load_bypass.c. */
 #define BYPASS_VECTORS 12
+/* And in load_require.c. */
+#define REQUIRE_PARTS 9
 
 struct plan {
 	_Atomic int refs;
 	enum bypass_action on_bypass[BYPASS_VECTORS];
+	unsigned requires; /* a bit for each part */
 	struct arena arena;
 	char hash[65];
 	struct issuer *issuers;

@@ -105,6 +105,8 @@ struct issuer {
 /* What is to be done to a workload that tried this way around the gateway ("trace", "socket-family", ...). */
 enum bypass_action { BYPASS_RECORD, BYPASS_FREEZE, BYPASS_KILL };
 enum bypass_action plan_on_bypass(const struct plan *p, const char *vector);
+/* May no workload be enrolled without this part? "guard", or the name of a gap (sluice doctor). */
+bool plan_requires(const struct plan *p, const char *part);
 
 int plan_n_issuers(const struct plan *p);
 const struct issuer *plan_issuer(const struct plan *p, int i);

@@ -131,6 +131,23 @@ def released(c, gw):
     sink.close()
 
 
+def required(c, s):
+    """The policy names what must hold a workload: without it, none is enrolled."""
+    gw = s.gw
+    for part in ["guard", *[g for g in ("other_families", "unix_sockets") if g in json.loads(gw.sluice("status", "--json").stdout)["gaps"]]]:
+        gw.write_policy(json.dumps({**POLICY, "require": [part]}).replace("@PORT@", str(s.pg.port)))
+        gw.sluice("reload")
+        whole = gw.run("viewer", ["echo", "runs"])
+        c.equal("runs" in whole.stdout, part == "guard", f"require {part}: a whole sluice run")
+        run = gw.command("viewer", ["echo", "runs"])
+        run[2:2] = ["--without", "view"]
+        less = subprocess.run(run, env=gw.env, capture_output=True, text=True, timeout=60)
+        c.check("runs" not in less.stdout and less.returncode != 0, f"require {part}: less is refused", less)
+        c.check(f'the policy requires "{part}"' in less.stderr, "by name", less.stderr[-300:])
+    gw.write_policy(json.dumps(POLICY).replace("@PORT@", str(s.pg.port)))
+    gw.sluice("reload")
+
+
 def two_daemons(c, gw):
     second = subprocess.run([stack.BUILD / "sluiced", "-c", gw.folder / "etc/sluice.json"], capture_output=True, text=True, timeout=60)
     c.check(second.returncode != 0, "a second daemon of the same instance does not start")
@@ -144,6 +161,7 @@ def main():
         evidence(c, s.gw)
         by_policy(c, s)
         released(c, s.gw)
+        required(c, s)
         two_daemons(c, s.gw)
         c.equal(s.gw.sluice("verify", check=False).returncode, 0, "the record verifies")
     c.done()

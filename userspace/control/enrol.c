@@ -247,6 +247,23 @@ static json_t *command_of(const json_t *command)
 	return copy;
 }
 
+#define GUARD_WHOLE 6 /* parts: guard/guard.h */
+
+/* What the policy demands of the kernel and of who runs the command. NULL: it is there; else what is missing. */
+static const char *what_lacks(const struct control *c, const json_t *body)
+{
+	const json_t *guard = json_object_get(body, "guard");
+	size_t i;
+	json_t *gap;
+	if (!c->policy.plan)
+		return NULL;
+	json_array_foreach(c->gaps, i, gap)
+		if (plan_requires(c->policy.plan, json_string_value(gap)))
+			return json_string_value(gap);
+	bool is_whole = json_array_size(guard) == GUARD_WHOLE;
+	return plan_requires(c->policy.plan, "guard") && !is_whole ? "guard" : NULL;
+}
+
 static void enrol_verified(struct job *j, const struct identity *id)
 {
 	const json_t *command = json_object_get(j->body, "command");
@@ -254,6 +271,16 @@ static void enrol_verified(struct job *j, const struct identity *id)
 	struct conn *conn = j->hold.conn;
 	if (!role)
 		return;
+	const char *lacks = what_lacks(j->c, j->body);
+	if (lacks) {
+		bool is_guard = !strcmp(lacks, "guard");
+		job_fail(j, 403,
+			 is_guard ? "sluice run, without --without"
+				  : "sluice doctor says what it takes; or see \"require\" in the policy",
+			 "the policy requires \"%s\", which %s", lacks,
+			 is_guard ? "is not whole here" : "this kernel lacks");
+		return;
+	}
 	if (!conn || !conn_peer_lives(conn)) {
 		job_fail(j, 409, NULL, "the process that asked is gone");
 		return;

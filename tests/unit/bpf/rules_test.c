@@ -209,8 +209,29 @@ static void test_leg(void)
 	}
 }
 
+static void test_device_nodes(void)
+{
+	static const struct {
+		bool is_block;
+		__u32 major, minor;
+		bool is_allowed;
+	} rows[] = {
+	    {false, 1, 1, false},    {false, 1, 2, false},    {false, 1, 4, false},  /* mem, kmem, port */
+	    {false, 1, 3, true},     {false, 1, 5, true},     {false, 1, 8, true},   /* null, zero, random */
+	    {false, 1, 9, true},     {false, 5, 0, true},     {false, 5, 2, true},   /* urandom, tty, ptmx */
+	    {false, 136, 0, true},   {false, 195, 0, true},   {false, 10, 229, true}, /* pts, GPU, fuse */
+	    {false, 10, 200, false}, {false, 10, 137, false}, {false, 10, 223, false}, /* tun, vhci, uinput */
+	    {false, 10, 237, false}, {false, 10, 238, false}, {false, 10, 241, false}, /* loop-control, vhost-* */
+	    {false, 231, 0, false},  {false, 231, 192, false}, /* InfiniBand */
+	    {true, 8, 0, false},     {true, 7, 0, false},     {true, 1, 3, false}, /* whatever the disk */
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		CHECK_INT(rules_device_allowed(rows[i].is_block, rows[i].major, rows[i].minor), rows[i].is_allowed);
+}
+
 int main(void)
 {
+	test_device_nodes();
 	test_leg();
 	test_sockets();
 	test_addresses();
