@@ -3,16 +3,15 @@
 #include "policy/policy.h"
 #include "../tap.h"
 
-#define HEAD                                                                                                           \
-	"{\"version\": 1, \"roles\": {\"r\": [\"g\"]}, \"resources\": [{\"name\": \"db\", \"protocol\": \"tcp\", "          \
-	"\"match\": \"db:5432\"}], \"rules\": [{\"id\": \"all\", \"resource\": \"db\", \"roles\": \"r\", "                  \
-	"\"effect\": \"allow\"}], \"%s\": %s}"
+static const char head[] = "{\"version\": 1, \"roles\": {\"r\": [\"g\"]}, \"resources\": [{\"name\": \"db\", "
+			   "\"protocol\": \"tcp\", \"match\": \"db:5432\"}], \"rules\": [{\"id\": \"all\", "
+			   "\"resource\": \"db\", \"roles\": \"r\", \"effect\": \"allow\"}], ";
 
 static struct plan *compile_key(const char *key, const char *value, struct policy_errors *e)
 {
 	char text[4096];
 	struct plan *p = NULL;
-	snprintf(text, sizeof(text), HEAD, key, value);
+	snprintf(text, sizeof(text), "%s\"%s\": %s}", head, key, value);
 	return plan_compile(span_str(text), &p, e) ? NULL : p;
 }
 
