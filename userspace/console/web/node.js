@@ -43,7 +43,7 @@ export async function policy(root) {
     fill(out, a.error ? h('p.note.bad', {}, said(a.error)) : [h('p', {}, tag(a.decision), ' by rule ', h('code', {}, said(a.rule)), a.reason && h('div.dim', {}, said(a.reason)), a.hint && h('div.dim', {}, said(a.hint))),
       table(['Verb', 'On', '', 'Rule'], a.needs.map((n) => h('tr', {}, h('td', {}, said(n.verb)), h('td.mono', {}, said([n.schema, n.name].filter(Boolean).join('.'))), h('td', {}, tag(n.decision)), h('td.mono', {}, said(n.rule)))))]);
   };
-  fill(root, box, h('div.card', {}, h('h2', {}, 'Explain'), h('p.dim', {}, 'What the policy in force says to a role’s needs. For a statement: ', h('code', {}, 'sluice policy explain --sql'), '.'),
+  fill(root, box, h('div.card', {}, h('h2', {}, 'Explain'), h('p.dim', {}, 'What the policy in force says to a role’s needs. The process behind this page holds the logins and reads no SQL; for a statement: ', h('code', {}, 'sluice policy explain --sql'), '.'),
     h('form.bar', { onsubmit: ask }, role, resource, needs, h('button.main', {}, 'Explain')), out));
   await draw();
   return { changed: (t) => { if (t === 'policy') draw().catch(() => {}); } };
