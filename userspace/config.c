@@ -130,6 +130,8 @@ static const struct key keys[] = {
 	 "signed with secret (beneath key_dirs); answers signed with it count for its groups"},
 	{"login_timeout_ms", K_INT, AT(login_timeout_ms), 100, 600000, "10000", NULL,
 	 "for the login to an upstream"},
+	{"credential_ttl_s", K_INT, AT(credential_ttl_s), 0, 3600, "0", NULL,
+	 "what a credential's command said serves this long; 0: it is run for each login"},
 	{"idle_timeout_ms", K_INT, AT(idle_timeout_ms), 0, 2147483647, "0", NULL,
 	 "a flow without traffic is closed; 0: never"},
 	{"startup_timeout_ms", K_INT, AT(startup_timeout_ms), 100, 600000, "10000", NULL,

@@ -56,6 +56,7 @@ struct config {
 	int n_admin_groups, n_approver_groups, n_auditor_groups;
 	int session_minutes, idle_minutes;
 	struct hooks hooks; /* "webhooks": [...] */
+	int credential_ttl_s;
 	int login_timeout_ms, idle_timeout_ms, startup_timeout_ms;
 	int max_flows;
 	size_t text_limit; /* bytes of statement text and of each parameter in an event */

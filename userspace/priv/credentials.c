@@ -104,7 +104,8 @@ static int collect(int pipe_fd, int *ret_fd)
 		if (n < 0 && errno != EAGAIN)
 			return -errno;
 	}
-	if (lseek(fd, 0, SEEK_SET) < 0)
+	/* Nobody but root opens it anew to write. */
+	if (lseek(fd, 0, SEEK_SET) < 0 || fchmod(fd, 0400) < 0)
 		return -errno;
 	*ret_fd = TAKE_FD(fd);
 	return 0;
@@ -119,6 +120,11 @@ void command_done(struct command_run *r, struct child *c)
 	kill(-r->pid, SIGKILL);
 	waitpid(r->pid, &status, 0);
 	int err = WIFEXITED(status) && WEXITSTATUS(status) == 0 ? collect(r->out_fd, &a.fd) : ERR_UPSTREAM;
+	if (err == 0 && c->m->kept.ttl_ns) {
+		_cleanup_(closep) int whole = TAKE_FD(a.fd);
+		kept_put(&c->m->kept, r->path, whole);
+		err = kept_open(&c->m->kept, r->path, &a.fd);
+	}
 	if (err < 0) {
 		a.why = "the credential's command failed or took too long";
 		log_warn("credential command: %s %d", WIFEXITED(status) ? "exit code" : "signal",
@@ -168,6 +174,8 @@ static int start_command(struct child *c, const char *path, struct answer *a)
 	const struct config *cfg = c->m->cfg;
 	_cleanup_(closep) int program = -1;
 	int ends[2];
+	if (kept_open(&c->m->kept, path, &a->fd) == 0)
+		return 0;
 	int r = open_beneath(cfg->credential_dirs, cfg->n_credential_dirs, path, &program);
 	if (r < 0) {
 		a->why = "the credential's command does not lie in a folder of \"credential_dirs\"";
@@ -185,6 +193,7 @@ static int start_command(struct child *c, const char *path, struct answer *a)
 	}
 	r = watch(c, pid, ends[0]);
 	a->is_later = r == 0;
+	snprintf(c->command.path, sizeof(c->command.path), "%s", path);
 	return r;
 }
 

@@ -331,6 +331,7 @@ static void tear_down(struct monitor *m)
 		kernel_close(m->kernel, true); /* what was managed stays refused */
 	signer_done(&m->signer);
 	ca_done(&m->ca);
+	kept_done(&m->kept);
 	loop_free(m->loop);
 	closep(&m->control_fd);
 	closep(&m->metrics_fd);
@@ -364,6 +365,8 @@ int monitor_run(const struct config *cfg, const struct monitor_options *o)
 	protect();
 	children_init(&m);
 	int r = loop_new(&m.loop);
+	if (r == 0)
+		kept_init(&m.kept, m.loop, cfg->credential_ttl_s);
 	if (r == 0)
 		r = set_up(&m);
 	if (r == 0)

@@ -10,6 +10,7 @@
 #include "base/msg.h"
 #include "config.h"
 #include "kernel/kernel.h"
+#include "priv/kept.h"
 #include "priv/ca.h"
 #include "priv/child.h"
 #include "priv/monitor.h"
@@ -26,6 +27,7 @@ struct command_run {
 	struct source exited; /* its pidfd */
 	struct timer deadline;
 	bool is_active;
+	char path[KEPT_PATH]; /* of the command */
 };
 
 struct child {
@@ -49,6 +51,7 @@ struct monitor {
 	const struct monitor_options *options;
 	struct loop *loop;
 	struct kernel *kernel;
+	struct kept kept; /* credentials of commands */
 	struct workloads workloads;
 	struct tally_due *tallies; /* of workloads that ended; tallies.c */
 	struct signer signer;

@@ -155,7 +155,8 @@ static void begins_with(size_t n)
 
 static void breaks(void)
 {
-	static const char *const peers[] = {"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\xff\xff", "\x16\x03\x01\x00\x05hello",
+	static const char *const peers[] = {"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\xff\xff",
+					    "\x16\x03\x01\x00\x05hello",
 					    "\x15\x03\x01\x00\x02\x02\x28"};
 	for (size_t i = 0; i < ARRAY_LEN(peers); i++) {
 		struct pair p;
