@@ -17,9 +17,14 @@ static int look(struct kernel *k, uint64_t cgroup_id, uint32_t generation, struc
 int tally_begin(struct kernel *k, uint64_t cgroup_id, uint32_t generation)
 {
 	struct tally t = {.generation = generation}, old;
+	int fd = bpf_map__fd(k->skel->maps.tallies);
 	if (look(k, cgroup_id, generation, &old) == 0)
 		return 0; /* taken over: it goes on */
-	return bpf_map_update_elem(bpf_map__fd(k->skel->maps.tallies), &cgroup_id, &t, BPF_ANY);
+	int err = bpf_map_update_elem(fd, &cgroup_id, &t, BPF_ANY);
+	if (err != -E2BIG)
+		return err;
+	tally_sweep(k); /* full of those that nobody asked for after their end */
+	return bpf_map_update_elem(fd, &cgroup_id, &t, BPF_ANY);
 }
 
 void tally_sweep(struct kernel *k)
