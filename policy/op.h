@@ -123,6 +123,10 @@ struct op {
 	const struct need *needs;
 	int n_needs;
 	const char *database;  /* where, or NULL */
+	/* Settings that say what its literals mean (DateStyle and the like), as the server told them; NULL: it
+	 * did not. May be NULL itself. */
+	const char *const *settings;
+	int n_settings;
 	bool is_prepare_only;  /* nothing runs yet: what runs is decided for itself */
 	bool is_by_name;       /* what runs stands behind a name: the text does not show it */
 	bool is_in_transaction; /* one is open: what it holds is held while this waits */

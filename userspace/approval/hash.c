@@ -40,6 +40,14 @@ static void needs(EVP_MD_CTX *h, const struct op *op)
 	}
 }
 
+/* And what its literals stood for. */
+static void settings(EVP_MD_CTX *h, const struct op *op)
+{
+	number(h, op->n_settings);
+	for (int i = 0; i < op->n_settings; i++)
+		text_part(h, op->settings[i]);
+}
+
 static void params(EVP_MD_CTX *h, const struct op *op)
 {
 	number(h, op->n_params);
@@ -68,6 +76,7 @@ void bound_hash(const struct bound *b, char out[65])
 	text_part(h, b->who->role);
 	part(h, b->text.p, b->text.len, true);
 	needs(h, b->op);
+	settings(h, b->op);
 	if (b->has_params)
 		params(h, b->op);
 	if (EVP_DigestFinal_ex(h, sum, NULL) == 1) {

@@ -507,7 +507,9 @@ static int on_parameter(struct answer *a)
 	struct span name = cur_cstr(&c), value = cur_cstr(&c);
 	if (cur_err(&c) || cur_left(&c))
 		return ERR_MALFORMED;
-	session_parameter(&a->pg->session, name, value);
+	int err = session_parameter(&a->pg->session, name, value);
+	if (err)
+		return err;
 	/* A setting may have been given a masked value: that it was set is not told. */
 	if (a->pg->hides)
 		a->verdict = ANSWER_DROP;

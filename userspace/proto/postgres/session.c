@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char doubtful[] =
     "text that could not be classified went before: it may have changed what names mean";
@@ -38,6 +39,8 @@ void session_done(struct session *s)
 {
 	for (int i = 0; i < SESSION_PATHS; i++)
 		free(s->paths[i]);
+	for (int i = 0; i < SESSION_SETTINGS; i++)
+		free(s->settings[i]);
 	*s = (struct session){0};
 }
 
@@ -251,10 +254,26 @@ bool session_encoding_known(struct span value)
 	return !strcmp(plain, "utf8") || !strcmp(plain, "unicode") || !strcmp(plain, "sqlascii");
 }
 
-void session_parameter(struct session *s, struct span name, struct span value)
+static int keep_setting(struct session *s, struct span name, struct span value)
+{
+	static const char *const names[SESSION_SETTINGS] = {"DateStyle", "IntervalStyle", "TimeZone"};
+	for (int i = 0; i < SESSION_SETTINGS; i++) {
+		if (!span_is(name, names[i]))
+			continue;
+		char *text = strndup((const char *)value.p, value.len);
+		if (!text)
+			return -ENOMEM;
+		free(s->settings[i]);
+		s->settings[i] = text;
+	}
+	return 0;
+}
+
+int session_parameter(struct session *s, struct span name, struct span value)
 {
 	if (span_is(name, "standard_conforming_strings"))
 		s->has_escapes = !span_is(value, "on");
 	else if (span_is(name, "client_encoding"))
 		s->is_encoding_bad = !session_encoding_known(value);
+	return keep_setting(s, name, value);
 }

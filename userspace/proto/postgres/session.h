@@ -5,7 +5,8 @@
 
 #include "sql/sql.h"
 
-#define SESSION_PATHS 16
+#define SESSION_PATHS	 16
+#define SESSION_SETTINGS 3
 
 struct session {
 	char *paths[SESSION_PATHS]; /* every text in use below, NULL: free */
@@ -21,6 +22,9 @@ struct session {
 	bool had_error;		/* since the last ReadyForQuery */
 	bool wants_facts;	/* the catalogue has changed by what this session did */
 	bool wants_facts_later; /* and shows once the transaction has ended */
+	/* What the server said of DateStyle, IntervalStyle and TimeZone, owned; NULL: nothing. A literal means
+	 * another value under another of them. */
+	char *settings[SESSION_SETTINGS];
 	char tx_status;		/* of the last ReadyForQuery: 'I', 'T', 'E' */
 	uint32_t version;	/* changes whenever the view does */
 };
@@ -41,7 +45,7 @@ bool session_is_changed_by(const struct session *s, const struct sql_stmt *st);
 void session_completed(struct session *s, const struct sql_stmt *st, const char *tag);
 /* ReadyForQuery. */
 void session_ready(struct session *s, char status);
-/* ParameterStatus. */
-void session_parameter(struct session *s, struct span name, struct span value);
+/* ParameterStatus. -ENOMEM. */
+must_check int session_parameter(struct session *s, struct span name, struct span value);
 /* Is this value of client_encoding one that the parser follows? */
 bool session_encoding_known(struct span value);

@@ -395,7 +395,9 @@ static int take_greeting(struct pg *pg, struct span greeting)
 		struct span name = cur_cstr(&body), value = cur_cstr(&body);
 		if (cur_err(&body))
 			return ERR_MALFORMED;
-		session_parameter(&pg->session, name, value);
+		int err = session_parameter(&pg->session, name, value);
+		if (err)
+			return err;
 	}
 	return cur_err(&c) ? ERR_MALFORMED : 0;
 }

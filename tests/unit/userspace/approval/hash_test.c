@@ -14,6 +14,7 @@ struct all {
 	struct span params[2];
 	uint16_t formats[2];
 	struct need need;
+	const char *settings[2];
 	struct bound b;
 };
 
@@ -21,6 +22,8 @@ static void fill(struct all *a)
 {
 	*a = (struct all){.who = {.issuer = "i", .subject = "s", .owner = "o", .role = "r"},
 			  .need = need};
+	a->settings[0] = "ISO, MDY";
+	a->settings[1] = "UTC";
 	a->params[0] = span_str("12");
 	a->params[1] = (struct span){0}; /* NULL */
 	a->op = (struct op){.text = span_str("ALTER TABLE t"),
@@ -28,7 +31,9 @@ static void fill(struct all *a)
 			    .param_formats = a->formats,
 			    .n_params = 2,
 			    .needs = &a->need,
-			    .n_needs = 1};
+			    .n_needs = 1,
+			    .settings = a->settings,
+			    .n_settings = 2};
 	a->b = (struct bound){.who = &a->who,
 			      .resource = "db",
 			      .database = "shop",
@@ -54,6 +59,8 @@ enum change {
 	FEWER,
 	SCHEMA,
 	VERB,
+	SETTING,
+	SETTING_NOT_TOLD,
 	WITHOUT,
 	CHANGES
 };
@@ -70,6 +77,12 @@ static void change(struct all *a, enum change c)
 		break;
 	case OWNER:
 		a->who.owner = "";
+		break;
+	case SETTING:
+		a->settings[0] = "ISO, DMY";
+		break;
+	case SETTING_NOT_TOLD:
+		a->settings[1] = NULL;
 		break;
 	case ROLE:
 		a->who.role = "q";
