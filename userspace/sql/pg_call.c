@@ -275,6 +275,15 @@ static bool is_conversion(struct walk *w, const struct call *call, const struct 
 	return of.oid != 0;
 }
 
+/* How many rows a set has says what its arguments were, whatever is masked in the rows themselves. A function
+ * that is not certain may give a set. */
+static void note_set(struct walk *w, const struct resolved *r)
+{
+	const struct cat_function *f = r->one ? r->one->function : NULL;
+	if (*w->values && (!f || f->returns_set))
+		touch_predicate(w, *w->values);
+}
+
 static struct ty call_result(struct walk *w, FuncCall *f, const struct call *call,
 			     const struct ty *types)
 {
@@ -293,6 +302,7 @@ static struct ty call_result(struct walk *w, FuncCall *f, const struct call *cal
 		set_config_call(w, f);
 		return T(TYPE_TEXT);
 	}
+	note_set(w, &r);
 	if (r.n_named == 0)
 		need_unknown(w, call);
 	need_resolved(w, call, &r, false);
@@ -301,11 +311,9 @@ static struct ty call_result(struct walk *w, FuncCall *f, const struct call *cal
 	return result_type(w, call, &r);
 }
 
-void window(struct walk *w, struct scope *s, WindowDef *d)
+static void window_parts(struct walk *w, struct scope *s, WindowDef *d)
 {
 	ListCell *cell;
-	if (!d)
-		return;
 	foreach (cell, d->partitionClause)
 		need_order(w, expr(w, s, lfirst(cell)));
 	foreach (cell, d->orderClause)
@@ -314,6 +322,21 @@ void window(struct walk *w, struct scope *s, WindowDef *d)
 		need_implicit_casts(w, expr(w, s, d->startOffset).oid);
 	if (d->endOffset)
 		need_implicit_casts(w, expr(w, s, d->endOffset).oid);
+}
+
+/* What a window sorts by, the rows come sorted by: it is of the value, and a predicate besides. */
+void window(struct walk *w, struct scope *s, WindowDef *d)
+{
+	struct origin *sorted = NULL, **up = w->values;
+	if (!d)
+		return;
+	w->values = &sorted;
+	window_parts(w, s, d);
+	w->values = up;
+	if (!sorted)
+		return;
+	touch(w, sorted);
+	touch_predicate(w, sorted);
 }
 
 struct ty func_call(struct walk *w, struct scope *s, FuncCall *f)

@@ -84,6 +84,7 @@ static void add_search_columns(struct walk *w, struct cte *t, struct row *r)
 		row_push(w, r, (struct field){search->search_seq_column, order});
 	if (!cycle)
 		return;
+	touch_predicate(w, all); /* rows end where a value comes again */
 	struct ty marks[2] = {expr(w, t->scope, cycle->cycle_mark_value),
 			      expr(w, t->scope, cycle->cycle_mark_default)};
 	struct ty mark = need_common(w, marks, 2);
