@@ -160,6 +160,8 @@ with env.begin(write=True) as t:
     elif how == "insert":
         last = keys[-1]
         t.put(num(last + 1), get(last).replace(f'"_seq":{last},'.encode(), f'"_seq":{last + 1},'.encode()), db=db["events"])
+    elif how == "insert-zero":  # where nobody looks: before the first one
+        t.put(num(0), get(mid), db=db["events"])
     elif how == "insert-node":
         t.put(num(mid), b"\0" + bytes(32), db=db["omitted"])
     elif how == "node":
@@ -192,7 +194,8 @@ env.close()
 
 def tampered(c, s, out):
     key = fingerprint(s)
-    for export, ways in (("whole", ("edit", "delete", "reorder", "insert", "insert-node", "truncate", "swap-checkpoints",
+    for export, ways in (("whole", ("edit", "delete", "reorder", "insert", "insert-zero", "insert-node", "truncate",
+                                    "swap-checkpoints",
                                     "old-checkpoint", "re-sign")),
                          ("part", ("edit", "delete", "reorder", "insert", "insert-node", "node", "truncate", "re-sign"))):
         for how in ways:

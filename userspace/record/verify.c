@@ -82,6 +82,8 @@ static int check_event(struct walk *w, uint64_t seq, struct span stored)
 	uint8_t prev[HASH_LEN];
 	uint64_t inner;
 	struct scan s;
+	if (seq < w->expected)
+		return verify_bad(w, seq, "does not belong here: it is before the first one");
 	int r = verify_omitted(w, seq);
 	if (r < 0 || w->v->is_bad)
 		return r;
@@ -188,7 +190,7 @@ static int begin_segment(struct walk *w, MDB_txn *txn)
 				  "begins a segment that does not go on from the one before it");
 	if (r == 0 && !w->v->is_bad)
 		r = verify_key(w, txn);
-	seg_cursor_seek(&w->cur, w->expected);
+	seg_cursor_seek(&w->cur, 0); /* what lies before the first one does not belong here either */
 	return r;
 }
 

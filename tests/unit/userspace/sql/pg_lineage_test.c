@@ -88,7 +88,7 @@ static const struct row rows[] = {
     {"SELECT * FROM nosuch", "not known"},
     {"SELECT a, (SELECT b) FROM nosuch, customers", "unknown | unknown"},
     {"SELECT count(*) FROM nosuch", "none"},
-    {"SELECT to_json(n) FROM nosuch n", "unknown"},
+    {"SELECT to_json(n) FROM nosuch n", "unknown ?? unknown"},
     /* rows as values */
     {"SELECT c FROM customers c", "derived(c.id,c.name,c.email,c.ssn)"},
     {"SELECT to_jsonb(s), s::text, s.*::text FROM secrets s",
@@ -122,7 +122,7 @@ static const struct row rows[] = {
     {"SELECT ssn IN ('a', name), ssn = ANY (ARRAY[email]), ssn BETWEEN 'a' AND name FROM customers",
      "derived(c.ssn,c.name) | derived(c.ssn,c.email) | derived(c.ssn,c.name)"},
     {"SELECT concat_ws(VARIADIC ARRAY['-', ssn]), make_interval(days => id) FROM customers",
-     "derived(c.ssn) | derived(c.id)"},
+     "derived(c.ssn) | derived(c.id) ? c.ssn,c.id"},
     {"SELECT name + email, ssn::positive_text FROM customers", "unknown | unknown"},
     /* aggregates, windows */
     {"SELECT count(*), max(ssn), string_agg(name, ',' ORDER BY ssn), count(id) FILTER (WHERE ssn > "
@@ -132,8 +132,10 @@ static const struct row rows[] = {
     {"SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY ssn), lag(name) OVER (PARTITION BY email "
      "ORDER BY ssn) "
      "FROM customers",
-     "derived(c.ssn) | derived(c.name,c.email,c.ssn)"},
+     "derived(c.ssn) | derived(c.name,c.email,c.ssn) ? c.email,c.ssn"},
     {"SELECT row_number() OVER w FROM customers WINDOW w AS (ORDER BY ssn)", "none ? c.ssn"},
+    {"SELECT id, generate_series(1, length(ssn)) FROM customers", "copy c.id | derived(c.ssn) ? c.ssn"},
+    {"SELECT generate_series(1, 2), ssn FROM customers", "none | copy c.ssn"},
     {"SELECT tally(name) FROM customers", "unknown"},
     /* predicates */
     {"SELECT id FROM customers WHERE ssn = 'x' AND EXISTS (SELECT 1 FROM secrets WHERE v = name)",
