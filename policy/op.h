@@ -123,6 +123,7 @@ struct op {
 	const struct need *needs;
 	int n_needs;
 	const char *database;  /* where, or NULL */
+	const char *user;      /* as whom the client says that it logs in, or NULL */
 	/* Settings that say what its literals mean (DateStyle and the like), as the server told them; NULL: it
 	 * did not. May be NULL itself. */
 	const char *const *settings;

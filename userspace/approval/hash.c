@@ -70,6 +70,7 @@ void bound_hash(const struct bound *b, char out[65])
 	text_part(h, b->has_params ? "sluice approval 1" : "sluice approval 1 without parameters");
 	text_part(h, b->resource);
 	text_part(h, b->database);
+	text_part(h, b->op->user);
 	text_part(h, b->who->issuer);
 	text_part(h, b->who->subject);
 	text_part(h, b->who->owner);

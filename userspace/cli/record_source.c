@@ -123,14 +123,16 @@ static int ask_store(const struct record_source *s, const json_t *question, stru
 {
 	uint8_t key[KEY_LEN];
 	char beside[PATH_MAX];
-	struct query *q;
+	struct query *q = NULL;
 	pid_t pid = -1;
 	int status = 0, r = query_read(question, &q);
 	if (r == 0 && s->key && (r = key_read(s->key, key)) < 0)
 		cli_error("%s: no Ed25519 public key (PEM), and no fingerprint of one (64 hex digits): %s", s->key,
 			  err_text(r));
-	if (r < 0)
+	if (r < 0) {
+		query_free(q);
 		return r;
+	}
 	const char *name = key_of(s, beside);
 	/* Whoever rewrites a store can sign it anew with a key of their own. */
 	if (!name && !s->is_key_named && !strcmp(json_string_value(json_object_get(question, "kind")), "verify"))

@@ -130,8 +130,8 @@ static json_t *slack(const char *type, const json_t *about, const char *link)
 						"type", "plain_text", "text",
 						title_of(type, about, false), "emoji", 0));
 	if (json_array_size(fields))
-		json_array_append(blocks,
-				  json_pack("{s:s,s:O}", "type", "section", "fields", fields));
+		json_array_append_new(blocks,
+				      json_pack("{s:s,s:O}", "type", "section", "fields", fields));
 	json_decref(fields);
 	if (link)
 		json_array_append_new(blocks, json_pack("{s:s,s:[{s:s,s:{s:s,s:s},s:s}]}", "type",

@@ -473,6 +473,7 @@ int op_build(struct pg *pg, struct span text, const struct sql_result *r, int in
 	op->text = text;
 	op->arena = &pg->arena;
 	op->database = pg->database;
+	op->user = pg->user;
 	op->settings = (const char *const *)pg->session.settings;
 	op->n_settings = SESSION_SETTINGS;
 	op->is_in_transaction = op_in_block(pg) || pg->in_segment;

@@ -108,7 +108,7 @@ struct pg {
 	bool is_barrier_done, is_facts_asked; /* for the pending message */
 	uint32_t segment, names_version;
 	uint64_t last_op, last_seq;
-	char database[64]; /* NAMEDATALEN: what the server makes of a longer name */
+	char database[64], user[64]; /* NAMEDATALEN: what the server makes of a longer name */
 	struct sink *sink;   /* of the call that is under way */
 	const char *why, *why_state; /* of the error that ends the flow, and its SQLSTATE; NULL: the code's own */
 	char answer_tag[64]; /* of the Query that is being answered: its last CommandComplete */

@@ -294,6 +294,7 @@ static int dial(struct pg *pg, uint32_t protocol, struct span body, struct sink 
 			 .replication = pg->is_replication ? s.replication : NULL,
 			 .options = options};
 	snprintf(pg->database, sizeof(pg->database), "%s", database);
+	snprintf(pg->user, sizeof(pg->user), "%s", s.user);
 	pg->phase = PG_DIALLING;
 	pg->hold = HOLD_DIAL;
 	err = out->ops->dial(out, &d);

@@ -32,6 +32,7 @@ static void fill(struct all *a)
 			    .n_params = 2,
 			    .needs = &a->need,
 			    .n_needs = 1,
+			    .user = "app",
 			    .settings = a->settings,
 			    .n_settings = 2};
 	a->b = (struct bound){.who = &a->who,
@@ -59,6 +60,7 @@ enum change {
 	FEWER,
 	SCHEMA,
 	VERB,
+	USER,
 	SETTING,
 	SETTING_NOT_TOLD,
 	WITHOUT,
@@ -68,6 +70,10 @@ enum change {
 static void change(struct all *a, enum change c)
 {
 	static const struct span empty = {(const uint8_t *)"", 0};
+	if (c == USER)
+		a->op.user = "other";
+	if (c == SETTING)
+		a->settings[0] = "ISO, DMY";
 	switch (c) {
 	case ISSUER:
 		a->who.issuer = "j";
@@ -77,9 +83,6 @@ static void change(struct all *a, enum change c)
 		break;
 	case OWNER:
 		a->who.owner = "";
-		break;
-	case SETTING:
-		a->settings[0] = "ISO, DMY";
 		break;
 	case SETTING_NOT_TOLD:
 		a->settings[1] = NULL;
