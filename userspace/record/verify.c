@@ -190,7 +190,8 @@ static int begin_segment(struct walk *w, MDB_txn *txn)
 				  "begins a segment that does not go on from the one before it");
 	if (r == 0 && !w->v->is_bad)
 		r = verify_key(w, txn);
-	seg_cursor_seek(&w->cur, 0); /* what lies before the first one does not belong here either */
+	/* From a segment's begin on, what lies before its first event does not belong here either. */
+	seg_cursor_seek(&w->cur, w->expected == before.seq + 1 ? 0 : w->expected);
 	return r;
 }
 
