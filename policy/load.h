@@ -85,8 +85,8 @@ void load_grant_for(struct loader *l, const struct json_at *at, json_t *v, void 
 void load_estimate(struct loader *l, const struct json_at *at, json_t *v, void *into);
 void load_break_glass(struct loader *l, const struct json_at *at, json_t *v, void *into);
 void load_notify(struct loader *l, const struct json_at *at, json_t *v, void *into);
-/* Is an id one that nothing may have: sluice's own, or taken? Then it is an error. */
-void load_check_id(struct loader *l, const struct json_at *at, const char *id);
+/* The id of a rule or grant; one that is sluice's own, or taken, is an error. NULL: none. */
+const char *load_id(struct loader *l, const struct json_at *at, json_t *v);
 /* The whole: text to plan, errors and warnings collected. */
 void load_policy(struct loader *l);
 

@@ -4,7 +4,7 @@
 #include "base/macro.h"
 #include "policy/load.h"
 
-void load_check_id(struct loader *l, const struct json_at *at, const char *id)
+static void check_id(struct loader *l, const struct json_at *at, const char *id)
 {
 	static const char *const ours[] = {"default", "identity", "expired", "declared-name", "record",
 					   "syntax",  "pinned",   "approval"};
@@ -21,12 +21,17 @@ void load_check_id(struct loader *l, const struct json_at *at, const char *id)
 			load_fail(l, at, "\"%s\" is a rule of sluice's own; expected another id", id);
 }
 
+const char *load_id(struct loader *l, const struct json_at *at, json_t *v)
+{
+	const char *id = load_name(l, at, json_string_value(v));
+	if (id)
+		check_id(l, at, id);
+	return id;
+}
+
 static void rule_id(struct loader *l, const struct json_at *at, json_t *v, void *into)
 {
-	struct rule *r = into;
-	r->id = load_name(l, at, json_string_value(v));
-	if (r->id)
-		load_check_id(l, at, r->id);
+	((struct rule *)into)->id = load_id(l, at, v);
 }
 
 static void rule_description(struct loader *l, const struct json_at *at, json_t *v, void *into)

@@ -204,10 +204,7 @@ void load_notify(struct loader *l, const struct json_at *at, json_t *v, void *in
 
 static void grant_id(struct loader *l, const struct json_at *at, json_t *v, void *into)
 {
-	struct grant_rule *g = into;
-	g->id = load_name(l, at, json_string_value(v));
-	if (g->id)
-		load_check_id(l, at, g->id);
+	((struct grant_rule *)into)->id = load_id(l, at, v);
 }
 
 static void grant_description(struct loader *l, const struct json_at *at, json_t *v, void *into)

@@ -13,6 +13,15 @@ static void peer_drop(struct peer *p)
 	p->fd = -1;
 }
 
+/* The next message of a peer. False: there is none now, or the peer is gone: then its fd is -1. */
+static bool peer_take(struct peer *p, struct msg *ret_m)
+{
+	int r = msg_recv(p->fd, ret_m);
+	if (r < 0 && r != -EAGAIN)
+		peer_drop(p); /* a new channel comes with a new process */
+	return r >= 0;
+}
+
 static void on_policy_answer(struct control *c, const json_t *j)
 {
 	(void)c;
@@ -48,13 +57,10 @@ static void on_proxy(struct source *s, uint32_t events)
 {
 	struct peer *p = (struct peer *)((char *)s - offsetof(struct peer, source));
 	struct msg m;
-	int r = msg_recv(p->fd, &m);
 	(void)events;
-	if (r == -EAGAIN)
-		return;
-	if (r < 0) {
-		peer_drop(p); /* a new channel comes with a new process */
-		approvals_proxy_gone(p->c);
+	if (!peer_take(p, &m)) {
+		if (p->fd < 0)
+			approvals_proxy_gone(p->c);
 		return;
 	}
 	const char *t = json_string_value(json_object_get(m.json, "t"));
@@ -78,13 +84,10 @@ static void on_recorder(struct source *s, uint32_t events)
 {
 	struct peer *p = (struct peer *)((char *)s - offsetof(struct peer, source));
 	struct msg m;
-	int r = msg_recv(p->fd, &m);
 	(void)events;
-	if (r == -EAGAIN)
-		return;
-	if (r < 0) {
-		peer_drop(p);
-		approvals_recorder_gone(p->c);
+	if (!peer_take(p, &m)) {
+		if (p->fd < 0)
+			approvals_recorder_gone(p->c);
 		return;
 	}
 	const char *t = json_string_value(json_object_get(m.json, "t"));
@@ -101,14 +104,9 @@ static void on_console(struct source *s, uint32_t events)
 {
 	struct peer *p = (struct peer *)((char *)s - offsetof(struct peer, source));
 	struct msg m;
-	int r = msg_recv(p->fd, &m);
 	(void)events;
-	if (r == -EAGAIN)
+	if (!peer_take(p, &m))
 		return;
-	if (r < 0) {
-		peer_drop(p);
-		return;
-	}
 	const char *from = json_string_value(json_object_get(m.json, "from"));
 	int fd = msg_take_fd(&m, 0);
 	if (fd >= 0 && from && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0)
