@@ -334,6 +334,22 @@ class Test(Checks):
         self.check(all("1" in o.splitlines()[-1] for o, e in outs if o), "both sessions go on", outs)
         self.equal(sorted(o.startswith("True") for o, e in outs), [False, True], f"one ran, in its session {outs}")
 
+    def bound_to_meaning(self):
+        """The same text under another DateStyle, or from somebody who logs in as another user, asks again."""
+        sql = "INSERT INTO t(v) VALUES (extract(day FROM '02/03/2026'::date)::int)"
+        dsn = self.s.dsn()
+        ways = (dsn + "?options=-cDateStyle%3DMDY", dsn + "?options=-cDateStyle%3DDMY", dsn.replace("agent:", "other:"))
+        ps = [self.gw.popen("worker", ["psql", "-XAt", "-c", sql, way], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for way in ways]
+        rs = self.pending(3, rule="insert-one") or []
+        self.equal(len({r["hash"] for r in rs}), 3, "three meanings, three requests")
+        for p in ps:
+            p.send_signal(signal.SIGTERM)
+            p.communicate(timeout=20)
+        wait_until(lambda: not self.requests(waiting=1))
+        for r in rs:
+            self.answer("deny", r, "ann", "dba", "--reason", "a test")
+
     # --- grants ---
 
     def pattern(self):
@@ -441,8 +457,8 @@ def main():
         r = t.two_of_a_group()
         t.evidence(r)
         for step in (t.denied, t.expired, t.wrong_hash, t.joined, t.approved_while_nobody_waits, t.cancelled,
-                     t.escalated, t.token_ends, t.race, t.patience, t.bound_to_parameters, t.pattern, t.elevation, t.hostile_text, t.revoked_approver, t.policy_change,
-                     t.revoked_session, t.changed_names, t.restart, lambda: t.forged(r)):
+                     t.escalated, t.token_ends, t.race, t.patience, t.bound_to_parameters, t.bound_to_meaning, t.pattern, t.elevation,
+                     t.hostile_text, t.revoked_approver, t.policy_change, t.revoked_session, t.changed_names, t.restart, lambda: t.forged(r)):
             try:
                 step()
             except Exception as e:  # noqa: BLE001
