@@ -1,5 +1,5 @@
 /* The peer's bytes, as a server and as a client, some of them read before TLS began. */
-#include "flow/tls.h"
+#include "upstream/tls.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,7 +20,8 @@ static SSL_CTX *context(bool is_server)
 	X509_gmtime_adj(X509_getm_notBefore(x), -60);
 	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
 	X509_set_pubkey(x, k);
-	if (!X509_sign(x, k, EVP_sha256()) || SSL_CTX_use_certificate(c, x) != 1 || SSL_CTX_use_PrivateKey(c, k) != 1)
+	if (!X509_sign(x, k, EVP_sha256()) || SSL_CTX_use_certificate(c, x) != 1 ||
+	    SSL_CTX_use_PrivateKey(c, k) != 1)
 		abort();
 	X509_free(x);
 	EVP_PKEY_free(k);
@@ -41,7 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	first = first < size ? first : size;
 	if (!contexts[is_server])
 		contexts[is_server] = context(is_server);
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) || send(ends[1], data + first, size - first, 0) < 0 ||
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) ||
+	    send(ends[1], data + first, size - first, 0) < 0 ||
 	    tls_new(contexts[is_server], ends[0], is_server, span_of(data, first), &t))
 		abort();
 	shutdown(ends[1], SHUT_WR);

@@ -107,6 +107,14 @@ int msg_call(int fd, const json_t *json, const int *fds, int n_fds, struct msg *
 	return r < 0 ? r : msg_recv(fd, ret_msg);
 }
 
+int msg_line_call(struct msg_line *l, const json_t *json, struct msg *ret_msg)
+{
+	pthread_mutex_lock(&l->mutex);
+	int r = msg_call(l->fd, json, NULL, 0, ret_msg);
+	pthread_mutex_unlock(&l->mutex);
+	return r;
+}
+
 int memfd_of(const void *p, size_t len, int *ret_fd)
 {
 	_cleanup_(closep) int fd = memfd_create("sluice", MFD_CLOEXEC | MFD_ALLOW_SEALING);

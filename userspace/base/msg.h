@@ -4,6 +4,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <pthread.h>
 
 #include "base/err.h"
 
@@ -11,7 +12,7 @@
 #define MSG_FDS 16
 
 struct msg {
-	json_t *json; /* owned */
+	json_t *json;	  /* owned */
 	int fds[MSG_FDS]; /* owned, close-on-exec */
 	int n_fds;
 };
@@ -27,8 +28,18 @@ must_check int msg_send(int fd, const json_t *json, const int *fds, int n_fds);
 must_check int msg_recv(int fd, struct msg *ret_msg);
 /* Sends, then waits for the one answer. For channels where nobody else receives. */
 must_check int msg_call(int fd, const json_t *json, const int *fds, int n_fds, struct msg *ret_msg);
+
+/* A channel on which several threads call, one at a time. */
+struct msg_line {
+	int fd; /* the owner's */
+	pthread_mutex_t mutex;
+};
+
+/* As msg_call, without descriptors. */
+must_check int msg_line_call(struct msg_line *l, const json_t *json, struct msg *ret_msg);
 /* A sealed memfd that holds the bytes; and the reverse, at most limit bytes, NUL-terminated. */
 must_check int memfd_of(const void *p, size_t len, int *ret_fd);
 must_check int memfd_read(int fd, size_t limit, char **ret_text, size_t *ret_len);
-/* Any descriptor's content from where it stands to its end, at most limit bytes (ERR_LIMIT above). */
+/* Any descriptor's content from where it stands to its end, at most limit bytes (ERR_LIMIT above).
+ */
 must_check int fd_read_all(int fd, size_t limit, char **ret_text, size_t *ret_len);

@@ -9,7 +9,7 @@
 #include "flow/cancels.h"
 #include "flow/flow.h"
 #include "flow/lane.h"
-#include "flow/login.h"
+#include "upstream/login.h"
 #include "flow/proxy.h"
 #include "flow/worker.h"
 

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "flow/flow.h"
 #include "flow/lane.h"
-#include "flow/tls_client.h"
+#include "upstream/tls_client.h"
 
 #define BUCKETS	 1024
 #define EVERY_NS (200 * NS_PER_MS) /* one session may be cancelled this often */

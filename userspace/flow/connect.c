@@ -8,9 +8,9 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
-#include "flow/login.h"
-#include "flow/tls.h"
-#include "flow/tls_client.h"
+#include "upstream/login.h"
+#include "upstream/tls.h"
+#include "upstream/tls_client.h"
 
 void login_init(struct login *l)
 {

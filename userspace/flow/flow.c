@@ -11,7 +11,7 @@
 #include "flow/cancelling.h"
 #include "flow/lane.h"
 #include "flow/proxy.h"
-#include "flow/tls.h"
+#include "upstream/tls.h"
 #include "flow/tls_server.h"
 #include "flow/wire.h"
 #include "policy/login.h"
@@ -211,7 +211,9 @@ static void settle(struct flow *f)
 {
 	/* A client that gave up while its operation waits for people. */
 	if (f->asked && f->ends[FROM_CLIENT].is_eof)
-		flow_finish(f, "the client closed the connection while its operation waited for an approval");
+		flow_finish(
+		    f,
+		    "the client closed the connection while its operation waited for an approval");
 	for (enum dir d = FROM_CLIENT; d <= FROM_SERVER && f->state < FLOW_CLOSING; d++)
 		if (is_drained(f, d))
 			on_eof(f, d);
@@ -596,7 +598,8 @@ void flow_check(struct flow *f, uint64_t now_ns, int64_t now_s)
 		flow_fail(f, "08006", "nothing that begins a session came in time");
 	else if (!f->resource && is_past(o->active_ns, now_ns, cfg->startup_timeout_ms))
 		flow_finish(f, "idle");
-	else if (!f->pipe.n_running && !f->asked && is_past(o->active_ns, now_ns, cfg->idle_timeout_ms))
+	else if (!f->pipe.n_running && !f->asked &&
+		 is_past(o->active_ns, now_ns, cfg->idle_timeout_ms))
 		flow_fail(f, "57P05", "idle for too long");
 	else if (f->asked || f->login_role[0])
 		asks_check(f, now_ns);
@@ -617,7 +620,9 @@ void flow_replan(struct flow *f)
 		return;
 	}
 	if (!is_login_same) {
-		flow_fail(f, "57P01", "the policy has changed what holds of this resource's logins: connect again");
+		flow_fail(
+		    f, "57P01",
+		    "the policy has changed what holds of this resource's logins: connect again");
 		return;
 	}
 	f->env.wants_rows = r->record != RECORD_NONE;

@@ -43,6 +43,8 @@ struct flow_end {
 };
 
 extern const struct io_ops io_plain;
+/* io_ctx is a struct tls (upstream/tls.h), which close frees. */
+extern const struct io_ops io_tls;
 /* A UDP exchange: io_ctx is a struct datagram, which close frees. Each 2-byte-length-framed message
  * that is written becomes one datagram to the peer. */
 extern const struct io_ops io_datagram;

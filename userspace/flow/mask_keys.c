@@ -5,7 +5,8 @@
 
 #include "base/log.h"
 #include "base/macro.h"
-#include "flow/credential.h"
+#include "flow/proxy.h"
+#include "upstream/credential.h"
 #include "policy/policy.h"
 
 #define KEY_MIN 16
@@ -18,7 +19,7 @@ static void one_key(struct proxy *p, struct plan *plan, int i)
 	char *page = source ? secret_page() : NULL;
 	if (!source)
 		return;
-	int err = page ? secret_fetch(p, source, page, &n, why) : -ENOMEM;
+	int err = page ? secret_fetch(&p->monitor, source, page, &n, why) : -ENOMEM;
 	while (!err && n && strchr("\r\n", page[n - 1])) /* an editor's */
 		n--;
 	if (!err && n >= KEY_MIN)

@@ -11,12 +11,12 @@
 #include "flow/asks.h"
 #include "flow/cancels.h"
 #include "flow/tls_server.h"
-#include "flow/catalogs.h"
+#include "upstream/catalogs.h"
 #include "flow/channel.h"
 #include "flow/flow.h"
 #include "flow/grants.h"
 #include "flow/listener.h"
-#include "flow/login.h"
+#include "upstream/login.h"
 #include "flow/names.h"
 #include "flow/registry.h"
 #include "flow/worker.h"
@@ -35,7 +35,7 @@ static int make_parts(struct proxy *p)
 	if (!err)
 		err = names_new(p->env->dest_map_fd, &p->names);
 	if (!err)
-		err = catalogs_new(p, &p->catalogs);
+		err = catalogs_new(&p->monitor, &p->catalogs);
 	if (!err)
 		err = cancels_new(&p->cancels);
 	if (!err)
@@ -88,7 +88,8 @@ int proxy_init(struct proxy *p, const struct config *cfg, const struct child_env
 	*p = (struct proxy){.cfg = cfg, .env = env, .spare_fd = -1};
 	if (env->n_rings < 1 || env->n_rings > MAX_LOOPS)
 		return ERR_CONFIG;
-	pthread_mutex_init(&p->call_mutex, NULL);
+	p->monitor.fd = env->call_fd;
+	pthread_mutex_init(&p->monitor.mutex, NULL);
 	pthread_mutex_init(&p->counts_mutex, NULL);
 	pthread_mutex_init(&p->grants_mutex, NULL);
 	p->outbox_tail = &p->outbox;

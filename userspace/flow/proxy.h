@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/loop.h"
+#include "base/msg.h"
 #include "config.h"
 #include "flow/lane.h"
 #include "priv/child.h"
@@ -21,7 +22,8 @@ struct registry;
 struct resource_counts {
 	struct resource_counts *next;
 	_Atomic uint64_t flows, ops, denied;
-	_Atomic uint64_t masked, masked_values; /* operations with masked columns; what the client was not shown */
+	_Atomic uint64_t masked,
+	    masked_values; /* operations with masked columns; what the client was not shown */
 	_Atomic int open_flows;
 	char name[];
 };
@@ -40,12 +42,12 @@ struct proxy {
 	struct catalogs *catalogs;
 	struct cancels *cancels;
 	struct leaves *leaves;
-	pthread_mutex_t call_mutex; /* one call to the monitor at a time */
+	struct msg_line monitor;
 	pthread_mutex_t counts_mutex;
 	struct resource_counts *counts;
-	struct listener *listeners; /* main thread */
-	struct plan *plan;	    /* main thread's own reference */
-	struct timer refresh;	    /* names are resolved again */
+	struct listener *listeners;   /* main thread */
+	struct plan *plan;	      /* main thread's own reference */
+	struct timer refresh;	      /* names are resolved again */
 	pthread_mutex_t grants_mutex; /* over the next three */
 	struct grant_list *grants;    /* or NULL */
 	struct outgoing *outbox, **outbox_tail;

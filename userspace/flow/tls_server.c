@@ -14,7 +14,7 @@
 #include "flow/flow.h"
 #include "flow/lane.h"
 #include "flow/proxy.h"
-#include "flow/tls.h"
+#include "upstream/tls.h"
 #include "flow/worker.h"
 
 #define LEAVES_MAX 256
@@ -110,7 +110,6 @@ static X509 *read_cert(const json_t *answer)
 
 static int mint(struct leaves *l, const char *name, const struct addr *a)
 {
-	struct proxy *p = l->proxy;
 	struct msg answer;
 	char ip[ADDR_TEXT];
 	json_t *ask = json_pack("{s:s, s:s, s:s}", "t", "leaf", "key", l->spki, "address",
@@ -119,9 +118,7 @@ static int mint(struct leaves *l, const char *name, const struct addr *a)
 		json_object_set_new(ask, "name", json_string(name));
 	if (!ask)
 		return -ENOMEM;
-	pthread_mutex_lock(&p->call_mutex);
-	int err = msg_call(p->env->call_fd, ask, NULL, 0, &answer);
-	pthread_mutex_unlock(&p->call_mutex);
+	int err = msg_line_call(&l->proxy->monitor, ask, &answer);
 	json_decref(ask);
 	if (err)
 		return err;

@@ -10,10 +10,10 @@
 #include "flow/asks.h"
 #include "flow/cancelling.h"
 #include "flow/cancels.h"
-#include "flow/catalogs.h"
+#include "upstream/catalogs.h"
 #include "flow/flow.h"
 #include "flow/lane.h"
-#include "flow/login.h"
+#include "upstream/login.h"
 #include "flow/names.h"
 #include "flow/proxy.h"
 #include "flow/refuse.h"
@@ -52,7 +52,7 @@ static void dial_work(struct job *job)
 	uint64_t deadline = now + (uint64_t)p->cfg->login_timeout_ms * NS_PER_MS;
 	char why[WHY_MAX];
 
-	int err = j->is_postgres ? login_postgres(p, &j->target, deadline, &j->login)
+	int err = j->is_postgres ? login_postgres(&p->monitor, &j->target, deadline, &j->login)
 				 : login_connect(&j->target, deadline, &j->login);
 	if (!err && j->is_postgres && !j->target.replication) {
 		err = catalogs_slot(p->catalogs, &j->target, &j->slot);

@@ -1,6 +1,6 @@
-/* Both ends of a TLS connection over a socket pair: whole, a byte at a time, with bytes read before it began, and
- * with a peer that breaks it. */
-#include "flow/tls.h"
+/* Both ends of a TLS connection over a socket pair: whole, a byte at a time, with bytes read before
+ * it began, and with a peer that breaks it. */
+#include "upstream/tls.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -23,7 +23,8 @@ static X509 *certificate(EVP_PKEY *k)
 	X509_set_version(x, 2);
 	X509_gmtime_adj(X509_getm_notBefore(x), -60);
 	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC, (const uint8_t *)"t", -1, -1, 0);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
+				   (const uint8_t *)"t", -1, -1, 0);
 	X509_set_issuer_name(x, X509_get_subject_name(x));
 	X509_set_pubkey(x, k);
 	X509_sign(x, k, EVP_sha256());
@@ -36,13 +37,15 @@ static void contexts(void)
 	X509 *x = certificate(k);
 	server_ctx = tls_context(true);
 	client_ctx = tls_context(false);
-	CHECK(SSL_CTX_use_certificate(server_ctx, x) == 1 && SSL_CTX_use_PrivateKey(server_ctx, k) == 1);
+	CHECK(SSL_CTX_use_certificate(server_ctx, x) == 1 &&
+	      SSL_CTX_use_PrivateKey(server_ctx, k) == 1);
 	X509_free(x);
 	EVP_PKEY_free(k);
 }
 
 struct pair {
-	int client_fd, server_fd; /* of a relay between them: what is written comes out at the other end */
+	int client_fd,
+	    server_fd; /* of a relay between them: what is written comes out at the other end */
 	int inner[2];
 	struct tls *client, *server;
 };
@@ -147,7 +150,8 @@ static void begins_with(size_t n)
 	size_t first = MIN(n, (size_t)got);
 	CHECK_INT(tls_new(server_ctx, p.server_fd, true, span_of(hello, first), &p.server), 0);
 	CHECK(tls_is_primed(p.server));
-	CHECK_INT(send(p.inner[1], hello + first, (size_t)got - first, 0), (ssize_t)((size_t)got - first));
+	CHECK_INT(send(p.inner[1], hello + first, (size_t)got - first, 0),
+		  (ssize_t)((size_t)got - first));
 	CHECK(shake(&p, 65536));
 	CHECK(!tls_is_primed(p.server));
 	pair_close(&p);
@@ -168,7 +172,8 @@ static void breaks(void)
 		CHECK_INT(shutdown(p.inner[1], SHUT_WR), 0);
 		ssize_t r = tls_read(p.server, bytes, sizeof(bytes));
 		CHECK(r < 0 && r != -EAGAIN);
-		CHECK_INT(tls_read(p.server, bytes, sizeof(bytes)), -ECONNRESET); /* and not again */
+		CHECK_INT(tls_read(p.server, bytes, sizeof(bytes)),
+			  -ECONNRESET); /* and not again */
 		CHECK_INT(tls_write(p.server, "x", 1), -EPIPE);
 		tls_shut(p.server);
 		pair_close(&p);

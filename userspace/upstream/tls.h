@@ -11,7 +11,6 @@
 #include "base/err.h"
 #include "base/span.h"
 
-struct io_ops;
 struct ssl_ctx_st;
 struct ssl_st;
 
@@ -53,6 +52,3 @@ const char *tls_why(const struct tls *t);
 
 /* What a context of ours has in common, whichever side. NULL: out of memory. */
 struct ssl_ctx_st *tls_context(bool is_server);
-
-/* io_ctx is a struct tls, which close frees. */
-extern const struct io_ops io_tls;

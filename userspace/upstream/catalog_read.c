@@ -1,4 +1,4 @@
-#include "flow/catalog_read.h"
+#include "upstream/catalog_read.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -7,12 +7,12 @@
 #include <sys/socket.h>
 
 #include "base/macro.h"
-#include "flow/login_pump.h"
-#include "flow/tls.h"
+#include "upstream/login_pump.h"
+#include "upstream/tls.h"
 #include "sql/catalog.h"
 
 #define TRIES		20 /* a try that waits for a lock costs 0.1 s */
-#define FIRST_QUERY	2 /* behind those that set the session up: sql/catalog.h */
+#define FIRST_QUERY	2  /* behind those that set the session up: sql/catalog.h */
 #define FINGERPRINT_MAX 4096
 
 struct catalog_reader {
@@ -67,8 +67,8 @@ static int next_result(struct pump *p, PGresult **ret_res)
 	return 0;
 }
 
-/* One query; to: who takes its rows (NULL: a command, which has none). ERR_UPSTREAM: the server refused it, and the
- * connection goes on. */
+/* One query; to: who takes its rows (NULL: a command, which has none). ERR_UPSTREAM: the server
+ * refused it, and the connection goes on. */
 static int run_query(struct pump *p, const char *sql, const struct taker *to)
 {
 	if (!PQsendQuery(p->conn, sql) || !PQsetSingleRowMode(p->conn))
@@ -88,7 +88,8 @@ static int run_query(struct pump *p, const char *sql, const struct taker *to)
 	}
 }
 
-static int run_queries(struct pump *p, struct catalog_builder *b, int from, int to, enum catalog_part part)
+static int run_queries(struct pump *p, struct catalog_builder *b, int from, int to,
+		       enum catalog_part part)
 {
 	int err = 0;
 	for (int i = from; !err && i < to; i++) {
@@ -124,10 +125,12 @@ static int read_base(struct pump *p, struct catalog_base *base, const char *fing
 
 /* The base, read if there is none that fits. A built-in object that was moved into a schema of the
  * database's own cannot be apart from it (ERR_MALFORMED): then all is read at once. */
-static int find_base(struct catalog_reader *r, struct catalog_base *base, enum catalog_part *ret_part)
+static int find_base(struct catalog_reader *r, struct catalog_base *base,
+		     enum catalog_part *ret_part)
 {
 	char fingerprint[FINGERPRINT_MAX] = "";
-	int err = run_query(&r->pump, catalog_fingerprint_query(), &(struct taker){.text = fingerprint});
+	int err =
+	    run_query(&r->pump, catalog_fingerprint_query(), &(struct taker){.text = fingerprint});
 	bool fits = !err && base->fingerprint && !strcmp(base->fingerprint, fingerprint);
 	if (err || fits)
 		return err;
@@ -154,7 +157,8 @@ static int read_once(struct catalog_reader *r, struct catalog_base *base, enum c
 	return err ? err : run_queries(p, b, FIRST_QUERY, catalog_n_queries(), part);
 }
 
-static int read_by(struct catalog_reader *r, struct catalog_base *base, enum catalog_part part, struct catalog **ret_c)
+static int read_by(struct catalog_reader *r, struct catalog_base *base, enum catalog_part part,
+		   struct catalog **ret_c)
 {
 	struct catalog_builder *b = NULL;
 	int err = catalog_builder_new(&b);
@@ -165,12 +169,13 @@ static int read_by(struct catalog_reader *r, struct catalog_base *base, enum cat
 	catalog_builder_free(b);
 	/* Brings the search_path back, too, that the login began with. */
 	if (!r->login.err && run_query(&r->pump, "ROLLBACK", NULL) && !err)
-		r->login.err = ERR_UPSTREAM; /* the catalogue is whole, the login is not to be kept */
+		r->login.err =
+		    ERR_UPSTREAM; /* the catalogue is whole, the login is not to be kept */
 	return err;
 }
 
-/* Functions of the catalogue (pg_get_viewdef) look past the snapshot: others' DDL can make them fail, or tell what the
- * snapshot does not have. Then it is read again. */
+/* Functions of the catalogue (pg_get_viewdef) look past the snapshot: others' DDL can make them
+ * fail, or tell what the snapshot does not have. Then it is read again. */
 static int read_catalog(struct catalog_reader *r, struct catalog_base *base, struct catalog **ret_c)
 {
 	enum catalog_part part = CATALOG_REST;
@@ -190,7 +195,8 @@ static int explain(const struct catalog_reader *r, int err, char ret_why[WHY_MAX
 {
 	if (err)
 		snprintf(ret_why, WHY_MAX, "%s",
-			 r->login.why[0] ? r->login.why : "the upstream's catalogue cannot be read");
+			 r->login.why[0] ? r->login.why
+					 : "the upstream's catalogue cannot be read");
 	return err;
 }
 
@@ -201,7 +207,7 @@ int catalog_reader_load(struct catalog_reader *r, struct catalog_base *base, uin
 	return explain(r, read_catalog(r, base, ret_c), ret_why);
 }
 
-int catalog_reader_open(struct proxy *proxy, const struct target *t, uint64_t deadline_ns,
+int catalog_reader_open(struct msg_line *monitor, const struct target *t, uint64_t deadline_ns,
 			struct catalog_reader **ret_r, char ret_why[WHY_MAX])
 {
 	struct target mine = *t;
@@ -209,16 +215,19 @@ int catalog_reader_open(struct proxy *proxy, const struct target *t, uint64_t de
 	if (!r)
 		return -ENOMEM;
 	login_init(&r->login);
-	r->pump = (struct pump){
-	    .login = &r->login, .deadline_ns = deadline_ns, .limit_ns = deadline_ns, .is_raw = true};
+	r->pump = (struct pump){.login = &r->login,
+				.deadline_ns = deadline_ns,
+				.limit_ns = deadline_ns,
+				.is_raw = true};
 	char options[32 * 1024];
 	snprintf(options, sizeof(options),
-		 "%s -c client_encoding=UTF8 -c default_transaction_read_only=on -c statement_timeout=20000 "
+		 "%s -c client_encoding=UTF8 -c default_transaction_read_only=on -c "
+		 "statement_timeout=20000 "
 		 "-c lock_timeout=100",
 		 t->place ? t->place : "");
 	mine.application = "sluice catalogue";
 	mine.options = options;
-	int err = explain(r, pump_login(&r->pump, proxy, &mine), ret_why);
+	int err = explain(r, pump_login(&r->pump, monitor, &mine), ret_why);
 	if (err)
 		catalog_reader_close(r);
 	else
@@ -235,7 +244,8 @@ static void say_goodbye(struct catalog_reader *r)
 {
 	static const uint8_t terminate[] = {'X', 0, 0, 0, 4};
 	ssize_t n = r->login.tls ? tls_write(r->login.tls, terminate, sizeof(terminate))
-				 : send(r->login.fd, terminate, sizeof(terminate), MSG_NOSIGNAL | MSG_DONTWAIT);
+				 : send(r->login.fd, terminate, sizeof(terminate),
+					MSG_NOSIGNAL | MSG_DONTWAIT);
 	(void)n; /* it sees the close as well */
 }
 

@@ -1,4 +1,4 @@
-#include "flow/hosts.h"
+#include "upstream/hosts.h"
 
 #include <stdio.h>
 #include <string.h>

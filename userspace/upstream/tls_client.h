@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "flow/credential.h"
+#include "upstream/credential.h"
 
-struct proxy;
+struct msg_line;
 struct ssl_ctx_st;
 struct tls;
 
@@ -28,8 +28,8 @@ struct tls_client {
  * host: "" if it is not known by a name. Without sslrootcert, verify-ca and verify-full trust the
  * system's store; with it, require checks as verify-ca does. ERR_CONFIG, ERR_DENIED,
  * ERR_UNSUPPORTED with ret_why. Blocks: for workers. */
-must_check int tls_client_new(struct proxy *p, const struct credential *c, const char *host,
-			      struct tls_client **ret_c, char ret_why[WHY_MAX]);
+must_check int tls_client_new(struct msg_line *monitor, const struct credential *c,
+			      const char *host, struct tls_client **ret_c, char ret_why[WHY_MAX]);
 struct tls_client *tls_client_ref(struct tls_client *c);
 void tls_client_unref(struct tls_client *c);
 

@@ -1,7 +1,7 @@
 /* Logging in to servers that do what servers should not: scripted bytes from a real socket. */
-#include "rig.c" /* one program: what it needs of it is static */
+#include "../flow/rig.c" /* one program: what it needs of it is static */
 
-#include "flow/login.h"
+#include "upstream/login.h"
 
 struct script {
 	const char *what;
@@ -32,7 +32,11 @@ static const struct script scripts[] = {
     {"length 2^31", B("R\x80\0\0\0"), ERR_MALFORMED, "does not speak"},
     {"data before login", B("D\0\0\0\6\0\0"), ERR_MALFORMED, "does not speak"},
     {"refusal", B("E\0\0\0\x1eSFATAL\0C28P01\0Msecret name\0\0"), ERR_UPSTREAM, "SQLSTATE 28P01"},
-    {"another refusal", B("E\0\0\0\x16" "C3D000\0Mno \xff" "base\0\0"), ERR_UPSTREAM, "no ?base"},
+    {"another refusal",
+     B("E\0\0\0\x16"
+       "C3D000\0Mno \xff"
+       "base\0\0"),
+     ERR_UPSTREAM, "no ?base"},
     {"refusal without an end", B("E\0\0\0\7SFA"), ERR_UPSTREAM, "refused the gateway"},
     {"closed at once", B(""), ERR_UPSTREAM, "closed the connection"},
     {"closed in a message", B("R\0\0\0\x8\0\0"), ERR_UPSTREAM, "closed the connection"},
@@ -75,7 +79,7 @@ static void run(const struct script *s)
 	snprintf(upstream, sizeof(upstream), "127.0.0.1:%d", server_port);
 	pthread_create(&t, NULL, serve, (void *)s);
 	login_init(&l);
-	int err = login_postgres(&rig.proxy, &to, clock_mono_ns() + 2 * NS_PER_SEC, &l);
+	int err = login_postgres(&rig.proxy.monitor, &to, clock_mono_ns() + 2 * NS_PER_SEC, &l);
 	if (err != s->err || !strstr(l.why, s->why))
 		printf("row: %s: %s\n", s->what, l.why);
 	CHECK_INT(err, s->err);
@@ -100,19 +104,19 @@ static void test_silence(void)
 	uint64_t from = clock_mono_ns();
 	snprintf(upstream, sizeof(upstream), "127.0.0.1:%d", server_port);
 	login_init(&l);
-	CHECK_INT(login_postgres(&rig.proxy, &to, from + 500 * NS_PER_MS, &l), -ETIMEDOUT);
+	CHECK_INT(login_postgres(&rig.proxy.monitor, &to, from + 500 * NS_PER_MS, &l), -ETIMEDOUT);
 	CHECK(clock_mono_ns() - from < 2 * NS_PER_SEC);
 	login_done(&l);
 	int port;
 	close(listen_on(&port));
 	snprintf(upstream, sizeof(upstream), "127.0.0.1:%d", port);
 	login_init(&l);
-	CHECK_INT(login_postgres(&rig.proxy, &to, from + 5 * NS_PER_SEC, &l), ERR_UPSTREAM);
+	CHECK_INT(login_postgres(&rig.proxy.monitor, &to, from + 5 * NS_PER_SEC, &l), ERR_UPSTREAM);
 	CHECK(strstr(l.why, "cannot be reached"));
 	login_done(&l);
 	to.upstream = "no port";
 	login_init(&l);
-	CHECK_INT(login_postgres(&rig.proxy, &to, from + 5 * NS_PER_SEC, &l), ERR_CONFIG);
+	CHECK_INT(login_postgres(&rig.proxy.monitor, &to, from + 5 * NS_PER_SEC, &l), ERR_CONFIG);
 	login_done(&l);
 }
 

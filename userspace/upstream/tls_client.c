@@ -1,4 +1,4 @@
-#include "flow/tls_client.h"
+#include "upstream/tls_client.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +13,7 @@
 #include "base/clock.h"
 #include "base/macro.h"
 #include "base/ossl.h"
-#include "flow/proxy.h"
-#include "flow/tls.h"
+#include "upstream/tls.h"
 
 #define FILE_MAX (1024 * 1024) /* a bundle of roots */
 
@@ -47,7 +46,8 @@ static int mode_of(const struct credential *c, enum tls_mode *ret)
 /* ---- what a credential's files hold ---- */
 
 /* What everybody may read is read without the monitor: a bundle need not lie among credentials. */
-static int open_file(struct proxy *p, const char *path, bool is_secret, int *ret_fd, char *why)
+static int open_file(struct msg_line *monitor, const char *path, bool is_secret, int *ret_fd,
+		     char *why)
 {
 	char source[4096];
 	int fd = is_secret ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -57,14 +57,14 @@ static int open_file(struct proxy *p, const char *path, bool is_secret, int *ret
 	}
 	if ((size_t)snprintf(source, sizeof(source), "file:%s", path) >= sizeof(source))
 		return say(why, ERR_CONFIG, "a file of the credential has too long a path");
-	return credential_file(p, source, ret_fd, why);
+	return credential_file(monitor, source, ret_fd, why);
 }
 
-static BIO *read_file(struct proxy *p, const char *path, bool is_secret, char *why)
+static BIO *read_file(struct msg_line *monitor, const char *path, bool is_secret, char *why)
 {
 	_cleanup_(closep) int fd = -1;
 	struct buf b;
-	if (open_file(p, path, is_secret, &fd, why) < 0)
+	if (open_file(monitor, path, is_secret, &fd, why) < 0)
 		return NULL;
 	buf_init(&b, FILE_MAX);
 	for (ssize_t n = 1; n > 0;) {
@@ -99,14 +99,14 @@ static int add_roots(SSL_CTX *ctx, BIO *bio)
 	return n;
 }
 
-static int load_roots(struct proxy *p, SSL_CTX *ctx, const char *path, char *why)
+static int load_roots(struct msg_line *monitor, SSL_CTX *ctx, const char *path, char *why)
 {
 	if (!path || !strcmp(path, "system"))
 		return SSL_CTX_set_default_verify_paths(ctx) == 1
 			   ? 0
 			   : say(why, ERR_CONFIG,
 				 "the system's store of certificates cannot be read");
-	BIO *bio = read_file(p, path, false, why);
+	BIO *bio = read_file(monitor, path, false, why);
 	if (!bio)
 		return ERR_CONFIG;
 	int n = add_roots(ctx, bio);
@@ -114,10 +114,10 @@ static int load_roots(struct proxy *p, SSL_CTX *ctx, const char *path, char *why
 	return n ? 0 : say(why, ERR_CONFIG, "sslrootcert holds no certificate");
 }
 
-static int load_crl(struct proxy *p, SSL_CTX *ctx, const char *path, char *why)
+static int load_crl(struct msg_line *monitor, SSL_CTX *ctx, const char *path, char *why)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-	BIO *bio = path ? read_file(p, path, false, why) : NULL;
+	BIO *bio = path ? read_file(monitor, path, false, why) : NULL;
 	int n = 0;
 	if (!bio)
 		return path ? ERR_CONFIG : 0;
@@ -160,15 +160,16 @@ static int load_key(SSL_CTX *ctx, BIO *bio, const char *secret)
 }
 
 /* The BIO wipes its memory when it is freed (BUF_MEM). */
-static int load_certificate(struct proxy *p, SSL_CTX *ctx, const struct credential *c, char *why)
+static int load_certificate(struct msg_line *monitor, SSL_CTX *ctx, const struct credential *c,
+			    char *why)
 {
 	const char *cert = credential_get(c, "sslcert"), *key = credential_get(c, "sslkey");
 	if (!cert && !key)
 		return 0;
 	if (!cert || !key)
 		return say(why, ERR_CONFIG, "sslcert and sslkey go together in a credential");
-	BIO *chain = read_file(p, cert, false, why);
-	BIO *secret = chain ? read_file(p, key, true, why) : NULL;
+	BIO *chain = read_file(monitor, cert, false, why);
+	BIO *secret = chain ? read_file(monitor, key, true, why) : NULL;
 	int err = secret ? 0 : ERR_CONFIG;
 	if (!err && !load_chain(ctx, chain))
 		err = say(why, ERR_CONFIG, "sslcert holds no certificate");
@@ -195,7 +196,8 @@ static void set_versions(SSL_CTX *ctx, const struct credential *c)
 	}
 }
 
-static int fill(struct proxy *p, struct tls_client *t, const struct credential *c, char *why)
+static int fill(struct msg_line *monitor, struct tls_client *t, const struct credential *c,
+		char *why)
 {
 	/* ALPN, as PostgreSQL 17 wants it with direct TLS; older ones do not look. */
 	static const uint8_t alpn[] = "\012postgresql";
@@ -205,11 +207,11 @@ static int fill(struct proxy *p, struct tls_client *t, const struct credential *
 	set_versions(t->ctx, c);
 	int err = 0;
 	if (t->mode >= TLS_VERIFY_CA)
-		err = load_roots(p, t->ctx, roots, why);
+		err = load_roots(monitor, t->ctx, roots, why);
 	if (!err && t->mode >= TLS_VERIFY_CA)
-		err = load_crl(p, t->ctx, credential_get(c, "sslcrl"), why);
+		err = load_crl(monitor, t->ctx, credential_get(c, "sslcrl"), why);
 	if (!err)
-		err = load_certificate(p, t->ctx, c, why);
+		err = load_certificate(monitor, t->ctx, c, why);
 	if (!err && SSL_CTX_set_alpn_protos(t->ctx, alpn, sizeof(alpn) - 1))
 		err = say(why, -ENOMEM, "out of memory");
 	SSL_CTX_set_verify(t->ctx, t->mode >= TLS_VERIFY_CA ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
@@ -217,7 +219,7 @@ static int fill(struct proxy *p, struct tls_client *t, const struct credential *
 	return err;
 }
 
-int tls_client_new(struct proxy *p, const struct credential *c, const char *host,
+int tls_client_new(struct msg_line *monitor, const struct credential *c, const char *host,
 		   struct tls_client **ret_c, char why[WHY_MAX])
 {
 	const char *sni = credential_get(c, "sslsni"), *how = credential_get(c, "sslnegotiation");
@@ -237,7 +239,7 @@ int tls_client_new(struct proxy *p, const struct credential *c, const char *host
 	t->has_sni = !sni || strcmp(sni, "0");
 	snprintf(t->host, sizeof(t->host), "%s", host);
 	t->ctx = tls_context(false);
-	int err = t->ctx ? fill(p, t, c, why) : say(why, -ENOMEM, "out of memory");
+	int err = t->ctx ? fill(monitor, t, c, why) : say(why, -ENOMEM, "out of memory");
 	if (!err && t->is_direct && t->mode < TLS_REQUIRE)
 		err = say(why, ERR_CONFIG, "sslnegotiation=direct needs sslmode=require or more");
 	if (!err && t->mode == TLS_VERIFY_FULL && !host[0])

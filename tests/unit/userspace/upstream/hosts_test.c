@@ -1,13 +1,20 @@
-#include "flow/hosts.h"
+#include "upstream/hosts.h"
 
 #include "base/macro.h"
 #include "tests/unit/tap.h"
 
-#define ON	   "S\0\0\0\x16in_hot_standby\0on\0"
-#define OFF	   "S\0\0\0\x17in_hot_standby\0off\0"
-#define RO_ON	   "S\0\0\0\x25" "default_transaction_read_only\0on\0"
-#define RO_OFF	   "S\0\0\0\x26" "default_transaction_read_only\0off\0"
-#define G(s)	   {(const uint8_t *)(s), sizeof(s) - 1}
+#define ON  "S\0\0\0\x16in_hot_standby\0on\0"
+#define OFF "S\0\0\0\x17in_hot_standby\0off\0"
+#define RO_ON                                                                                      \
+	"S\0\0\0\x25"                                                                              \
+	"default_transaction_read_only\0on\0"
+#define RO_OFF                                                                                     \
+	"S\0\0\0\x26"                                                                              \
+	"default_transaction_read_only\0off\0"
+#define G(s)                                                                                       \
+	{                                                                                          \
+		(const uint8_t *)(s), sizeof(s) - 1                                                \
+	}
 
 static void test_mismatch(void)
 {

@@ -1,4 +1,4 @@
-#include "flow/login_pump.h"
+#include "upstream/login_pump.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,10 +10,9 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
-#include "flow/hosts.h"
-#include "flow/proxy.h"
-#include "flow/tls.h"
-#include "flow/tls_client.h"
+#include "upstream/hosts.h"
+#include "upstream/tls.h"
+#include "upstream/tls_client.h"
 
 extern char **environ;
 
@@ -372,12 +371,12 @@ void pump_done(struct pump *p)
 	buf_wipe(&p->to_lib);
 }
 
-static int start_tls(struct pump *p, struct proxy *proxy, const struct target *t,
+static int start_tls(struct pump *p, struct msg_line *monitor, const struct target *t,
 		     const struct credential *c)
 {
 	struct login *l = p->login;
 	char why[WHY_MAX] = "";
-	int err = tls_client_new(proxy, c, t->host ? t->host : "", &l->client, why);
+	int err = tls_client_new(monitor, c, t->host ? t->host : "", &l->client, why);
 	if (err)
 		return fail(l, err, "28000", why);
 	err = l->client ? tls_client_start(l->client, l->fd, p->deadline_ns, &l->tls, why) : 0;
@@ -394,7 +393,7 @@ static void pump_open(struct pump *p)
 	p->state = PUMP_LOGIN;
 }
 
-static int pump_one(struct pump *p, struct proxy *proxy, const struct target *t,
+static int pump_one(struct pump *p, struct msg_line *monitor, const struct target *t,
 		    const struct credential *c, bool is_last_round)
 {
 	const char *own = credential_get(c, "connect_timeout");
@@ -404,7 +403,7 @@ static int pump_one(struct pump *p, struct proxy *proxy, const struct target *t,
 		p->deadline_ns = MIN(p->limit_ns, clock_mono_ns() + seconds * NS_PER_SEC);
 	int err = login_connect(t, p->deadline_ns, p->login);
 	if (!err)
-		err = start_tls(p, proxy, t, c);
+		err = start_tls(p, monitor, t, c);
 	if (!err)
 		err = start_libpq(p, t, c);
 	if (!err)
@@ -435,7 +434,7 @@ static void pump_again(struct pump *p)
 }
 
 /* One time through the list. */
-static int try_hosts(struct pump *p, struct proxy *proxy, const struct target *t,
+static int try_hosts(struct pump *p, struct msg_line *monitor, const struct target *t,
 		     const struct credential *c, bool is_last_round)
 {
 	char entry[HOST_PORT_MAX], name[HOST_PORT_MAX];
@@ -443,26 +442,26 @@ static int try_hosts(struct pump *p, struct proxy *proxy, const struct target *t
 	struct target one = *t;
 	int err = ERR_CONFIG;
 	if (!rest)
-		return pump_one(p, proxy, t, c, is_last_round);
+		return pump_one(p, monitor, t, c, is_last_round);
 	one.upstream = entry;
 	one.host = name;
 	for (bool is_first = true; hosts_next(&rest, entry); is_first = false) {
 		if (!is_first)
 			pump_again(p);
 		hosts_name(entry, name, sizeof(name));
-		err = pump_one(p, proxy, &one, c, is_last_round);
+		err = pump_one(p, monitor, &one, c, is_last_round);
 		if (!err || !may_try_next(p))
 			break;
 	}
 	return err;
 }
 
-int pump_login(struct pump *p, struct proxy *proxy, const struct target *t)
+int pump_login(struct pump *p, struct msg_line *monitor, const struct target *t)
 {
 	struct credential c = {0};
 	char why[WHY_MAX] = "out of memory";
 	pump_open(p);
-	int err = credential_fetch(proxy, t->credential, &c, why);
+	int err = credential_fetch(monitor, t->credential, &c, why);
 	if (!err && !t->user && !credential_get(&c, "user")) {
 		snprintf(why, sizeof(why), "the credential names no user");
 		credential_done(&c);
@@ -472,20 +471,20 @@ int pump_login(struct pump *p, struct proxy *proxy, const struct target *t)
 		return fail(p->login, err, "28000", why);
 	const char *want = credential_get(&c, "target_session_attrs");
 	bool is_picky = want && !strcmp(want, "prefer-standby");
-	err = try_hosts(p, proxy, t, &c, !is_picky);
+	err = try_hosts(p, monitor, t, &c, !is_picky);
 	if (err && is_picky && may_try_next(p)) {
 		pump_again(p);
-		err = try_hosts(p, proxy, t, &c, true);
+		err = try_hosts(p, monitor, t, &c, true);
 	}
 	credential_done(&c);
 	return err;
 }
 
-int login_postgres(struct proxy *proxy, const struct target *t, uint64_t deadline_ns,
+int login_postgres(struct msg_line *monitor, const struct target *t, uint64_t deadline_ns,
 		   struct login *l)
 {
 	struct pump p = {.login = l, .deadline_ns = deadline_ns, .limit_ns = deadline_ns};
-	int err = pump_login(&p, proxy, t);
+	int err = pump_login(&p, monitor, t);
 	pump_done(&p); /* its Terminate goes to our socket, not to the server */
 	return err;
 }

@@ -1,4 +1,4 @@
-#include "flow/catalogs.h"
+#include "upstream/catalogs.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
-#include "flow/catalog_read.h"
+#include "upstream/catalog_read.h"
 #include "sql/catalog.h"
 
 #define SLOTS_MAX     64 /* unused ones above this are dropped */
@@ -31,7 +31,7 @@ struct catalog_slot {
 };
 
 struct catalogs {
-	struct proxy *proxy;
+	struct msg_line *monitor;
 	pthread_mutex_t mutex;
 	pthread_cond_t loaded, kept;
 	pthread_t closer;
@@ -40,8 +40,8 @@ struct catalogs {
 	int n;
 };
 
-/* An idle reader that is to be closed, taken from its slot; else NULL, and when to look again (0: not before one is
- * kept). */
+/* An idle reader that is to be closed, taken from its slot; else NULL, and when to look again (0:
+ * not before one is kept). */
 static struct catalog_reader *take_idle(struct catalogs *c, uint64_t *ret_next_ns)
 {
 	uint64_t now = clock_mono_ns();
@@ -79,13 +79,13 @@ static void *close_idle(void *arg)
 	return NULL;
 }
 
-int catalogs_new(struct proxy *p, struct catalogs **ret_c)
+int catalogs_new(struct msg_line *monitor, struct catalogs **ret_c)
 {
 	struct catalogs *c = calloc(1, sizeof(*c));
 	pthread_condattr_t monotonic;
 	if (!c)
 		return -ENOMEM;
-	c->proxy = p;
+	c->monitor = monitor;
 	pthread_mutex_init(&c->mutex, NULL);
 	pthread_cond_init(&c->loaded, NULL);
 	pthread_condattr_init(&monotonic);
@@ -229,7 +229,7 @@ static int read_catalog(struct catalogs *c, struct catalog_slot *s, struct catal
 			return 0;
 		catalog_reader_close(TAKE(*reader));
 	}
-	int err = catalog_reader_open(c->proxy, &s->target, deadline, reader, ret_why);
+	int err = catalog_reader_open(c->monitor, &s->target, deadline, reader, ret_why);
 	return err ? err : catalog_reader_load(*reader, &s->base, deadline, ret_c, ret_why);
 }
 

@@ -1,10 +1,11 @@
-/* libpq on one side, the server on the other, we between: bytes go through, and are read on the way. Of login.c,
- * for those who go on to speak by libpq (catalog_read.c). In a worker; blocks until the deadline. */
+/* libpq on one side, the server on the other, we between: bytes go through, and are read on the
+ * way. Of login.c, for those who go on to speak by libpq (catalog_read.c). In a worker; blocks
+ * until the deadline. */
 #pragma once
 
 #include <libpq-fe.h>
 
-#include "flow/login.h"
+#include "upstream/login.h"
 
 enum pump_state { PUMP_LOGIN, PUMP_READY };
 
@@ -19,12 +20,13 @@ struct pump {
 	struct buf from_server, to_server, to_lib;
 };
 
-/* Logs in; login, is_raw and both ends of time are set, the rest is zero. pump_done behind it whatever comes. */
-must_check int pump_login(struct pump *p, struct proxy *proxy, const struct target *t);
+/* Logs in; login, is_raw and both ends of time are set, the rest is zero. pump_done behind it
+ * whatever comes. */
+must_check int pump_login(struct pump *p, struct msg_line *monitor, const struct target *t);
 /* Without a word to the server: what libpq says in farewell goes to our socket. */
 void pump_done(struct pump *p);
-/* Waits for something to move, or for libpq's socket, and moves it. lib_events: what libpq waits for; ret_lib: it has
- * come. An error is in login as well. */
+/* Waits for something to move, or for libpq's socket, and moves it. lib_events: what libpq waits
+ * for; ret_lib: it has come. An error is in login as well. */
 must_check int pump_step(struct pump *p, short lib_events, bool *ret_lib);
 /* The server has gone: notes it. */
 must_check int pump_lost(struct pump *p);

@@ -1,17 +1,17 @@
-/* The catalogues in use: one for each resource, upstream, database, credential, user and role, shared by all
- * flows, loaded by workers. Any thread. */
+/* The catalogues in use: one for each resource, upstream, database, credential, user and role,
+ * shared by all flows, loaded by workers. Any thread. */
 #pragma once
 
-#include "flow/login.h"
+#include "upstream/login.h"
 
 struct catalog;
 struct catalogs;
 struct catalog_slot;
-struct proxy;
+struct msg_line;
 
 #define CATALOG_AGE_NS (30 * 1000000000ull) /* older: loaded again when it is used */
 
-must_check int catalogs_new(struct proxy *p, struct catalogs **ret_c);
+must_check int catalogs_new(struct msg_line *monitor, struct catalogs **ret_c);
 void catalogs_free(struct catalogs *c);
 
 /* The slot of a target, made if need be; a reference. -ENOMEM, ERR_LIMIT. */

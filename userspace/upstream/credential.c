@@ -1,4 +1,4 @@
-#include "flow/credential.h"
+#include "upstream/credential.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,7 +8,6 @@
 
 #include "base/macro.h"
 #include "base/msg.h"
-#include "flow/proxy.h"
 
 #define SECRET_PAGE    4096
 #define CREDENTIAL_MAX 4000 /* of it */
@@ -40,14 +39,16 @@ static int check(const struct credential *c, char why[WHY_MAX])
 {
 	const char *gss = credential_get(c, "gssencmode");
 	if (gss && !strcmp(gss, "require"))
-		return say(why, ERR_UNSUPPORTED,
-			   "the credential demands GSSAPI encryption, which the gateway does not have");
+		return say(
+		    why, ERR_UNSUPPORTED,
+		    "the credential demands GSSAPI encryption, which the gateway does not have");
 	/* libpq logs in over a socket of ours: it cannot bind to the TLS that is behind it. */
 	const char *binding = credential_get(c, "channel_binding");
 	if (binding && !strcmp(binding, "require"))
-		return say(why, ERR_UNSUPPORTED,
-			   "the credential demands channel binding, which the gateway does not have: "
-			   "sslmode=verify-full tells it the server for sure");
+		return say(
+		    why, ERR_UNSUPPORTED,
+		    "the credential demands channel binding, which the gateway does not have: "
+		    "sslmode=verify-full tells it the server for sure");
 	return 0;
 }
 
@@ -74,15 +75,13 @@ int credential_parse(char *text, struct credential *ret, char why[WHY_MAX])
 	return 0;
 }
 
-int credential_file(struct proxy *p, const char *source, int *ret_fd, char why[WHY_MAX])
+int credential_file(struct msg_line *monitor, const char *source, int *ret_fd, char why[WHY_MAX])
 {
 	struct msg answer;
 	json_t *ask = json_pack("{s:s, s:s}", "t", "credential", "source", source);
 	if (!ask)
 		return -ENOMEM;
-	pthread_mutex_lock(&p->call_mutex);
-	int err = msg_call(p->env->call_fd, ask, NULL, 0, &answer);
-	pthread_mutex_unlock(&p->call_mutex);
+	int err = msg_line_call(monitor, ask, &answer);
 	json_decref(ask);
 	if (err)
 		return say(why, err, "the monitor does not answer");
@@ -117,7 +116,8 @@ static int read_locked(int fd, char *page, size_t *ret_len)
 
 char *secret_page(void)
 {
-	char *page = mmap(NULL, SECRET_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *page =
+	    mmap(NULL, SECRET_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED)
 		return NULL;
 	if (mlock(page, SECRET_PAGE) < 0)
@@ -132,23 +132,25 @@ void secret_page_free(char *page)
 	munmap(page, SECRET_PAGE);
 }
 
-int secret_fetch(struct proxy *p, const char *source, char *page, size_t *ret_len, char why[WHY_MAX])
+int secret_fetch(struct msg_line *monitor, const char *source, char *page, size_t *ret_len,
+		 char why[WHY_MAX])
 {
 	_cleanup_(closep) int fd = -1;
-	int err = credential_file(p, source, &fd, why);
+	int err = credential_file(monitor, source, &fd, why);
 	if (err)
 		return err;
 	err = read_locked(fd, page, ret_len);
 	return err ? say(why, err, "it cannot be read") : 0;
 }
 
-int credential_fetch(struct proxy *p, const char *source, struct credential *ret, char why[WHY_MAX])
+int credential_fetch(struct msg_line *monitor, const char *source, struct credential *ret,
+		     char why[WHY_MAX])
 {
 	size_t len = 0;
 	char *page = secret_page();
 	if (!page)
 		return say(why, -ENOMEM, "out of memory");
-	int err = secret_fetch(p, source, page, &len, why);
+	int err = secret_fetch(monitor, source, page, &len, why);
 	if (!err)
 		err = credential_parse(page, ret, why);
 	secret_page_free(page);

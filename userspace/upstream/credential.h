@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 
-struct proxy;
+struct msg_line;
 
 struct credential {
 	PQconninfoOption *options; /* as libpq parsed them; wiped by credential_done */
@@ -18,10 +18,10 @@ struct credential {
  * says what is wrong, without anything of the content.
  * ERR_DENIED (the monitor refuses), ERR_MALFORMED (neither a URL nor key=value), ERR_UNSUPPORTED
  * (it demands what cannot be given: GSSAPI encryption), ERR_CLOSED. Blocks: for workers. */
-must_check int credential_fetch(struct proxy *p, const char *source, struct credential *ret,
-				char ret_why[WHY_MAX]);
+must_check int credential_fetch(struct msg_line *monitor, const char *source,
+				struct credential *ret, char ret_why[WHY_MAX]);
 /* Opened by the monitor: a credential, or a file that one names. */
-must_check int credential_file(struct proxy *p, const char *source, int *ret_fd,
+must_check int credential_file(struct msg_line *monitor, const char *source, int *ret_fd,
 			       char ret_why[WHY_MAX]);
 /* The same from text: for tests and for credential_fetch. text is not kept. */
 must_check int credential_parse(char *text, struct credential *ret, char ret_why[WHY_MAX]);
@@ -29,10 +29,11 @@ must_check int credential_parse(char *text, struct credential *ret, char ret_why
 const char *credential_get(const struct credential *c, const char *keyword);
 void credential_done(struct credential *c);
 
-/* A page of zeros that is not swapped out nor dumped, if the limits allow; wiped when it is freed. NULL: out of
- * memory. */
+/* A page of zeros that is not swapped out nor dumped, if the limits allow; wiped when it is freed.
+ * NULL: out of memory. */
 char *secret_page(void);
 void secret_page_free(char *page);
-/* The content of a source, at most 4000 bytes, into such a page. As credential_fetch, without reading
- * what it says. */
-must_check int secret_fetch(struct proxy *p, const char *source, char *page, size_t *ret_len, char ret_why[WHY_MAX]);
+/* The content of a source, at most 4000 bytes, into such a page. As credential_fetch, without
+ * reading what it says. */
+must_check int secret_fetch(struct msg_line *monitor, const char *source, char *page,
+			    size_t *ret_len, char ret_why[WHY_MAX]);

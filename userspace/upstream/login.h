@@ -6,9 +6,9 @@
 #include "base/addr.h"
 #include "base/arena.h"
 #include "base/buf.h"
-#include "flow/credential.h"
+#include "upstream/credential.h"
 
-struct proxy;
+struct msg_line;
 struct tls;
 struct tls_client;
 
@@ -20,11 +20,11 @@ struct target {
 	struct addr asked;
 	const char *host;	/* by which it was asked for: a name or an address; for TLS */
 	const char *credential; /* source; NULL for opaque flows */
-	const char *user;	/* the client's own, as the policy lets it; NULL: the credential's */
-	const char *database;	/* NULL: the credential's */
-	const char *place;	/* of options, those that change what names mean; NULL: none */
+	const char *user;     /* the client's own, as the policy lets it; NULL: the credential's */
+	const char *database; /* NULL: the credential's */
+	const char *place;    /* of options, those that change what names mean; NULL: none */
 	const char *replication; /* libpq's "replication"; NULL: an ordinary session */
-	const char *options;	/* libpq's "options" */
+	const char *options;	 /* libpq's "options" */
 	const char *application;
 };
 
@@ -48,8 +48,8 @@ void login_done(struct login *l); /* closes fd */
 /* Resolves and connects. deadline_ns: CLOCK_MONOTONIC. Sets l->err as well. */
 must_check int login_connect(const struct target *t, uint64_t deadline_ns, struct login *l);
 /* The whole way for PostgreSQL. */
-must_check int login_postgres(struct proxy *p, const struct target *t, uint64_t deadline_ns,
-			      struct login *l);
+must_check int login_postgres(struct msg_line *monitor, const struct target *t,
+			      uint64_t deadline_ns, struct login *l);
 /* Sends a CancelRequest and waits for the server to close. client: over TLS; NULL: in clear. */
 void login_send_cancel(const struct addr *peer, struct tls_client *client, uint32_t pid,
 		       uint32_t key, uint64_t deadline_ns);
