@@ -155,6 +155,16 @@ def upstream(b):
     b.login("sslmode=require")
     b.refused("and not to one that nobody verified", PLAIN, "in clear")
     hba(b.s, "")
+    for extra in (f"sslmode=verify-full sslrootcert={cred}/root.crt channel_binding=require",
+                  "sslmode=require channel_binding=require ssl_max_protocol_version=TLSv1.2", "sslmode=require channel_binding=disable"):
+        b.login(extra)
+        b.ok(f"a login with {extra}", PLAIN, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", "t")
+    hba(b.s, "host all app 127.0.0.1/32 md5")
+    b.login("sslmode=require channel_binding=require")
+    b.ok("the server's md5 is SCRAM for whom it has a verifier, bound to the channel", PLAIN, ON_TLS, "t|TLSv1.3")
+    hba(b.s, "host all app 127.0.0.1/32 trust")
+    b.refused("a server that trusts is not bound", PLAIN, "lets us in without")
+    hba(b.s, "")
     b.login(f"sslmode=verify-full sslrootcert={cred}/root.crt")
     big = "SELECT sum(length(repeat(g::text, 1000))) FROM generate_series(1, 100) g"
     b.ok("a session over TLS", PLAIN, big, b.pg.psql(big, b.s.database))

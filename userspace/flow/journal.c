@@ -58,7 +58,7 @@ bool journal_drain(struct journal *j)
 		uint32_t len;
 		memcpy(&len, s.p, 4);
 		int r = put(j, span_of(s.p + 4, len), NULL);
-		if (r == ERR_FULL)
+		if (r == ERR_FULL || r == ERR_RECORD)
 			return false;
 		j->lost += r != 0;
 		buf_consume(&j->backlog, 4 + len);
@@ -80,7 +80,7 @@ int journal_put(struct journal *j, uint64_t *ret_ticket)
 {
 	int r = buf_err(&j->event);
 	if (!r && buf_len(&j->backlog) && !journal_drain(j))
-		r = ERR_FULL; /* nothing overtakes */
+		r = ring_check(j->ring) ? ERR_RECORD : ERR_FULL; /* nothing overtakes */
 	if (!r)
 		r = put(j, buf_span(&j->event), ret_ticket);
 	event_clear(j);
@@ -92,7 +92,7 @@ int journal_note(struct journal *j)
 	int r = buf_err(&j->event);
 	if (!r)
 		r = journal_drain(j) ? put(j, buf_span(&j->event), NULL) : ERR_FULL;
-	if (r == ERR_FULL) {
+	if (r == ERR_FULL || r == ERR_RECORD) { /* a recorder that is dead has a successor soon */
 		uint32_t len = (uint32_t)buf_len(&j->event);
 		bool has_room = buf_len(&j->backlog) + 4 + len <= BACKLOG_MAX;
 		if (has_room) {

@@ -27,10 +27,10 @@ struct journal {
 	struct ring *ring;
 	struct source wake; /* ring_desc.to_producer */
 	struct buf event;   /* scratch for one event */
-	struct buf backlog; /* events that must not be lost and found no room: length, bytes */
+	struct buf backlog; /* events that must not be lost and found no room, or no recorder: length, bytes */
 	struct list holds, free_holds;
 	struct list ready; /* holds that are over, being handed out */
-	uint64_t lost;	   /* events that a dead recorder did not take */
+	uint64_t lost;	   /* events that found no room in the backlog either */
 };
 
 must_check int journal_init(struct journal *j, const struct ring_desc *d);
@@ -39,7 +39,7 @@ void journal_done(struct journal *j);
 /* Puts what stands in j->event. ret_ticket may be NULL. ERR_FULL, ERR_RECORD, ERR_LIMIT as
  * ring_put. */
 must_check int journal_put(struct journal *j, uint64_t *ret_ticket);
-/* The same for what cannot wait to be asked again: keeps it (bounded) while there is no room.
+/* The same for what cannot wait to be asked again: keeps it (bounded) while there is no room, or nobody who records.
  * ERR_RECORD. */
 int journal_note(struct journal *j);
 /* Is ticket on disk? If not, the lane will be woken. */

@@ -98,7 +98,7 @@ struct health {
 	_Atomic uint64_t beat_ns[HEALTH_SLOTS];
 };
 #define HEALTH_EVERY_MS 200
-#define HEALTH_STALE_MS 2000
+#define HEALTH_STALE_MS 4000 /* of a busy host, too; behind it new connects are refused */
 
 struct child_env {
 	int call_fd, notify_fd;

@@ -67,7 +67,7 @@ static void slots_of(const struct monitor *m, enum child_kind kind, int *ret_fir
 	*ret_n = kind == CHILD_PROXY ? m->n_loops : 1;
 }
 
-/* How long ago the slowest part of a child said that it lives. */
+/* How long ago the slowest part of a child said that it lives; now: never. */
 static uint64_t silence_ns(const struct monitor *m, const struct child *c, uint64_t now)
 {
 	int first, n;
@@ -91,7 +91,7 @@ static bool all_well(struct monitor *m)
 	for (int i = 0; i <= CHILD_PROXY; i++) {
 		struct child *c = &m->children[i];
 		uint64_t silence = c->pid ? silence_ns(m, c, now) : UINT64_MAX;
-		is_well = is_well && silence < HEALTH_STALE_MS * NS_PER_MS;
+		is_well = is_well && silence < now && MIN(silence, now - m->awake_ns) < HEALTH_STALE_MS * NS_PER_MS;
 		if (c->pid && MIN(silence, now - MAX(c->started_ns, m->awake_ns)) > HUNG_NS)
 			child_end(c, "gives no sign of life");
 	}

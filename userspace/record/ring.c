@@ -12,7 +12,8 @@
 #include "base/macro.h"
 #include "record/ring_layout.h"
 
-#define BEAT_STALE_NS (2 * NS_PER_SEC)
+#define BEAT_STALE_NS (8 * NS_PER_SEC) /* a busy host keeps a thread waiting for seconds; what must be on disk waits anyway */
+#define BEAT_LOOK_NS  (NS_PER_SEC / 2) /* and is looked at once more: after a suspended machine all beats are old */
 #define SEALS	      (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
 
 struct ring {
@@ -20,6 +21,7 @@ struct ring {
 	uint8_t *data;
 	uint64_t size, head;
 	int to_recorder;
+	uint64_t old_beat, old_since_ns; /* a beat that is too old, and when it was first seen to be */
 };
 
 static int write_header(int memfd, size_t size)
@@ -116,14 +118,22 @@ void ring_free(struct ring *r)
 	free(r);
 }
 
-int ring_check(const struct ring *r)
+int ring_check(struct ring *r)
 {
 	uint32_t state = atomic_load_explicit(&r->h->state, memory_order_acquire);
 	uint64_t beat = atomic_load_explicit(&r->h->beat_ns, memory_order_acquire);
 	uint64_t now = clock_mono_ns();
 	if (state != RING_STATE_OK && state != RING_STATE_MEMORY)
 		return ERR_RECORD;
-	return now > beat && now - beat > BEAT_STALE_NS ? ERR_RECORD : 0;
+	if (!beat)
+		return ERR_RECORD;
+	if (now <= beat || now - beat <= BEAT_STALE_NS)
+		return 0;
+	if (r->old_beat != beat) {
+		r->old_beat = beat;
+		r->old_since_ns = now;
+	}
+	return now - r->old_since_ns > BEAT_LOOK_NS ? ERR_RECORD : 0;
 }
 
 static void wake_recorder(struct ring *r)
@@ -184,7 +194,7 @@ int ring_put(struct ring *r, struct span event, uint64_t *ret_ticket)
 	return 0;
 }
 
-bool ring_durable(const struct ring *r, uint64_t ticket)
+bool ring_durable(struct ring *r, uint64_t ticket)
 {
 	if (atomic_load_explicit(&r->h->state, memory_order_acquire) == RING_STATE_MEMORY)
 		return ring_check(r) == 0;

@@ -31,8 +31,9 @@ void ring_free(struct ring *r); /* unmaps; closes nothing */
 must_check int ring_put(struct ring *r, struct span event, uint64_t *ret_ticket);
 /* Is everything up to ticket on disk? (With audit.durability memory: always, while the recorder
  * lives.) */
-bool ring_durable(const struct ring *r, uint64_t ticket);
+bool ring_durable(struct ring *r, uint64_t ticket);
 /* Asks for a wake-up on to_producer once ticket is durable. Check ring_durable after asking. */
 void ring_want(struct ring *r, uint64_t ticket);
-/* 0, or ERR_RECORD as ring_put would answer. */
-must_check int ring_check(const struct ring *r);
+/* 0, or ERR_RECORD as ring_put would answer. A recorder without a sign of life is dead for whoever has looked twice, at
+ * some distance: look now and then. */
+must_check int ring_check(struct ring *r);

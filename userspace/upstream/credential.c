@@ -8,6 +8,7 @@
 
 #include "base/macro.h"
 #include "base/msg.h"
+#include "upstream/secret_text.h"
 
 #define SECRET_PAGE    4096
 #define CREDENTIAL_MAX 4000 /* of it */
@@ -18,8 +19,15 @@ static int say(char why[WHY_MAX], int err, const char *text)
 	return err;
 }
 
+/* What libpq is not to see, and its half of the page. */
+static const char *const secret_keys[] = {"password", "sslpassword"};
+#define SECRET_HALF (SECRET_PAGE / 2)
+
 const char *credential_get(const struct credential *c, const char *keyword)
 {
+	for (size_t i = 0; c->secrets && i < ARRAY_LEN(secret_keys); i++)
+		if (!strcmp(secret_keys[i], keyword))
+			return c->secrets[i * SECRET_HALF] ? c->secrets + i * SECRET_HALF : NULL;
 	for (PQconninfoOption *o = c->options; o && o->keyword; o++)
 		if (!strcmp(o->keyword, keyword))
 			return o->val && o->val[0] ? o->val : NULL;
@@ -28,11 +36,33 @@ const char *credential_get(const struct credential *c, const char *keyword)
 
 void credential_done(struct credential *c)
 {
-	for (PQconninfoOption *o = c->options; o && o->keyword; o++)
-		if (o->val)
-			explicit_bzero(o->val, strlen(o->val));
+	if (c->secrets)
+		secret_page_free(c->secrets);
 	PQconninfoFree(c->options);
-	c->options = NULL;
+	*c = (struct credential){0};
+}
+
+/* Did libpq read the text as we did? If not, it may have found a secret where we did not. */
+static bool is_blanked(const struct credential *c)
+{
+	for (PQconninfoOption *o = c->options; o->keyword; o++)
+		for (size_t i = 0; i < ARRAY_LEN(secret_keys); i++)
+			if (!strcmp(o->keyword, secret_keys[i]) && o->val && !secret_text_is_blank(o->val)) {
+				explicit_bzero(o->val, strlen(o->val));
+				return false;
+			}
+	return true;
+}
+
+static int cut_secrets(char *text, struct credential *c, char why[WHY_MAX])
+{
+	c->secrets = secret_page();
+	if (!c->secrets)
+		return say(why, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < ARRAY_LEN(secret_keys); i++)
+		if (secret_text_cut(text, secret_keys[i], c->secrets + i * SECRET_HALF, SECRET_HALF))
+			return say(why, ERR_LIMIT, "the credential's password is too long");
+	return 0;
 }
 
 static int check(const struct credential *c, char why[WHY_MAX])
@@ -42,13 +72,6 @@ static int check(const struct credential *c, char why[WHY_MAX])
 		return say(
 		    why, ERR_UNSUPPORTED,
 		    "the credential demands GSSAPI encryption, which the gateway does not have");
-	/* libpq logs in over a socket of ours: it cannot bind to the TLS that is behind it. */
-	const char *binding = credential_get(c, "channel_binding");
-	if (binding && !strcmp(binding, "require"))
-		return say(
-		    why, ERR_UNSUPPORTED,
-		    "the credential demands channel binding, which the gateway does not have: "
-		    "sslmode=verify-full tells it the server for sure");
 	return 0;
 }
 
@@ -58,15 +81,14 @@ int credential_parse(char *text, struct credential *ret, char why[WHY_MAX])
 	char *error = NULL;
 	while (n && strchr(" \t\r\n", text[n - 1]))
 		text[--n] = 0;
-	struct credential c = {.options = n ? PQconninfoParse(text, &error) : NULL};
-	if (error) { /* it quotes what it cannot read */
-		explicit_bzero(error, strlen(error));
-		PQfreemem(error);
-	}
-	if (!c.options)
-		return say(why, ERR_MALFORMED,
-			   "the credential is neither a postgres:// URL nor key=value pairs");
-	int err = check(&c, why);
+	struct credential c = {0};
+	int err = cut_secrets(text, &c, why);
+	c.options = n && !err ? PQconninfoParse(text, &error) : NULL;
+	PQfreemem(error);
+	if (!err && (!c.options || !is_blanked(&c)))
+		err = say(why, ERR_MALFORMED, "the credential is neither a postgres:// URL nor key=value pairs");
+	if (!err)
+		err = check(&c, why);
 	if (err) {
 		credential_done(&c);
 		return err;

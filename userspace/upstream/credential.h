@@ -9,7 +9,8 @@
 struct msg_line;
 
 struct credential {
-	PQconninfoOption *options; /* as libpq parsed them; wiped by credential_done */
+	PQconninfoOption *options; /* as libpq parsed them, without the secrets */
+	char *secrets;		   /* a secret_page(): what libpq never sees */
 };
 
 #define WHY_MAX 200

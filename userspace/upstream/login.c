@@ -45,61 +45,16 @@ static int fail(struct login *l, int err, const char *sqlstate, const char *why)
 	return err;
 }
 
-/* AuthenticationSASL: over our socket libpq cannot bind to a channel, and stops if it is offered.
- */
-static int strip_plus(struct pump *p, struct span body)
-{
-	struct cur c = cur_of(body);
-	struct buf out;
-	bool has_any = false;
-	buf_init(&out, MESSAGE_MAX);
-	buf_add_u32(&out, cur_u32(&c));
-	for (;;) {
-		struct span name = cur_cstr(&c);
-		if (cur_err(&c) || !name.len)
-			break;
-		if (span_is(name, "SCRAM-SHA-256-PLUS"))
-			continue;
-		has_any = true;
-		buf_add(&out, name.p, name.len + 1);
-	}
-	buf_add_u8(&out, 0);
-	buf_add_u8(&p->to_lib, 'R');
-	buf_add_u32(&p->to_lib, (uint32_t)buf_len(&out) + 4);
-	buf_add_span(&p->to_lib, buf_span(&out));
-	buf_done(&out);
-	if (cur_err(&c))
-		return fail(p->login, ERR_MALFORMED, "08P01", "the upstream's login is malformed");
-	return has_any ? 0
-		       : fail(p->login, ERR_UNSUPPORTED, "28000",
-			      "the upstream offers no way to log in that the gateway has");
-}
-
+/* libpq is told of the end alone. */
 static int on_authentication(struct pump *p, struct span whole, struct span body)
 {
-	enum {
-		AUTH_OK = 0,
-		AUTH_CLEARTEXT = 3,
-		AUTH_MD5 = 5,
-		AUTH_SASL = 10,
-		AUTH_SASL_FINAL = 12
-	};
-	struct cur c = cur_of(body);
-	uint32_t code = cur_u32(&c);
-	if (code == AUTH_SASL)
-		return strip_plus(p, body);
-	bool is_sure = p->login->tls && tls_client_is_verified(p->login->client);
-	if (code == AUTH_CLEARTEXT && !is_sure)
-		return fail(
-		    p->login, ERR_DENIED, "28000",
-		    "the upstream asks for the password in clear, and it is not sure who it is "
-		    "(sslmode=verify-full): refused");
-	if (code != AUTH_OK && code != AUTH_CLEARTEXT && code != AUTH_MD5 &&
-	    (code < AUTH_SASL || code > AUTH_SASL_FINAL))
-		return fail(p->login, ERR_UNSUPPORTED, "28000",
-			    "the upstream asks for a way to log in that the gateway does not have");
-	buf_add_span(&p->to_lib, whole);
-	return 0;
+	struct authentication_fault fault = {0};
+	int err = authentication_take(&p->authentication, body, &p->to_server, &fault);
+	if (err == 1)
+		buf_add_span(&p->to_lib, whole);
+	return err < 0 ? fail(p->login, err, fault.sqlstate ? fault.sqlstate : "08006",
+			      fault.why ? fault.why : "the login failed")
+		       : 0;
 }
 
 /* What the server says is shown, as it would be without us (there is no such database, too many
@@ -314,13 +269,17 @@ static int start_libpq(struct pump *p, const struct target *t, const struct cred
 	if (err)
 		return fail(p->login, err, "08006",
 			    "the gateway cannot open a socket to log in over");
+	p->authentication = (struct authentication){
+	    .user = t->user ? t->user : credential_get(c, "user"),
+	    .credential = c,
+	    .tls = p->login->tls,
+	    .is_verified = p->login->tls && tls_client_is_verified(p->login->client)};
 	const char *database =
 	    t->database && t->database[0] ? t->database : credential_get(c, "dbname");
 	const char *pairs[][2] = {
 	    {"host", host},
 	    {"port", "5432"},
-	    {"user", t->user ? t->user : credential_get(c, "user")},
-	    {"password", credential_get(c, "password")},
+	    {"user", p->authentication.user},
 	    {"dbname", database},
 	    {"replication", t->replication},
 	    {"options", t->options},
@@ -408,6 +367,7 @@ static int pump_one(struct pump *p, struct msg_line *monitor, const struct targe
 		err = start_libpq(p, t, c);
 	if (!err)
 		err = run_login(p);
+	authentication_done(&p->authentication);
 	const char *why = err ? NULL
 			      : hosts_mismatch(buf_span(&p->login->greeting),
 					       credential_get(c, "target_session_attrs"), p->is_raw,

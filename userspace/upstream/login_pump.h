@@ -5,6 +5,7 @@
 
 #include <libpq-fe.h>
 
+#include "upstream/authentication.h"
 #include "upstream/login.h"
 
 enum pump_state { PUMP_LOGIN, PUMP_READY };
@@ -12,6 +13,7 @@ enum pump_state { PUMP_LOGIN, PUMP_READY };
 struct pump {
 	struct login *login; /* what comes of it; the caller's */
 	PGconn *conn;
+	struct authentication authentication; /* ours: libpq is given no password */
 	enum pump_state state;
 	bool is_raw;	   /* after the login: what comes goes on to libpq unread */
 	int listener, lib; /* our ends towards libpq */

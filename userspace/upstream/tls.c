@@ -279,3 +279,20 @@ const char *tls_why(const struct tls *t)
 {
 	return t->why;
 }
+
+size_t tls_server_end_point(const struct tls *t, uint8_t *ret, size_t size)
+{
+	X509 *cert = SSL_get0_peer_certificate(t->ssl);
+	int nid = NID_undef;
+	unsigned n = 0;
+	uint8_t sum[EVP_MAX_MD_SIZE];
+	if (!cert || !X509_get_signature_info(cert, &nid, NULL, NULL, NULL))
+		return 0;
+	if (nid == NID_md5 || nid == NID_sha1)
+		nid = NID_sha256;
+	const EVP_MD *md = nid == NID_undef ? NULL : EVP_get_digestbynid(nid);
+	if (!md || !X509_digest(cert, md, sum, &n) || n > size)
+		return 0;
+	memcpy(ret, sum, n);
+	return n;
+}

@@ -50,5 +50,9 @@ bool tls_is_primed(const struct tls *t);
 /* Why it failed, for people, in OpenSSL's words; "" if the connection broke. t's. */
 const char *tls_why(const struct tls *t);
 
+/* The hash of the server's certificate that a login can be bound to (tls-server-end-point, RFC 5929, 4). Its length; 0:
+ * there is none, as the certificate's signature names no hash. */
+size_t tls_server_end_point(const struct tls *t, uint8_t *ret, size_t size);
+
 /* What a context of ours has in common, whichever side. NULL: out of memory. */
 struct ssl_ctx_st *tls_context(bool is_server);
