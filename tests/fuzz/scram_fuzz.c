@@ -1,4 +1,5 @@
-/* What a server says while it logs us in: SCRAM's messages, and requests to authenticate of any kind. */
+/* What a server says while it logs us in: SCRAM's messages, and requests to authenticate of any
+ * kind. */
 #include <stdlib.h>
 
 #include "upstream/authentication.h"

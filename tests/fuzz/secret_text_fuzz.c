@@ -1,4 +1,5 @@
-/* Connection strings: where libpq reads one, we took the same password out of it, and left it none. */
+/* Connection strings: where libpq reads one, we took the same password out of it, and left it none.
+ */
 #include "upstream/secret_text.h"
 
 #include <libpq-fe.h>
@@ -27,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (secret_text_cut(text, "password", out, sizeof(out)) || strlen(text) != size)
 		abort();
 	PQconninfoOption *cut = PQconninfoParse(text, NULL);
-	if (whole && cut && secret_text_is_blank(value_of(cut, "password")) && strcmp(value_of(whole, "password"), out))
+	if (whole && cut && secret_text_is_blank(value_of(cut, "password")) &&
+	    strcmp(value_of(whole, "password"), out))
 		abort();
 	PQconninfoFree(whole);
 	PQconninfoFree(cut);

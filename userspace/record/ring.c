@@ -12,8 +12,10 @@
 #include "base/macro.h"
 #include "record/ring_layout.h"
 
-#define BEAT_STALE_NS (8 * NS_PER_SEC) /* a busy host keeps a thread waiting for seconds; what must be on disk waits anyway */
-#define BEAT_LOOK_NS  (NS_PER_SEC / 2) /* and is looked at once more: after a suspended machine all beats are old */
+/* A busy host keeps a thread waiting for seconds; what must be on disk waits anyway. */
+#define BEAT_STALE_NS (8 * NS_PER_SEC)
+/* And it is looked at once more: after a suspended machine all beats are old. */
+#define BEAT_LOOK_NS (NS_PER_SEC / 2)
 #define SEALS	      (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
 
 struct ring {

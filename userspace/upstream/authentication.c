@@ -8,7 +8,14 @@
 #include "upstream/credential.h"
 #include "upstream/tls.h"
 
-enum { AUTH_OK = 0, AUTH_CLEARTEXT = 3, AUTH_MD5 = 5, AUTH_SASL = 10, AUTH_SASL_CONTINUE = 11, AUTH_SASL_FINAL = 12 };
+enum {
+	AUTH_OK = 0,
+	AUTH_CLEARTEXT = 3,
+	AUTH_MD5 = 5,
+	AUTH_SASL = 10,
+	AUTH_SASL_CONTINUE = 11,
+	AUTH_SASL_FINAL = 12
+};
 
 #define MD5_TEXT 36 /* "md5", 32 digits, the end */
 
@@ -22,7 +29,8 @@ static const char *password_of(const struct authentication *a, struct authentica
 {
 	const char *text = credential_get(a->credential, "password");
 	if (!text)
-		(void)fail(f, ERR_DENIED, "the upstream asks for a password, and the credential has none");
+		(void)fail(f, ERR_DENIED,
+			   "the upstream asks for a password, and the credential has none");
 	return text;
 }
 
@@ -53,9 +61,10 @@ static int give_password(struct authentication *a, struct buf *out, const char *
 static int in_clear(struct authentication *a, struct buf *out, struct authentication_fault *f)
 {
 	if (!a->is_verified)
-		return fail(f, ERR_DENIED,
-			    "the upstream asks for the password in clear, and it is not sure who it is "
-			    "(sslmode=verify-full): refused");
+		return fail(
+		    f, ERR_DENIED,
+		    "the upstream asks for the password in clear, and it is not sure who it is "
+		    "(sslmode=verify-full): refused");
 	const char *password = password_of(a, f);
 	return password ? give_password(a, out, password) : ERR_DENIED;
 }
@@ -65,7 +74,8 @@ static bool md5_digits(struct span first, struct span second, char out[33])
 {
 	uint8_t sum[EVP_MAX_MD_SIZE];
 	EVP_MD_CTX *c = EVP_MD_CTX_new();
-	bool ok = c && EVP_DigestInit_ex(c, EVP_md5(), NULL) && EVP_DigestUpdate(c, first.p, first.len) &&
+	bool ok = c && EVP_DigestInit_ex(c, EVP_md5(), NULL) &&
+		  EVP_DigestUpdate(c, first.p, first.len) &&
 		  EVP_DigestUpdate(c, second.p, second.len) && EVP_DigestFinal_ex(c, sum, NULL);
 	EVP_MD_CTX_free(c);
 	for (int i = 0; ok && i < 16; i++)
@@ -73,7 +83,8 @@ static bool md5_digits(struct span first, struct span second, char out[33])
 	return ok;
 }
 
-static int by_md5(struct authentication *a, struct span salt, struct buf *out, struct authentication_fault *f)
+static int by_md5(struct authentication *a, struct span salt, struct buf *out,
+		  struct authentication_fault *f)
 {
 	char once[33], text[MD5_TEXT] = "md5";
 	const char *password = password_of(a, f);
@@ -84,7 +95,8 @@ static int by_md5(struct authentication *a, struct span salt, struct buf *out, s
 	bool ok = md5_digits(span_str(password), span_str(a->user), once) &&
 		  md5_digits(span_of(once, 32), salt, text + 3);
 	int err = ok ? give_password(a, out, text)
-		     : fail(f, ERR_UNSUPPORTED, "the upstream asks for MD5, which this machine's OpenSSL refuses");
+		     : fail(f, ERR_UNSUPPORTED,
+			    "the upstream asks for MD5, which this machine's OpenSSL refuses");
 	explicit_bzero(once, sizeof(once));
 	explicit_bzero(text, sizeof(text));
 	return err;
@@ -109,7 +121,8 @@ static int read_offer(struct span list, struct offer *o)
 }
 
 /* channel_binding of the credential: prefer (the default), require, disable. */
-static int choose(const struct authentication *a, const struct offer *o, size_t n_binding, enum scram_channel *ret)
+static int choose(const struct authentication *a, const struct offer *o, size_t n_binding,
+		  enum scram_channel *ret)
 {
 	const char *want = credential_get(a->credential, "channel_binding");
 	bool may_bind = n_binding && (!want || strcmp(want, "disable"));
@@ -119,7 +132,8 @@ static int choose(const struct authentication *a, const struct offer *o, size_t 
 	return *ret == SCRAM_BOUND || o->has_plain ? 0 : ERR_UNSUPPORTED;
 }
 
-static int sasl_start(struct authentication *a, struct span list, struct buf *out, struct authentication_fault *f)
+static int sasl_start(struct authentication *a, struct span list, struct buf *out,
+		      struct authentication_fault *f)
 {
 	struct offer offer = {0};
 	uint8_t binding[SCRAM_BINDING_MAX];
@@ -129,7 +143,9 @@ static int sasl_start(struct authentication *a, struct span list, struct buf *ou
 	size_t n = a->tls ? tls_server_end_point(a->tls, binding, sizeof(binding)) : 0;
 	int err = choose(a, &offer, n, &channel);
 	if (err == ERR_DENIED)
-		return fail(f, err, "the credential demands channel binding, which the upstream does not offer here");
+		return fail(f, err,
+			    "the credential demands channel binding, which the upstream does not "
+			    "offer here");
 	if (err)
 		return fail(f, err, "the upstream offers no way to log in that the gateway has");
 	if (!password_of(a, f))
@@ -149,23 +165,28 @@ static int sasl_start(struct authentication *a, struct span list, struct buf *ou
 	return err ? fail(f, err, "the login cannot be begun") : 0;
 }
 
-static int sasl_continue(struct authentication *a, struct span server, struct buf *out, struct authentication_fault *f)
+static int sasl_continue(struct authentication *a, struct span server, struct buf *out,
+			 struct authentication_fault *f)
 {
 	size_t at = begin_answer(out);
 	int err = scram_final(&a->scram, server, password_of(a, f), out);
 	a->state = AUTHENTICATION_PROVED;
-	return err ? fail(f, ERR_MALFORMED, "the upstream's login is malformed") : end_answer(out, at);
+	return err ? fail(f, ERR_MALFORMED, "the upstream's login is malformed")
+		   : end_answer(out, at);
 }
 
 static int sasl_end(struct authentication *a, struct span server, struct authentication_fault *f)
 {
 	if (scram_check(&a->scram, server))
-		return fail(f, ERR_VERIFY, "the upstream does not know the password either: it is not the one it should be");
+		return fail(f, ERR_VERIFY,
+			    "the upstream does not know the password either: it is not the one it "
+			    "should be");
 	a->state = AUTHENTICATION_DONE;
 	return 0;
 }
 
-/* A server that began SCRAM shows who it is before it lets us in: else what it asked for was the proof alone. */
+/* A server that began SCRAM shows who it is before it lets us in: else what it asked for was the
+ * proof alone. */
 static int on_ok(const struct authentication *a, struct authentication_fault *f)
 {
 	const char *want = credential_get(a->credential, "channel_binding");
@@ -173,11 +194,14 @@ static int on_ok(const struct authentication *a, struct authentication_fault *f)
 	if (a->state == AUTHENTICATION_ASKED || a->state == AUTHENTICATION_PROVED)
 		return fail(f, ERR_VERIFY, "the upstream's side of the login does not check out");
 	if (want && !strcmp(want, "require") && !is_bound)
-		return fail(f, ERR_DENIED, "the credential demands channel binding, and the upstream lets us in without");
+		return fail(
+		    f, ERR_DENIED,
+		    "the credential demands channel binding, and the upstream lets us in without");
 	return 1;
 }
 
-int authentication_take(struct authentication *a, struct span body, struct buf *out, struct authentication_fault *f)
+int authentication_take(struct authentication *a, struct span body, struct buf *out,
+			struct authentication_fault *f)
 {
 	struct cur c = cur_of(body);
 	uint32_t code = cur_u32(&c);
@@ -198,7 +222,8 @@ int authentication_take(struct authentication *a, struct span body, struct buf *
 		return in_clear(a, out, f);
 	if (code == AUTH_MD5)
 		return by_md5(a, rest, out, f);
-	return fail(f, ERR_UNSUPPORTED, "the upstream asks for a way to log in that the gateway does not have");
+	return fail(f, ERR_UNSUPPORTED,
+		    "the upstream asks for a way to log in that the gateway does not have");
 }
 
 void authentication_done(struct authentication *a)

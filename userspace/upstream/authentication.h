@@ -1,5 +1,6 @@
-/* Answers a server's requests to authenticate, so that libpq never sees a password: it is told of their end. The
- * password stays in the credential's locked page. PostgreSQL documentation, 55.2.1 (Start-up), 55.3 (SASL). */
+/* Answers a server's requests to authenticate, so that libpq never sees a password: it is told of
+ * their end. The password stays in the credential's locked page. PostgreSQL documentation, 55.2.1
+ * (Start-up), 55.3 (SASL). */
 #pragma once
 
 #include "base/buf.h"
@@ -29,8 +30,9 @@ struct authentication_fault {
 	const char *sqlstate, *why;
 };
 
-/* body: of an Authentication message ('R'); the answer is appended to out, whole. 0: go on; 1: AuthenticationOk.
- * ERR_DENIED, ERR_UNSUPPORTED, ERR_MALFORMED, ERR_VERIFY, ERR_LIMIT, -ENOMEM, with *ret. */
+/* body: of an Authentication message ('R'); the answer is appended to out, whole. 0: go on; 1:
+ * AuthenticationOk. ERR_DENIED, ERR_UNSUPPORTED, ERR_MALFORMED, ERR_VERIFY, ERR_LIMIT, -ENOMEM,
+ * with *ret. */
 must_check int authentication_take(struct authentication *a, struct span body, struct buf *out,
 				   struct authentication_fault *ret);
 void authentication_done(struct authentication *a);

@@ -41,7 +41,8 @@ static int make_nonce(char nonce[SCRAM_NONCE_MAX])
 	return 0;
 }
 
-int scram_first(struct scram *s, enum scram_channel channel, struct span binding, const char *nonce, struct buf *out)
+int scram_first(struct scram *s, enum scram_channel channel, struct span binding, const char *nonce,
+		struct buf *out)
 {
 	static const char *const headers[] = {[SCRAM_NO_CHANNEL] = "n,,",
 					      [SCRAM_UNBOUND] = "y,,",
@@ -95,14 +96,16 @@ static int read_number(struct span s, int max)
 	return n > max ? 0 : n;
 }
 
-/* Nothing may stand before the nonce (a mandatory extension, m=); what stands behind is an optional one. */
+/* Nothing may stand before the nonce (a mandatory extension, m=); what stands behind is an optional
+ * one. */
 static int read_first(const struct scram *s, struct span server, struct server_first *f)
 {
 	size_t own = strlen(s->nonce);
 	f->nonce = attribute(&server, 'r');
 	f->n_salt = read_base64(attribute(&server, 's'), f->salt, sizeof(f->salt));
 	f->iterations = read_number(attribute(&server, 'i'), ITERATIONS_MAX);
-	if (f->nonce.len <= own || memcmp(f->nonce.p, s->nonce, own) || f->n_salt < 0 || !f->iterations)
+	if (f->nonce.len <= own || memcmp(f->nonce.p, s->nonce, own) || f->n_salt < 0 ||
+	    !f->iterations)
 		return ERR_MALFORMED;
 	for (size_t i = 0; i < f->nonce.len; i++)
 		if (f->nonce.p[i] < 0x21 || f->nonce.p[i] > 0x7e)
@@ -118,19 +121,21 @@ static bool is_ascii(const char *text)
 	return true;
 }
 
-/* SASLprep where there is something to prepare; what it refuses goes as it is, as PostgreSQL has it. */
-static int salt_password(const char *password, const struct server_first *f, uint8_t out[SCRAM_HASH])
+/* SASLprep where there is something to prepare; what it refuses goes as it is, as PostgreSQL has
+ * it. */
+static int salt_password(const char *password, const struct server_first *f,
+			 uint8_t out[SCRAM_HASH])
 {
 	char text[PASSWORD_MAX];
 	if ((size_t)snprintf(text, sizeof(text), "%s", password) >= sizeof(text)) {
 		explicit_bzero(text, sizeof(text));
 		return ERR_LIMIT;
 	}
-	if (!is_ascii(text) &&
-	    stringprep(text, sizeof(text), STRINGPREP_NO_UNASSIGNED, stringprep_saslprep) != STRINGPREP_OK)
+	if (!is_ascii(text) && stringprep(text, sizeof(text), STRINGPREP_NO_UNASSIGNED,
+					  stringprep_saslprep) != STRINGPREP_OK)
 		strcpy(text, password);
-	int ok = PKCS5_PBKDF2_HMAC(text, (int)strlen(text), f->salt, f->n_salt, f->iterations, EVP_sha256(),
-				   SCRAM_HASH, out);
+	int ok = PKCS5_PBKDF2_HMAC(text, (int)strlen(text), f->salt, f->n_salt, f->iterations,
+				   EVP_sha256(), SCRAM_HASH, out);
 	explicit_bzero(text, sizeof(text));
 	return ok == 1 ? 0 : -ENOMEM;
 }
@@ -141,11 +146,13 @@ static bool mac(const uint8_t key[SCRAM_HASH], struct span text, uint8_t out[SCR
 }
 
 /* RFC 5802, 3: ClientProof, and what the server has to answer. */
-static int prove(struct scram *s, const uint8_t salted[SCRAM_HASH], struct span auth, uint8_t proof[SCRAM_HASH])
+static int prove(struct scram *s, const uint8_t salted[SCRAM_HASH], struct span auth,
+		 uint8_t proof[SCRAM_HASH])
 {
 	uint8_t client[SCRAM_HASH], stored[SCRAM_HASH], signature[SCRAM_HASH], server[SCRAM_HASH];
-	bool ok = mac(salted, span_str("Client Key"), client) && SHA256(client, sizeof(client), stored) &&
-		  mac(stored, auth, signature) && mac(salted, span_str("Server Key"), server) &&
+	bool ok = mac(salted, span_str("Client Key"), client) &&
+		  SHA256(client, sizeof(client), stored) && mac(stored, auth, signature) &&
+		  mac(salted, span_str("Server Key"), server) &&
 		  mac(server, auth, s->server_signature);
 	for (int i = 0; ok && i < SCRAM_HASH; i++)
 		proof[i] = client[i] ^ signature[i];
@@ -207,7 +214,8 @@ int scram_check(const struct scram *s, struct span server)
 {
 	uint8_t got[SCRAM_HASH + 4];
 	int n = read_base64(attribute(&server, 'v'), got, sizeof(got));
-	return n == SCRAM_HASH && !CRYPTO_memcmp(got, s->server_signature, SCRAM_HASH) ? 0 : ERR_VERIFY;
+	return n == SCRAM_HASH && !CRYPTO_memcmp(got, s->server_signature, SCRAM_HASH) ? 0
+										       : ERR_VERIFY;
 }
 
 void scram_wipe(struct scram *s)

@@ -79,7 +79,9 @@ static void cut_pairs(struct taker *t, char *p, const char *key)
 
 static int hex(char c)
 {
-	return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
+	return isdigit((unsigned char)c)    ? c - '0'
+	       : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10
+					    : -1;
 }
 
 /* One byte of the text between *p and end, %XX decoded; *p moves behind it. */

@@ -11,7 +11,8 @@
 #define SERVER "r=" NONCE "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
 #define ENDS   "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
 
-static void start(struct scram *s, enum scram_channel channel, struct span binding, const char *want)
+static void start(struct scram *s, enum scram_channel channel, struct span binding,
+		  const char *want)
 {
 	struct buf out;
 	buf_init(&out, 1000);
@@ -32,8 +33,10 @@ static void test_example(void)
 				      "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="));
 	CHECK_INT(scram_check(&s, span_str("v=" ENDS)), 0);
 	CHECK_INT(scram_check(&s, span_str("v=" ENDS ",x=y")), 0);
-	CHECK_INT(scram_check(&s, span_str("v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")), ERR_VERIFY);
-	CHECK_INT(scram_check(&s, span_str("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95A==")), ERR_VERIFY);
+	CHECK_INT(scram_check(&s, span_str("v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")),
+		  ERR_VERIFY);
+	CHECK_INT(scram_check(&s, span_str("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95A==")),
+		  ERR_VERIFY);
 	CHECK_INT(scram_check(&s, span_str("e=invalid-proof")), ERR_VERIFY);
 	CHECK_INT(scram_check(&s, (struct span){0}), ERR_VERIFY);
 	buf_done(&out);
@@ -103,13 +106,13 @@ static void test_prepared(void)
 		const char *a, *b;
 		bool is_same;
 	} rows[] = {
-	    {"I\xc2\xadX", "IX", true},		       /* soft hyphen: mapped to nothing */
-	    {"\xc2\xaa", "a", true},		       /* NFKC */
-	    {"\xe2\x85\xa8", "IX", true},	       /* the numeral nine */
-	    {"a\xc2\xa0z", "a z", true},	       /* a blank that does not break */
-	    {"\xff\xfe", "\xff\xfe", true},	       /* no UTF-8: as it is */
-	    {"user", "USER", false},		       /* case stays */
-	    {"\xd8\xa7\x31", "\xd8\xa7", false},       /* bidi: refused, so as it is */
+	    {"I\xc2\xadX", "IX", true},		 /* soft hyphen: mapped to nothing */
+	    {"\xc2\xaa", "a", true},		 /* NFKC */
+	    {"\xe2\x85\xa8", "IX", true},	 /* the numeral nine */
+	    {"a\xc2\xa0z", "a z", true},	 /* a blank that does not break */
+	    {"\xff\xfe", "\xff\xfe", true},	 /* no UTF-8: as it is */
+	    {"user", "USER", false},		 /* case stays */
+	    {"\xd8\xa7\x31", "\xd8\xa7", false}, /* bidi: refused, so as it is */
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct buf a, b;

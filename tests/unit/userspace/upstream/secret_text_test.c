@@ -73,10 +73,12 @@ static void check(const char *text)
 	for (int i = 0; whole && blanked && whole[i].keyword; i++) {
 		const char *a = whole[i].val, *b = blanked[i].val;
 		bool is_secret = !strcmp(whole[i].keyword, "password");
-		bool is_same = is_secret ? !strcmp(a ? a : "", out) && (!b || secret_text_is_blank(b))
-					 : (!a && !b) || (a && b && !strcmp(a, b));
+		bool is_same = is_secret
+				   ? !strcmp(a ? a : "", out) && (!b || secret_text_is_blank(b))
+				   : (!a && !b) || (a && b && !strcmp(a, b));
 		if (!is_same)
-			printf("row: %s: %s is %s, we took %s\n", text, whole[i].keyword, a ? a : "NULL", out);
+			printf("row: %s: %s is %s, we took %s\n", text, whole[i].keyword,
+			       a ? a : "NULL", out);
 		CHECK(is_same);
 	}
 	PQconninfoFree(whole);
@@ -92,6 +94,7 @@ int main(void)
 	CHECK(!strcmp(text, "password=xxxx"));
 	CHECK_INT(secret_text_cut(fits, "password", out, sizeof(out)), 0);
 	CHECK(!strcmp(out, "abc"));
-	CHECK(secret_text_is_blank("") && secret_text_is_blank("xx") && !secret_text_is_blank("xy"));
+	CHECK(secret_text_is_blank("") && secret_text_is_blank("xx") &&
+	      !secret_text_is_blank("xy"));
 	return tap_done();
 }
