@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* What the LSM programs read of the kernel, beside vmlinux_min.h; offsets come from the running kernel (CO-RE). */
+/* What the optional programs (LSM, strays) read of the kernel, beside vmlinux_min.h; offsets come from the running
+ * kernel (CO-RE). */
 #pragma once
 
 #include "vmlinux_min.h"
@@ -31,13 +32,21 @@ struct sock_cgroup_data___before_5_15 {
 	__u64 val; /* the cgroup, or v1 data with the lowest bit set */
 };
 
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
 struct sock_common {
+	unsigned short skc_num;
 	unsigned short skc_family;
+	unsigned char skc_state;
+	atomic64_t skc_cookie;
 };
 
 struct sock {
 	struct sock_common __sk_common;
 	struct sock_cgroup_data sk_cgrp_data;
+	__u16 sk_protocol;
 };
 
 struct socket {

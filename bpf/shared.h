@@ -152,6 +152,17 @@ enum reason {
 	X(CGROUP, "cgroup")                                                                        \
 	X(DEVICE_NODE, "device")
 
+/* strays[socket cookie] (only while a cgroup is attached): what is known of a socket from before. */
+#define STRAYS_MAX 4096
+enum stray_state {
+	STRAY_UNSEEN,  /* no process holds it any more, or none that can be seen */
+	STRAY_FOREIGN, /* made in another cgroup */
+	STRAY_HELD,    /* made in this one; not met in a network namespace of its processes */
+	STRAY_FOUND,   /* and met there: may be ended */
+	STRAY_IDLE,    /* made in this one, without a connection or a port: nothing to end */
+	STRAY_ENDED,
+};
+
 /* events (ring buffer): one refusal. */
 struct refusal_event {
 	__u64 cgroup_id; /* of the workload; of the task's own cgroup if there is none */

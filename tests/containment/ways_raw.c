@@ -164,6 +164,11 @@ static int xdp(const struct stage *s)
 	    setsockopt(fd, SOL_XDP, XDP_TX_RING, &n, sizeof(n)) ||
 	    getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &off, &len))
 		return errno;
+	/* Mapped before bind: until 6.1 a bound socket maps nothing any more. */
+	uint8_t *tx = mmap(NULL, off.tx.desc + SLOTS * sizeof(struct xdp_desc),
+			   PROT_READ | PROT_WRITE, MAP_SHARED, fd, XDP_PGOFF_TX_RING);
+	if (tx == MAP_FAILED)
+		return errno;
 	/* The kernel takes its time to give up the queue of the attempt before. */
 	for (int tries = 0; bind(fd, (struct sockaddr *)&sa, sizeof(sa)); tries++) {
 		if (errno != EBUSY || tries == 100)
@@ -174,10 +179,6 @@ static int xdp(const struct stage *s)
 	ip_header(s, &ip);
 	memcpy(area, &eth, sizeof(eth));
 	memcpy(area + sizeof(eth), &ip, sizeof(ip));
-	uint8_t *tx = mmap(NULL, off.tx.desc + SLOTS * sizeof(struct xdp_desc),
-			   PROT_READ | PROT_WRITE, MAP_SHARED, fd, XDP_PGOFF_TX_RING);
-	if (tx == MAP_FAILED)
-		return errno;
 	for (uint32_t i = 0; i < SLOTS; i++) {
 		((struct xdp_desc *)(void *)(tx + off.tx.desc))[i] =
 		    (struct xdp_desc){.len = sizeof(eth) + sizeof(ip)};

@@ -216,6 +216,69 @@ def attach(c, s):
     cg2.rmdir()
 
 
+HOLDER = """
+import os, socket, sys, time
+open(sys.argv[1] + '/cgroup.procs', 'w').write(str(os.getpid()))
+to = ('127.0.0.1', int(sys.argv[2]))
+tcp, udp = socket.create_connection(to), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.connect(('127.0.0.1', int(sys.argv[3])))
+print('in', flush=True)
+while True:
+    for s in (tcp, udp):
+        try:
+            s.send(b'x')
+        except OSError:
+            pass
+    time.sleep(0.01)
+"""
+
+
+def strays(c, s):
+    """A process with open connections is enrolled: where the kernel can, they end, and nothing more arrives."""
+    gw = s.gw
+    if "sock_destroy" in json.loads(gw.sluice("status", "--json").stdout)["gaps"]:
+        print("SKIP no bpf_sock_destroy here: strays are refused")
+        return
+    root = next(line.split()[1] for line in open("/proc/mounts") if line.split()[2] == "cgroup2")
+    cg = pathlib.Path(root) / f"attach3-{os.getpid()}"
+    cg.mkdir()
+    listener, datagrams = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    datagrams.bind(("127.0.0.1", 0))
+    datagrams.settimeout(10)
+    ports = [str(x.getsockname()[1]) for x in (listener, datagrams)]
+    p = subprocess.Popen([sys.executable, "-c", HOLDER, cg, *ports], stdout=subprocess.PIPE, text=True)
+    p.stdout.readline()
+    stream = listener.accept()[0]
+    stream.settimeout(10)
+    c.check(stream.recv(1) == b"x" and datagrams.recv(1) == b"x", "before, both arrive")
+    done = gw.sluice("attach", "--cgroup", cg, "--token-file", gw.token("viewer"), check=False)
+    c.equal(done.returncode, 0, "a process with open sockets is enrolled")
+    c.check(f"process {p.pid}" in done.stderr and "tcp 127.0.0.1" in done.stderr and "udp 127.0.0.1" in done.stderr,
+            "and told which of them were ended", done.stderr)
+    end = time.monotonic() + 0.3  # what was on its way
+    for x in (stream, datagrams):
+        x.setblocking(False)
+    late = 0
+    while time.monotonic() < end + 0.7:
+        for x in (stream, datagrams):
+            try:
+                late += len(x.recv(4096)) if time.monotonic() > end else 0 * len(x.recv(4096))
+            except OSError:
+                pass
+        time.sleep(0.01)
+    c.equal(late, 0, "afterwards nothing arrives")
+    told = [e["reason"] for e in gw.events() if e["type"] == "session.strays"]
+    c.check(len(told) == 1 and f"process {p.pid}: tcp 127.0.0.1:" in told[0], "on record", told)
+    p.kill()
+    p.wait()
+    for _ in range(100):
+        if not (cg / "cgroup.procs").read_text():
+            break
+        time.sleep(0.05)
+    time.sleep(1)
+    cg.rmdir()
+
+
 def main():
     c = stack.Checks()
     with stack.Stack(POLICY, database="shop", config={"enrol": {"users": ["nobody"]}}) as s:
@@ -229,6 +292,7 @@ def main():
         tokens(c, s)
         renewal_by_file(c, s)
         attach(c, s)
+        strays(c, s)
         doctor = json.loads(s.gw.sluice("doctor", "--json", check=False).stdout)
         c.check(bool(doctor), "doctor answers in JSON")
     c.done()

@@ -8,12 +8,12 @@
 #include "cli/session.h"
 #include "cli/token_file.h"
 
-/* What the cgroup's processes hold open from before: each would be a way around the gateway. */
-static void print_foreign(const json_t *foreign)
+/* What the cgroup's processes hold, or held, open from before: each would be a way around the gateway. */
+static void print_sockets(const json_t *sockets)
 {
 	size_t i;
 	json_t *f;
-	json_array_foreach (foreign, i, f)
+	json_array_foreach (sockets, i, f)
 		fprintf(stderr, "  process %lld, descriptor %lld: %s\n", json_number(f, "pid"),
 			json_number(f, "fd"), json_text(f, "what", "a socket"));
 }
@@ -31,9 +31,12 @@ static int attach(const char *cgroup, const char *role, struct span token)
 		printf("session %s  %s as %s, %s left\n", json_text(answer, "session", "?"),
 		       json_text(answer, "subject", "?"), json_text(answer, "role", "?"),
 		       left_text(json_number(answer, "expires"), time(NULL), left, sizeof(left)));
+		if (json_object_get(answer, "ended"))
+			fprintf(stderr, "ended, because they were open before:\n");
+		print_sockets(json_object_get(answer, "ended"));
 	} else {
 		api_complain(err, status, answer);
-		print_foreign(json_object_get(answer, "foreign"));
+		print_sockets(json_object_get(answer, "foreign"));
 	}
 	json_decref(answer);
 	return !is_good;

@@ -25,6 +25,7 @@ struct job {
 	const struct issuer *issuer;
 	json_t *body;
 	char session[SESSION_ID_MAX]; /* of a renewal; "" otherwise */
+	json_t *ended;		      /* the sockets from before that an attached cgroup lost, or NULL */
 	bool is_retry;
 };
 
@@ -35,6 +36,7 @@ static void job_free(struct job *j)
 	if (token)
 		explicit_bzero((char *)token, strlen(token));
 	json_decref(j->body);
+	json_decref(j->ended);
 	plan_unref(j->plan);
 	free(j);
 }
@@ -123,6 +125,28 @@ static void record_guard(struct control *c, const struct session *s, const json_
 		log_error("session %s: its guard is not recorded", s->id);
 }
 
+/* What an attached cgroup's processes had open before, and have no longer. */
+static void record_ended(struct control *c, const struct session *s, const json_t *ended)
+{
+	char text[600] = "";
+	size_t at = 0, i;
+	json_t *e;
+	if (!ended)
+		return;
+	json_array_foreach((json_t *)ended, i, e) {
+		const char *what = json_string_value(json_object_get(e, "what"));
+		int n = snprintf(text + at, sizeof(text) - at, "%sprocess %d: %s", i ? "; " : "",
+				 (int)json_integer_value(json_object_get(e, "pid")), what ? what : "?");
+		if (n < 0 || (size_t)n >= sizeof(text) - at - 32) {
+			snprintf(text + at, sizeof(text) - at, "; and %zu more", json_array_size(ended) - i);
+			break;
+		}
+		at += (size_t)n;
+	}
+	if (record_session(c, s, "session.strays", text, -1) < 0)
+		log_error("session %s: the sockets that its processes lost are not recorded", s->id);
+}
+
 static int record_start(struct control *c, const struct session *s, const struct plan *plan)
 {
 	const char *groups[GROUPS_MAX], *command[COMMAND_WORDS];
@@ -164,6 +188,7 @@ static int bind_cgroup(struct job *j, struct session *s, const char *cgroup)
 		s->cgroup_id = (uint64_t)id;
 		s->generation = (uint32_t)generation;
 		s->is_attached = cgroup != NULL;
+		j->ended = json_incref(json_object_get(answer.json, "ended"));
 		msg_done(&answer);
 		return s->cgroup ? 0 : -ENOMEM;
 	}
@@ -208,12 +233,15 @@ static void enrol_session(struct job *j, struct session *s)
 		return;
 	}
 	record_guard(c, s, j->body);
+	record_ended(c, s, j->ended);
 	session_arm(c, s);
 	proxy_send_session(c, s);
 	c->n_enrolled++;
 	log_info("session %s: %s as %s, uid %u", s->id, s->subject, s->role, (unsigned)s->uid);
 	json_t *answer = session_json(s);
 	json_object_set(answer, "gaps", c->gaps); /* what the kernel leaves to whoever runs the command */
+	if (answer && j->ended)
+		json_object_set(answer, "ended", j->ended);
 	/* Where what vouches for the gateway lies: ca.pem and trust.pem. */
 	if (answer && policy_offers_tls(j->plan))
 		json_object_set_new(answer, "trust", json_string(c->cfg->run_dir));

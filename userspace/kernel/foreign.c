@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -15,9 +16,11 @@ struct scan {
 	int pid;
 };
 
-static int add(struct scan *s, int fd, const char *what)
+static int add(struct scan *s, int fd, const char *what, uint64_t cookie)
 {
 	json_t *row = json_pack("{s:i,s:i,s:s}", "pid", s->pid, "fd", fd, "what", what);
+	if (row && cookie)
+		json_object_set_new(row, "cookie", json_integer((json_int_t)cookie));
 	return json_array_append_new(s->list, row) ? -ENOMEM : 0;
 }
 
@@ -34,8 +37,8 @@ static void endpoint(int fd, bool is_peer, char *out)
 		addr_text(&a, out);
 }
 
-/* 0: harmless. 1: what it is stands in out. */
-static int describe(int sock, char *out, size_t size)
+/* 0: harmless. 1: what it is stands in out; cookie: of plain TCP and UDP. */
+static int describe(int sock, uint64_t *ret_cookie, char *out, size_t size)
 {
 	int domain, type = 0, protocol = 0;
 	socklen_t len = sizeof(int);
@@ -48,6 +51,9 @@ static int describe(int sock, char *out, size_t size)
 		return snprintf(out, size, "socket of family %d", domain), 1;
 	getsockopt(sock, SOL_SOCKET, SO_TYPE, &type, &len);
 	getsockopt(sock, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
+	len = sizeof(*ret_cookie);
+	if (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP)
+		getsockopt(sock, SOL_SOCKET, SO_COOKIE, ret_cookie, &len);
 	endpoint(sock, false, local);
 	endpoint(sock, true, peer);
 	const char *kind = type == SOCK_STREAM ? "tcp" : type == SOCK_DGRAM ? "udp" : "raw";
@@ -58,12 +64,13 @@ static int describe(int sock, char *out, size_t size)
 static int ask_fd(struct scan *s, int pidfd, int fd)
 {
 	char what[2 * ADDR_TEXT + 32];
+	uint64_t cookie = 0;
 	_cleanup_(closep) int sock = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
 	if (sock < 0)
 		return errno == EBADF || errno == ESRCH
 			   ? 0
-			   : add(s, fd, "socket that cannot be examined");
-	return describe(sock, what, sizeof(what)) ? add(s, fd, what) : 0;
+			   : add(s, fd, "socket that cannot be examined", 0);
+	return describe(sock, &cookie, what, sizeof(what)) ? add(s, fd, what, cookie) : 0;
 }
 
 static bool link_of(const char *dir, const char *name, char out[64])
@@ -93,7 +100,7 @@ static int scan_table(struct scan *s, const char *dir, int tid, int pidfd)
 		if (tid == s->pid)
 			err = ask_fd(s, pidfd, atoi(e->d_name));
 		else if (!link_of(main_dir, e->d_name, main_link) || strcmp(link, main_link))
-			err = add(s, atoi(e->d_name), "socket in a thread's own descriptor table");
+			err = add(s, atoi(e->d_name), "socket in a thread's own descriptor table", 0);
 	}
 	closedir(d);
 	return err;

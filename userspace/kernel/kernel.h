@@ -59,8 +59,9 @@ int kernel_pid_is_managed(struct kernel *k, int pid);
 /* Which managed cgroup it is in: the topmost one's id. ERR_NOT_FOUND, or negative: cannot tell. */
 must_check int kernel_pid_workload(struct kernel *k, int pid, uint64_t *ret_id);
 
-/* For cgroups that are not ours: attaches the programs to it (pinned). Refuses with ERR_STATE and a
- * JSON array of {"pid","fd","what"} in ret_foreign if its processes hold sockets from before. */
+/* For cgroups that are not ours: attaches the programs to it (pinned). TCP and UDP sockets that its processes made
+ * there before are ended where the kernel can, and listed in ret_foreign: a JSON array of {"pid","fd","what"}; NULL:
+ * there were none. Else, or if they hold others, refuses with ERR_STATE and the list of those. */
 must_check int kernel_attach_cgroup(struct kernel *k, const char *path, json_t **ret_foreign);
 must_check int kernel_detach_cgroup(struct kernel *k, uint64_t cgroup_id);
 

@@ -88,8 +88,23 @@ must_check int events_open(struct kernel *k);
 void events_close(struct kernel *k);
 
 /* foreign.c: appends {"pid","fd","what"} for each socket of the processes in the cgroup that would
- * work without having been made under the programs: everything but Unix and netlink sockets. */
+ * work without having been made under the programs: everything but Unix and netlink sockets. With
+ * "cookie", the socket's, for plain TCP and UDP. */
 must_check int foreign_scan(const char *cgroup, json_t *list);
+
+/* listen.c: runs something in a network namespace, in a thread of its own. What run answers, or a negative errno. */
+must_check int netns_visit(int netns_fd, int (*run)(void *arg), void *arg);
+/* The network namespace of a process: a descriptor or a negative errno. */
+must_check int netns_of_pid(int pid);
+
+/* strays.c: the optional programs that end sockets. ERR_UNSUPPORTED: this kernel has no bpf_sock_destroy. */
+struct strays_bpf;
+must_check int strays_open(uint64_t cgroup_id, struct strays_bpf **ret_s);
+void strays_close(struct strays_bpf *s);
+/* Looks for the sockets of foreign_scan's list in the network namespaces of the cgroup's processes, ends those that may
+ * be if is_last, and takes what is fine (may be ended; was ended) out of the list and appends it to done. */
+must_check int strays_pass(struct strays_bpf *s, const char *cgroup, bool is_last, json_t *list, json_t *done);
+bool strays_can_end(void);
 
 /* probe.c: what the one object needs to know before it is loaded. */
 bool probe_has_set_retval(void);

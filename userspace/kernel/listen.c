@@ -1,5 +1,5 @@
 /* Listeners inside a workload's network namespace. setns() is per thread: a helper thread enters,
- * opens and ends; the descriptors stay, and the daemon's own threads never leave home. */
+ * does its work and ends; descriptors stay, and the daemon's own threads never leave home. */
 #include "kernel/kernel_internal.h"
 
 #include <bpf/bpf.h>
@@ -121,10 +121,40 @@ static int open_first_free(struct listeners *l)
 }
 
 struct visit {
+	int netns_fd, err;
+	int (*run)(void *arg);
+	void *arg;
+};
+
+static void *visit_main(void *arg)
+{
+	struct visit *v = arg;
+	v->err = setns(v->netns_fd, CLONE_NEWNET) < 0 ? -errno : v->run(v->arg);
+	return NULL;
+}
+
+int netns_visit(int netns_fd, int (*run)(void *arg), void *arg)
+{
+	struct visit v = {.netns_fd = netns_fd, .run = run, .arg = arg};
+	pthread_t t;
+	int err = pthread_create(&t, NULL, visit_main, &v);
+	if (err)
+		return -err;
+	pthread_join(t, NULL);
+	return v.err;
+}
+
+int netns_of_pid(int pid)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+struct opening {
 	struct kernel *k;
-	int netns_fd;
 	struct listeners l;
-	int err;
 };
 
 static bool has_gate(const struct kernel *k, uint64_t netns)
@@ -141,23 +171,15 @@ static int read_cookie(struct kernel *k, uint64_t *ret)
 	return err == -ENOPROTOOPT ? cookie_by_stamp(k, ret) : err;
 }
 
-static int open_inside(struct visit *v)
+static int open_inside(void *arg)
 {
-	if (setns(v->netns_fd, CLONE_NEWNET) < 0)
-		return -errno;
+	struct opening *o = arg;
 	int err = bring_lo_up();
 	if (!err)
-		err = read_cookie(v->k, &v->l.netns_cookie);
+		err = read_cookie(o->k, &o->l.netns_cookie);
 	if (err)
 		return err;
-	return has_gate(v->k, v->l.netns_cookie) ? ERR_EXISTS : open_first_free(&v->l);
-}
-
-static void *visit_main(void *arg)
-{
-	struct visit *v = arg;
-	v->err = open_inside(v);
-	return NULL;
+	return has_gate(o->k, o->l.netns_cookie) ? ERR_EXISTS : open_first_free(&o->l);
 }
 
 static int remember_gate(struct kernel *k, const struct listeners *l)
@@ -176,26 +198,17 @@ static int remember_gate(struct kernel *k, const struct listeners *l)
 
 int kernel_listen(struct kernel *k, int pid, struct listeners *ret_l)
 {
-	struct visit v = {.k = k, .l.fds = {-1, -1, -1, -1}};
-	char path[64];
-	pthread_t t;
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	v.netns_fd = fd;
-	int err = pthread_create(&t, NULL, visit_main, &v);
-	if (err)
-		return -err;
-	pthread_join(t, NULL);
-	if (!v.err) {
-		v.err = remember_gate(k, &v.l);
-		if (v.err)
-			close_all(v.l.fds);
+	struct opening o = {.k = k, .l.fds = {-1, -1, -1, -1}};
+	_cleanup_(closep) int fd = netns_of_pid(pid);
+	int err = fd < 0 ? fd : netns_visit(fd, open_inside, &o);
+	if (!err) {
+		err = remember_gate(k, &o.l);
+		if (err)
+			close_all(o.l.fds);
 	}
-	if (!v.err || v.err == ERR_EXISTS)
-		*ret_l = v.l;
-	return v.err;
+	if (!err || err == ERR_EXISTS)
+		*ret_l = o.l;
+	return err;
 }
 
 void kernel_unlisten(struct kernel *k, uint64_t netns_cookie)

@@ -151,14 +151,6 @@ static bool has_lasting_cgroup(void)
 	return has;
 }
 
-static bool has_sock_destroy(void)
-{
-	struct btf *b = btf__load_vmlinux_btf();
-	bool has = b && btf__find_by_name_kind(b, "bpf_sock_destroy", BTF_KIND_FUNC) > 0;
-	btf__free(b);
-	return has;
-}
-
 static const struct feature {
 	const char *name;
 	bool (*has)(void);
@@ -211,8 +203,8 @@ static const struct feature {
     {"leaving_cgroup", lsm_is_active, false,
      "a process that may write the cgroup tree can leave its workload",
      "boot with bpf among lsm=; `sluice run` shows the cgroup tree read-only"},
-    {"sock_destroy", has_sock_destroy, false,
-     "stray sockets are dropped packet by packet, not closed", "Linux 6.5 or later"},
+    {"sock_destroy", strays_can_end, false,
+     "attach refuses a cgroup whose processes hold sockets, instead of ending those", "Linux 6.5 or later"},
 };
 
 json_t *kernel_probe(void)

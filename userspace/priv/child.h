@@ -6,7 +6,8 @@
  * call (child -> monitor, one answer each: {"ok":true,...} or {"ok":false,"err":"...","why":"..."}):
  *   control   enrol      {session, pid, cgroup?, state}  fd 0: pidfd -> {cgroup, cgroup_id, generation, netns}
  *                        creates the cgroup "<instance>/<session>", listens in the pid's network namespace,
- *                        manages the cgroup, moves the process; with cgroup: attaches to that path instead
+ *                        manages the cgroup, moves the process; with cgroup: attaches to that path instead;
+ *                        ended?: the sockets from before that were ended, else foreign: those that forbid it
  *                        state: an object that the monitor keeps for control over restarts of either; it
  *                        reads issuer, subject, owner and role from it, for the events that it writes
  *             update     {cgroup_id, state}  replaces it

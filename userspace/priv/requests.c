@@ -98,7 +98,7 @@ static int on_enrol(struct child *c, struct msg *in, struct answer *a)
 		return ERR_STATE;
 	}
 	r = workload_enrol(&c->m->workloads, session, (int)pid, path, state, &l, &foreign);
-	if (foreign) {
+	if (foreign && r < 0) {
 		a->body = json_pack("{so}", "foreign", foreign);
 		a->why = "processes in the cgroup hold sockets from before";
 	} else if (r < 0 && path)
@@ -109,6 +109,8 @@ static int on_enrol(struct child *c, struct msg *in, struct answer *a)
 	a->body = json_pack("{s:s,s:I,s:I,s:I}", "cgroup", l->cgroup, "cgroup_id", (json_int_t)l->cgroup_id,
 			    "generation", (json_int_t)l->generation, "netns",
 			    (json_int_t)(l->n_netns ? l->netns[0] : 0));
+	if (foreign)
+		json_object_set_new(a->body, "ended", foreign);
 	/* The process may have ended while it was moved: its number must not have been another's by then. */
 	if (!path && !is_alive(in->fds[0])) {
 		json_decref(TAKE(a->body));

@@ -29,6 +29,7 @@ static const struct {
     {"bypass.attempt", 1 << PRODUCER_MONITOR},
     {"session.start", 1 << PRODUCER_CONTROL},
     {"session.guard", 1 << PRODUCER_CONTROL},
+    {"session.strays", 1 << PRODUCER_CONTROL},
     {"session.freeze", 1 << PRODUCER_CONTROL},
     {"session.thaw", 1 << PRODUCER_CONTROL},
     {"session.kill", 1 << PRODUCER_CONTROL},
