@@ -127,8 +127,9 @@ static bool check_predicates(struct masking *m, const struct result_lineage *r)
 		if (mask && mask->are_predicates_denied)
 			return refuse_column(m, &r->predicates[i],
 					     " is masked for this role: it may be read, but not "
-					     "stand in a condition, "
-					     "a join, an order or a grouping (predicates: deny)");
+					     "stand in a condition, a join, an order or a "
+					     "grouping, nor in an expression that compares it or "
+					     "fails by it (predicates: deny)");
 	}
 	return true;
 }

@@ -123,6 +123,8 @@ struct ty call_by_types(struct walk *w, const char *schema, const char *name,
 	struct ty result = UNSURE;
 	if (resolve(w, &call, false, &r)) {
 		need_resolved(w, &call, &r, false);
+		if (!total_call(w, NULL, &call, &r))
+			touch_failure(w);
 		result = result_type(w, &call, &r);
 		w->lacks_facts |= r.n_named == 0;
 	}
@@ -164,6 +166,8 @@ struct ty operate(struct walk *w, const List *names, struct ty left, struct ty r
 	call.name = name_parts(names, &call.schema);
 	if (resolve(w, &call, true, &r)) {
 		need_resolved(w, &call, &r, true);
+		if (!total_call(w, NULL, &call, &r))
+			touch_failure(w);
 		if (r.n_named == 0)
 			need_unknown(w, &call);
 		result = T(r.result);
@@ -198,8 +202,8 @@ void need_json_of(struct walk *w, struct ty t)
 	if (!enter(w, 2))
 		return;
 	if (t.oid == 0 || base >= CAT_FIRST_USER_OID) {
-		need_cast(w, t.oid ? T(base) : UNSURE, TYPE_JSON, 'e');
-		need_cast(w, t.oid ? T(base) : UNSURE, TYPE_JSONB, 'e');
+		need_cast_code(w, t.oid ? T(base) : UNSURE, TYPE_JSON, 'e');
+		need_cast_code(w, t.oid ? T(base) : UNSURE, TYPE_JSONB, 'e');
 	}
 	if (element)
 		need_json_of(w, T(element));
@@ -306,6 +310,8 @@ static struct ty call_result(struct walk *w, FuncCall *f, const struct call *cal
 	if (r.n_named == 0)
 		need_unknown(w, call);
 	need_resolved(w, call, &r, false);
+	if (!total_call(w, f, call, &r))
+		touch_failure(w);
 	need_by_arguments(w, call->name, types, call->n);
 	w->last_function = r.one ? r.one->function : NULL;
 	return result_type(w, call, &r);
@@ -346,7 +352,8 @@ struct ty func_call(struct walk *w, struct scope *s, FuncCall *f)
 	bool allows = w->allows_set_config;
 	w->allows_set_config = false;
 	const struct ty *types = call_arguments(w, s, f, &call);
-	expr_as(w, s, f->agg_filter, TYPE_BOOL);
+	if (f->agg_filter) /* a condition, on which the arguments are not even computed */
+		predicate_as(w, s, f->agg_filter, TYPE_BOOL);
 	window(w, s, f->over);
 	w->allows_set_config = allows;
 	if (!types)

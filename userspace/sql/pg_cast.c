@@ -93,6 +93,13 @@ static void need_record_cast(struct walk *w, struct ty from, const struct cat_re
 
 void need_cast(struct walk *w, struct ty from, uint32_t to, char context)
 {
+	if (from.oid != TYPE_UNKNOWN && !total_cast(w, from.oid, to))
+		touch_failure(w);
+	need_cast_code(w, from, to, context);
+}
+
+void need_cast_code(struct walk *w, struct ty from, uint32_t to, char context)
+{
 	const struct cat_type *domain = type_checked_domain(w->c, to);
 	const struct cat_relation *composite = type_relation(w->c, to);
 	if (domain && from.oid != to)

@@ -56,9 +56,11 @@ static struct ty on_named_arg(struct walk *w, struct scope *s, Node *n)
 	return expr(w, s, (Node *)((NamedArgExpr *)n)->arg);
 }
 
+/* Whether the second is computed hangs on the first. */
 static struct ty on_bool(struct walk *w, struct scope *s, Node *n)
 {
 	ListCell *cell;
+	touch_failure(w);
 	foreach (cell, ((BoolExpr *)n)->args)
 		expr_as(w, s, lfirst(cell), TYPE_BOOL);
 	return T(TYPE_BOOL);
@@ -101,6 +103,14 @@ static struct ty on_row(struct walk *w, struct scope *s, Node *n)
 	return (struct ty){TYPE_RECORD, r, NULL};
 }
 
+static void predicate_equal(struct walk *w, struct scope *s, struct ty left, Node *right)
+{
+	struct origin **up = w->values;
+	w->values = &w->predicates;
+	operate_named(w, "=", left, expr(w, s, right));
+	w->values = up;
+}
+
 static struct ty on_case(struct walk *w, struct scope *s, Node *n)
 {
 	CaseExpr *e = (CaseExpr *)n;
@@ -116,7 +126,7 @@ static struct ty on_case(struct walk *w, struct scope *s, Node *n)
 	foreach (cell, e->args) {
 		CaseWhen *when = lfirst(cell);
 		if (e->arg)
-			operate_named(w, "=", test, predicate(w, s, (Node *)when->expr));
+			predicate_equal(w, s, test, (Node *)when->expr);
 		else
 			predicate_as(w, s, (Node *)when->expr, TYPE_BOOL);
 		types[i++] = expr(w, s, (Node *)when->result);
@@ -128,11 +138,17 @@ static struct ty on_case(struct walk *w, struct scope *s, Node *n)
 static struct ty on_coalesce(struct walk *w, struct scope *s, Node *n)
 {
 	List *args = ((CoalesceExpr *)n)->args;
-	return need_common(w, expr_types(w, s, args), list_length(args));
+	struct ty *types = expr_types(w, s, args);
+	/* What stands behind is computed only where what stands before is NULL. */
+	for (int i = 1; types && i < list_length(args); i++)
+		if (types[i].from->holds & HOLDS_ONE)
+			touch_failure(w);
+	return need_common(w, types, list_length(args));
 }
 
 static struct ty on_min_max(struct walk *w, struct scope *s, Node *n)
 {
+	touch_failure(w); /* compares */
 	List *args = ((MinMaxExpr *)n)->args;
 	struct ty t = need_common(w, expr_types(w, s, args), list_length(args));
 	need_order(w, t);
@@ -145,6 +161,8 @@ static struct ty on_array(struct walk *w, struct scope *s, Node *n)
 	struct ty t = need_common(w, expr_types(w, s, elements), list_length(elements));
 	/* Nested arrays are one array of more dimensions. */
 	bool is_nested = elements != NIL && IsA(linitial(elements), A_ArrayExpr);
+	if (is_nested || !t.oid || type_element(w->c, t.oid)) /* of one size, or it fails */
+		touch_failure(w);
 	return is_nested ? t : T(t.oid ? type_array(w->c, t.oid) : 0);
 }
 
@@ -228,6 +246,7 @@ static struct ty on_xml(struct walk *w, struct scope *s, Node *n)
 {
 	XmlExpr *x = (XmlExpr *)n;
 	ListCell *cell;
+	touch_failure(w);
 	foreach (cell, x->named_args)
 		xml_argument(w, s, ((ResTarget *)lfirst(cell))->val);
 	foreach (cell, x->args)
@@ -238,6 +257,7 @@ static struct ty on_xml(struct walk *w, struct scope *s, Node *n)
 static struct ty on_xml_serialize(struct walk *w, struct scope *s, Node *n)
 {
 	XmlSerialize *x = (XmlSerialize *)n;
+	touch_failure(w);
 	expr(w, s, x->expr);
 	struct ty t = type_named(w, x->typeName);
 	need_cast(w, T(TYPE_TEXT), t.oid, 'e');
@@ -268,8 +288,11 @@ static struct ty on_cast(struct walk *w, struct scope *s, Node *n)
 	}
 	struct ty from = expr(w, s, c->arg);
 	need_cast(w, from, to.oid, 'e');
-	if (c->typeName->typmods != NIL) /* a length is a cast of the type to itself */
+	if (c->typeName->typmods != NIL) { /* a length is a cast of the type to itself */
 		need_length_cast(w, to.oid);
+		if (type_category(w->c, to.oid) != 'S') /* strings are cut, numbers do not fit */
+			touch_failure(w);
+	}
 	/* Between strings nothing changes, but where the name of the type cuts them, or checks. */
 	if (type_base(w->c, to.oid) == to.oid && type_category(w->c, from.oid) == 'S' &&
 	    c->typeName->typmods == NIL &&
@@ -341,6 +364,7 @@ static struct ty on_sublink(struct walk *w, struct scope *s, Node *n)
 		first = T(TYPE_TEXT);
 	switch (l->subLinkType) {
 	case EXPR_SUBLINK:
+		first.from = origin_one(w, first.from);
 		return r->n == 1 && !r->is_open ? first : (struct ty){TYPE_RECORD, r, all};
 	case ARRAY_SUBLINK:
 		touch(w, all);
@@ -541,9 +565,10 @@ struct ty expr(struct walk *w, struct scope *s, Node *n)
 		w->allows_set_config = allows && (tag == T_FuncCall || tag == T_TypeCast);
 		if (tag < ARRAY_LEN(handlers) && handlers[tag])
 			t = handlers[tag](w, s, n);
-		else if (json_handler((NodeTag)tag))
+		else if (json_handler((NodeTag)tag)) {
+			touch_failure(w);
 			t = json_handler((NodeTag)tag)(w, s, n);
-		else
+		} else
 			walk_opaque(w, "a kind of expression that is not known");
 		w->allows_set_config = allows;
 	}

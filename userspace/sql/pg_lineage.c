@@ -10,6 +10,7 @@ struct gathered {
 	struct source *at;
 	int n, room;
 	const char *why; /* of the first that is unknown */
+	bool may_fail;
 	bool is_full;
 };
 
@@ -60,7 +61,9 @@ static void push(struct walk *w, struct origin **todo, struct origin *o, struct 
 {
 	if (o && o->kind == ORIGIN_UNKNOWN && !g->why)
 		g->why = o->why;
-	if (!o || o->kind == ORIGIN_NONE || o->kind == ORIGIN_UNKNOWN || o->seen == w->stamp)
+	g->may_fail |= o && (o->kind == ORIGIN_FAILS || o->kind == ORIGIN_UNKNOWN);
+	if (!o || o->kind == ORIGIN_NONE || o->kind == ORIGIN_FAILS || o->kind == ORIGIN_UNKNOWN ||
+	    o->seen == w->stamp)
 		return;
 	o->seen = w->stamp;
 	o->link = *todo;
@@ -75,7 +78,7 @@ static void gather(struct walk *w, struct origin *o, struct gathered *g)
 	while (todo && !g->is_full) {
 		struct origin *at = todo;
 		todo = at->link;
-		if (at->kind != ORIGIN_MIX)
+		if (at->kind == ORIGIN_COLUMN || at->kind == ORIGIN_VIEW)
 			add(g, at);
 		push(w, &todo, at->b, g);
 		push(w, &todo, at->a, g);
@@ -89,15 +92,16 @@ static void gather(struct walk *w, struct origin *o, struct gathered *g)
 /* A column unchanged, maybe by way of views: the innermost name first. */
 static bool is_copy(const struct origin *o)
 {
-	while (o && o->kind == ORIGIN_VIEW)
+	while (o && (o->kind == ORIGIN_VIEW || o->kind == ORIGIN_ONE))
 		o = o->a;
 	return o && (o->kind == ORIGIN_COLUMN || o->kind == ORIGIN_NONE);
 }
 
 static void copy_sources(struct origin *o, struct gathered *g)
 {
-	for (; o && (o->kind == ORIGIN_VIEW || o->kind == ORIGIN_COLUMN); o = o->a)
-		add(g, o);
+	for (; o && o->kind != ORIGIN_NONE; o = o->a)
+		if (o->kind != ORIGIN_ONE)
+			add(g, o);
 	for (int i = 0; i < g->n / 2; i++) {
 		struct source s = g->at[i];
 		g->at[i] = g->at[g->n - 1 - i];
@@ -151,9 +155,21 @@ static void fill_outputs(struct walk *w, const struct row *r, struct arena *out,
 		l->why = "the columns of a relation that is not known";
 }
 
+/* What was shown in a recursive query, and turned out to be able to fail. */
+static void note_cyclic(struct walk *w, struct arena *out)
+{
+	for (struct shown *s = w->cyclic; s; s = s->next) {
+		struct gathered g = {.out = out};
+		gather(w, s->origin, &g);
+		if (g.n && (g.may_fail || g.is_full))
+			touch_predicate(w, s->origin);
+	}
+}
+
 struct result_lineage *lineage_new(struct walk *w, struct arena *out)
 {
 	struct gathered g = {.out = out};
+	note_cyclic(w, out);
 	if (!w->predicates && !w->rows && !w->rows_unknown)
 		return NULL;
 	struct result_lineage *l = arena_new(out, struct result_lineage);

@@ -10,11 +10,27 @@
 
 /* The fixed ones are never written to. */
 struct origin origin_none = {.kind = ORIGIN_NONE};
-static struct origin too_big = {.kind = ORIGIN_UNKNOWN, .why = "too big to be traced"};
-static struct origin untraced = {.kind = ORIGIN_UNKNOWN, .why = "a value that is not traced"};
+struct origin origin_fails = {.kind = ORIGIN_FAILS, .holds = HOLDS_FAILURE};
+static struct origin too_big = {
+    .kind = ORIGIN_UNKNOWN, .holds = HOLDS_FAILURE, .why = "too big to be traced"};
+static struct origin untraced = {
+    .kind = ORIGIN_UNKNOWN, .holds = HOLDS_FAILURE, .why = "a value that is not traced"};
+
+static uint8_t holds_of(const struct origin *o)
+{
+	static const uint8_t by_kind[] = {
+	    [ORIGIN_COLUMN] = HOLDS_COLUMN,
+	    [ORIGIN_VIEW] = HOLDS_COLUMN,
+	    [ORIGIN_ONE] = HOLDS_ONE,
+	    [ORIGIN_UNKNOWN] = HOLDS_FAILURE,
+	};
+	uint8_t inside = (o->a ? o->a->holds : 0) | (o->b ? o->b->holds : 0);
+	return inside | by_kind[o->kind];
+}
 
 static struct origin *origin_new(struct walk *w, struct origin o)
 {
+	o.holds = holds_of(&o);
 	struct origin *copy = arena_new(w->a, struct origin);
 	if (!copy) {
 		w->is_too_big = true;
@@ -45,10 +61,15 @@ struct origin *origin_mix(struct walk *w, struct origin *a, struct origin *b)
 
 struct origin *origin_derived(struct walk *w, struct origin *o)
 {
-	return o && (o->kind == ORIGIN_COLUMN || o->kind == ORIGIN_VIEW)
+	return o && (o->kind == ORIGIN_COLUMN || o->kind == ORIGIN_VIEW || o->kind == ORIGIN_ONE)
 		   ? origin_mix(w, o, &origin_none)
 	       : o ? o
 		   : &origin_none;
+}
+
+struct origin *origin_one(struct walk *w, struct origin *o)
+{
+	return o ? origin_new(w, (struct origin){.kind = ORIGIN_ONE, .a = o}) : NULL;
 }
 
 struct origin *origin_same(struct walk *w, struct origin *a, struct origin *b)
@@ -75,6 +96,27 @@ void touch(struct walk *w, struct origin *o)
 void touch_predicate(struct walk *w, struct origin *o)
 {
 	add_to(w, &w->predicates, o);
+}
+
+void touch_failure(struct walk *w)
+{
+	touch(w, &origin_fails);
+}
+
+void note_shown(struct walk *w, struct origin *o)
+{
+	o = o ? o : &untraced;
+	if (w->views) /* what stands in a view, its owner chose */
+		return;
+	if ((o->holds & HOLDS_FAILURE) && (o->holds & HOLDS_COLUMN)) {
+		touch_predicate(w, o);
+	} else if (o->holds & HOLDS_CYCLE) {
+		struct shown *s = arena_new(w->a, struct shown);
+		w->is_too_big |= !s;
+		if (s)
+			*s = (struct shown){w->cyclic, o};
+		w->cyclic = s;
+	}
 }
 
 void touch_row(struct walk *w, const struct row *r)
@@ -247,6 +289,7 @@ static const struct row *view_columns(struct walk *w, const struct cat_relation 
 			continue;
 		o->kind = ORIGIN_VIEW;
 		o->a = inside->at[i].ty.from ? inside->at[i].ty.from : &untraced;
+		o->holds = holds_of(o) & (uint8_t)~HOLDS_FAILURE; /* its owner's choice, not the asker's */
 	}
 	return r;
 }

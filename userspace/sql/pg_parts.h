@@ -28,13 +28,15 @@ void row_push(struct walk *w, struct row *r, struct field f);
 struct ty field_or_call(struct walk *w, struct ty of, const char *name);
 
 /* pg_origin.c: where values come from. */
-extern struct origin origin_none;
+extern struct origin origin_none, origin_fails;
 __attribute__((format(printf, 2, 3))) struct origin *origin_unknown(struct walk *w, const char *fmt,
 								    ...);
 /* Computed from both, from one (which is not a copy of it then), from all of a row. */
 struct origin *origin_mix(struct walk *w, struct origin *a, struct origin *b);
 struct origin *origin_derived(struct walk *w, struct origin *o);
 struct origin *origin_of_row(struct walk *w, const struct row *r);
+/* The value of a subquery in an expression: a copy still. */
+struct origin *origin_one(struct walk *w, struct origin *o);
 /* One or the other: a copy only if both are the same. */
 struct origin *origin_same(struct walk *w, struct origin *a, struct origin *b);
 struct origin *origin_system_column(struct walk *w, const struct cat_relation *rel,
@@ -43,6 +45,16 @@ struct origin *origin_system_column(struct walk *w, const struct cat_relation *r
 void touch(struct walk *w, struct origin *o);
 void touch_row(struct walk *w, const struct row *r);
 void touch_predicate(struct walk *w, struct origin *o);
+/* The expression that is being read has something in it that fails by its values: a division, most casts. */
+void touch_failure(struct walk *w);
+/* A value that a query gives: shown or not, that it could be computed tells of it where it may fail, so that what it
+ * is made of is a predicate then. */
+void note_shown(struct walk *w, struct origin *o);
+/* An origin that was noted before all of it was known. */
+struct shown {
+	struct shown *next;
+	struct origin *origin;
+};
 /* An expression whose value is not shown, only what follows from it. */
 struct ty predicate(struct walk *w, struct scope *s, Node *n);
 void predicate_as(struct walk *w, struct scope *s, Node *n, uint32_t type);
@@ -70,6 +82,10 @@ struct ty call_by_types(struct walk *w, const char *schema, const char *name,
 struct ty operate(struct walk *w, const List *name, struct ty left, struct ty right,
 		  bool is_prefix);
 struct ty operate_named(struct walk *w, const char *name, struct ty left, struct ty right);
+/* pg_total.c: what gives a value for every argument, or fails for all alike: only that may be done to
+ * masked values where predicates are denied. */
+bool total_call(const struct walk *w, const FuncCall *f, const struct call *call, const struct resolved *r);
+bool total_cast(const struct walk *w, uint32_t from, uint32_t to);
 /* Sorting, grouping and comparing by the type's default operators. */
 void need_order(struct walk *w, struct ty t);
 /* By the operator that ORDER BY names, if it does. */
@@ -88,6 +104,8 @@ const char *name_parts(const List *names, const char **ret_schema);
 struct ty type_named(struct walk *w, const TypeName *t);
 void need_type_input(struct walk *w, uint32_t type);
 void need_cast(struct walk *w, struct ty from, uint32_t to, char context);
+/* The same without a word of whether it may fail: where it is made only if there is such a cast. */
+void need_cast_code(struct walk *w, struct ty from, uint32_t to, char context);
 /* type(n): the type's own function for lengths. */
 void need_length_cast(struct walk *w, uint32_t type);
 /* Whatever a value of a type of the database may be made into without being asked. */

@@ -65,7 +65,10 @@ static struct row *cte_seed(struct walk *w, const struct cte *t, const struct ro
 		w->is_too_big |= !o;
 		if (o)
 			*o = (struct origin){.kind = ORIGIN_MIX,
+					     .holds = HOLDS_CYCLE,
 					     .a = origin_mix(w, r->at[i].ty.from, &origin_none)};
+		if (o)
+			o->holds |= o->a->holds;
 		r->at[i].ty.from = o;
 		r->at[i].ty.row = r->at[i].ty.row ? row_derived(w, r->at[i].ty.row, NULL) : NULL;
 	}
@@ -264,6 +267,7 @@ static void expand_star(struct walk *w, struct scope *s, A_Indirection *i, struc
 	without.indirection = steps.length ? &steps : NIL;
 	struct ty t = expr(w, s, (Node *)&without);
 	const struct row *r = row_of_type(w, t);
+	note_shown(w, t.from);
 	out->is_open |= !r || r->is_open;
 	for (int k = 0; r && k < r->n && !w->is_too_big; k++) {
 		struct field f = r->at[k];
@@ -286,6 +290,7 @@ static void add_target(struct walk *w, struct scope *s, ResTarget *t, struct row
 		return;
 	}
 	f.ty = expr(w, s, t->val);
+	note_shown(w, f.ty.from);
 	row_push(w, out, f);
 }
 
@@ -314,6 +319,7 @@ static struct row *target_values(struct walk *w, struct scope *s, const List *va
 		struct field f = {NULL, expr(w, s, lfirst(cell))};
 		if (w->is_too_big)
 			break;
+		note_shown(w, f.ty.from);
 		f.name = arena_printf(w->a, "column%d", out->n + 1);
 		row_push(w, out, f);
 	}

@@ -63,6 +63,7 @@ const struct row *view_row(struct walk *w, const struct cat_relation *rel)
 	w->nodes = in.nodes;
 	w->is_too_big |= in.is_too_big || needs.is_full;
 	w->predicates = in.predicates;
+	w->cyclic = in.cyclic;
 	w->leaves = in.leaves;
 	leave(w, VIEW_COST);
 	return r;

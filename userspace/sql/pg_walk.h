@@ -50,12 +50,23 @@ enum origin_kind {
 	ORIGIN_COLUMN,	/* column of relation, unchanged */
 	ORIGIN_VIEW,	/* another name of a: a view's or a parent's, of what is inside of it */
 	ORIGIN_MIX,	/* computed from a and b */
+	ORIGIN_ONE,	/* a, the only row of a subquery: which fails if there are more */
+	ORIGIN_FAILS,	/* only ever origin_fails: computed by what may fail (pg_total.c) */
 	ORIGIN_UNKNOWN, /* why */
+};
+
+/* What is somewhere in an origin, known without going through it. */
+enum {
+	HOLDS_COLUMN = 1,
+	HOLDS_FAILURE = 2,
+	HOLDS_ONE = 4,
+	HOLDS_CYCLE = 8, /* a recursive query's: what more is in it is known at the end only */
 };
 
 /* A graph: members may be shared, and a recursive query's make circles. */
 struct origin {
 	enum origin_kind kind;
+	uint8_t holds;
 	unsigned seen; /* the mark of the last way through */
 	const struct cat_relation *relation;
 	const char *column, *why;
@@ -135,6 +146,7 @@ struct walk {
 	struct origin *predicates;
 	const struct row *rows;	  /* of the result */
 	const char *rows_unknown; /* the result cannot be told, and why */
+	struct shown *cyclic;	  /* what was shown and HOLDS_CYCLE */
 	struct leaves *leaves;	  /* relations whose columns have their origins */
 	unsigned stamp, steps;
 	bool is_inside; /* the body of PREPARE or EXPLAIN: what it sets, it sets another time */

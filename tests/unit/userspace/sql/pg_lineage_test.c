@@ -102,41 +102,81 @@ static const struct row rows[] = {
     {"SELECT (COALESCE(a, b)).v FROM secrets a, secrets b", "derived(s.k,s.v)"},
     {"SELECT (f_rows()).*", "unknown | unknown | unknown | unknown"},
     {"SELECT (f_rows()).ssn, loyalty(c), c.loyalty FROM customers c",
-     "unknown | unknown | unknown"},
+     "unknown | unknown | unknown ? c.id,c.name,c.email,c.ssn ?? unknown"},
     /* expressions */
     {"SELECT substr(ssn, 1), ssn || '', ssn = 'x', ssn IS NULL, NOT ssn > '5' FROM customers",
-     "derived(c.ssn) | derived(c.ssn) | derived(c.ssn) | derived(c.ssn) | derived(c.ssn)"},
+     "derived(c.ssn) | derived(c.ssn) | derived(c.ssn) | derived(c.ssn) | derived(c.ssn) ? c.ssn"},
     {"SELECT ssn::varchar, ssn::varchar(3), ssn::uuid, ssn COLLATE \"C\", CAST(ssn AS text) FROM "
      "customers",
-     "copy c.ssn | derived(c.ssn) | derived(c.ssn) | copy c.ssn | copy c.ssn"},
+     "copy c.ssn | derived(c.ssn) | derived(c.ssn) | copy c.ssn | copy c.ssn ? c.ssn"},
     {"SELECT CASE ssn WHEN 'x' THEN name ELSE email END FROM customers",
      "derived(c.name,c.email) ? c.ssn"},
     {"SELECT CASE WHEN ssn > '5' THEN 1 END FROM customers", "none ? c.ssn"},
     {"SELECT COALESCE(ssn, name), NULLIF(ssn, name), GREATEST(ssn, email), NULLIF('a', ssn) FROM "
      "customers",
-     "derived(c.ssn,c.name) | derived(c.ssn,c.name) | derived(c.ssn,c.email) | derived(c.ssn)"},
+     "derived(c.ssn,c.name) | derived(c.ssn,c.name) | derived(c.ssn,c.email) | derived(c.ssn) ? "
+     "c.ssn,c.name,c.email"},
     {"SELECT ARRAY[ssn, name], (ARRAY[ssn])[1], ARRAY[[ssn]]::text[] FROM customers",
      "derived(c.ssn,c.name) | derived(c.ssn) | derived(c.ssn)"},
     {"SELECT xmlelement(name a, xmlattributes(ssn AS b), name), xmlforest(ssn) FROM customers",
-     "derived(c.ssn,c.name) | derived(c.ssn)"},
+     "derived(c.ssn,c.name) | derived(c.ssn) ? c.ssn,c.name"},
     {"SELECT ssn IN ('a', name), ssn = ANY (ARRAY[email]), ssn BETWEEN 'a' AND name FROM customers",
-     "derived(c.ssn,c.name) | derived(c.ssn,c.email) | derived(c.ssn,c.name)"},
+     "derived(c.ssn,c.name) | derived(c.ssn,c.email) | derived(c.ssn,c.name) ? "
+     "c.ssn,c.name,c.email"},
     {"SELECT concat_ws(VARIADIC ARRAY['-', ssn]), make_interval(days => id) FROM customers",
      "derived(c.ssn) | derived(c.id) ? c.ssn,c.id"},
-    {"SELECT name + email, ssn::positive_text FROM customers", "unknown | unknown"},
+    {"SELECT name + email, ssn::positive_text FROM customers",
+     "unknown | unknown ? c.name,c.email,c.ssn ?? unknown"},
+    /* what may be done without a predicate: it cannot fail */
+    {"SELECT ssn || name || '!', ssn || id, upper(ssn), length(ssn), left(ssn, 2), concat(ssn, made) "
+     "FROM customers c, orders o",
+     "derived(c.ssn,c.name) | derived(c.ssn,o.id) | derived(c.ssn) | derived(c.ssn) | derived(c.ssn) | "
+     "derived(c.ssn,o.made)"},
+    {"SELECT coalesce(ssn, name, 'x'), id::int8::numeric, id::text, ssn::varchar(2), count(ssn) "
+     "FROM customers GROUP BY 1, 2",
+     "derived(c.ssn,c.name) | derived(c.id) | derived(c.id) | derived(c.ssn) | derived(c.ssn) ? c.ssn,c.name,c.id"},
+    {"SELECT to_json(c), jsonb_build_object('a', ssn), json_agg(ssn), string_agg(ssn, ','), sum(id), max(ssn) "
+     "FROM customers c",
+     "derived(c.id,c.name,c.email,c.ssn) | derived(c.ssn) | derived(c.ssn) | derived(c.ssn) | "
+     "derived(c.id) | derived(c.ssn)"},
+    {"SELECT (SELECT ssn FROM customers LIMIT 1), (SELECT upper(ssn) FROM customers LIMIT 1)",
+     "copy c.ssn | derived(c.ssn)"},
+    {"SELECT row_number() OVER (ORDER BY id), lag(ssn) OVER (ORDER BY id) FROM customers",
+     "derived(c.id) | derived(c.ssn,c.id) ? c.id"},
+    /* and what can */
+    {"SELECT id, 1 / (ascii(ssn) - 53) FROM customers", "copy c.id | derived(c.ssn) ? c.ssn"},
+    {"SELECT id FROM (SELECT id, 1 / (id - 53) AS x FROM customers OFFSET 0) t", "copy c.id ? c.id"},
+    {"WITH t AS MATERIALIZED (SELECT id, ssn::int AS x FROM customers) SELECT id FROM t",
+     "copy c.id ? c.ssn"},
+    {"SELECT coalesce(a, b) FROM (SELECT ssn AS a, (1 / (id - id))::text AS b FROM customers) t",
+     "derived(c.ssn,c.id) ? c.id,c.ssn"},
+    {"SELECT coalesce(ssn, (SELECT name FROM customers)) FROM customers", "derived(c.ssn,c.name) ? c.ssn,c.name"},
+    {"SELECT CASE WHEN id = 1 THEN ssn ELSE (1 / id)::text END FROM customers",
+     "derived(c.ssn,c.id) ? c.id,c.ssn"},
+    {"SELECT id::int2, id::numeric(2), ssn::char, id::bool FROM customers",
+     "derived(c.id) | derived(c.id) | derived(c.ssn) | derived(c.id) ? c.id"},
+    {"VALUES ((SELECT ssn::int FROM customers LIMIT 1))", "derived(c.ssn) ? c.ssn"},
+    {"SELECT sum(id / 1.5), count(ssn) FILTER (WHERE id > 1) FROM customers",
+     "derived(c.id) | derived(c.ssn) ? c.id"},
+    {"WITH RECURSIVE t AS (SELECT 1 AS i, ssn AS s FROM customers UNION ALL SELECT i + 1, s FROM t WHERE i < 3) "
+     "SELECT i FROM t",
+     "none"},
+    {"WITH RECURSIVE t AS (SELECT 1 AS i, 'x' AS s UNION ALL SELECT 1 / (ascii(s) - 53), c.ssn FROM t, customers c) "
+     "SELECT i FROM t",
+     "derived(c.ssn) ? c.ssn"},
     /* aggregates, windows */
     {"SELECT count(*), max(ssn), string_agg(name, ',' ORDER BY ssn), count(id) FILTER (WHERE ssn > "
      "'5') "
      "FROM customers",
-     "none | derived(c.ssn) | derived(c.name,c.ssn) | derived(c.id,c.ssn)"},
+     "none | derived(c.ssn) | derived(c.name,c.ssn) | derived(c.id) ? c.ssn"},
     {"SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY ssn), lag(name) OVER (PARTITION BY email "
      "ORDER BY ssn) "
      "FROM customers",
-     "derived(c.ssn) | derived(c.name,c.email,c.ssn) ? c.email,c.ssn"},
+     "derived(c.ssn) | derived(c.name,c.email,c.ssn) ? c.ssn,c.email"},
     {"SELECT row_number() OVER w FROM customers WINDOW w AS (ORDER BY ssn)", "none ? c.ssn"},
     {"SELECT id, generate_series(1, length(ssn)) FROM customers", "copy c.id | derived(c.ssn) ? c.ssn"},
     {"SELECT generate_series(1, 2), ssn FROM customers", "none | copy c.ssn"},
-    {"SELECT tally(name) FROM customers", "unknown"},
+    {"SELECT tally(name) FROM customers", "unknown ? c.name ?? unknown"},
     /* predicates */
     {"SELECT id FROM customers WHERE ssn = 'x' AND EXISTS (SELECT 1 FROM secrets WHERE v = name)",
      "copy c.id ? s.v,c.name,c.ssn"},
