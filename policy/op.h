@@ -110,6 +110,14 @@ struct arena;
 struct masks;
 struct result_lineage;
 
+/* By what an operation passed, where people had to let it: a request that was approved, or a grant; and the number of
+ * the release in the record. */
+struct mandate {
+	char rule[64]; /* that asked */
+	char request[24], grant[24]; /* grant "": approved once */
+	uint64_t release;
+};
+
 /* One operation. For PostgreSQL: one Query message (all its statements), or one Bind. */
 struct op {
 	uint64_t id;		   /* unique in its flow, rising from 1 */
@@ -130,6 +138,9 @@ struct op {
 	int n_settings;
 	bool is_prepare_only;  /* nothing runs yet: what runs is decided for itself */
 	bool is_by_name;       /* what runs stands behind a name: the text does not show it */
+	/* It goes on with what passed by this: rows of a cursor, say. It needs no new approval where the same rule asks
+	 * and, by a grant, that is still in force. NULL: it is new. */
+	const struct mandate *prior;
 	bool is_in_transaction; /* one is open: what it holds is held while this waits */
 	bool is_write;     /* has or may have an effect: whatever is not a plain read */
 	bool is_permanent; /* may make effects permanent or visible outside at once: waits for the disk */
@@ -162,6 +173,9 @@ struct decision {
 	 * release in the record. "" and 0 where nobody was asked. */
 	char request[24], grant[24];
 	uint64_t release;
+	/* The grant that the same approval made: what began by it goes on as long as that is in force. "" none. */
+	char made_grant[24];
+	uint64_t plan; /* number of the policy that it was made under; the flow's */
 	const struct masks *masks; /* policy/mask.h, in the operation's arena; NULL: nothing is masked */
 };
 

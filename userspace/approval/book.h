@@ -65,6 +65,8 @@ void book_outcome(struct book *b, struct request *r, const struct outcome *o, st
 must_check int book_grant(struct book *b, struct request *r, struct moment now, struct grant **ret_g);
 struct grant *book_grant_by_id(struct book *b, const char *id);
 struct grant *book_grants(struct book *b);
+/* Something may still pass by it: it is live, or it is used up and what began by it goes on. */
+bool book_grant_is_open(const struct grant *g, struct moment now);
 void book_grant_end(struct grant *g, enum grant_end why, const char *reason, struct moment now);
 /* It was used. True: that was the last time. */
 bool book_grant_used(struct grant *g, struct moment now);

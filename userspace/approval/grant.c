@@ -128,9 +128,15 @@ int book_grant(struct book *b, struct request *r, struct moment now, struct gran
 	return 0;
 }
 
+bool book_grant_is_open(const struct grant *g, struct moment now)
+{
+	return g->end == GRANT_LIVE || (g->end == GRANT_USED && !moment_is_past(g->until, now));
+}
+
 void book_grant_end(struct grant *g, enum grant_end why, const char *reason, struct moment now)
 {
-	if (g->end != GRANT_LIVE)
+	/* One that is used up can be revoked: what began by it goes on until then. */
+	if (g->end != GRANT_LIVE && !(g->end == GRANT_USED && why != GRANT_USED))
 		return;
 	g->end = why;
 	g->ended_at = now.real_s;

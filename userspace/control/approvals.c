@@ -444,7 +444,7 @@ int approvals_revoke_grant(struct control *c, const char *id, const char *by, co
 	char text[BOOK_TEXT_MAX];
 	if (!g)
 		return ERR_NOT_FOUND;
-	if (g->end != GRANT_LIVE)
+	if (!book_grant_is_open(g, approvals_now()))
 		return ERR_STATE;
 	snprintf(text, sizeof(text), "revoked by %.100s: %.200s", by, reason);
 	book_grant_end(g, GRANT_REVOKED, text, approvals_now());
@@ -480,7 +480,8 @@ void approvals_session_over(struct control *c, const struct session *s, const ch
 			approvals_end(c, r, END_WITHDRAWN, reason, NULL);
 	}
 	for (struct grant *g = book_grants(c->approvals.book); g; g = g->next) {
-		if (g->end != GRANT_LIVE || strcmp(g->session, s->id) || !(is_distrusted || *g->gives))
+		if (!book_grant_is_open(g, approvals_now()) || strcmp(g->session, s->id) ||
+		    !(is_distrusted || *g->gives))
 			continue;
 		book_grant_end(g, GRANT_REVOKED, reason, approvals_now());
 		grant_over(c, g);
@@ -505,7 +506,7 @@ void approvals_policy(struct control *c)
 	for (struct grant *g = book_grants(c->approvals.book); g; g = g->next) {
 		bool is_kept =
 			plan_terms(p, g->rule, &t) && (!*g->gives || (t.role && !strcmp(t.role, g->gives)));
-		if (g->end != GRANT_LIVE || is_kept)
+		if (!book_grant_is_open(g, approvals_now()) || is_kept)
 			continue;
 		book_grant_end(g, GRANT_REVOKED, "the policy no longer has its rule", approvals_now());
 		grant_over(c, g);

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "base/macro.h"
-#include "control/approvals.h"
+#include "control/approvals_internal.h"
 #include "control/control_internal.h"
 
 static struct moment now(void)
@@ -200,7 +200,8 @@ json_t *grants_for_proxy(struct control *c)
 {
 	json_t *a = json_array();
 	for (const struct grant *g = book_grants(c->approvals.book); g; g = g->next) {
-		json_t *j = g->end == GRANT_LIVE ? grant_json(g) : NULL;
+		/* What began by one that is used up by now may go on. */
+		json_t *j = book_grant_is_open(g, approvals_now()) ? grant_json(g) : NULL;
 		if (!j)
 			continue;
 		json_object_set_new(j, "hash", json_string(g->hash));

@@ -17,7 +17,7 @@ static void answer(struct control *c, uint64_t ask, const char *verdict, const c
 {
 	json_t *j = json_pack("{s:s,s:I,s:s,s:s,s:s,s:I,s:s}", "t", "answer", "ask", (json_int_t)ask,
 			      "verdict", verdict, "reason", reason, "request", r ? r->id : "", "release",
-			      (json_int_t)(r ? r->release_seq : 0), "grant", "");
+			      (json_int_t)(r ? r->release_seq : 0), "grant", r ? r->grant : "");
 	if (peer_send(&c->proxy, j, -1) < 0)
 		log_warn("an answer did not reach the proxy: the operation stays held until its deadline");
 }

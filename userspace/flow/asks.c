@@ -31,7 +31,7 @@ struct asked {
 	struct decision decision;
 	uint64_t id, asked_ns, notice_ns;
 	int64_t deadline;
-	char request[24], where[300];
+	char request[24], where[300], made_grant[24];
 	uint64_t release,
 	    release_ns;	 /* it was approved: by that event, then (CLOCK_MONOTONIC); 0: not yet */
 	bool has_reread; /* for its release the catalogue was read anew */
@@ -246,6 +246,53 @@ void ask_granted(struct flow *f, const struct op *op, struct decision *ret)
 	grants_unref(l);
 }
 
+bool ask_stands(struct flow *f, const struct mandate *m)
+{
+	struct grant_list *l = *m->grant ? grants_get(f->lane->proxy) : NULL;
+	bool is_there = !*m->grant || grants_in_force(l, m->grant, &f->session->who, now_s());
+	grants_unref(l);
+	return is_there;
+}
+
+static void pass_by(const struct mandate *m, struct decision *ret)
+{
+	ret->effect = EFFECT_ALLOW;
+	ret->reason[0] = ret->hint[0] = 0;
+	ret->release = m->release;
+	memcpy(ret->request, m->request, sizeof(ret->request));
+	memcpy(ret->grant, m->grant, sizeof(ret->grant));
+}
+
+/* By a role that is lent: the same role again, for what the loan covers. */
+static bool role_goes_on(struct flow *f, const struct op *op, const struct granted *g, struct decision *ret)
+{
+	struct who who = f->session->who;
+	struct decision d;
+	who.role = granted_role(g);
+	if (!granted_covers(g, f->resource->name, op) || !is_same_login(f, who.role))
+		return false;
+	plan_decide(f->lane->plan, f->resource, &who, op, now_s(), &d);
+	if (d.effect != EFFECT_ALLOW)
+		return false;
+	*ret = d;
+	return true;
+}
+
+bool ask_goes_on(struct flow *f, const struct op *op, struct decision *ret)
+{
+	const struct mandate *m = op->prior;
+	bool is_same_rule = ret->effect == EFFECT_ASK && !strcmp(ret->rule, m->rule);
+	struct grant_list *l = *m->grant ? grants_get(f->lane->proxy) : NULL;
+	const struct granted *g = *m->grant ? grants_in_force(l, m->grant, &f->session->who, now_s()) : NULL;
+	bool passes = !*m->grant ? is_same_rule : g != NULL;
+	if (g)
+		passes = *granted_role(g) ? role_goes_on(f, op, g, ret) : is_same_rule;
+	if (passes)
+		pass_by(m, ret);
+	grants_unref(l);
+	return passes;
+}
+
 const char *ask_login_role(struct flow *f, const char *own, char out[64])
 {
 	struct grant_list *l = f->resource ? grants_get(f->lane->proxy) : NULL;
@@ -429,6 +476,7 @@ static void run(struct asked *a)
 	d.reason[0] = d.hint[0] = 0;
 	d.release = a->release;
 	snprintf(d.request, sizeof(d.request), "%s", a->request);
+	memcpy(d.made_grant, a->made_grant, sizeof(d.made_grant));
 	*old = d;
 	decided(a);
 }
@@ -459,6 +507,8 @@ static void try_run(struct flow *f)
 
 static void on_release(struct asked *a, const json_t *j)
 {
+	const char *grant = json_string_value(json_object_get(j, "grant"));
+	snprintf(a->made_grant, sizeof(a->made_grant), "%s", grant ? grant : "");
 	a->release = (uint64_t)json_integer_value(json_object_get(j, "release"));
 	a->release_ns = clock_mono_ns();
 	try_run(a->flow);

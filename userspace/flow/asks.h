@@ -19,6 +19,10 @@ struct resume;
 must_check int ask_about(struct flow *f, const struct op *op, struct decision *ret);
 /* Does a role that was granted for a time let this pass, which the own role does not? Changes ret if so. */
 void ask_granted(struct flow *f, const struct op *op, struct decision *ret);
+/* Does what people have let pass before (op->prior) let this pass, which goes on with it? Changes ret if so. */
+bool ask_goes_on(struct flow *f, const struct op *op, struct decision *ret);
+/* Is it still in force? What was approved once is; a grant until its time is over or it is revoked. */
+bool ask_stands(struct flow *f, const struct mandate *m);
 /* Which role a flow to its resource logs in as: the one that was granted, or the own. */
 const char *ask_login_role(struct flow *f, const char *own, char out[64]);
 

@@ -163,12 +163,16 @@ int grants_read(const json_t *j, struct grant_list *previous, struct grant_list 
 
 /* --- asking ------------------------------------------------------------------------------------- */
 
-static bool is_for(const struct granted *g, const struct who *who, int64_t now_s)
+static bool is_live(const struct granted *g, const struct who *who, int64_t now_s)
 {
 	return g->until > now_s && clock_mono_ns() / NS_PER_SEC < g->until_mono_s &&
 	       !strcmp(g->issuer, who->issuer) && !strcmp(g->subject, who->subject) &&
-	       !strcmp(g->role, who->role) && (!*g->gives || !strcmp(g->session, who->session)) &&
-	       (!g->is_limited || atomic_load(&g->left) > 0);
+	       !strcmp(g->role, who->role) && (!*g->gives || !strcmp(g->session, who->session));
+}
+
+static bool is_for(const struct granted *g, const struct who *who, int64_t now_s)
+{
+	return is_live(g, who, now_s) && (!g->is_limited || atomic_load(&g->left) > 0);
 }
 
 static bool take(struct granted *g, struct decision *ret)
@@ -235,4 +239,24 @@ const char *grants_role(struct grant_list *l, const struct who *who, const char 
 bool grants_take(struct grant_list *l, int i, struct decision *ret)
 {
 	return take(&l->at[i - 1], ret);
+}
+
+/* --- going on ------------------------------------------------------------------------------------ */
+
+const struct granted *grants_in_force(const struct grant_list *l, const char *id, const struct who *who, int64_t now_s)
+{
+	for (int i = 0; l && i < l->n; i++)
+		if (!strcmp(l->at[i].id, id))
+			return is_live(&l->at[i], who, now_s) ? &l->at[i] : NULL;
+	return NULL;
+}
+
+const char *granted_role(const struct granted *g)
+{
+	return g->gives;
+}
+
+bool granted_covers(const struct granted *g, const char *resource, const struct op *op)
+{
+	return fits(g, resource, op);
 }

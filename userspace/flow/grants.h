@@ -10,6 +10,7 @@
 #include "policy/op.h"
 
 struct grant_list;
+struct granted;
 struct proxy;
 
 /* Any thread. */
@@ -31,5 +32,10 @@ bool grants_let_text(struct grant_list *l, const struct who *who, const char *re
  * behind the last. */
 const char *grants_role(struct grant_list *l, const struct who *who, const char *resource, const struct op *op,
 			int64_t now_s, int *i);
+/* The grant of that id, if it still is in force for them, used up or not: what began by it may go on. Borrowed. */
+const struct granted *grants_in_force(const struct grant_list *l, const char *id, const struct who *who, int64_t now_s);
+/* The role that it lends; "": it is of a text or pattern. Does it cover op? */
+const char *granted_role(const struct granted *g);
+bool granted_covers(const struct granted *g, const char *resource, const struct op *op);
 /* Takes one use of the grant at i - 1 of the call before. False: used up meanwhile. */
 bool grants_take(struct grant_list *l, int i, struct decision *ret);

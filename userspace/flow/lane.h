@@ -36,6 +36,7 @@ struct lane {
 	struct list flows;
 	_Atomic int n_flows; /* with what is on its way to here */
 	struct plan *plan;   /* NULL until the first one */
+	uint64_t n_plans;    /* how many it has seen: the number of this one */
 	struct journal journal;
 	struct list asks; /* operations that wait for people: asks.c */
 	uint64_t next_ask;

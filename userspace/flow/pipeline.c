@@ -75,6 +75,8 @@ static void decide(struct flow *f, const struct op *op, struct decision *d)
 		return;
 	}
 	plan_decide(f->lane->plan, f->resource, &f->session->who, op, now_s, d);
+	if (d->effect != EFFECT_ALLOW && op->prior && ask_goes_on(f, op, d))
+		return;
 	if (d->effect == EFFECT_DENY || (d->effect == EFFECT_ASK && !op->is_prepare_only))
 		ask_granted(f, op, d);
 }
@@ -208,11 +210,13 @@ static void decide_again(struct flow *f, const struct op *op, struct decision *d
 	d->release = was.release;
 	memcpy(d->request, was.request, sizeof(d->request));
 	memcpy(d->grant, was.grant, sizeof(d->grant));
+	memcpy(d->made_grant, was.made_grant, sizeof(d->made_grant));
 }
 
 /* The decision is made: on record, then to whoever waits. 0 or ERR_HELD: it comes later. */
 static int settle_op(struct flow *f, const struct op *op, struct decision *d)
 {
+	d->plan = f->lane->n_plans;
 	int r = record(f, op, d, &f->pipe.ticket);
 	if (r == ERR_FULL)
 		return hold(f, RESUME_DECISION, op, d, false);
@@ -262,6 +266,12 @@ static int on_op(struct sink *s, const struct op *op, struct decision *ret_decis
 	return r;
 }
 
+static bool on_stands(struct sink *s, uint64_t plan, const struct mandate *m)
+{
+	struct flow *f = flow_of_sink(s);
+	return plan == f->lane->n_plans && (!m || ask_stands(f, m));
+}
+
 static int on_barrier(struct sink *s)
 {
 	struct flow *f = flow_of_sink(s);
@@ -279,6 +289,7 @@ static bool try_hold(struct journal *j, struct hold *h)
 		plan_unref(h->plan);
 		h->plan = plan_ref(f->lane->plan);
 		decide_again(f, h->op, &h->decision);
+		h->decision.plan = f->lane->n_plans;
 		if (h->decision.effect == EFFECT_ASK)
 			deny(&h->decision, h->decision.rule,
 			     "the rules changed while the record was full: send it again");
@@ -469,6 +480,7 @@ static void on_stale(struct sink *s)
 
 const struct sink_ops pipeline_ops = {
     .op = on_op,
+    .stands = on_stands,
     .barrier = on_barrier,
     .dial = on_dial,
     .facts = on_facts,

@@ -181,6 +181,7 @@ static void on_plan(struct mail *m, struct lane *l)
 	struct news *n = container_of(m, struct news, mail);
 	struct plan *old = l->plan;
 	l->plan = TAKE(n->plan);
+	l->n_plans++;
 	list_each(at, &l->flows) flow_replan(container_of(at, struct flow, link));
 	plan_unref(old);
 	news_free(n);

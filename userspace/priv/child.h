@@ -54,9 +54,10 @@
  *             status     {} -> proxy answers {"t":"status"} fd: memfd JSON {flows, ops, sessions: {id: {flows,
  *                        ops, denied, asked, masked}}, resources: ...}
  *             asked      {ask, request, deadline, joined, where}: the operation waits; told to its client
- *             answer     {ask, verdict: "release" | "deny" | "end", reason, request, release?, sqlstate?}
- *             grants     {} fd: memfd, array of what is in force: {id, kind: "role" | "text" | "pattern", issuer,
- *                        subject, role, gives, hash, resource, narrows: [{resource?, relations, classes}], until, uses,
+ *             answer     {ask, verdict: "release" | "deny" | "end", reason, request, release?, grant?, sqlstate?}
+ *                        grant: that the same approval made
+ *             grants     {} fd: memfd, array of what is in force, or used up and not over: {id, kind: "role" | "text" | "pattern",
+ *                        issuer, subject, role, gives, hash, resource, narrows: [{resource?, relations, classes}], until, uses,
  *                        request, release}; replaces what was there
  * proxy -> control:
  *             ask        {ask, session, flow, resource, rule, tag, class, hash, text_hash, pattern_hash} fd:

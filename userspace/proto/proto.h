@@ -75,6 +75,9 @@ struct sink_ops {
 	/* Decide and record. 0: ret_decision is filled in; ERR_HELD: resume will bring it. op and all
 	 * it points to must stay valid until then. Other codes: close the flow. */
 	int (*op)(struct sink *s, const struct op *op, struct decision *ret_decision);
+	/* Does what was decided under that policy (decision.plan), by that mandate (NULL: nobody was asked),
+	 * still hold, so that what was bound by it may run? */
+	bool (*stands)(struct sink *s, uint64_t plan, const struct mandate *m);
 	/* 0 if all events of this flow are on disk, ERR_HELD otherwise. */
 	int (*barrier)(struct sink *s);
 	/* Always ERR_HELD on success. */

@@ -242,11 +242,11 @@ static void execute_completed(struct answer *a, const char *tag)
 	struct name *portal = a->t->name;
 	uint64_t rows = tag ? msg_tag_rows(tag) : 0;
 	struct op_result r = {.rows = rows, .masked = a->t->masked, .tag = tag};
-	if (portal) {
+	if (a->t->op_id) {
+		a->out->ops->result(a->out, a->t->op_id, &r);
+	} else if (portal) {
 		portal->rows += rows;
 		portal_end(portal, tag, NULL, a->out);
-	} else if (a->t->op_id) {
-		a->out->ops->result(a->out, a->t->op_id, &r);
 	}
 }
 
@@ -283,9 +283,17 @@ static int on_empty(struct answer *a)
 	return completed(a, NULL);
 }
 
-/* What it has to do beside its rows, it has done. */
+/* What it has to do beside its rows, it has done. As many came as it asked for; whoever wants more is decided anew. */
 static int on_suspended(struct answer *a)
 {
+	struct track *t = a->t;
+	struct op_result r = {.rows = t->limit, .masked = t->masked, .tag = "SELECT"};
+	if (t->op_id) {
+		a->out->ops->result(a->out, t->op_id, &r);
+	} else if (t->name) {
+		t->name->rows += t->limit;
+		portal_end(t->name, r.tag, NULL, a->out);
+	}
 	int err = effects_of_execute(a->pg, a->t, "SELECT");
 	tracks_pop(&a->pg->tracks);
 	return err;
@@ -306,7 +314,7 @@ static void abandon(struct answer *a, struct track *t, const struct op_result *c
 		names_unmark(&pg->stmts, (struct span){0}, t->seq);
 		names_unmark(&pg->portals, (struct span){0}, t->seq);
 	}
-	if (is_portal && t->name)
+	if (is_portal && t->name && !track_is_decided(t))
 		portal_end(t->name, NULL, &r, a->out);
 	else if (t->op_id)
 		a->out->ops->result(a->out, t->op_id, &r);

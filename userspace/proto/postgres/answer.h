@@ -22,8 +22,3 @@ void rows_copy(struct track *t, struct span head, struct sink *out);
  * tag: CommandComplete's. 0, -ENOMEM, ... */
 must_check int effects_of_query(struct pg *pg, struct track *t, const char *tag);
 must_check int effects_of_execute(struct pg *pg, struct track *t, const char *tag);
-
-/* The operation of a portal ends, once: by its tag, by an error (whole), or, both NULL, because the
- * portal is gone. */
-void portal_end(struct name *portal, const char *tag, const struct op_result *error,
-		struct sink *out);

@@ -37,7 +37,7 @@ static bool is_decided(const struct mask_result *r, const struct sql_copy *form,
 static bool is_compared(const struct track *t)
 {
 	bool is_query = t->kind == TRACK_QUERY;
-	return masking_is_described(t->name && !is_query ? t->name->masking : t->masking, is_query ? t->n_done : 0);
+	return masking_is_described(track_masking(t), is_query ? t->n_done : 0);
 }
 
 int copy_out_begin(struct pg *pg, const struct track *t, struct span head)
@@ -53,8 +53,8 @@ int copy_out_begin(struct pg *pg, const struct track *t, struct span head)
 		return pg_fails(pg, ERR_DENIED, "42501", MASK_CHANGED);
 	if (!is_rewritten && (!records || !is_decided(r, form, head)))
 		return 0;
-	c->masking = masking_ref(t->name ? t->name->masking : t->masking);
-	c->op_id = t->name ? t->name->op_id : t->op_id;
+	c->masking = masking_ref(track_masking(t));
+	c->op_id = track_op(t);
 	buf_init(&c->held, HELD_MAX + 2 * (pg->env.mask_limit + RECORDED_MAX));
 	buf_init(&c->recorded, RECORDED_MAX);
 	int err = 0;
@@ -104,7 +104,7 @@ static int mask_part(struct pg *pg, struct span bytes, bool is_last, uint64_t *m
 static int show(struct pg *pg, struct span bytes, bool is_first, bool is_last, struct sink *out)
 {
 	struct track *t = tracks_head(&pg->tracks);
-	uint64_t none, *masked = !t ? &none : t->name ? &t->name->masked : &t->masked;
+	uint64_t none, *masked = !t ? &none : track_masked(t);
 	int err = 0;
 	if (pg->copy_out.client)
 		err = is_first && is_last ? mask_whole(pg, bytes, masked, out)

@@ -2,6 +2,7 @@
 #include "proto/postgres/answer.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/macro.h"
 
@@ -42,12 +43,19 @@ static int add_name(struct pg *pg, struct track *by, struct prepared *from, int 
 	prepared_unref(p);
 	if (err)
 		return err == ERR_LIMIT ? 0 : err; /* not known: refused when it is used */
+	name_opened(n, from->entry, index, NULL);
 	n->is_live = n->is_ended = true;
 	n->is_cursor = st->kind == SQL_DECLARE_CURSOR;
 	names_remove_older(t, name_key(n), n->seq);
-	/* An Execute message may name a cursor: it was decided when it was declared. */
-	const struct masking *m = by->name ? by->name->masking : by->masking;
-	return n->is_cursor ? masking_part(m, by->kind == TRACK_QUERY ? index : 0, &n->masking) : 0;
+	if (!n->is_cursor)
+		return 0;
+	/* Whoever reads from it is decided for itself: by what the names meant here, and by what let this pass. */
+	const struct mandate *mandate = by->name ? by->name->opened.mandate : by->mandate;
+	if (mandate && !(n->opened.mandate = malloc(sizeof(*mandate))))
+		return -ENOMEM;
+	if (mandate)
+		*n->opened.mandate = *mandate;
+	return masking_part(track_masking(by), by->kind == TRACK_QUERY ? index : 0, &n->masking);
 }
 
 static void remove_names(struct names *t, const char *name)

@@ -1,4 +1,4 @@
-/* Parse, Bind, Describe, Execute, Close, Flush, Sync. Parse is decided before the server sees it,
+/* Parse, Bind, Describe, Close, Flush, Sync; execute.c has Execute. Parse is decided before the server sees it,
  * with its Bind where that follows at once; Bind is decided each time, with its values: a function
  * that is declared immutable runs when the plan is made. PostgreSQL documentation, "Extended
  * Query". */
@@ -17,8 +17,7 @@ static const struct msg_error too_many = {
     .hint = "Close what is not used any more (DEALLOCATE).",
 };
 
-static int send_extended(struct pg *pg, uint8_t type, struct span body, struct track t,
-			 struct sink *out)
+int extended_send(struct pg *pg, uint8_t type, struct span body, struct track t, struct sink *out)
 {
 	msg_add(out->to[TO_SERVER], type, body);
 	pg->in_segment = pg->is_unflushed = true;
@@ -44,7 +43,7 @@ static int send_deferred(struct pg *pg, uint64_t op_id, struct sink *out)
 		return 0;
 	struct track t = {
 	    .kind = TRACK_PARSE, .seq = d->name->seq, .op_id = op_id, .name = TAKE(d->name)};
-	int err = send_extended(pg, 'P', buf_span(&d->body), t, out);
+	int err = extended_send(pg, 'P', buf_span(&d->body), t, out);
 	buf_done(&d->body);
 	return err;
 }
@@ -179,7 +178,8 @@ static int keep_formats(const struct pg *pg, struct name *portal)
 {
 	struct span codes = pg->deciding.bind.result_formats;
 	int n = (int)(codes.len / 2);
-	if (!(pg->env.wants_rows || pg->has_masks) || !n)
+	portal->lacks_formats = n && !(pg->env.wants_rows || pg->has_masks);
+	if (portal->lacks_formats || !n)
 		return 0;
 	portal->formats = calloc((size_t)n, sizeof(*portal->formats));
 	if (!portal->formats)
@@ -190,7 +190,7 @@ static int keep_formats(const struct pg *pg, struct name *portal)
 	return 0;
 }
 
-static int send_bind(struct pg *pg, struct masking *masking, struct sink *out)
+static int send_bind(struct pg *pg, const struct decision *decision, struct masking *masking, struct sink *out)
 {
 	struct deciding *d = &pg->deciding;
 	struct track t = {.kind = TRACK_BIND, .op_id = d->op.id, .seq = ++pg->last_seq};
@@ -202,12 +202,16 @@ static int send_bind(struct pg *pg, struct masking *masking, struct sink *out)
 		return err == ERR_LIMIT ? refuse_extended(pg, &too_many, out) : err;
 	}
 	portal->masking = masking;
+	name_opened(portal, d->stmt->entry, d->stmt->index, d->stmt->why);
+	err = name_passed(portal, decision);
+	if (err)
+		return err;
 	portal->segment = pg->segment;
 	portal->op_id = d->op.id;
 	portal->names_version = pg->names_version;
 	t.name = name_ref(portal);
 	op_accepted(pg);
-	err = send_extended(pg, 'B', buf_span(&pg->client.body), t, out);
+	err = extended_send(pg, 'B', buf_span(&pg->client.body), t, out);
 	return err ? err : keep_formats(pg, portal);
 }
 
@@ -230,7 +234,7 @@ static int bind_decided(struct pg *pg, const struct decision *d, struct sink *ou
 		return err;
 	err = send_deferred(pg, 0, out);
 	if (!err)
-		return send_bind(pg, masking, out);
+		return send_bind(pg, d, masking, out);
 	masking_unref(masking);
 	return err;
 }
@@ -275,9 +279,9 @@ int on_bind(struct pg *pg, struct span body, struct sink *out)
 	return op_decide(pg, out, bind_decided);
 }
 
-/* ---- Describe, Execute, Close ---- */
+/* ---- Describe, Close ---- */
 
-static int refuse_unknown_portal(struct pg *pg, struct span name, struct sink *out)
+int refuse_unknown_portal(struct pg *pg, struct span name, struct sink *out)
 {
 	char text[NAME_KEY + 40];
 	snprintf(text, sizeof(text), "portal \"%.*s\" does not exist",
@@ -294,7 +298,7 @@ static bool read_kind_and_name(struct span body, uint8_t *ret_kind, struct span 
 	return !cur_err(&c) && !cur_left(&c) && (*ret_kind == 'S' || *ret_kind == 'P');
 }
 
-static void note_describe(struct pg *pg, struct name *portal)
+void extended_note_describe(struct pg *pg, struct name *portal)
 {
 	portal->is_asked = true;
 	portal->asked_in = pg->segment;
@@ -316,139 +320,8 @@ int on_describe(struct pg *pg, struct span body, struct sink *out)
 	struct track t = {.kind = is_stmt ? TRACK_DESCRIBE_STMT : TRACK_DESCRIBE_PORTAL,
 			  .name = n ? name_ref(n) : NULL};
 	if (n && !is_stmt)
-		note_describe(pg, n);
-	return send_extended(pg, 'D', body, t, out);
-}
-
-/* Masked rows are shown only once the server has said which columns they have: if the client does not ask, we do.
- */
-static int describe_masked(struct pg *pg, struct name *portal, struct sink *out)
-{
-	struct buf body;
-	bool is_asked = portal->is_asked && portal->asked_in == pg->segment;
-	const struct sql_stmt *st = prepared_stmt(portal->stmt);
-	if (copy_is_asked(st, portal->masking, 0) && st->copy->shape)
-		return copy_ask(pg, st->copy->shape, portal->masking, false, out);
-	if (is_asked || masking_is_described(portal->masking, 0))
-		return 0;
-	note_describe(pg, portal);
-	buf_init(&body, NAME_KEY + 2);
-	buf_add_u8(&body, 'P');
-	buf_add_span(&body, name_key(portal));
-	buf_add_u8(&body, 0);
-	struct track t = {.kind = TRACK_DESCRIBE_PORTAL, .name = name_ref(portal), .is_own = true};
-	int err = send_extended(pg, 'D', buf_span(&body), t, out);
-	buf_done(&body);
-	return err;
-}
-
-static int send_execute(struct pg *pg, struct name *portal, uint64_t op_id, struct masking *masking,
-			struct sink *out)
-{
-	const struct sql_stmt *st = portal ? prepared_stmt(portal->stmt) : NULL;
-	int err = portal ? describe_masked(pg, portal, out) : 0;
-	if (err)
-		return err;
-	struct track t = {.kind = TRACK_EXECUTE, .op_id = op_id, .masking = masking};
-	bool is_empty = portal && portal->stmt->entry && !st;
-	if (portal) {
-		portal->was_run = true;
-		t.name = name_ref(portal);
-		t.stmt = prepared_ref(portal->stmt);
-	}
-	if (st)
-		track_add_changes(pg, &t, st);
-	else if (!is_empty)
-		t.is_fence = t.touches_tx = t.may_copy_in = true;
-	return send_extended(pg, 'E', buf_span(&pg->client.body), t, out);
-}
-
-static int execute_decided(struct pg *pg, const struct decision *d, struct sink *out)
-{
-	char detail[REFUSE_DETAIL];
-	if (!decision_passes(d)) {
-		struct msg_error e = refuse_words(pg, d, detail);
-		return pg->discards ? 0 : refuse_extended(pg, &e, out);
-	}
-	if (pg->discards) {
-		op_skipped(pg->deciding.op.id, out);
-		return 0;
-	}
-	struct masking *masking;
-	int err = op_masking(pg, d, &masking);
-	if (err)
-		return err;
-	op_accepted(pg);
-	return send_execute(pg, NULL, pg->deciding.op.id, masking, out);
-}
-
-/* A portal that this session did not bind or declare: a function has opened it. */
-static int execute_unknown(struct pg *pg, struct span name, struct sink *out)
-{
-	if (!pg->env.is_opaque_allowed)
-		return refuse_unknown_portal(pg, name, out);
-	op_begin(pg);
-	int err = op_build(pg, name, NULL, 0, "the portal was not opened through the gateway", out);
-	pg->deciding.op.is_by_name = true;
-	return err ? err : op_decide(pg, out, execute_decided);
-}
-
-/* What runs now may make permanent what was accepted after its Bind. */
-static int execute_barrier(struct pg *pg, const struct name *portal, struct sink *out)
-{
-	const struct sql_stmt *st = prepared_stmt(portal->stmt);
-	bool is_permanent = !portal->stmt->entry ||
-			    (st && (st->is_untransactional || st->kind == SQL_COMMIT ||
-				    st->kind == SQL_PREPARE_XACT || st->kind == SQL_EXECUTE));
-	return is_permanent ? pg_barrier(pg, out) : 0;
-}
-
-int pg_barrier(struct pg *pg, struct sink *out)
-{
-	if (!pg->is_dirty || pg->is_barrier_done)
-		return 0;
-	int err = out->ops->barrier(out);
-	if (err == ERR_HELD)
-		pg->hold = HOLD_BARRIER;
-	if (!err)
-		pg->is_dirty = false;
-	return err;
-}
-
-int on_execute(struct pg *pg, struct span body, struct sink *out)
-{
-	static const struct msg_error stale = {
-	    .severity = "ERROR",
-	    .sqlstate = "55000",
-	    .message =
-		"what this portal runs by name was prepared or closed again after it was bound",
-	    .hint = "Bind it again.",
-	};
-	static const struct msg_error done = {
-	    .severity = "ERROR",
-	    .sqlstate = "55000",
-	    .message = "a portal that changes a setting runs once",
-	    .hint = "Bind it again.",
-	};
-	struct cur c = cur_of(body);
-	struct span name = cur_cstr(&c);
-	(void)cur_u32(&c);
-	if (cur_err(&c) || cur_left(&c))
-		return ERR_MALFORMED;
-	struct name *portal = names_find(&pg->portals, name);
-	if (!portal)
-		return execute_unknown(pg, name, out);
-	if (name_is_open(pg, portal))
-		return PG_WAIT;
-	const struct sql_stmt *st = prepared_stmt(portal->stmt);
-	bool by_name = st && (st->kind == SQL_EXECUTE || st->kind == SQL_FETCH);
-	if (by_name && !portal->is_cursor && portal->names_version != pg->names_version)
-		return refuse_extended(pg, &stale, out);
-	/* The server would say that it is done, and do nothing. */
-	if (st && st->kind == SQL_SET && portal->was_run)
-		return refuse_extended(pg, &done, out);
-	int err = execute_barrier(pg, portal, out);
-	return err ? err : send_execute(pg, portal, 0, NULL, out);
+		extended_note_describe(pg, n);
+	return extended_send(pg, 'D', body, t, out);
 }
 
 int on_close(struct pg *pg, struct span body, struct sink *out)
@@ -463,7 +336,7 @@ int on_close(struct pg *pg, struct span body, struct sink *out)
 			  .seq = ++pg->last_seq,
 			  .name = n ? name_ref(n) : NULL};
 	names_mark(table, name, t.seq);
-	return send_extended(pg, 'C', body, t, out);
+	return extended_send(pg, 'C', body, t, out);
 }
 
 /* ---- Flush, Sync, the end of COPY ---- */

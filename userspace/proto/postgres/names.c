@@ -67,8 +67,38 @@ void name_unref(struct name *n)
 		return;
 	prepared_unref(n->stmt);
 	masking_unref(n->masking);
+	if (n->opened.entry)
+		sql_entry_unref(n->opened.entry);
+	free(n->opened.mandate);
 	free(n->formats);
 	free(n);
+}
+
+void name_opened(struct name *portal, struct sql_entry *entry, int index, const char *why)
+{
+	struct opened *o = &portal->opened;
+	o->entry = entry ? sql_entry_ref(entry) : NULL;
+	o->index = index;
+	o->why = why;
+}
+
+int mandate_of(const struct decision *d, struct mandate **ret)
+{
+	struct mandate *m = d->release ? calloc(1, sizeof(*m)) : NULL;
+	*ret = m;
+	if (!m)
+		return d->release ? -ENOMEM : 0;
+	m->release = d->release;
+	memcpy(m->rule, d->rule, sizeof(m->rule));
+	memcpy(m->request, d->request, sizeof(m->request));
+	memcpy(m->grant, d->grant[0] ? d->grant : d->made_grant, sizeof(m->grant));
+	return 0;
+}
+
+int name_passed(struct name *portal, const struct decision *d)
+{
+	portal->opened.plan = d->plan;
+	return mandate_of(d, &portal->opened.mandate);
 }
 
 static struct span cut(struct span name)

@@ -28,6 +28,15 @@ struct prepared {
 	uint8_t text[];
 };
 
+/* The analysis that a portal was opened under: what its names mean to the server, whatever they mean by now. */
+struct opened {
+	struct sql_entry *entry; /* with a reference; NULL: unclassified */
+	const char *why;	 /* then: why; a static string, or one that the session keeps */
+	int index;
+	uint64_t plan;		 /* of the decision, as it numbers policies */
+	struct mandate *mandate; /* what people let it pass by, owned; NULL: they were not asked */
+};
+
 /* One version of a name. */
 struct name {
 	struct name *next; /* in its bucket, newest first */
@@ -48,9 +57,11 @@ struct name {
 	uint64_t rows;
 	uint32_t names_version; /* portals: of the tables when it was bound */
 	struct masking *masking; /* portals: by the decision on their Bind; NULL: nothing is masked */
+	struct opened opened;	/* portals */
 	uint64_t masked;	/* portals: values that were masked so far */
 	uint16_t *formats;	/* portals: result formats, kept only where rows are looked into */
 	int n_formats;
+	bool lacks_formats; /* portals: there are some, but they were not kept: rows were not looked into */
 	struct prepared *stmt;
 	size_t key_len;
 	uint8_t key[NAME_KEY];
@@ -69,6 +80,11 @@ struct prepared *prepared_new(struct span text, struct sql_entry *entry, int ind
 must_check int prepared_set_types(struct prepared *p, const uint32_t *types, int n);
 struct prepared *prepared_ref(struct prepared *p);
 void prepared_unref(struct prepared *p);
+/* Notes under which analysis it is opened; why: static, or as long as the session. Then by which decision. -ENOMEM. */
+void name_opened(struct name *portal, struct sql_entry *entry, int index, const char *why);
+must_check int name_passed(struct name *portal, const struct decision *d);
+/* A copy of what d passed by; *ret NULL where nobody was asked. -ENOMEM. */
+must_check int mandate_of(const struct decision *d, struct mandate **ret);
 /* The statement, or NULL: empty or unclassified. */
 const struct sql_stmt *prepared_stmt(const struct prepared *p);
 

@@ -165,6 +165,7 @@ struct target {
 	const struct sql_stmt *stmt;
 	struct prepared *prepared; /* it borrows from this one; NULL: from the text itself */
 	const char *why;	   /* it is not known */
+	const struct name *cursor; /* that it reads from: its analysis is the one that it was opened under */
 };
 
 static int find_target(struct pg *pg, struct names *t, const char *name, struct sink *out,
@@ -175,11 +176,17 @@ static int find_target(struct pg *pg, struct names *t, const char *name, struct 
 		return PG_WAIT;
 	if (!n)
 		return 0;
-	int err = op_refresh(pg, n->stmt, out);
-	if (!err) {
-		ret->stmt = prepared_stmt(n->stmt);
-		ret->prepared = n->stmt;
+	ret->prepared = n->stmt;
+	if (t == &pg->portals) { /* the server has it open: what its names mean by now is nothing to it */
+		const struct opened *o = &n->opened;
+		const struct sql_result *r = o->entry ? sql_entry_result(o->entry) : NULL;
+		ret->stmt = r && o->index >= 0 && o->index < r->n_stmts ? &r->stmts[o->index] : NULL;
+		ret->cursor = n;
+		return 0;
 	}
+	int err = op_refresh(pg, n->stmt, out);
+	if (!err)
+		ret->stmt = prepared_stmt(n->stmt);
 	return err;
 }
 
@@ -357,11 +364,14 @@ static int build_empty(struct op *op)
 }
 
 /* What the targets borrow from must live as long as the operation. */
-static void keep(struct pg *pg, struct prepared *p)
+static void keep(struct pg *pg, const struct target *t)
 {
 	struct deciding *d = &pg->deciding;
-	if (p)
-		d->targets[d->n_targets++] = prepared_ref(p);
+	if (!t->prepared)
+		return;
+	struct sql_entry *e = t->cursor ? t->cursor->opened.entry : NULL;
+	d->entries[d->n_targets] = e ? sql_entry_ref(e) : NULL;
+	d->targets[d->n_targets++] = prepared_ref(t->prepared);
 }
 
 /* Of a statement that reads no relation nothing can be masked: SHOW, or what drivers ask. Behind DDL in a
@@ -399,6 +409,15 @@ static int join_results(struct pg *pg, const struct sql_result *r, int from, int
 	return 0;
 }
 
+int op_go_on(struct pg *pg, const struct mandate *m)
+{
+	struct mandate *prior = m ? arena_new(&pg->arena, struct mandate) : NULL;
+	if (prior)
+		*prior = *m;
+	pg->deciding.op.prior = prior;
+	return m && !prior ? -ENOMEM : 0;
+}
+
 static int build_several(struct pg *pg, const struct sql_result *r, int from, int n,
 			 struct sink *out)
 {
@@ -407,14 +426,15 @@ static int build_several(struct pg *pg, const struct sql_result *r, int from, in
 	    .in_block = op_in_block(pg), .wrote = pg->is_dirty || pg->wrote_in_tx, .op = op};
 	struct target *targets = arena_array(&pg->arena, (size_t)n, sizeof(*targets));
 	pg->deciding.targets = arena_array(&pg->arena, (size_t)n, sizeof(*pg->deciding.targets));
-	if (!targets || !pg->deciding.targets)
+	pg->deciding.entries = arena_array(&pg->arena, (size_t)n, sizeof(*pg->deciding.entries));
+	if (!targets || !pg->deciding.targets || !pg->deciding.entries)
 		return ERR_LIMIT;
 	for (int i = 0; i < n; i++) {
 		const struct sql_stmt *st = &r->stmts[from + i];
 		int err = resolve(pg, r, from + i, out, &targets[i]);
 		if (err)
 			return err;
-		keep(pg, targets[i].prepared);
+		keep(pg, &targets[i]);
 		op->is_by_name |= uses_name(st);
 		add_effects(&e, st, targets[i].stmt);
 		add_class(op, st->class);
@@ -429,6 +449,8 @@ static int build_several(struct pg *pg, const struct sql_result *r, int from, in
 	    pg->deciding.is_simple && !e.in_block && e.wrote && (op->is_write || pg->is_dirty);
 	op->tag = join_tags(&pg->arena, r, from, n);
 	int err = op->tag ? join_results(pg, r, from, n, targets) : ERR_LIMIT;
+	if (!err && n == 1 && targets[0].cursor)
+		err = op_go_on(pg, targets[0].cursor->opened.mandate);
 	return err ? err : join_needs(pg, r, from, n, targets);
 }
 
@@ -452,9 +474,15 @@ static int build_one(struct pg *pg, const struct sql_stmt *st)
 void op_begin(struct pg *pg)
 {
 	struct deciding *d = &pg->deciding;
-	for (int i = 0; i < d->n_targets; i++)
+	for (int i = 0; i < d->n_targets; i++) {
 		prepared_unref(d->targets[i]);
+		if (d->entries[i])
+			sql_entry_unref(d->entries[i]);
+	}
 	prepared_unref(d->stmt);
+	name_unref(d->portal);
+	if (d->opened)
+		sql_entry_unref(d->opened);
 	*d = (struct deciding){0};
 	arena_reset(&pg->arena);
 }

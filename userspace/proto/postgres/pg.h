@@ -75,7 +75,10 @@ struct deciding {
 	struct msg_error broken; /* of op.broken; strings in the arena or static */
 	struct prepared **targets; /* references that op borrows from */
 	int n_targets;
+	struct sql_entry **entries; /* of cursors that it reads from, as long as targets */
 	struct prepared *stmt;
+	struct name *portal;	/* an Execute's that is decided for itself, and its analysis; references */
+	struct sql_entry *opened;
 	struct msg_bind bind;
 	int (*after)(struct pg *pg, const struct decision *d, struct sink *out);
 };

@@ -29,7 +29,7 @@ void track_add_changes(const struct pg *pg, struct track *t, const struct sql_st
 	t->may_copy_in |= st->kind == SQL_COPY_IN;
 }
 
-static int send_query(struct pg *pg, struct masking *masking, struct sink *out)
+static int send_query(struct pg *pg, const struct decision *decision, struct masking *masking, struct sink *out)
 {
 	struct deciding *d = &pg->deciding;
 	struct prepared *p = d->stmt;
@@ -45,6 +45,9 @@ static int send_query(struct pg *pg, struct masking *masking, struct sink *out)
 	track_changes(pg, &t, r);
 	t.stmt = prepared_ref(p);
 	t.masking = masking;
+	err = mandate_of(decision, &t.mandate);
+	if (err)
+		return err;
 	op_accepted(pg);
 	/* It drops the unnamed ones, whatever comes of it. */
 	names_mark(&pg->stmts, (struct span){0}, t.seq);
@@ -87,7 +90,7 @@ static int query_decided(struct pg *pg, const struct decision *d, struct sink *o
 		const struct prepared *p = pg->deciding.stmt;
 		if (!err && has_blind_copy(p->entry ? sql_entry_result(p->entry) : NULL, masking))
 			return refuse_blind_copy(pg, masking, out);
-		return err ? err : send_query(pg, masking, out);
+		return err ? err : send_query(pg, d, masking, out);
 	}
 	op_skipped(pg->deciding.op.id, out);
 	return 0;

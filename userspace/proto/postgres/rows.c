@@ -17,8 +17,7 @@ const struct mask_result *rows_result(const struct track *t)
 {
 	if (!t)
 		return NULL;
-	return t->kind == TRACK_QUERY ? masking_result(t->masking, t->n_done)
-				      : masking_result(t->name ? t->name->masking : t->masking, 0);
+	return masking_result(track_masking(t), t->kind == TRACK_QUERY ? t->n_done : 0);
 }
 
 static void read_columns(struct span head, struct described *d)
@@ -73,7 +72,7 @@ static int keep_formats(struct pg *pg, const struct described *d)
 static struct masking *masking_of(const struct track *t, int *ret_index)
 {
 	*ret_index = t->kind == TRACK_QUERY ? t->n_done : 0;
-	return t->kind != TRACK_QUERY && t->name ? t->name->masking : t->masking;
+	return track_masking(t);
 }
 
 /* Is it the result that was decided on? head empty: NoData. */
@@ -134,7 +133,7 @@ int rows_begin(struct pg *pg, const struct track *t, struct row_mask *ret_m)
 int rows_mask(struct pg *pg, struct track *t, const struct row_mask *m, struct span body, struct sink *out)
 {
 	struct cur count = cur_of(body);
-	uint64_t *masked = t->name ? &t->name->masked : &t->masked;
+	uint64_t *masked = track_masked(t);
 	int err = m->r->is_strict && cur_u16(&count) != m->r->n ? ERR_DENIED : 0;
 	if (!err && m->n)
 		err = row_mask_apply(m, body, pg->server.left, out->to[TO_CLIENT], masked);
@@ -150,8 +149,9 @@ size_t rows_wanted(struct pg *pg, struct span have)
 	return t && !rows_begin(pg, t, &m) && m.r && m.n ? row_mask_wants(&m, have) : 0;
 }
 
-static void say_columns(struct name *portal, int n, struct sink *out)
+static void say_columns(struct track *t, int n, struct sink *out)
 {
+	struct name *portal = t->name;
 	struct span names[MSG_COLUMNS];
 	uint16_t formats[MSG_COLUMNS];
 	const struct prepared *p = portal->stmt;
@@ -164,8 +164,8 @@ static void say_columns(struct name *portal, int n, struct sink *out)
 								  : i < portal->n_formats ? i
 											  : 0];
 	}
-	portal->has_columns = true;
-	out->ops->columns(out, portal->op_id, names, formats, n);
+	*(track_is_decided(t) ? &t->has_columns : &portal->has_columns) = true;
+	out->ops->columns(out, track_op(t), names, formats, n);
 }
 
 static int read_fields(struct span head, struct span *fields)
@@ -216,20 +216,20 @@ void rows_data(struct pg *pg, struct track *t, struct span head, struct sink *ou
 {
 	struct span fields[MSG_COLUMNS];
 	int n = read_fields(head, fields);
-	uint64_t op_id = t->name ? t->name->op_id : t->op_id;
+	uint64_t op_id = track_op(t);
 	const struct mask_result *r = rows_result(t);
 	if (!op_id || (r && (r->is_unrecorded || (r->columns && r->n != n))))
 		return;
 	if (r && r->columns)
 		mask_for_record(pg, t, r, fields, head.len < pg->server.body_len);
-	if (t->name && !t->name->has_columns)
-		say_columns(t->name, n, out);
+	if (t->name && !(track_is_decided(t) ? t->has_columns : t->name->has_columns))
+		say_columns(t, n, out);
 	out->ops->row(out, op_id, fields, n);
 }
 
 void rows_copy(struct track *t, struct span head, struct sink *out)
 {
-	uint64_t op_id = t->name ? t->name->op_id : t->op_id;
+	uint64_t op_id = track_op(t);
 	const struct mask_result *r = rows_result(t);
 	bool is_masked = false; /* then copy_out.h's is recorded, if any */
 	for (int i = 0; r && r->columns && i < r->n; i++)

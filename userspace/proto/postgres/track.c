@@ -13,6 +13,7 @@ static void drop(struct track *t)
 	prepared_unref(t->stmt);
 	name_unref(t->name);
 	masking_unref(t->masking);
+	free(t->mandate);
 	if (t->refusal) {
 		buf_done(t->refusal);
 		free(t->refusal);

@@ -32,16 +32,40 @@ struct track {
 	bool touches_tx; /* may begin or end a transaction block */
 	bool may_copy_in;
 	bool has_failed;
+	bool has_columns;  /* an Execute that is an operation itself: its columns were reported */
 	bool was_answered; /* an error of it was reported: the operation has ended */
 	int n_done;	   /* statements of a Query that have completed */
 	uint64_t seq;
 	uint64_t op_id; /* 0: none */
 	uint64_t rows, masked;
-	struct masking *masking; /* a Query's; a portal has its own */
+	/* A Query's, or of an Execute that was decided for itself, and of our Describe in front of it; else a
+	 * portal has its own. */
+	struct masking *masking;
+	struct mandate *mandate; /* a Query's: what people let it pass by, owned; or NULL */
+	uint64_t limit;		 /* an Execute's: rows that it asks for at most; 0: all */
 	struct prepared *stmt; /* a Query's text and analysis (index 0), or an Execute's */
 	struct name *name;     /* the version that it makes, uses or ends */
 	struct buf *refusal;   /* the ErrorResponse to show instead of the server's */
 };
+
+/* Is it an Execute that was decided for itself, not with its Bind? */
+static inline bool track_is_decided(const struct track *t)
+{
+	return t->kind == TRACK_EXECUTE && t->op_id;
+}
+/* What its rows are masked by; the operation that they belong to. */
+static inline struct masking *track_masking(const struct track *t)
+{
+	return t->masking || !t->name || track_is_decided(t) ? t->masking : t->name->masking;
+}
+static inline uint64_t track_op(const struct track *t)
+{
+	return t->op_id || !t->name ? t->op_id : t->name->op_id;
+}
+static inline uint64_t *track_masked(struct track *t)
+{
+	return t->name && !track_is_decided(t) ? &t->name->masked : &t->masked;
+}
 
 struct tracks {
 	struct track *ring;

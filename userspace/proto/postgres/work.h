@@ -22,6 +22,13 @@ must_check int extended_settle(struct pg *pg, struct sink *out);
 /* Waits until what was accepted is on disk. 0, ERR_HELD, ... */
 must_check int pg_barrier(struct pg *pg, struct sink *out);
 must_check int pg_send_sync(struct pg *pg, struct sink *out);
+/* extended.c: sends a message of the extended protocol, and notes that it is to be answered. */
+must_check int extended_send(struct pg *pg, uint8_t type, struct span body, struct track t, struct sink *out);
+/* A Describe of it goes out in this stretch. */
+void extended_note_describe(struct pg *pg, struct name *portal);
+/* effects.c: the operation of a portal ends, once: by its tag, by an error (whole), or, both NULL, because the
+ * portal is gone. */
+void portal_end(struct name *portal, const char *tag, const struct op_result *error, struct sink *out);
 /* Forgets a deferred Parse: the pipeline has failed before it. */
 void extended_forget(struct pg *pg);
 bool extended_is_bind_of_deferred(const struct pg *pg, struct span body);
@@ -65,6 +72,8 @@ void op_accepted(struct pg *pg);
 /* Notes what the decision hides, and what its rows are masked by: a reference for what is sent, or NULL.
  * 0, -ENOMEM. */
 must_check int op_masking(struct pg *pg, const struct decision *d, struct masking **ret);
+/* It goes on with what passed by m (NULL: people were not asked). -ENOMEM. */
+must_check int op_go_on(struct pg *pg, const struct mandate *m);
 /* It ended before the server saw it. */
 void op_skipped(uint64_t op_id, struct sink *out);
 /* Is the session surely in a transaction block by the time that the next message is read? */
@@ -81,6 +90,7 @@ struct msg_error refuse_syntax(const struct sql_result *r);
  * itself had refused. */
 must_check int refuse_query(struct pg *pg, const struct msg_error *e, struct sink *out);
 must_check int refuse_extended(struct pg *pg, const struct msg_error *e, struct sink *out);
+must_check int refuse_unknown_portal(struct pg *pg, struct span name, struct sink *out);
 /* The server is made to say itself that this statement is not there. */
 must_check int refuse_unknown_statement(struct pg *pg, struct span name, struct sink *out);
 #define REFUSE_DETAIL 100

@@ -24,6 +24,8 @@ struct rig {
 	const struct op *op;
 	bool is_held, is_dialling;
 	int err; /* what ended the flow */
+	uint64_t plan;	 /* number of the rules in force */
+	char hidden[64]; /* a relation that these deny; "" none */
 	bool (*denies)(const struct op *op);
 };
 
@@ -55,10 +57,18 @@ static struct rig *rig_of(struct sink *s)
 /* Adds masks to a decision that passes; NULL: none. */
 static void (*rig_masks)(const struct op *op, struct decision *d);
 
+static bool rig_hides(const struct rig *r, const struct op *op)
+{
+	for (int i = 0; i < op->n_needs; i++)
+		if (*r->hidden && op->needs[i].name && !strcmp(op->needs[i].name, r->hidden))
+			return true;
+	return false;
+}
+
 static void rig_decide(struct rig *r, const struct op *op, struct decision *d)
 {
-	bool is_denied = r->denies(op);
-	*d = (struct decision){.effect = is_denied ? EFFECT_DENY : EFFECT_ALLOW};
+	bool is_denied = r->denies(op) || rig_hides(r, op);
+	*d = (struct decision){.effect = is_denied ? EFFECT_DENY : EFFECT_ALLOW, .plan = r->plan};
 	snprintf(d->rule, sizeof(d->rule), "r1");
 	if (is_denied)
 		snprintf(d->reason, sizeof(d->reason), "no");
@@ -70,6 +80,12 @@ static void rig_decide(struct rig *r, const struct op *op, struct decision *d)
 	for (int i = 0; i < op->n_params; i++)
 		buf_printf(&r->log, "~%.*s", (int)op->params[i].len, (const char *)op->params[i].p);
 	buf_add_str(&r->log, "\n");
+}
+
+static bool rig_stands(struct sink *s, uint64_t plan, const struct mandate *m)
+{
+	(void)m;
+	return plan == rig_of(s)->plan;
 }
 
 static int rig_hold(struct rig *r, enum resume_kind kind, const struct op *op)
@@ -161,6 +177,7 @@ static int rig_cancel(struct sink *s, uint32_t pid, uint32_t key)
 
 static const struct sink_ops rig_ops = {
     .op = rig_op,
+    .stands = rig_stands,
     .barrier = rig_barrier,
     .dial = rig_dial,
     .facts = rig_facts,
@@ -461,6 +478,13 @@ static inline void rig_talk(struct rig *r, const char *text)
 		if (line[0] == '|') {
 			rig_put(r, d, buf_span(&piece));
 			buf_reset(&piece);
+			continue;
+		}
+		if (line[0] == '!') { /* new rules, that hide a relation */
+			rig_put(r, d, buf_span(&piece));
+			buf_reset(&piece);
+			r->plan++;
+			snprintf(r->hidden, sizeof(r->hidden), "%.63s", line[1] ? line + 2 : "");
 			continue;
 		}
 		enum dir to = line[0] == '>' ? FROM_CLIENT : FROM_SERVER;

@@ -56,10 +56,10 @@ static const struct {
      "< C SELECT 1\n< Z I\n", "P ~SELECT 1; B ~~; D P; E ; S", "1; 2; D; C SELECT 1; Z I", "*2345", 0},
     {"the client asks itself", "> P ~SELECT 1\n> B ~~\n> D P~\n> E \n> S\n< 1\n< 2\n< T a~b\n< D 12345~x\n"
      "< C SELECT 1\n< Z I\n", "P ~SELECT 1; B ~~; D P; E ; S", "1; 2; T; D; C SELECT 1; Z I", "*2345", 0},
-    {"once for a portal that is run twice",
+    {"again for a portal that is read on: it is decided anew",
      "> Q BEGIN\n< C BEGIN\n< Z T\n> P ~SELECT 1\n> B ~~\n> E ~1\n> S\n< 1\n< 2\n< T a~b\n"
-     "< D 12345~x\n< s\n< Z T\n> E ~1\n> S\n< D 12345~x\n< s\n< Z T\n",
-     "Q BEGIN; P ~SELECT 1; B ~~; D P; E ; S; E ; S", "C BEGIN; Z T; 1; 2; D; s; Z T; D; s; Z T", "*2345", 0},
+     "< D 12345~x\n< s\n< Z T\n> E ~1\n> S\n< T a~b\n< D 12345~x\n< s\n< Z T\n",
+     "Q BEGIN; P ~SELECT 1; B ~~; D P; E ; S; D P; E ; S", "C BEGIN; Z T; 1; 2; D; s; Z T; D; s; Z T", "*2345", 0},
     {"what we asked fails", "> P ~SELECT 1\n> B ~~\n> E \n> S\n< 1\n< 2\n< E ERROR~XX000~x\n< Z I\n",
      "P ~SELECT 1; B ~~; D P; E ; S", "1; 2; E ERROR XX000; Z I", "", 0},
     {"and what it says is another result",

@@ -181,7 +181,7 @@
 	"< 1\n< 2\n< D 1\n< D 2\n< s\n< D 3\n< C SELECT 1\n< 3\n< Z I\n> E p\n> S\n< E ERROR~34000~no\n< Z I\n",
 	"P ~SELECT 3; B p~; E p; E p; C Pp; S; B ~sluice: refused by policy~NULL; S",
 	"1; 2; D; D; s; D; C SELECT 1; 3; Z I; E ERROR 34000 sluice; Z I",
-	"op 1 SELECT SELECT 3\nend 1 SELECT 1 1\n",
+	"op 1 SELECT SELECT 3\nop 2 FETCH SELECT 3\nend 1 SELECT 2\nend 2 SELECT 1 1\n",
 	.err = 0,
 },
 {
@@ -401,7 +401,8 @@
 	"C DECLARE CURSOR; Z T; C FETCH 1; Z T; D; s; Z T; C CLOSE CURSOR; Z T; E ERROR 42501 sluice; Z E",
 	"op 1 DECLARE CURSOR DECLARE c CURSOR FOR SELECT 1\nend 1 DECLARE CURSOR 0\n"
 	"op 2 FETCH FETCH c\nend 2 FETCH 1 1\n"
-	"op 3 CLOSE CLOSE c\nend 3 CLOSE CURSOR 0\nop 4 FETCH denied permanent FETCH c\n",
+	"op 3 FETCH DECLARE c CURSOR FOR SELECT 1\nend 3 SELECT 1\n"
+	"op 4 CLOSE CLOSE c\nend 4 CLOSE CURSOR 0\nop 5 FETCH denied permanent FETCH c\n",
 	.err = 0,
 },
 {
@@ -509,4 +510,42 @@
 	"E FATAL 08P01 sluice",
 	"op 1 SELECT SELECT 1\n",
 	.err = ERR_STATE,
+},
+{
+	"a suspended portal read on: each Execute by itself",
+	"> Q BEGIN\n< C BEGIN\n< Z T\n> P ~SELECT a FROM t\n> B p~\n> E p~1\n> S\n< 1\n< 2\n< D 1\n< s\n< Z T\n"
+	"> E p~1\n> S\n< D 2\n< s\n< Z T\n> E p\n> S\n< D 3\n< C SELECT 1\n< Z T\n",
+	"Q BEGIN; P ~SELECT a FROM t; B p~; E p; S; E p; S; E p; S",
+	"C BEGIN; Z T; 1; 2; D; s; Z T; D; s; Z T; D; C SELECT 1; Z T",
+	"op 1 BEGIN BEGIN\nend 1 BEGIN 0\nop 2 SELECT SELECT a FROM t\nend 2 SELECT 1\nop 3 FETCH SELECT a FROM t\n"
+	"end 3 SELECT 1\nop 4 FETCH SELECT a FROM t\nend 4 SELECT 1 1\n",
+	.err = 0,
+},
+{
+	"other rules between Bind and Execute: decided again",
+	"> P ~SELECT a FROM t\n> B ~\n> H\n< 1\n< 2\n!\n> E\n> S\n< D 1\n< C SELECT 1\n< Z I\n",
+	"P ~SELECT a FROM t; B ~; H; E ; S",
+	"1; 2; D; C SELECT 1; Z I",
+	"op 1 SELECT SELECT a FROM t\nop 2 SELECT SELECT a FROM t\nend 1 - 0 skipped\nend 2 SELECT 1 1\n",
+	.err = 0,
+},
+{
+	"other rules that hide what a portal reads",
+	"> P ~SELECT a FROM t\n> B ~\n> H\n< 1\n< 2\n! t\n> E\n> S\n< E ERROR~26000~no\n< Z I\n",
+	"P ~SELECT a FROM t; B ~; H; B ~sluice: refused by policy~NULL; S",
+	"1; 2; E ERROR 42501 sluice; Z I",
+	"op 1 SELECT SELECT a FROM t\nop 2 SELECT denied SELECT a FROM t\nend 1 - 0\n",
+	.err = 0,
+},
+{
+	"a held cursor read by Execute after other rules",
+	"> Q DECLARE c CURSOR WITH HOLD FOR SELECT a FROM t\n< C DECLARE CURSOR\n< Z I\n> E c~1\n"
+	"> S\n< D 1\n< s\n< Z I\n! t\n"
+	"> E c~1\n> S\n< E ERROR~26000~no\n< Z I\n> Q FETCH 1 FROM c\n",
+	"Q DECLARE c CURSOR WITH HOLD FOR SELECT a FROM t; E c; S; B ~sluice: refused by policy~NULL; S",
+	"C DECLARE CURSOR; Z I; D; s; Z I; E ERROR 42501 sluice; Z I; E ERROR 42501 sluice; Z I",
+	"op 1 DECLARE CURSOR DECLARE c CURSOR WITH HOLD FOR SELECT a FROM t\nend 1 DECLARE CURSOR 0\n"
+	"op 2 FETCH DECLARE c CURSOR WITH HOLD FOR SELECT a FROM t\nend 2 SELECT 1\n"
+	"op 3 FETCH denied DECLARE c CURSOR WITH HOLD FOR SELECT a FROM t\nop 4 FETCH denied FETCH 1 FROM c\n",
+	.err = 0,
 },
