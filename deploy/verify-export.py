@@ -171,7 +171,7 @@ class Export:
         self.fingerprint = hashlib.sha256(self.key).hexdigest() if self.key else None
         if self.key and fingerprint and self.fingerprint != fingerprint:
             raise Bad(self.first, f"is signed with another key, {self.fingerprint[:16]}...")
-        self.signed_to, self.left_out, self.events, self.approvals = self.first - 1, 0, 0, Approvals()
+        self.signed_to, self.left_out, self.events, self.approvals, self.keys = self.first - 1, 0, 0, Approvals(), set()
         self.notes = self.rows("checkpoints")
         self.note = next(self.notes, None)
 
@@ -219,6 +219,12 @@ class Export:
             if (e["chain"], e["root"]) != self.gone:
                 raise Bad(self.first, f"does not go on from what was removed by the tombstone, event {n}")
             self.tombstone = n
+        sealed = re.search(rb'"sealed":"([^"]{24})', stored)
+        if sealed and sealed[1] not in self.keys:
+            to = self.txn.get(sealed[1], db=self.env.open_db(b"keys", self.txn, create=False))
+            if to is None or base64.b64encode(sha(to)[:18]) != sealed[1]:
+                raise Bad(n, "is sealed with a key that is not here, or was changed since")
+            self.keys.add(sealed[1])
         self.hash, self.events = own, self.events + 1
         self.tree.add(0, sha(b"\0", own))
         self.approvals.event(n, stored, self.elsewhere)

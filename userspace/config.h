@@ -39,6 +39,9 @@ struct config {
 	int keep_seconds;     /* "audit": {"keep_seconds", "keep_bytes"}: 0: for ever */
 	uint64_t keep_bytes;
 	int checkpoint_events, checkpoint_seconds;
+	const char *encrypt_to[CONFIG_LIST_MAX]; /* "audit": {"encrypt_to"}: PEM files (record/sealer.h) */
+	int n_encrypt_to;
+	int compress; /* "audit": {"compress"}: level of zstd; 0: off */
 	uint32_t audit_gids[CONFIG_LIST_MAX]; /* "audit": {"groups"}: may read and export the record */
 	int n_audit_gids;
 	const char *audit_sinks[CONFIG_LIST_MAX]; /* "audit": {"sinks"}: URLs (control/sinks.h) */

@@ -13,8 +13,10 @@
 #include "cli/export_lmdb.h"
 #include "cli/filters.h"
 #include "cli/inert.h"
+#include "cli/opened.h"
 #include "cli/options.h"
 #include "cli/record_source.h"
+#include "record/opener.h"
 
 static const struct export_text *const forms[] = {&export_jsonl, &export_csv, &export_ocsf,
 						  &export_asciicast};
@@ -97,7 +99,7 @@ static FILE *open_out(const char *path, const struct export_text *form, char ful
 }
 
 static int export_text_to(const char *path, const struct export_text *form,
-			  const struct record_source *source, const json_t *filters)
+			  struct record_source *source, const json_t *filters)
 {
 	char full[PATH_MAX] = "";
 	struct writing w = {.form = form, .out = open_out(path, form, full)};
@@ -112,7 +114,7 @@ static int export_text_to(const char *path, const struct export_text *form,
 		form->head(&w.text);
 	int r = write_out(&w);
 	if (r == 0)
-		r = record_ask(source, "export", filters, on_line, &w);
+		r = opened_ask(source, "export", filters, on_line, &w);
 	if (r == ERR_MALFORMED || r == ERR_LIMIT)
 		cli_error("an event cannot be written as %s: %s", form->name, err_text(r));
 	if (fflush(w.out) || ferror(w.out)) {
@@ -134,12 +136,15 @@ static const struct export_text *form_of(const char *name)
 	return NULL;
 }
 
-static int check(const char *format, const char *path, const struct filters *f)
+static int check(const char *format, const char *path, const char *key, const struct filters *f)
 {
 	bool is_lmdb = format && !strcmp(format, "lmdb");
 	if (!is_lmdb && !form_of(format))
 		return cli_usage("export", "%s: expected jsonl, csv, ocsf, asciicast or lmdb",
 				 format);
+	if (is_lmdb && key)
+		return cli_usage("export", "--format lmdb is what is stored, and stays sealed: give --decrypt-key to "
+					   "replay, search and the other forms, with --store DIR");
 	if (is_lmdb && !path)
 		return cli_usage("export", "--format lmdb makes a folder: -o DIR");
 	if (path && !*path)
@@ -153,26 +158,30 @@ int cmd_export(int argc, char **argv)
 {
 	struct filters f = {0};
 	struct record_source source = {0};
-	const char *format = NULL, *path = NULL;
+	const char *format = NULL, *path = NULL, *key = NULL;
 	const struct cli_option options[] = {{"format", &format, NULL, NULL},
 					     {"o", &path, NULL, NULL},
 					     FILTER_WHAT(f),
 					     {"store", &source.store, NULL, NULL},
+					     {"decrypt-key", &key, NULL, NULL},
 					     {0}};
 	argc = cli_take_options(argc, argv, options);
 	if (argc < 0)
 		return CLI_USAGE;
 	if (argc > 1)
 		return cli_usage("export", "no argument is expected");
-	if (check(format, path, &f))
+	if (check(format, path, key, &f))
 		return CLI_USAGE;
 	json_t *filters = filters_json(&f, "export");
 	if (!filters)
 		return CLI_USAGE;
 	json_object_set_new(filters, "format", json_string(format ? format : "jsonl"));
-	int r = format && !strcmp(format, "lmdb")
-			? export_lmdb(path, &source, filters)
-			: export_text_to(path, form_of(format), &source, filters);
+	int r = opened_key(key, &source.opener);
+	source.is_as_stored = form_of(format) == &export_jsonl && !key;
+	if (r == 0)
+		r = format && !strcmp(format, "lmdb") ? export_lmdb(path, &source, filters)
+						      : export_text_to(path, form_of(format), &source, filters);
+	opener_free(source.opener);
 	json_decref(filters);
 	return r < 0;
 }

@@ -9,9 +9,11 @@
 #include "base/clock.h"
 #include "base/macro.h"
 #include "cli/cli.h"
+#include "cli/opened.h"
 #include "cli/options.h"
 #include "cli/record_source.h"
 #include "cli/show.h"
+#include "record/opener.h"
 
 #define PAUSE_MAX_NS (10 * NS_PER_SEC) /* longer silences are cut, and said to be */
 /* A long session is asked for in pieces: whoever plays slowly holds nothing up in the daemon. */
@@ -98,7 +100,7 @@ static int keep_line(void *ctx, const char *line, size_t len)
 	return 0;
 }
 
-static int play(struct replay *r, const struct record_source *source, const char *session)
+static int play(struct replay *r, struct record_source *source, const char *session)
 {
 	size_t i;
 	json_t *e;
@@ -107,7 +109,7 @@ static int play(struct replay *r, const struct record_source *source, const char
 		snprintf(from, sizeof(from), "%" PRIu64, r->next);
 		json_t *q =
 		    json_pack("{s:s,s:s,s:s}", "session", session, "from", from, "limit", PAGE);
-		int err = record_ask(source, "events", q, keep_line, r);
+		int err = opened_ask(source, "events", q, keep_line, r);
 		json_decref(q);
 		if (err < 0)
 			return err;
@@ -133,12 +135,12 @@ static int follow_line(void *ctx, const char *line, size_t len)
 	return r->is_over;
 }
 
-static int follow(struct replay *r, const struct record_source *source, const char *session)
+static int follow(struct replay *r, struct record_source *source, const char *session)
 {
 	r->speed = 0;
 	r->is_followed = true;
 	json_t *q = json_pack("{s:s,s:s}", "session", session, "follow", "1");
-	int err = record_ask(source, "events", q, follow_line, r);
+	int err = opened_ask(source, "events", q, follow_line, r);
 	json_decref(q);
 	return err;
 }
@@ -163,12 +165,13 @@ int cmd_replay(int argc, char **argv)
 {
 	struct record_source source = {0};
 	struct replay r = {.speed = 1};
-	const char *speed = NULL;
+	const char *speed = NULL, *key = NULL;
 	bool is_followed = false;
 	const struct cli_option options[] = {{"speed", &speed, NULL, NULL},
 					     {"step", NULL, &r.is_stepped, NULL},
 					     {"follow", NULL, &is_followed, NULL},
 					     {"store", &source.store, NULL, NULL},
+					     {"decrypt-key", &key, NULL, NULL},
 					     {0}};
 	argc = cli_take_options(argc, argv, options);
 	if (argc < 0)
@@ -177,9 +180,12 @@ int cmd_replay(int argc, char **argv)
 		return cli_usage("replay", "expected one session: sluice sessions lists them");
 	if (check_options(&r, speed, is_followed))
 		return CLI_USAGE;
+	if (opened_key(key, &source.opener) < 0)
+		return 1;
 	buf_init(&r.out, SHOW_MAX);
 	r.page = json_array();
 	int e = (is_followed ? follow : play)(&r, &source, argv[1]);
+	opener_free(source.opener);
 	json_decref(r.page);
 	buf_done(&r.out);
 	if (e == 0 && !r.n) {

@@ -9,8 +9,10 @@
 #include "cli/export.h"
 #include "cli/filters.h"
 #include "cli/inert.h"
+#include "cli/opened.h"
 #include "cli/options.h"
 #include "cli/record_source.h"
+#include "record/opener.h"
 
 #define LINE_MAX_BYTES (2 * 1024 * 1024)
 #define SHOWN_MAX      120 /* of what was found, in a line */
@@ -101,11 +103,11 @@ static int add_words(json_t *filters, int argc, char **argv, const char *text)
 	return r < 0 || is_lost ? cli_usage("search", "the words are too long, or no UTF-8") : 0;
 }
 
-static int run(struct search *s, const struct record_source *source, const json_t *filters)
+static int run(struct search *s, struct record_source *source, const json_t *filters)
 {
 	buf_init(&s->text, LINE_MAX_BYTES);
 	buf_init(&s->line, 4 * LINE_MAX_BYTES);
-	int r = record_ask(source, "events", filters, on_line, s);
+	int r = opened_ask(source, "events", filters, on_line, s);
 	buf_done(&s->text);
 	buf_done(&s->line);
 	if (r == ERR_MALFORMED)
@@ -118,12 +120,13 @@ int cmd_search(int argc, char **argv)
 	struct filters f = {0};
 	struct record_source source = {0};
 	struct search s = {0};
-	const char *text = NULL, *limit = NULL;
+	const char *text = NULL, *limit = NULL, *key = NULL;
 	const struct cli_option options[] = {{"text", &text, NULL, NULL},
 					     {"limit", &limit, NULL, NULL},
 					     {"json", NULL, &s.is_json, NULL},
 					     FILTER_WHAT(f),
 					     {"store", &source.store, NULL, NULL},
+					     {"decrypt-key", &key, NULL, NULL},
 					     {0}};
 	argc = cli_take_options(argc, argv, options);
 	if (argc < 0)
@@ -133,13 +136,17 @@ int cmd_search(int argc, char **argv)
 		json_decref(filters);
 		return CLI_USAGE;
 	}
-	const char *key;
+	const char *name;
 	json_t *value;
 	int n = 0;
-	json_object_foreach(filters, key, value) n += json_is_string(value);
+	json_object_foreach(filters, name, value) n += json_is_string(value);
 	json_object_set_new(filters, "limit", limit ? json_string(limit) : json_null());
-	int r = n ? run(&s, &source, filters)
-		  : cli_usage("search", "expected words, or one of the filters");
+	int r = n ? 0 : cli_usage("search", "expected words, or one of the filters");
+	if (r == 0 && opened_key(key, &source.opener) < 0)
+		r = 2;
+	if (r == 0)
+		r = run(&s, &source, filters);
+	opener_free(source.opener);
 	json_decref(filters);
 	return r;
 }

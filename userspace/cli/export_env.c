@@ -11,6 +11,7 @@ static const char *const names[EXPORT_DB_COUNT] = {
     [EXPORT_META] = "meta",	    [EXPORT_EVENTS] = "events",
     [EXPORT_OMITTED] = "omitted",   [EXPORT_CHECKPOINTS] = "checkpoints",
     [EXPORT_SESSIONS] = "sessions", [EXPORT_BY_SESSION] = "by_session",
+    [EXPORT_KEYS] = "keys",
 };
 /* A segment has them, and its readers open them: empty here. */
 static const char *const unused[] = {"rings", "tree", "blocks"};

@@ -14,6 +14,7 @@
 #include "cli/export.h"
 #include "cli/export_env.h"
 #include "cli/export_manifest.h"
+#include "record/sealer.h"
 #include "record/segment.h"
 
 struct leaving {
@@ -148,6 +149,14 @@ static int on_checkpoint(struct leaving *l, const struct scan *line)
 	return r;
 }
 
+static int on_key(struct leaving *l, const struct scan *line)
+{
+	struct span to = scan_get(line, "_key");
+	char id[SEAL_ID_TEXT + 1];
+	int r = seal_id(to, id);
+	return r < 0 ? r : export_env_put(&l->env, EXPORT_KEYS, span_of((const uint8_t *)id, SEAL_ID_TEXT), to);
+}
+
 /* --- events -------------------------------------------------------------------------------------
  */
 
@@ -211,6 +220,7 @@ static int on_export_line(void *ctx, const char *line, size_t len)
 		int (*take)(struct leaving *l, const struct scan *line);
 	} kinds[] = {{"_store", on_store},
 		     {"_omitted", on_omitted},
+		     {"_key", on_key},
 		     {"_checkpoint", on_checkpoint}};
 	struct leaving *l = ctx;
 	struct span text = span_of(line, len);

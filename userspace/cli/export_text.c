@@ -43,6 +43,8 @@ void export_value(struct buf *out, const struct scan *e, const char *key)
 		snprintf(b64, sizeof(b64), "%s_b64", key);
 		v = scan_get(e, b64);
 		buf_add_str(out, v.len ? "base64:" : "");
+		if (!v.len && !strcmp(key, "text") && scan_get(e, "sealed").len)
+			buf_add_str(out, "[sealed]");
 	}
 	if (v.len && v.p[0] == '"')
 		export_unescape(out, v);

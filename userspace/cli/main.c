@@ -104,6 +104,7 @@ static const struct command commands[] = {
 	 "  --speed N|max         N times as fast as it was; max: at once\n"
 	 "  --step                waits for Enter before each operation\n"
 	 "  --follow              a live session: what it did, then what it does, until it ends\n"
+	 "  --decrypt-key FILE    an auditor's private key (PEM): opens what is sealed (audit.encrypt_to)\n"
 	 "  --store DIR           a store's folder, or an export's, instead of the daemon\n"},
 	{"search", cmd_search, "find text, identities, tables and verdicts in the record",
 	 "[WORD...] [options]\n"
@@ -113,6 +114,7 @@ static const struct command commands[] = {
 	 "  --session S, --identity S, --owner O, --role R, --resource R, --since T, --until T, --denied\n"
 	 "  --limit N             no more than N lines\n"
 	 "  --json                the events, a line each\n"
+	 "  --decrypt-key FILE    an auditor's private key (PEM): opens what is sealed, and looks into it\n"
 	 "  --store DIR           a store's folder, or an export's, instead of the daemon\n"
 	 "  exit code: 0 something was found, 1 nothing, 2 it could not be looked for\n"},
 	{"export", cmd_export, "write the record out, for somebody else to read and to check",
@@ -123,6 +125,7 @@ static const struct command commands[] = {
 	 "  -o FILE|DIR           instead of standard output; lmdb: a folder that is not there yet\n"
 	 "  --session S, --identity S, --owner O, --role R, --resource R, --relation R, --verdict V,\n"
 	 "  --since T, --until T, --denied\n"
+	 "  --decrypt-key FILE    an auditor's private key (PEM): opens what is sealed (not with lmdb)\n"
 	 "  --store DIR           a store's folder, or an export's, instead of the daemon\n"},
 	{"verify", cmd_verify, "check the record: chain, tree, and the node's signatures over them",
 	 "[DIR] [options]\n"

@@ -8,10 +8,14 @@
 
 #include "base/err.h"
 
+struct opener;
 struct record_source {
 	const char *store; /* NULL: the daemon */
 	const char *key;   /* verify of a store: the node's public key, a file (PEM); NULL:
 			    * keys/node.pub beside the store, else the key that the store itself names */
+	struct opener *opener; /* for what is sealed; NULL: it stays so. cli/opened.h */
+	bool is_as_stored;     /* what is packed stays so */
+	bool is_sealed_said;   /* once is enough */
 	bool is_key_named; /* verify: its fingerprint is among the filters */
 };
 

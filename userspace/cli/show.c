@@ -164,6 +164,8 @@ static void add_needs(struct buf *out, const json_t *e)
 
 static void on_op(struct buf *out, const json_t *e)
 {
+	if (*text_of(e, "sealed"))
+		buf_add_str(out, "[sealed] ");
 	add_text(out, e, "text", *text_of(e, "tag") ? text_of(e, "tag") : "-");
 	if (json_is_true(json_object_get(e, "hidden")))
 		buf_add_str(out, "  (values are kept out of the record)");
@@ -188,7 +190,7 @@ static void on_op_end(struct buf *out, const json_t *e)
 		buf_add_str(out, "error ");
 		add_text(out, e, "sqlstate", "");
 		buf_add_str(out, ": ");
-		add_text(out, e, "error", "-");
+		add_text(out, e, "error", *text_of(e, "sealed") ? "[sealed]" : "-");
 		return;
 	}
 	add_text(out, e, "tag", "done");
@@ -197,6 +199,8 @@ static void on_op_end(struct buf *out, const json_t *e)
 		   number_of(e, "duration_ns") / 1000 % 1000);
 	if (number_of(e, "masked"))
 		buf_printf(out, ", %" PRIu64 " values masked", number_of(e, "masked"));
+	if (*text_of(e, "sealed"))
+		buf_add_str(out, ", values [sealed]");
 	show_rows(out, json_object_get(e, "columns"), json_object_get(e, "result"), SHOW_INDENT);
 	if (json_is_true(json_object_get(e, "cut")))
 		buf_add_str(out, "\n" SHOW_INDENT "(the record keeps no more of it)");

@@ -9,7 +9,7 @@
 static const char *const filters[] = {"session", "type",   "identity", "role",	"owner", "resource",
 				      "since",	 "until",  "from",     "to",	"limit", "follow",
 				      "live",	 "denied", "flow",     "format",   "verdict", "relation", "text",
-				      "event",	 "old",	   "fingerprint", "checkpoints"};
+				      "event",	 "old",	   "fingerprint", "checkpoints", "keys", "sealed"};
 
 static bool is_filter(struct span name)
 {

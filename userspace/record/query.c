@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/jw.h"
 #include "base/macro.h"
+#include "record/payload.h"
 #include "record/query_internal.h"
 
 #define LINE_MAX_BYTES (1024 * 1024)
@@ -59,6 +60,7 @@ static bool read_format(struct query *q, const char *value)
 {
 	static const char *const formats[] = {"jsonl", "csv", "ocsf", "asciicast", "lmdb"};
 	q->keeps_hashes = !strcmp(value, "lmdb");
+	q->keys = q->keys || q->keeps_hashes;
 	for (size_t i = 0; i < ARRAY_LEN(formats); i++)
 		if (!strcmp(formats[i], value))
 			return true;
@@ -80,7 +82,11 @@ static bool read_filter(struct query *q, const char *key, const char *value)
 	struct {
 		const char *key;
 		bool *to;
-	} flags[] = {{"denied", &q->denied}, {"live", &q->live}, {"follow", &q->follow}};
+	} flags[] = {{"denied", &q->denied},
+		     {"live", &q->live},
+		     {"follow", &q->follow},
+		     {"keys", &q->keys},
+		     {"sealed", &q->sealed}};
 	for (size_t i = 0; i < F_TEXTS; i++)
 		if (!strcmp(text_keys[i], key))
 			return !q->texts[i] && (q->texts[i] = as_json(value)) != NULL;
@@ -222,14 +228,18 @@ bool answer_is_stopped(const struct answer *a)
 	return a->source->is_stopped && a->source->is_stopped(a->source->ctx);
 }
 
-int answer_line(struct answer *a, struct span line)
+int answer_aside(struct answer *a, struct span line)
 {
 	buf_reset(&a->line);
 	buf_add_span(&a->line, line);
 	buf_add_u8(&a->line, '\n');
 	int r = buf_err(&a->line);
-	if (r == 0)
-		r = a->sink->line(a->sink->ctx, buf_span(&a->line));
+	return r < 0 ? r : a->sink->line(a->sink->ctx, buf_span(&a->line));
+}
+
+int answer_line(struct answer *a, struct span line)
+{
+	int r = answer_aside(a, line);
 	if (r < 0)
 		return r;
 	return a->q->limit && ++a->n >= a->q->limit;
@@ -247,8 +257,10 @@ int query_answer(const struct query *q, const struct query_source *source,
 	};
 	struct answer a = {.q = q, .source = source, .sink = sink, .next = q->from};
 	buf_init(&a.line, LINE_MAX_BYTES);
+	buf_init(&a.opened, 2 * PAYLOAD_MAX);
 	int err = answers[q->kind](&a);
 	buf_done(&a.line);
+	buf_done(&a.opened);
 	if (err < 0 && err != -EPIPE)
 		query_error(sink, err);
 	return err < 0 ? err : 0;

@@ -8,6 +8,8 @@
  * (Unix seconds); from, to (event numbers); denied ("1"); live ("1", sessions that are not over);
  * event, old (prove: an event in the tree of the checkpoint at to, or an older tree's size);
  * fingerprint, checkpoints (verify: lines of them);
+ * keys ("1": before an event whose payload is sealed, its key's line, {"_key":[...],"type":"key"}: opener.h);
+ * sealed ("1": at the end {"_sealed":n,"type":"sealed"}: in how many sealed events the text was not looked for);
  * limit (lines); follow ("1", events: goes on with what is still to come); format (export: "jsonl",
  * "csv", "ocsf", "asciicast": the events; "lmdb": with all that a part needs to be verified,
  * EVENTS.md). A line {"error": "..."} says that the answer is not whole. */

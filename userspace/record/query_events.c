@@ -60,14 +60,12 @@ int answer_checkpoint(struct answer *a, struct segment *g, uint64_t seq)
 static int one_event(struct answer *a, struct segment *g, uint64_t seq, struct span stored,
 		     bool with_checkpoints)
 {
-	struct scan e;
+	struct span seen;
 	a->next = seq + 1;
 	if (a->keeper)
 		return keeper_event(a, g, seq, stored);
-	bool may_match = query_match_bytes(a->q, stored);
-	if (may_match && scan_event(stored, true, &e) < 0)
-		return ERR_VERIFY;
-	int r = may_match && query_match_event(a->q, &e) ? answer_line(a, stored) : 0;
+	int r = answer_match(a, stored, &seen);
+	r = r == 1 ? answer_event(a, g, stored) : r;
 	return r == 0 && with_checkpoints ? answer_checkpoint(a, g, seq) : r;
 }
 
@@ -119,16 +117,20 @@ static int on_journaled(void *ctx, const struct batch *b)
 	uint8_t prev[HASH_LEN];
 	uint64_t seq;
 	struct scan e;
+	struct span seen;
 	int r = 0;
 	for (size_t at = 0; r == 0 && batch_next(b, &at, &stored);) {
 		if (chain_prefix_read(stored, prev, &seq) < 0 || scan_event(stored, true, &e) < 0)
 			return ERR_VERIFY;
-		if (a->keeper && seq >= a->next) {
+		if (a->q->keys && span_is(scan_plain(&e, "type"), "record.key"))
+			r = answer_key(a, scan_plain(&e, "key"), scan_get(&e, "to"));
+		if (r == 0 && a->keeper && seq >= a->next) {
 			a->next = seq + 1;
 			r = keeper_event(a, NULL, seq, stored);
-		} else if (seq >= a->next && (!a->q->to || seq <= a->q->to) &&
-			   query_match_event(a->q, &e))
-			r = answer_line(a, stored);
+		} else if (r == 0 && seq >= a->next && (!a->q->to || seq <= a->q->to)) {
+			r = answer_match(a, stored, &seen);
+			r = r == 1 ? answer_event(a, NULL, stored) : r;
+		}
 	}
 	return r > 0 ? -ECANCELED : r; /* the limit is reached: not an error */
 }
@@ -148,8 +150,10 @@ static int walk_journal(struct answer *a, struct segment *last)
 		mdb_txn_abort(txn);
 	}
 	chain_free(c);
+	a->last = last;
 	if (r == 0)
 		r = journal_read(a->source->path, end.seq, end.hash, on_journaled, a);
+	a->last = NULL;
 	return r == -ECANCELED ? 1 : r;
 }
 
@@ -201,5 +205,5 @@ int answer_events(struct answer *a)
 		if (r == 0)
 			r = walk_store(a);
 	}
-	return r;
+	return r < 0 ? r : answer_n_sealed(a);
 }

@@ -247,16 +247,15 @@ static int leave_out(struct answer *a, const uint8_t hash[HASH_LEN])
 	return r == 0 ? pass_checkpoint(a, k->held_in, n.first) : r;
 }
 
-static bool is_kept(const struct answer *a, uint64_t seq, struct span stored)
+static int is_kept(struct answer *a, uint64_t seq, struct span stored)
 {
 	static const char tombstone[] = "\"type\":\"record.tombstone\"";
 	const struct query *q = a->q;
-	struct scan e;
+	struct span seen;
 	/* Without it nobody could tell what retention removed from what was taken away. */
 	if (memmem(stored.p, stored.len, tombstone, sizeof(tombstone) - 1))
-		return true;
-	return seq >= q->from && (!q->to || seq <= q->to) && query_match_bytes(q, stored) &&
-	       scan_event(stored, true, &e) == 0 && query_match_event(q, &e);
+		return 1;
+	return seq >= q->from && (!q->to || seq <= q->to) ? answer_match(a, stored, &seen) : 0;
 }
 
 static int hold(struct keeper *k, struct segment *g, uint64_t seq, struct span stored)
@@ -283,11 +282,12 @@ int keeper_event(struct answer *a, struct segment *g, uint64_t seq, struct span 
 		r = leave_out(a, prev);
 	if (r < 0)
 		return r;
-	if (!is_kept(a, seq, stored))
-		return hold(k, g, seq, stored);
+	int is_in = is_kept(a, seq, stored);
+	if (is_in <= 0)
+		return is_in < 0 ? is_in : hold(k, g, seq, stored);
 	r = write_run(a);
 	if (r == 0)
-		r = answer_line(a, stored);
+		r = answer_event(a, g, stored);
 	k->has_news = true;
 	return r == 0 ? pass_checkpoint(a, g, seq) : r;
 }

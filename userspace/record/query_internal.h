@@ -19,7 +19,7 @@ struct query {
 	char *fingerprint;			      /* verify; owned */
 	struct checkpoint *checkpoints;
 	size_t n_checkpoints;
-	bool denied, live, follow;
+	bool denied, live, follow, keys, sealed;
 	bool keeps_hashes; /* export: of what is filtered out (query_export.c) */
 	struct match match;
 };
@@ -32,12 +32,29 @@ struct answer {
 	uint64_t n;    /* lines so far */
 	uint64_t next; /* events: the number to go on from */
 	struct buf line;
+	struct buf opened;	/* an event whose payload was packed */
+	struct segment *last;	/* while the journal is read: the segment before it; borrowed */
+	char key_told[24];	/* the last one */
+	uint64_t n_sealed;	/* events that a text was not looked for in */
 	struct keeper *keeper; /* NULL: what does not match is passed over */
 };
 
 bool answer_is_stopped(const struct answer *a);
 /* The line and its newline. 1: the limit is reached. */
 must_check int answer_line(struct answer *a, struct span line);
+/* The same for what is no event, and does not count. */
+must_check int answer_aside(struct answer *a, struct span line);
+
+/* --- query_sealed.c --- */
+/* Does the event match, what of it is packed included? 1, 0, ERR_VERIFY. */
+must_check int answer_match(struct answer *a, struct span stored, struct span *ret_seen);
+/* The event as a line; before it the key that it is sealed with, where keys are asked for. g NULL: it is only in the
+ * journal. */
+must_check int answer_event(struct answer *a, struct segment *g, struct span stored);
+/* A key's line, once. */
+must_check int answer_key(struct answer *a, struct span id, struct span to);
+must_check int answer_n_sealed(struct answer *a);
+
 must_check int answer_sessions(struct answer *a);
 must_check int answer_events(struct answer *a);
 /* False: the event cannot match; one pass over its bytes, no parsing. */

@@ -358,6 +358,15 @@ static void finish(struct recorder *r)
 	}
 }
 
+static int open_sealer(struct recorder *r)
+{
+	char why[PATH_MAX + 200] = "";
+	int err = sealer_new(r->cfg->encrypt_to, r->cfg->n_encrypt_to, r->cfg->compress, &r->sealer, why, sizeof(why));
+	if (err < 0)
+		log_error("%s", why);
+	return err;
+}
+
 static int start(struct recorder *r)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -371,6 +380,8 @@ static int start(struct recorder *r)
 		err = chain_new(&r->chain);
 	if (err == 0)
 		err = ledger_new(&r->ledger);
+	if (err == 0)
+		err = open_sealer(r);
 	if (err == 0)
 		err = lanes_open(r);
 	return err == 0 ? beat_start(r) : err;
@@ -388,6 +399,7 @@ static void end(struct recorder *r)
 	close_store(r);
 	chain_free(r->chain);
 	ledger_free(r->ledger);
+	sealer_free(r->sealer);
 	batch_done(&r->group);
 	batch_done(&r->pending);
 	buf_done(&r->own);

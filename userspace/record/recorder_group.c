@@ -203,13 +203,16 @@ static struct lane *earliest(struct recorder *r)
 /* Chains one event into the group. */
 static int append(struct recorder *r, struct span event, const struct marks *m)
 {
+	int err = r->sealer ? sealer_seal(r->sealer, event, m, &event, &m) : 0;
+	if (err < 0)
+		return err;
 	size_t prefix = chain_prefix_len(r->seq + 1), len = prefix + event.len - 1;
 	uint8_t *to = batch_add(&r->group, r->seq + 1, len);
 	if (!to)
 		return buf_err(&r->group.events);
 	chain_prefix(r->hash, r->seq + 1, to);
 	memcpy(to + prefix, event.p + 1, event.len - 1);
-	int err = batch_mark(&r->group, m, r->hash, prefix - 1);
+	err = batch_mark(&r->group, m, r->hash, prefix - 1);
 	if (err < 0)
 		return err;
 	r->seq++;
@@ -380,8 +383,13 @@ static void note_positions(struct recorder *r)
 
 static int write_all(struct recorder *r, bool tells_garbage)
 {
-	int n = take_events(r);
-	int err = n < 0 ? n : 0;
+	bool tells_key;
+	int n = 0, err = seal_begin(r, &tells_key);
+	if (err == 0 && tells_key)
+		err = append_own(r);
+	if (err == 0)
+		n = take_events(r);
+	err = n < 0 ? n : err;
 	if (err == 0 && tells_garbage)
 		err = tell_garbage(r);
 	if (err == 0 && r->owes_resume)
@@ -406,6 +414,7 @@ static int write_all(struct recorder *r, bool tells_garbage)
 static void settle(struct recorder *r, bool has_told_garbage)
 {
 	r->owes_resume = false;
+	sealer_settle(r->sealer, true);
 	ledger_settle(r->ledger, true);
 	if (r->owes_tombstone)
 		r->tombstone_seq = r->seq;
@@ -430,6 +439,7 @@ static void undo(struct recorder *r, uint64_t seq, const uint8_t hash[HASH_LEN])
 {
 	r->seq = seq;
 	memcpy(r->hash, hash, HASH_LEN);
+	sealer_settle(r->sealer, false);
 	ledger_settle(r->ledger, false);
 	ledger_excuse(r->ledger, "the record could not be written for a time");
 	for (int i = 0; i < r->n_lanes; i++) {

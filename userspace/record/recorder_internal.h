@@ -13,6 +13,7 @@
 #include "record/ledger.h"
 #include "record/retention.h"
 #include "record/ring_consumer.h"
+#include "record/sealer.h"
 #include "record/store.h"
 #include "record/writer.h"
 
@@ -68,6 +69,8 @@ struct recorder {
 	uint64_t garbage_ns; /* when garbage was told last */
 	struct place places[PLACES_MAX]; /* events of this group that control is told the numbers of */
 	int n_places;
+	struct sealer *sealer; /* NULL: payloads are stored as they are */
+	uint32_t sealed_in;    /* the segment that its key was made in */
 	struct ledger *ledger;	/* is the record complete? */
 
 	bool is_stopping, is_orphan;
@@ -107,6 +110,10 @@ must_check int group_write(struct recorder *r);
 /* Does anybody wait? */
 bool lanes_urgent(const struct recorder *r);
 void lanes_say(struct recorder *r, enum ring_health health);
+
+/* --- recorder_seal.c --- */
+/* Before a group: the key of its payloads. ret_tells: r->own is the event that tells it, and comes first. */
+must_check int seal_begin(struct recorder *r, bool *ret_tells);
 
 /* --- recorder_sign.c: checkpoints --- */
 /* Asks the monitor for a signature where one is due (at once: is_last). */

@@ -23,6 +23,7 @@ static const char *const db_names[DB_COUNT] = {
     [DB_RINGS] = "rings",
     [DB_TREE] = "tree",
     [DB_BLOCKS] = "blocks",
+    [DB_KEYS] = "keys",
 };
 
 int segment_err(int code)
@@ -82,8 +83,11 @@ static int open_dbs(struct segment *s, bool is_write)
 	int r = mdb_txn_begin(s->env, NULL, is_write ? 0 : MDB_RDONLY, &txn);
 	if (r)
 		return segment_err(r);
-	for (int i = 0; r == 0 && i < DB_COUNT; i++)
+	for (int i = 0; r == 0 && i < DB_COUNT; i++) {
 		r = mdb_dbi_open(txn, db_names[i], is_write ? MDB_CREATE : 0, &s->dbs[i]);
+		s->has_keys = r == 0;
+		r = r == MDB_NOTFOUND && i == DB_KEYS ? 0 : r;
+	}
 	if (r == 0 && s->number == SEGMENT_EXPORT)
 		r = mdb_dbi_open(txn, "omitted", 0, &s->omitted);
 	if (r) {
@@ -304,6 +308,14 @@ struct span segment_meta(const struct segment *s, MDB_txn *txn, const char *key)
 {
 	MDB_val k = {strlen(key), (void *)key}, v;
 	if (mdb_get(txn, s->dbs[DB_META], &k, &v))
+		return (struct span){0};
+	return span_of(v.mv_data, v.mv_size);
+}
+
+struct span segment_key(const struct segment *s, MDB_txn *txn, struct span id)
+{
+	MDB_val k = {id.len, (void *)id.p}, v;
+	if (!s->has_keys || !id.len || mdb_get(txn, s->dbs[DB_KEYS], &k, &v))
 		return (struct span){0};
 	return span_of(v.mv_data, v.mv_size);
 }

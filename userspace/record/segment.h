@@ -23,12 +23,14 @@ enum segment_db {
 	DB_RINGS,
 	DB_TREE,
 	DB_BLOCKS,
+	DB_KEYS,
 	DB_COUNT
 };
 
 struct segment {
 	MDB_env *env;
 	MDB_dbi dbs[DB_COUNT];
+	bool has_keys;	 /* those of sluice before there was sealing have no such database */
 	MDB_dbi omitted; /* of an export: what stands for the events that are not in it */
 	uint32_t number; /* SEGMENT_EXPORT: an export, a folder with data.mdb in it */
 	_Atomic int refs;
@@ -74,6 +76,9 @@ struct position {
 	struct tree tree; /* of seq entries */
 };
 
+/* To whom the key of this name (SEAL_ID_TEXT characters) is wrapped: JSON, borrowed from the transaction; empty:
+ * it is not here. */
+struct span segment_key(const struct segment *s, MDB_txn *txn, struct span id);
 /* What comes before the segment's first event. ERR_VERIFY where that is missing. */
 must_check int segment_start(const struct segment *s, MDB_txn *txn, struct position *ret_before);
 /* Where the segment's events end (of a begun but empty one: what comes before). ERR_NOT_FOUND: it

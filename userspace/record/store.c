@@ -154,6 +154,16 @@ static int carry_over(struct segment *from, MDB_txn *rd, struct segment *to, MDB
 	return r == MDB_NOTFOUND ? 0 : segment_err(r);
 }
 
+/* What comes now may still be sealed with the key before. */
+static int carry_key(struct segment *from, MDB_txn *rd, struct segment *to, MDB_txn *wr)
+{
+	struct span id = segment_meta(from, rd, "sealed_with"), wrapped = segment_key(from, rd, id);
+	if (!wrapped.len)
+		return 0;
+	int r = put(wr, to->dbs[DB_KEYS], id, wrapped);
+	return r < 0 ? r : put(wr, to->dbs[DB_META], span_str("sealed_with"), id);
+}
+
 static int carry_all(struct segment *from, struct segment *to, MDB_txn *wr)
 {
 	MDB_txn *rd;
@@ -163,6 +173,8 @@ static int carry_all(struct segment *from, struct segment *to, MDB_txn *wr)
 	r = carry_over(from, rd, to, wr, DB_SESSIONS);
 	if (r == 0)
 		r = carry_over(from, rd, to, wr, DB_RINGS);
+	if (r == 0)
+		r = carry_key(from, rd, to, wr);
 	mdb_txn_abort(rd);
 	return r;
 }
@@ -399,6 +411,20 @@ int store_append(struct store *s, uint64_t seq, const uint8_t prev[HASH_LEN], st
 int store_put(struct store *s, enum segment_db db, struct span key, struct span value)
 {
 	return put(s->txn, s->live->dbs[db], key, value);
+}
+
+int store_keep_key(struct store *s, struct span id, struct span to)
+{
+	int r = store_put(s, DB_KEYS, id, to);
+	return r < 0 ? r : store_put(s, DB_META, span_str("sealed_with"), id);
+}
+
+uint32_t store_segment(struct store *s)
+{
+	struct segment *live = store_live(s);
+	uint32_t number = live ? live->number : 0;
+	segment_unref(live);
+	return number;
 }
 
 int store_get(struct store *s, enum segment_db db, struct span key, struct buf *out)

@@ -47,6 +47,10 @@ must_check int store_append(struct store *s, uint64_t seq, const uint8_t prev[HA
  * vouches for the same. */
 must_check int store_sign(struct store *s, const struct checkpoint *c, const uint8_t key[KEY_LEN]);
 must_check int store_put(struct store *s, enum segment_db db, struct span key, struct span value);
+/* Keeps what a record.key event tells: the live segment has it, and each later one until there is another. */
+must_check int store_keep_key(struct store *s, struct span id, struct span to);
+/* The live segment's number. */
+uint32_t store_segment(struct store *s);
 /* Appends the value to out. ERR_NOT_FOUND. */
 must_check int store_get(struct store *s, enum segment_db db, struct span key, struct buf *out);
 /* On disk when it returns 0. hash: of the last event that was appended; NULL where there was none.

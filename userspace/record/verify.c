@@ -114,6 +114,8 @@ static int check_event(struct walk *w, uint64_t seq, struct span stored)
 	if (r == 0 && !w->v->is_bad)
 		r = check_quorum(w, seq, stored, &s);
 	if (r == 0 && !w->v->is_bad)
+		r = verify_sealed(w, seq, &s);
+	if (r == 0 && !w->v->is_bad)
 		verify_ledger(w, seq, &s);
 	return r == 0 ? verify_signatures(w, seq) : r;
 }
@@ -176,6 +178,7 @@ static int begin_segment(struct walk *w, MDB_txn *txn)
 	struct span node = segment_meta(g, txn, "node");
 	if (r < 0)
 		return r;
+	w->sealed_with[0] = 0; /* each segment has what it needs */
 	if (!w->v->node[0] && node.len < NODE_MAX)
 		memcpy(w->v->node, node.p, node.len);
 	if (!w->expected)

@@ -22,6 +22,7 @@ struct walk {
 	uint8_t gone_root[HASH_LEN];
 	uint64_t tombstone; /* the event that says so */
 	uint64_t n_nodes;   /* of an export: that stood for events */
+	char sealed_with[24];	/* the last key that was looked at */
 	struct quorum_check *quorum;
 	struct flows *flows; /* NULL: a segment alone */
 	struct ledger *ledger;
@@ -50,6 +51,8 @@ must_check int verify_signatures(struct walk *w, uint64_t seq);
 must_check int verify_removed(struct walk *w);
 /* Is this event the one that vouches for it? */
 must_check int verify_tombstone(struct walk *w, uint64_t seq, const struct scan *event);
+/* Can it be opened, by who may? verify_sealed.c */
+must_check int verify_sealed(struct walk *w, uint64_t seq, const struct scan *event);
 /* Are the sessions complete? verify_ledger.c: what is found stands apart, so that the chain is checked to its end. */
 void verify_ledger(struct walk *w, uint64_t seq, const struct scan *event);
 void verify_complete(struct walk *w);

@@ -137,11 +137,20 @@ static const uint8_t *hash_at(const struct progress *p, const struct place *at)
 	return is_end ? p->batch->hash : p->marks[at->event].prev;
 }
 
+static int keep_key(struct store *store, struct span stored)
+{
+	struct scan s;
+	int err = scan_event(stored, true, &s);
+	return err < 0 ? err : store_keep_key(store, scan_plain(&s, "key"), scan_get(&s, "to"));
+}
+
 static int put_event(struct progress *p, struct span stored, uint64_t i)
 {
 	struct marked e = {stored, &p->marks[i]};
 	uint64_t seq = p->batch->first + i;
 	int err = store_append(p->store, seq, e.marks->prev, stored);
+	if (err == 0 && span_is(mark_plain(&e, MARK_TYPE), "record.key"))
+		err = keep_key(p->store, stored);
 	if (err == 0)
 		err = summaries_add(p->summaries, p->store, &e, seq);
 	return err == 0 ? block_take(&p->block, p->store, &e, seq) : err;
@@ -460,6 +469,11 @@ bool writer_is_sealing(struct writer *w)
 	bool is_sealing = w->is_sealing;
 	pthread_mutex_unlock(&w->mutex);
 	return is_sealing;
+}
+
+uint32_t writer_segment(struct writer *w)
+{
+	return store_segment(w->store);
 }
 
 void writer_position(struct writer *w, struct checkpoint *ret_c)

@@ -30,5 +30,7 @@ bool writer_is_sealing(struct writer *w);
 bool writer_wait(struct writer *w, int timeout_ms);
 /* 0, or why it cannot write now. */
 int writer_err(struct writer *w);
+/* The number of the segment that it writes to. */
+uint32_t writer_segment(struct writer *w);
 /* The last event that LMDB has: what a checkpoint may say. Sets seq, hash, root. */
 void writer_position(struct writer *w, struct checkpoint *ret_c);
