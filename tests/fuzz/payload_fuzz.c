@@ -1,5 +1,5 @@
-/* Payloads: of an event that is canonical, taking it out and putting it back makes the same bytes, and the marks are those of
- * a fresh look; what is unpacked never is larger than it may be. */
+/* Payloads: of an event that is canonical, taking it out and putting it back makes the same bytes,
+ * and the marks are those of a fresh look; what is unpacked never is larger than it may be. */
 #include <stdlib.h>
 
 #include "record/payload.h"
@@ -18,7 +18,8 @@ static void round_trip(struct span event, const struct scan *s)
 	bool is_sealed = scan_get(s, "sealed").len || scan_get(s, "packed").len;
 	if (!is_sealed && payload_take(event, 1, type, &payload) == 1) {
 		if (payload_replace(event, type, "packed", span_str("QUJD"), &event2, &m) < 0 ||
-		    scan_event(buf_span(&event2), true, &t) < 0 || payload_restore(&t, buf_span(&payload), &again) < 0 ||
+		    scan_event(buf_span(&event2), true, &t) < 0 ||
+		    payload_restore(&t, buf_span(&payload), &again) < 0 ||
 		    !span_eq(buf_span(&again), event))
 			abort();
 		marks_take(&fresh, &t, buf_span(&event2));

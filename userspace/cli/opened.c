@@ -25,7 +25,8 @@ int opened_key(const char *file, struct opener **ret_o)
 	*ret_o = NULL;
 	int r = file ? opener_new(file, ret_o) : 0;
 	if (r < 0) {
-		cli_error("--decrypt-key %s: %s", file, r == ERR_MALFORMED ? "no RSA private key (PEM)" : err_text(r));
+		cli_error("--decrypt-key %s: %s", file,
+			  r == ERR_MALFORMED ? "no RSA private key (PEM)" : err_text(r));
 		cli_remedy("it is the private half of one of audit.encrypt_to");
 	}
 	return r;
@@ -82,7 +83,8 @@ static int take_line(void *ctx, const char *text, size_t len)
 		return r < 0 ? r : 0;
 	r = open_event(o, &line);
 	if (r < 0) {
-		cli_error("a sealed event does not open (it was changed, or its key was): %.*s", (int)MIN(len, 120), text);
+		cli_error("a sealed event does not open (it was changed, or its key was): %.*s",
+			  (int)MIN(len, 120), text);
 		return ERR_VERIFY;
 	}
 	if (o->has_match && scan_event(line, true, &s) < 0)
@@ -97,11 +99,13 @@ static void say_sealed(const struct opened *o)
 {
 	const char *whose = o->source->opener ? "for other auditors" : "for the auditors";
 	if (o->n_sealed)
-		cli_error("note: the statements, parameters, rows and errors of %" PRIu64 " events are sealed %s",
+		cli_error("note: the statements, parameters, rows and errors of %" PRIu64
+			  " events are sealed %s",
 			  o->n_sealed, whose);
 	if (o->n_unsearched)
-		cli_error("note: the text was not looked for in %" PRIu64 " events that are sealed %s", o->n_unsearched,
-			  whose);
+		cli_error("note: the text was not looked for in %" PRIu64
+			  " events that are sealed %s",
+			  o->n_unsearched, whose);
 	if ((o->n_sealed || o->n_unsearched) && !o->source->opener)
 		cli_remedy("--decrypt-key FILE opens them with an auditor's private key");
 }
@@ -121,7 +125,8 @@ static int take_over(struct opened *o, json_t *filters)
 	return 0;
 }
 
-int opened_ask(struct record_source *s, const char *kind, const json_t *filters, record_line on_line, void *ctx)
+int opened_ask(struct record_source *s, const char *kind, const json_t *filters,
+	       record_line on_line, void *ctx)
 {
 	struct opened o = {.source = s, .on_line = on_line, .ctx = ctx};
 	json_t *asked = json_copy((json_t *)filters);

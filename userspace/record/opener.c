@@ -27,7 +27,8 @@ struct opener {
 struct span sealed_with(struct span stored)
 {
 	static const char mark[] = "\"sealed\":\"";
-	const uint8_t *at = memmem(stored.p, stored.len, mark, sizeof(mark) - 1), *end = stored.p + stored.len;
+	const uint8_t *at = memmem(stored.p, stored.len, mark, sizeof(mark) - 1),
+		      *end = stored.p + stored.len;
 	if (!at || (size_t)(end - at) < sizeof(mark) - 1 + SEAL_ID_TEXT)
 		return (struct span){0};
 	return span_of(at + sizeof(mark) - 1, SEAL_ID_TEXT);
@@ -95,7 +96,8 @@ static int unwrap(struct opener *o, struct span wrapped, uint8_t ret_key[SEAL_KE
 		       EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_OAEP_PADDING) > 0 &&
 		       EVP_PKEY_CTX_set_rsa_oaep_md(c, EVP_sha256()) > 0 &&
 		       EVP_PKEY_CTX_set_rsa_mgf1_md(c, EVP_sha256()) > 0 &&
-		       EVP_PKEY_decrypt(c, out, &n, buf_span(&in).p, buf_len(&in)) > 0 && n == SEAL_KEY_LEN;
+		       EVP_PKEY_decrypt(c, out, &n, buf_span(&in).p, buf_len(&in)) > 0 &&
+		       n == SEAL_KEY_LEN;
 	if (is_done)
 		memcpy(ret_key, out, SEAL_KEY_LEN);
 	OPENSSL_cleanse(out, sizeof(out));
@@ -172,7 +174,8 @@ static int decrypt(struct opener *o, const struct key *k)
 	if (!EVP_DecryptInit_ex(o->aes, EVP_aes_256_gcm(), NULL, k->key, iv) ||
 	    !EVP_DecryptUpdate(o->aes, NULL, &n, s.p, SEAL_HEAD_LEN) ||
 	    !EVP_DecryptUpdate(o->aes, to, &n, text.p, (int)text.len) ||
-	    !EVP_CIPHER_CTX_ctrl(o->aes, EVP_CTRL_GCM_SET_TAG, SEAL_TAG_LEN, (void *)(text.p + text.len)) ||
+	    !EVP_CIPHER_CTX_ctrl(o->aes, EVP_CTRL_GCM_SET_TAG, SEAL_TAG_LEN,
+				 (void *)(text.p + text.len)) ||
 	    EVP_DecryptFinal_ex(o->aes, to + n, &rest) <= 0)
 		return ERR_VERIFY;
 	buf_commit(&o->plain, text.len);
@@ -200,6 +203,7 @@ int opener_open(struct opener *o, struct span stored, struct buf *out)
 	if (r == 0)
 		r = decrypt(o, k);
 	if (r == 0)
-		r = payload_restore(&e, buf_span(buf_len(&o->payload) ? &o->payload : &o->plain), out);
+		r = payload_restore(&e, buf_span(buf_len(&o->payload) ? &o->payload : &o->plain),
+				    out);
 	return r < 0 ? r : 1;
 }

@@ -13,10 +13,13 @@ static const struct {
 	const char *type;
 	const char *const fields[9];
 } kept[] = {
-    {"op", {"params", "params_sha256", "reason", "reason_b64", "text", "text_b64", "text_len", "text_sha256"}},
+    {"op",
+     {"params", "params_sha256", "reason", "reason_b64", "text", "text_b64", "text_len",
+      "text_sha256"}},
     {"op.end", {"columns", "error", "error_b64", "result", "result_json_sha256", "result_sha256"}},
     {"op.part", {"data", "data_b64"}},
-    {"approval.request", {"params", "params_sha256", "text", "text_b64", "text_len", "text_sha256", "words"}},
+    {"approval.request",
+     {"params", "params_sha256", "text", "text_b64", "text_len", "text_sha256", "words"}},
     {"approval.end", {"error", "error_b64"}},
 };
 
@@ -91,8 +94,8 @@ static void put_text(struct writing *w, struct span key, struct span text)
 	buf_add_u8(w->out, '"');
 }
 
-int payload_replace(struct span event, struct span type, const char *key, struct span base64, struct buf *out,
-		    struct marks *ret_m)
+int payload_replace(struct span event, struct span type, const char *key, struct span base64,
+		    struct buf *out, struct marks *ret_m)
 {
 	struct writing w = {out, ret_m, buf_len(out)};
 	const char *const *fields = fields_of(type);
@@ -183,8 +186,11 @@ int payload_unpack(struct span frame, struct buf *out)
 
 int payload_base64(struct span text, struct buf *out)
 {
-	size_t pad = text.len > 1 ? (text.p[text.len - 1] == '=') + (text.p[text.len - 2] == '=') : 0;
-	uint8_t *to = text.len && text.len % 4 == 0 && text.len < INT32_MAX ? buf_reserve(out, text.len / 4 * 3) : NULL;
+	size_t pad =
+	    text.len > 1 ? (text.p[text.len - 1] == '=') + (text.p[text.len - 2] == '=') : 0;
+	uint8_t *to = text.len && text.len % 4 == 0 && text.len < INT32_MAX
+			  ? buf_reserve(out, text.len / 4 * 3)
+			  : NULL;
 	if (!to)
 		return buf_err(out) ? buf_err(out) : ERR_MALFORMED;
 	if (EVP_DecodeBlock(to, text.p, (int)text.len) != (int)(text.len / 4 * 3))

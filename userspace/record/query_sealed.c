@@ -1,5 +1,5 @@
-/* What an answer does with payloads that are packed or sealed (payload.h): it looks into packed ones; of sealed ones it
- * hands out the wrapped keys, for whoever can open them. */
+/* What an answer does with payloads that are packed or sealed (payload.h): it looks into packed
+ * ones; of sealed ones it hands out the wrapped keys, for whoever can open them. */
 #include "base/macro.h"
 #include "record/opener.h"
 #include "record/query_internal.h"

@@ -1,4 +1,5 @@
-/* Which key the payloads of a group are sealed with: one for each segment, told before the first event under it. */
+/* Which key the payloads of a group are sealed with: one for each segment, told before the first
+ * event under it. */
 #include "base/clock.h"
 #include "record/recorder_internal.h"
 

@@ -53,8 +53,9 @@ static int read_auditor(const char *file, struct auditor *a, char *ret_why, size
 {
 	FILE *f = fopen(file, "re");
 	if (!f) {
-		snprintf(ret_why, why_size, "audit.encrypt_to: %s: %s (the recorder's user must be able to read it)", file,
-			 strerror(errno));
+		snprintf(ret_why, why_size,
+			 "audit.encrypt_to: %s: %s (the recorder's user must be able to read it)",
+			 file, strerror(errno));
 		return ERR_CONFIG;
 	}
 	a->key = PEM_read_PUBKEY(f, NULL, NULL, NULL);
@@ -62,7 +63,8 @@ static int read_auditor(const char *file, struct auditor *a, char *ret_why, size
 	ERR_clear_error();
 	if (!a->key || !EVP_PKEY_is_a(a->key, "RSA") || EVP_PKEY_get_bits(a->key) < SEAL_RSA_BITS) {
 		snprintf(ret_why, why_size,
-			 "audit.encrypt_to: %s: expected an RSA public key (PEM) of at least %d bits: openssl pkey -in "
+			 "audit.encrypt_to: %s: expected an RSA public key (PEM) of at least %d "
+			 "bits: openssl pkey -in "
 			 "auditor.key -pubout",
 			 file, SEAL_RSA_BITS);
 		return ERR_CONFIG;
@@ -83,14 +85,16 @@ static int start(struct sealer *s, const char *const *files, int n, char *ret_wh
 	return s->zstd && s->aes ? 0 : -ENOMEM;
 }
 
-int sealer_new(const char *const *files, int n, int level, struct sealer **ret_s, char *ret_why, size_t why_size)
+int sealer_new(const char *const *files, int n, int level, struct sealer **ret_s, char *ret_why,
+	       size_t why_size)
 {
 	*ret_s = NULL;
 	if (n == 0 && level == 0)
 		return 0;
 	struct sealer *s = n > AUDITORS_MAX ? NULL : calloc(1, sizeof(*s));
 	if (!s) {
-		snprintf(ret_why, why_size, "audit.encrypt_to: %s", n > AUDITORS_MAX ? "too many" : "out of memory");
+		snprintf(ret_why, why_size, "audit.encrypt_to: %s",
+			 n > AUDITORS_MAX ? "too many" : "out of memory");
 		return -ENOMEM;
 	}
 	s->level = level;
@@ -154,8 +158,8 @@ int seal_id(struct span to, char ret_id[SEAL_ID_TEXT + 1])
 	return 0;
 }
 
-/* {"fingerprint","wrapped"} of each auditor; the key's name is its hash, so that whoever has a sealed payload can tell
- * that this is what opens it. */
+/* {"fingerprint","wrapped"} of each auditor; the key's name is its hash, so that whoever has a
+ * sealed payload can tell that this is what opens it. */
 static int tell_to(struct sealer *s, const uint8_t key[SEAL_KEY_LEN])
 {
 	struct jw w;
@@ -170,7 +174,10 @@ static int tell_to(struct sealer *s, const uint8_t key[SEAL_KEY_LEN])
 		return r < 0 ? r : buf_err(&s->to);
 	r = seal_id(buf_span(&s->to), s->id);
 	/* 24 characters without padding: no byte more than the name has. */
-	return r < 0 || EVP_DecodeBlock(s->head, (const uint8_t *)s->id, SEAL_ID_TEXT) == SEAL_ID_LEN ? r : ERR_RECORD;
+	return r < 0 ||
+		       EVP_DecodeBlock(s->head, (const uint8_t *)s->id, SEAL_ID_TEXT) == SEAL_ID_LEN
+		   ? r
+		   : ERR_RECORD;
 }
 
 static int make_key(struct sealer *s)
@@ -241,7 +248,8 @@ static int encrypt(struct sealer *s, struct span plain, bool is_packed)
 	    !EVP_EncryptUpdate(s->aes, NULL, &n, s->head, SEAL_HEAD_LEN) ||
 	    !EVP_EncryptUpdate(s->aes, to + SEAL_HEAD_LEN, &n, plain.p, (int)plain.len) ||
 	    !EVP_EncryptFinal_ex(s->aes, to + SEAL_HEAD_LEN + n, &rest) ||
-	    !EVP_CIPHER_CTX_ctrl(s->aes, EVP_CTRL_GCM_GET_TAG, SEAL_TAG_LEN, to + SEAL_HEAD_LEN + plain.len))
+	    !EVP_CIPHER_CTX_ctrl(s->aes, EVP_CTRL_GCM_GET_TAG, SEAL_TAG_LEN,
+				 to + SEAL_HEAD_LEN + plain.len))
 		return ERR_RECORD;
 	buf_commit(&s->sealed, SEAL_HEAD_LEN + plain.len + SEAL_TAG_LEN);
 	return 0;
@@ -269,7 +277,8 @@ int sealer_seal(struct sealer *s, struct span event, const struct marks *m, stru
 	int r = payload_take(event, 1, type, &s->payload);
 	if (r <= 0)
 		return r;
-	int is_packed = s->level ? payload_pack(s->zstd, s->level, buf_span(&s->payload), &s->packed) : 0;
+	int is_packed =
+	    s->level ? payload_pack(s->zstd, s->level, buf_span(&s->payload), &s->packed) : 0;
 	struct span plain = buf_span(is_packed > 0 ? &s->packed : &s->payload);
 	if (is_packed < 0 || (!is_packed && !s->n_auditors))
 		return is_packed;
@@ -278,8 +287,8 @@ int sealer_seal(struct sealer *s, struct span event, const struct marks *m, stru
 		r = base64(s, s->n_auditors ? buf_span(&s->sealed) : plain);
 	buf_reset(&s->event);
 	if (r == 0)
-		r = payload_replace(event, type, s->n_auditors ? "sealed" : "packed", buf_span(&s->base64), &s->event,
-				    &s->marks);
+		r = payload_replace(event, type, s->n_auditors ? "sealed" : "packed",
+				    buf_span(&s->base64), &s->event, &s->marks);
 	*ret_event = buf_span(&s->event);
 	*ret_m = &s->marks;
 	return r;

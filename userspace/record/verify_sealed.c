@@ -1,5 +1,6 @@
-/* What is sealed must be there to be opened: the key that its payload names stands beside it, wrapped, and is the one that
- * was meant, because its name is the hash of that. Nothing is opened. */
+/* What is sealed must be there to be opened: the key that its payload names stands beside it,
+ * wrapped, and is the one that was meant, because its name is the hash of that. Nothing is opened.
+ */
 #include "record/opener.h"
 #include "record/verify_internal.h"
 

@@ -1,11 +1,13 @@
-/* What is sealed is opened by each of its auditors and nobody else, and not where a bit of it was changed. */
+/* What is sealed is opened by each of its auditors and nobody else, and not where a bit of it was
+ * changed. */
 #include "../../tap.h"
 #include "base/macro.h"
 #include "record/opener.h"
 #include "seal_keys.h"
 
 static struct seal_keys one, two, other;
-static const char event[] = "{\"node\":\"n\",\"session\":\"s\",\"text\":\"SELECT secret\",\"time\":1,\"type\":\"op\"}";
+static const char event[] =
+    "{\"node\":\"n\",\"session\":\"s\",\"text\":\"SELECT secret\",\"time\":1,\"type\":\"op\"}";
 
 static struct buf sealed, key_line; /* the event, and its key's line */
 
@@ -47,7 +49,8 @@ static int open_with(const char *key, struct span line, const char *text)
 	struct buf out;
 	buf_init(&out, 2 * PAYLOAD_MAX);
 	CHECK_INT(opener_new(key, &o), 0);
-	CHECK_INT(opener_open(o, buf_span(&sealed), &out), ERR_NOT_FOUND); /* before the key is there */
+	CHECK_INT(opener_open(o, buf_span(&sealed), &out),
+		  ERR_NOT_FOUND); /* before the key is there */
 	CHECK_INT(scan_event(line, true, &e), 0);
 	CHECK_INT(opener_take(o, &e), 0);
 	CHECK_INT(opener_take(o, &e), 0);
@@ -61,7 +64,8 @@ static int open_with(const char *key, struct span line, const char *text)
 static void opens(void)
 {
 	char long_text[4000];
-	snprintf(long_text, sizeof(long_text), "{\"session\":\"s\",\"text\":\"%0*d\",\"time\":1,\"type\":\"op\"}", 3000, 7);
+	snprintf(long_text, sizeof(long_text),
+		 "{\"session\":\"s\",\"text\":\"%0*d\",\"time\":1,\"type\":\"op\"}", 3000, 7);
 	make(0, event);
 	CHECK_INT(open_with(one.private, buf_span(&key_line), event), 1);
 	CHECK_INT(open_with(two.private, buf_span(&key_line), event), 1);
@@ -91,7 +95,8 @@ static void finds_changes(void)
 		buf_reset(&out);
 		int r = opener_open(o, buf_span(&sealed), &out);
 		CHECK(r == (i < SEAL_ID_TEXT ? ERR_NOT_FOUND : ERR_VERIFY) || r == ERR_MALFORMED ||
-		      (*at == was && r == 1) || (r == 1 && i >= text.len - 3)); /* padding's spare bits */
+		      (*at == was && r == 1) ||
+		      (r == 1 && i >= text.len - 3)); /* padding's spare bits */
 		*at = was;
 	}
 	opener_free(o);

@@ -1,4 +1,5 @@
-/* What of an event is its payload, and that taking it out and putting it back makes the same bytes. */
+/* What of an event is its payload, and that taking it out and putting it back makes the same bytes.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <zstd.h>
@@ -13,20 +14,30 @@
 static const struct {
 	const char *type, *event, *payload, *replaced; /* NULL: has none */
 } rows[] = {
-    {"op", "{\"class\":\"read\",\"params\":[\"a\"]," COMMON ",\"text\":\"SELECT 1\",\"type\":\"op\"}",
-     "{\"params\":[\"a\"],\"text\":\"SELECT 1\"}", "{\"class\":\"read\",\"sealed\":\"QUJD\"," COMMON ",\"type\":\"op\"}"},
-    {"op", "{\"class\":\"read\"," COMMON ",\"text_b64\":\"/w==\",\"type\":\"op\",\"write\":true}", "{\"text_b64\":\"/w==\"}",
+    {"op",
+     "{\"class\":\"read\",\"params\":[\"a\"]," COMMON ",\"text\":\"SELECT 1\",\"type\":\"op\"}",
+     "{\"params\":[\"a\"],\"text\":\"SELECT 1\"}",
+     "{\"class\":\"read\",\"sealed\":\"QUJD\"," COMMON ",\"type\":\"op\"}"},
+    {"op", "{\"class\":\"read\"," COMMON ",\"text_b64\":\"/w==\",\"type\":\"op\",\"write\":true}",
+     "{\"text_b64\":\"/w==\"}",
      "{\"class\":\"read\",\"sealed\":\"QUJD\"," COMMON ",\"type\":\"op\",\"write\":true}"},
     {"op", "{\"class\":\"read\"," COMMON ",\"type\":\"op\"}", NULL, NULL},
     /* A reason may quote what was asked; whether and by which rule it was denied stays. */
-    {"op", "{\"decision\":\"deny\",\"reason\":\"near \\\"x\\\"\",\"rule\":\"syntax\"," COMMON ",\"type\":\"op\"}",
-     "{\"reason\":\"near \\\"x\\\"\"}", "{\"decision\":\"deny\",\"rule\":\"syntax\",\"sealed\":\"QUJD\"," COMMON ",\"type\":\"op\"}"},
-    {"op.end", "{\"columns\":[\"a\"],\"error\":\"x\",\"id\":1,\"result\":[[\"1\"]],\"result_sha256\":\"ab\",\"type\":\"op.end\"}",
+    {"op",
+     "{\"decision\":\"deny\",\"reason\":\"near \\\"x\\\"\",\"rule\":\"syntax\"," COMMON
+     ",\"type\":\"op\"}",
+     "{\"reason\":\"near \\\"x\\\"\"}",
+     "{\"decision\":\"deny\",\"rule\":\"syntax\",\"sealed\":\"QUJD\"," COMMON ",\"type\":\"op\"}"},
+    {"op.end",
+     "{\"columns\":[\"a\"],\"error\":\"x\",\"id\":1,\"result\":[[\"1\"]],\"result_sha256\":\"ab\","
+     "\"type\":\"op.end\"}",
      "{\"columns\":[\"a\"],\"error\":\"x\",\"result\":[[\"1\"]],\"result_sha256\":\"ab\"}",
      "{\"id\":1,\"sealed\":\"QUJD\",\"type\":\"op.end\"}"},
     {"op.end", "{\"id\":1,\"type\":\"op.end\"}", NULL, NULL},
-    {"approval.request", "{\"hash\":\"h\",\"text\":\"DROP\",\"type\":\"approval.request\",\"words\":\"please\"}",
-     "{\"text\":\"DROP\",\"words\":\"please\"}", "{\"hash\":\"h\",\"sealed\":\"QUJD\",\"type\":\"approval.request\"}"},
+    {"approval.request",
+     "{\"hash\":\"h\",\"text\":\"DROP\",\"type\":\"approval.request\",\"words\":\"please\"}",
+     "{\"text\":\"DROP\",\"words\":\"please\"}",
+     "{\"hash\":\"h\",\"sealed\":\"QUJD\",\"type\":\"approval.request\"}"},
     /* Of other types these fields are no payload. */
     {"approval.vote", "{\"type\":\"approval.vote\",\"words\":\"yes\"}", NULL, NULL},
     {"policy.load", "{\"error\":\"line 1\",\"type\":\"policy.load\"}", NULL, NULL},
@@ -115,7 +126,8 @@ static void holds_to_its_limit(void)
 
 static void unpacks_events(void)
 {
-	static const char event[] = "{\"_prev\":\"00\",\"_seq\":1,\"packed\":\"%s\",\"type\":\"op\"}";
+	static const char event[] =
+	    "{\"_prev\":\"00\",\"_seq\":1,\"packed\":\"%s\",\"type\":\"op\"}";
 	char line[4096], base64[1024] = "";
 	struct buf in, frame, text, out;
 	ZSTD_CCtx *c = ZSTD_createCCtx();
@@ -133,7 +145,8 @@ static void unpacks_events(void)
 	snprintf(line, sizeof(line), event, base64);
 	CHECK_INT(payload_unpack_event(span_str(line), &out), 1);
 	struct span s = buf_span(&out);
-	CHECK(s.len > 300 && memmem(s.p, s.len, "\"text\":\"xxx", 11) && !memmem(s.p, s.len, "packed", 6));
+	CHECK(s.len > 300 && memmem(s.p, s.len, "\"text\":\"xxx", 11) &&
+	      !memmem(s.p, s.len, "packed", 6));
 	CHECK_INT(payload_unpack_event(span_str("{\"type\":\"op\"}"), &out), 0);
 	snprintf(line, sizeof(line), event, "####");
 	CHECK(payload_unpack_event(span_str(line), &out) < 0);
@@ -152,7 +165,9 @@ static void refuses_doubles(void)
 	struct scan s;
 	struct buf out;
 	buf_init(&out, 4096);
-	CHECK_INT(scan_event(span_str("{\"decision\":\"deny\",\"sealed\":\"x\",\"type\":\"op\"}"), false, &s), 0);
+	CHECK_INT(scan_event(span_str("{\"decision\":\"deny\",\"sealed\":\"x\",\"type\":\"op\"}"),
+			     false, &s),
+		  0);
 	CHECK_INT(payload_restore(&s, span_str("{\"decision\":\"allow\"}"), &out), ERR_MALFORMED);
 	CHECK_INT(payload_restore(&s, span_str("{\"text\" :1}"), &out), ERR_MALFORMED);
 	buf_done(&out);

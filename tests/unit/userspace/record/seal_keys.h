@@ -22,7 +22,8 @@ static inline void seal_keys_make(struct seal_keys *k, const char *name, const c
 	snprintf(k->private, sizeof(k->private), "%s/%s.key", k->dir, name);
 	snprintf(k->public, sizeof(k->public), "%s/%s.pem", k->dir, name);
 	snprintf(command, sizeof(command),
-		 "openssl genpkey -algorithm %s -out %s 2>/dev/null && openssl pkey -in %s -pubout -out %s 2>/dev/null",
+		 "openssl genpkey -algorithm %s -out %s 2>/dev/null && openssl pkey -in %s -pubout "
+		 "-out %s 2>/dev/null",
 		 algorithm, k->private, k->private, k->public);
 	if (system(command))
 		abort();

@@ -1,11 +1,13 @@
-/* What the recorder seals: with which keys, and that no number is used twice under one. (opener_test.c opens it.) */
+/* What the recorder seals: with which keys, and that no number is used twice under one.
+ * (opener_test.c opens it.) */
 #include "../../tap.h"
 #include "base/macro.h"
 #include "record/opener.h"
 #include "seal_keys.h"
 
 static struct seal_keys keys;
-static const char event[] = "{\"node\":\"n\",\"session\":\"s\",\"text\":\"SELECT secret\",\"time\":1,\"type\":\"op\"}";
+static const char event[] =
+    "{\"node\":\"n\",\"session\":\"s\",\"text\":\"SELECT secret\",\"time\":1,\"type\":\"op\"}";
 
 static struct span seal(struct sealer *s, const char *text, struct marks *ret_m)
 {
@@ -90,7 +92,8 @@ static void seals(struct sealer *s)
 	struct marked e = {out, &m};
 	CHECK(!memmem(out.p, out.len, "SELECT", 6));
 	CHECK_INT(sealed_with(out).len, SEAL_ID_TEXT);
-	CHECK(span_is(mark_plain(&e, MARK_TYPE), "op") && span_is(mark_plain(&e, MARK_SESSION), "s"));
+	CHECK(span_is(mark_plain(&e, MARK_TYPE), "op") &&
+	      span_is(mark_plain(&e, MARK_SESSION), "s"));
 	memcpy(first, out.p, MIN(out.len, sizeof(first)));
 	size_t len = out.len;
 	sealer_settle(s, false); /* what was not written is sealed anew, with another number */
