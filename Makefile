@@ -113,6 +113,10 @@ bench: deps ## ratios to a direct connection, beside pgbouncer and a bare relay:
 drivers: deps ## masked values through psycopg, asyncpg, pg8000, node-postgres, pgjdbc, pgx and tokio-postgres, from the registries
 	$(AGAIN) all
 	$(Q)tests/drivers/run
+cases: deps ## 1,300 statements, each on a session of its own: refused or not, leaked or not (tests/cases/*_breadth.tsv)
+	$(AGAIN) all
+	$(Q)tests/cases/run --setup tests/cases/setup.sql tests/cases/write_breadth.tsv
+	$(Q)tests/cases/run --setup tests/cases/setup.sql tests/cases/mask_breadth.tsv
 peers: deps ## psql, pg_dump and the drivers that people use, direct and through the gateway, compared (PEERS="psql,pgjdbc")
 	$(AGAIN) all
 	$(Q)tests/peers/run
@@ -199,6 +203,6 @@ clean: ## remove what was built
 	rm -rf $(O)
 .PHONY: containment containment-soak containment-cost all help test test-run unit lint asan asan-run drivers bench bench-mask bench-more fuzz fuzz-run install deps quickstart tests fuzzers tools clean
 .PHONY: vmtest vmtest-all vmtest-run
-.PHONY: bench-audit peers pg-regress
+.PHONY: bench-audit cases peers pg-regress
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -181,16 +181,23 @@ static void merge_when(struct walk *w, struct scope *s, MergeStmt *n, MergeWhenC
 	}
 }
 
-/* The condition belongs to its UPDATE or DELETE; without one the target is only read. */
-static bool merge_writes(const MergeStmt *n)
+static bool merge_has(const MergeStmt *n, CmdType a, CmdType b)
 {
 	ListCell *cell;
 	foreach (cell, n->mergeWhenClauses) {
 		CmdType t = ((MergeWhenClause *)lfirst(cell))->commandType;
-		if (t == CMD_UPDATE || t == CMD_DELETE)
+		if (t == a || t == b)
 			return true;
 	}
 	return false;
+}
+
+/* DO NOTHING alone: it still takes the lock of one who writes. */
+static void merge_nothing(struct walk *w, MergeStmt *n)
+{
+	bool is_temp;
+	need_relation(w, n->relation, (struct need){.verb = VERB_UPDATE, .class = CLASS_WRITE},
+		      &is_temp);
 }
 
 const struct row *merge_query(struct walk *w, struct scope *up, MergeStmt *n)
@@ -203,7 +210,10 @@ const struct row *merge_query(struct walk *w, struct scope *up, MergeStmt *n)
 		with_clause(w, &with, n->withClause);
 		w->needs->is_write = true;
 		from_item(w, &s, n->sourceRelation);
-		read_target(w, &s, n->relation, !merge_writes(n));
+		/* The condition belongs to its UPDATE or DELETE; without one the target is read. */
+		read_target(w, &s, n->relation, !merge_has(n, CMD_UPDATE, CMD_DELETE));
+		if (!merge_has(n, CMD_UPDATE, CMD_DELETE) && !merge_has(n, CMD_INSERT, CMD_INSERT))
+			merge_nothing(w, n);
 		expr_as(w, &s, n->joinCondition, TYPE_BOOL);
 		foreach (cell, n->mergeWhenClauses)
 			merge_when(w, &s, n, lfirst(cell));
