@@ -128,6 +128,9 @@ struct op {
 	const struct span *params; /* bound parameter values as on the wire; p NULL is SQL NULL */
 	const uint16_t *param_formats; /* 0 text, 1 binary; n_params of them */
 	int n_params;
+	/* Their types' OIDs: as the client declared them, else as the server told; 0: neither. n_params of them, or
+	 * NULL. */
+	const uint32_t *param_types;
 	const struct need *needs;
 	int n_needs;
 	const char *database;  /* where, or NULL */

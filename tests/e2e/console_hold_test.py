@@ -66,6 +66,14 @@ def votes_by_hand(web, agents):
     r = agents.pending("write")
     path = f"/v1/requests/{r['request']}"
     ada, cleo = web.person("ada"), web.person("cleo")
+    got, answer = ada.post(path + "/vote", {"verdict": "approve", "hash": r["hash"]})
+    t.check(got == 409 and "not shown" in answer["error"], "who has not fetched the whole of it has no vote", (got, answer))
+    t.equal(ada.get("/v1/requests")[0], 200, "a list is not the whole of it")
+    got, answer = ada.post(path + "/vote", {"verdict": "deny", "hash": r["hash"], "words": "unread"})
+    t.equal(got, 409, f"so there is still none, for a denial neither {answer}")
+    t.check(r["hash"] == ada.get(path)[1]["hash"] and cleo.get(path)[0] == 200, "it is read")
+    got, answer = web.person("ben").post(path + "/vote", {"verdict": "approve", "hash": r["hash"]})
+    t.equal(got, 409, f"by one login, not by another {answer}")
     for what, who, body, status in (
         ("an administrator", cleo, {"verdict": "approve", "hash": r["hash"]}, (403,)),
         ("another hash", ada, {"verdict": "approve", "hash": "0" * 64}, (400, 409, 422)),
@@ -87,9 +95,12 @@ def votes_by_hand(web, agents):
     got, answer = ada.post(path + "/vote", {"verdict": "approve", "hash": r["hash"]})
     t.check(got == 403 and "log in anew" in answer["error"], "and the old login votes no more", answer)
     time.sleep(1.1)  # a login of the same second is not believed either
-    got, answer = web.person("ada").post(path + "/vote", {"verdict": "approve", "hash": r["hash"]})
-    t.equal(got, 200, f"a new one does {answer}")
-    got, answer = web.person("ben").post(path + "/vote", {"verdict": "deny", "hash": r["hash"], "words": "enough"})
+    ada, ben = web.person("ada"), web.person("ben")
+    t.check(ada.post(path + "/vote", {"verdict": "approve", "hash": r["hash"]})[0] == 409, "a new login reads anew")
+    t.equal((ada.get(path)[0], ben.get(path)[0]), (200, 200), "which it may")
+    got, answer = ada.post(path + "/vote", {"verdict": "approve", "hash": r["hash"]})
+    t.equal(got, 200, f"and votes {answer}")
+    got, answer = ben.post(path + "/vote", {"verdict": "deny", "hash": r["hash"], "words": "enough"})
     t.equal(got, 200, f"a denial ends it {answer}")
     err = p.communicate(timeout=20)[1]
     t.check("enough" in err and p.returncode, "the agent reads it", err)

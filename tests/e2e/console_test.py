@@ -274,13 +274,19 @@ def tells_and_is_answered(web, s):
     ):
         t.equal(send(web, name, d, h)[0], 403, f"an answer that is {what} is refused")
     t.check(send(web, "ops", *signed({**vote, "hash": "0" * 64}))[0] in (400, 403, 409, 422), "nor one about something else")
+    t.equal(send(web, "ops", *signed({**vote, "words": "unseen"}))[0], 409, "nor of one who was not shown it")
+    status, body = send(web, "ops", *signed({"request": r["request"], "subject": "ada"}))
+    t.equal((status, body.get("hash"), "body" in body), (200, r["hash"], True), "it is fetched for that person")
+    t.equal(send(web, "ops", *signed({"request": "r-nope", "subject": "ada"}))[0], 404, "and what does not ask is not")
     status, body = send(web, "ops", data, headers)
     t.equal((status, body.get("state")), (200, "pending"), f"an answer counts {body}")
     t.equal(send(web, "ops", data, headers)[0], 403, "once: the same again is refused")
     t.check(send(web, "ops", *signed(vote, at=int(time.time()) - 1))[0] in (403, 409), "and signed anew it is a second vote of the same person")
-    t.check(web.person("ada").post(f"/v1/requests/{r['request']}/vote", {"verdict": "approve", "hash": r["hash"]})[0] in (403, 409),
-            "who is the same person at the console")
-    status, body = web.person("ben").post(f"/v1/requests/{r['request']}/vote", {"verdict": "approve", "hash": r["hash"]})
+    ada, ben, path = web.person("ada"), web.person("ben"), f"/v1/requests/{r['request']}"
+    t.equal((ada.get(path)[0], ben.get(path)[0]), (200, 200), "two read it at the console")
+    status, body = ada.post(path + "/vote", {"verdict": "approve", "hash": r["hash"]})
+    t.check(status == 409 and "already" in body["error"], "who is the same person at the console", (status, body))
+    status, body = ben.post(path + "/vote", {"verdict": "approve", "hash": r["hash"]})
     t.equal(status, 200, f"another person's does the rest {body}")
     t.check(until(lambda: unix(s.gw, "GET", "/v1/grants")[1]["grants"]), "and the role is given")
     agent.terminate()
@@ -364,7 +370,7 @@ def changes_answer_as_documented(web, gw, doc, ended):
         ("/v1/tokens", "/v1/tokens", 403, cleo, {}),
         ("/v1/requests", "/v1/requests", 200, None, {"token": dba}),
         ("/v1/requests/{id}", one, 200, None, {"token": dba}),
-        ("/v1/requests/{id}/vote", one + "/vote", 4, ben, {**vote, "hash": "0" * 64}),
+        ("/v1/requests/{id}/vote", one + "/vote", 409, ben, vote),
         ("/v1/requests/{id}/vote", one + "/vote", 200, ben, vote),
         ("/v1/requests/{id}/vote", one + "/vote", 200, None, {**vote, "token": dba}),
         ("/v1/approvers/revoke", "/v1/approvers/revoke", 200, cleo, {"subject": "nobody-at-all"}),
@@ -373,6 +379,8 @@ def changes_answer_as_documented(web, gw, doc, ended):
     n = {path for path, item in doc["paths"].items() if "post" in item and path.startswith("/v1/")}
 
     def make(name, path, want, who, body):
+        if body == vote and want == 200:
+            t.equal(ben.get(one)[0], 200, "who is to vote reads it")
         status, answer = who.post(path, body) if who else unix(gw, "POST", path, body)
         t.check(status == want or status // 100 == want, f"POST {name} answers with {want}", (status, answer))
         wrong = next(iter(jsonschema.Draft202012Validator(schema_of(doc, "post", name, status)).iter_errors(answer)), None)

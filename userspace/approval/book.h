@@ -27,9 +27,15 @@ struct request *book_requests(struct book *b);		      /* newest first, then ->ne
 /* Is one of these groups asked, now? */
 bool request_asks(const struct request *r, const char *const *groups, int n_groups);
 
+/* The request was given whole to this reader: a login, by its token's SHA-256, or whatever else tells it from
+ * others. */
+void request_show(struct request *r, const char *reader);
+bool request_is_shown(const struct request *r, const char *reader);
+
 /* Takes a vote: it is checked, and waits (VOTE_WRITING) to be put on record. hash: what the voter was
  * shown. ret_why: a sentence for people.
- * ERR_STATE (not pending), ERR_EXPIRED, ERR_EXISTS (voted already), ERR_VERIFY (another hash), ERR_DENIED (the
+ * ERR_STATE (not pending), ERR_EXPIRED, ERR_EXISTS (voted already), ERR_VERIFY (another hash, or not shown
+ * whole to v->reader), ERR_DENIED (the
  * requester, the owner, in no group that is asked, login not fresh, choice not permitted), ERR_LIMIT, -ENOMEM. */
 must_check int book_vote(struct book *b, struct request *r, const struct vote *v, const char *hash,
 			 struct moment now, struct vote **ret_vote, char *ret_why, size_t why_size);

@@ -15,6 +15,8 @@
 #define BOOK_TEXT_MAX	  400 /* of a reason */
 #define BOOK_ID_MAX	  24
 #define HASH_TEXT	  65
+#define SHOWN_MAX	  64u
+#define SHOWN_KEY	  32
 
 /* Now, by both clocks, in seconds. */
 struct moment {
@@ -63,6 +65,7 @@ struct narrow {
 
 struct vote {
 	struct person who;
+	const char *reader; /* as whom they were shown the request (request_show); borrowed */
 	bool is_approval;
 	const char *words; /* "" if none */
 	struct narrow narrow;
@@ -101,6 +104,9 @@ struct request {
 	uint32_t n_joined, n_waiting; /* who joined in all; who waits now (the keeper's) */
 	struct vote *votes[REQUEST_VOTES_MAX];
 	int n_votes;
+	/* Who was shown it whole; the oldest of more than SHOWN_MAX are forgotten, and read again. */
+	uint8_t (*shown)[SHOWN_KEY];
+	uint32_t n_shown;
 	struct narrow narrow; /* of all approvals together, once APPROVED */
 	uint64_t release_ticket, release_seq; /* the keeper's; seq 0: not on record yet */
 	char grant[BOOK_ID_MAX]; /* that it made; "" */

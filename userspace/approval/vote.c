@@ -134,6 +134,7 @@ static struct vote *vote_copy(struct arena *a, const struct vote *from, struct m
 	if (!v)
 		return NULL;
 	*v = *from;
+	v->reader = NULL;
 	v->who.issuer = copy_text(a, from->who.issuer);
 	v->who.subject = copy_text(a, from->who.subject);
 	v->who.owner = copy_text(a, from->who.owner);
@@ -158,6 +159,9 @@ int book_vote(struct book *b, struct request *r, const struct vote *like, const 
 		err = check_person(b, r, &like->who, now, why, size);
 	if (!err)
 		err = check_choice(r, like, why, size);
+	if (!err && !request_is_shown(r, like->reader))
+		err = say(why, size, ERR_VERIFY,
+			  "this login was not shown the request: read it whole, then answer");
 	if (err)
 		return err;
 	if (vote_of(r, &like->who))

@@ -110,10 +110,15 @@ static bool show_params(const json_t *params)
 	bool has_all = true;
 	json_array_foreach((json_t *)params, i, p)
 	{
-		const char *text = json_text(p, "text", NULL), *b64 = json_text(p, "b64", NULL);
-		printf("  $%zu%s\n", i + 1, json_is_null(p) ? " NULL" : b64 ? " (binary, base64)" : "");
-		if (text || b64)
-			has_all = show_text(text ? text : b64, "    ") && has_all;
+		const char *text = json_text(p, "text", NULL), *hex = json_text(p, "hex", NULL),
+			   *b64 = json_text(p, "b64", ""), *type = json_text(p, "type", "");
+		const char *form = text ? "" : hex ? "in hex" : "not UTF-8, in base64";
+		printf("  $%zu%s", i + 1, json_is_null(p) ? " NULL" : "");
+		if (!json_is_null(p) && (*type || *form))
+			printf(" (%s%s%s)", type, *type && *form ? ", " : "", form);
+		printf("\n");
+		if (!json_is_null(p))
+			has_all = show_text(text ? text : hex ? hex : b64, "    ") && has_all;
 	}
 	return has_all;
 }
@@ -160,6 +165,13 @@ static void show_votes(const json_t *r)
 	}
 }
 
+/* Whoever sent it has gone: it can be approved all the same. */
+static bool is_left(const json_t *r)
+{
+	return !strcmp(json_text(r, "state", ""), "pending") && !strcmp(json_text(r, "kind", ""), "operation") &&
+	       json_number(r, "waiting") == 0;
+}
+
 static void show_head(const json_t *r)
 {
 	char left[32], text[300];
@@ -181,6 +193,8 @@ static void show_head(const json_t *r)
 	line("it says", json_text(r, "reason", ""));
 	if (json_is_true(json_object_get(body, "in_transaction")))
 		line("note", "a transaction is open: what it has locked stays locked while this waits");
+	if (is_left(r))
+		line("note", "whoever sent it is gone: approved, it runs when it is sent again");
 	if (strcmp(json_text(r, "state", ""), "ended"))
 		line("left", left_text(json_number(r, "deadline"), time(NULL), left, sizeof(left)));
 	line("ended", json_text(r, "end_reason", ""));
@@ -210,12 +224,12 @@ static void add_row(json_t *rows, const json_t *r)
 	char left[32] = "", answers[64];
 	size_t n = json_array_size(json_object_get(r, "votes"));
 	bool is_over = !strcmp(json_text(r, "state", ""), "ended");
+	const char *state = is_over ? json_text(r, "end", "?") : is_left(r) ? "left" : json_text(r, "state", "?");
 	if (!is_over)
 		left_text(json_number(r, "deadline"), time(NULL), left, sizeof(left));
 	snprintf(answers, sizeof(answers), "%zu", n);
 	json_array_append_new(rows, json_pack("[s,s,s,s,s,s,s,s]", json_text(r, "request", "?"),
-					      is_over ? json_text(r, "end", "?") : json_text(r, "state", "?"),
-					      json_text(r, "subject", "?"), json_text(r, "owner", ""),
+					      state, json_text(r, "subject", "?"), json_text(r, "owner", ""),
 					      json_text(r, "resource", ""), json_text(r, "tag", "?"), answers,
 					      left));
 }

@@ -70,6 +70,8 @@ static const struct command commands[] = {
 	 "  -q, --quiet          test: failures only\n"},
 	{"requests", cmd_requests, "what waits for an approval; one of them whole",
 	 "[REQUEST] [--token-file T] [--all] [--json]\n"
+	 "  STATE                pending; left: whoever sent it is gone, and approved it runs when it is sent again;\n"
+	 "                       approved, running; with --all how it ended: done, denied, expired, withdrawn\n"
 	 "  --token-file T       as the approver whose token this is; without it: those of your own sessions\n"
 	 "  --all                those that ended lately as well\n"},
 	{"approve", cmd_approve, "approve what was asked for, once it was shown whole",

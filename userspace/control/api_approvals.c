@@ -67,8 +67,11 @@ static struct request *known(struct call *k)
 void api_request_one(struct call *k)
 {
 	struct request *r = known(k);
-	if (r)
-		conn_answer(k->conn, 200, request_json(k->c, r, true));
+	if (!r)
+		return;
+	if (k->web)
+		request_show(r, k->web->token_sha256);
+	conn_answer(k->conn, 200, request_json(k->c, r, true));
 }
 
 /* --- with a token ------------------------------------------------------------------------------- */
@@ -161,11 +164,13 @@ static void show_one(struct visit *v, const struct identity *id)
 {
 	struct request *r = book_request(v->c->approvals.book, v->request);
 	bool is_asked = r && request_asks(r, id->groups, id->n_groups);
-	if (v->hold.conn && is_asked)
+	if (v->hold.conn && is_asked) {
+		request_show(r, id->token_sha256);
 		conn_answer(v->hold.conn, 200, request_json(v->c, r, true));
-	else if (v->hold.conn)
+	} else if (v->hold.conn) {
 		conn_fail(v->hold.conn, 404, "sluice requests lists them", "no request %s asks %s",
 			  v->request, id->subject);
+	}
 	visit_free(v);
 }
 
@@ -237,7 +242,8 @@ static void cast(struct visit *v, const struct identity *id)
 				    .issued = id->auth_time ? id->auth_time : id->issued,
 				    .expires = id->expires,
 				    .token_sha256 = id->token_sha256,
-				    .from = v->from}};
+				    .from = v->from},
+			    .reader = id->token_sha256};
 	const char *why = read_vote(v, &vote);
 	const struct request *r = book_request(v->c->approvals.book, v->request);
 	if (why) {

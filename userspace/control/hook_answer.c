@@ -1,13 +1,14 @@
 /* POST /hooks/NAME: a person's answer, told by a system that holds a webhook's secret. Its word for who it was is
  * all there is: so it counts for the groups that the configuration gives this webhook, and for no others; the
- * person is one of the console's provider, so that nobody counts twice. Bound to the hash of what was shown, good
- * once, and now. */
+ * person is one of the console's provider, so that nobody counts twice. Without a verdict it asks for the request,
+ * whole, to show it to that person; an answer is bound to the hash of what was so shown. Good once, and now. */
 #include <stdio.h>
 
 #include "base/log.h"
 #include "base/macro.h"
 #include "control/control_internal.h"
 
+#define READER_MAX (WEB_TEXT_MAX + 100)
 #define GOOD_FOR_S 86400 /* there is no token that ends: an approver who leaves is distrusted by name */
 
 struct answer {
@@ -60,6 +61,28 @@ static const char *check(struct control *c, const struct hook_state *h, const st
 				    : "its signature is not that of the secret's holder";
 }
 
+/* One person, as this webhook names them. */
+static const char *reader_of(const struct hook_state *h, const char *subject, char out[READER_MAX])
+{
+	snprintf(out, READER_MAX, "webhook %s %s", h->hook->name, subject);
+	return out;
+}
+
+static void show(struct conn *conn, const struct hook_state *h, const json_t *body)
+{
+	char reader[READER_MAX];
+	const char *subject = text_of(body, "subject");
+	struct request *r = book_request(conn->c->approvals.book, text_of(body, "request"));
+	if (!*subject || strlen(subject) >= WEB_TEXT_MAX) {
+		conn_fail(conn, 400, NULL, "expected request, and the subject who is to be shown it");
+	} else if (!r || !request_asks(r, h->hook->groups, h->hook->n_groups)) {
+		conn_fail(conn, 404, NULL, "no such request asks a group of this webhook");
+	} else {
+		request_show(r, reader_of(h, subject, reader));
+		conn_answer(conn, 200, request_json(conn->c, r, true));
+	}
+}
+
 static bool is_good(const struct vote *v, const char *verdict)
 {
 	size_t subject = strlen(v->who.subject);
@@ -70,7 +93,7 @@ static bool is_good(const struct vote *v, const char *verdict)
 static void vote(struct conn *conn, const struct hook_state *h, const json_t *body)
 {
 	struct control *c = conn->c;
-	char from[150];
+	char from[150], reader[READER_MAX];
 	int64_t now = (int64_t)(clock_real_ns() / NS_PER_SEC);
 	const char *verdict = text_of(body, "verdict");
 	const struct request *r = book_request(c->approvals.book, text_of(body, "request"));
@@ -83,6 +106,7 @@ static void vote(struct conn *conn, const struct hook_state *h, const json_t *bo
 				 .expires = now + GOOD_FOR_S,
 				 .token_sha256 = "",
 				 .from = from},
+			 .reader = reader_of(h, text_of(body, "subject"), reader),
 			 .is_approval = !strcmp(verdict, "approve"),
 			 .words = text_of(body, "words"),
 			 .narrow = {.choice = r && r->terms.role ? CHOICE_ROLE : CHOICE_ONCE}};
@@ -111,7 +135,7 @@ void hooks_answer(struct conn *conn, const struct http_request *r)
 	}
 	json_t *body = json_loadb((const char *)r->body.p, r->body.len, JSON_REJECT_DUPLICATES, NULL);
 	if (json_is_object(body))
-		vote(conn, h, body);
+		(json_object_get(body, "verdict") ? vote : show)(conn, h, body);
 	else
 		conn_fail(conn, 400, NULL, "the body is no JSON object");
 	json_decref(body);

@@ -6,18 +6,19 @@
 #include "base/jw.h"
 #include "base/macro.h"
 #include "base/msg.h"
+#include "proto/postgres/value_text.h"
 #include "record/conceal.h"
 #include "record/literals.h"
 
 static json_t *text_json(struct span s)
 {
-	return s.p ? json_stringn((const char *)s.p, s.len) : NULL;
+	return json_stringn(s.p ? (const char *)s.p : "", s.len);
 }
 
 static void set_bytes(json_t *j, const char *key, const char *key_b64, struct span s)
 {
 	struct buf b;
-	json_t *v = utf8_valid(s) ? text_json(s.p ? s : span_str("")) : NULL;
+	json_t *v = utf8_valid(s) ? text_json(s) : NULL;
 	if (v) {
 		json_object_set_new(j, key, v);
 		return;
@@ -28,26 +29,44 @@ static void set_bytes(json_t *j, const char *key, const char *key_b64, struct sp
 	buf_done(&b);
 }
 
+/* In its type's binary form: the bytes, and what they say; in hex where the type is not known. */
+static void set_binary(json_t *v, uint32_t type, struct span s)
+{
+	struct buf b;
+	buf_init(&b, VALUE_TEXT_MAX(s.len));
+	bool is_known = value_text(type, s, &b);
+	if (!is_known)
+		buf_add_hex(&b, s);
+	json_object_set_new(v, is_known ? "text" : "hex", text_json(buf_span(&b)));
+	buf_reset(&b);
+	buf_add_base64(&b, s);
+	json_object_set_new(v, "b64", text_json(buf_span(&b)));
+	buf_wipe(&b);
+}
+
+static json_t *param_json(const struct op *op, int i)
+{
+	struct span s = op->params[i];
+	uint32_t type = op->param_types ? op->param_types[i] : 0;
+	if (!s.p)
+		return json_null();
+	json_t *v = json_object();
+	if (value_type_name(type))
+		json_object_set_new(v, "type", json_string(value_type_name(type)));
+	else if (type)
+		json_object_set_new(v, "type", json_sprintf("type %u", type));
+	if (op->param_formats && op->param_formats[i] == 1)
+		set_binary(v, type, s);
+	else
+		set_bytes(v, "text", "b64", s);
+	return v;
+}
+
 static json_t *params_json(const struct op *op)
 {
 	json_t *list = json_array();
-	for (int i = 0; i < op->n_params; i++) {
-		json_t *v = json_object();
-		struct span s = op->params[i];
-		bool is_binary = op->param_formats && op->param_formats[i] == 1;
-		if (s.p)
-			set_bytes(v, is_binary ? "b64" : "text", "b64", is_binary ? (struct span){0} : s);
-		if (s.p && is_binary) {
-			struct buf b;
-			buf_init(&b, s.len * 2 + 16);
-			buf_add_base64(&b, s);
-			json_object_set_new(v, "b64", text_json(buf_span(&b)));
-			buf_done(&b);
-		}
-		json_array_append_new(list, s.p ? v : json_null());
-		if (!s.p)
-			json_decref(v);
-	}
+	for (int i = 0; i < op->n_params; i++)
+		json_array_append_new(list, param_json(op, i));
 	return list;
 }
 
@@ -79,7 +98,7 @@ static void set_record_text(json_t *j, const struct op *op, const struct decisio
 	while (s.len && !utf8_valid(s) && op->text.len - s.len < 4)
 		s.len--;
 	if (!buf_err(&b) && utf8_valid(s))
-		json_object_set_new(j, "record_text", text_json(s.p ? s : span_str("")));
+		json_object_set_new(j, "record_text", text_json(s));
 	json_object_set_new(j, "text_hidden", json_boolean(is_hidden));
 	buf_done(&b);
 }
@@ -109,6 +128,6 @@ size_t ask_shown_size(const struct op *op)
 {
 	size_t n = op->text.len;
 	for (int i = 0; i < op->n_params; i++)
-		n += op->params[i].len + 8;
+		n += op->params[i].len * (op->param_formats && op->param_formats[i] == 1 ? 4 : 1) + 8;
 	return n;
 }

@@ -6,7 +6,14 @@
 #include "base/jw.h"
 #include "base/macro.h"
 
-#define VALUE_MAX 8192
+#define VALUE_MAX	  8192
+#define NAME_MAX_BYTES 512
+#define RUNS	  4096 /* operations that have not ended, with the relation that is looked for */
+
+struct match_runs {
+	uint64_t keys[RUNS];
+	size_t next;
+};
 
 /* --- verdicts -----------------------------------------------------------------------------------
  */
@@ -84,15 +91,34 @@ bool match_read_text(struct match *m, const char *value)
 	return m->n_phrases > 0;
 }
 
+/* One part of a name, as it is or quoted as in SQL. The rest; NULL: malformed. */
+static const char *read_part(const char *s, char out[NAME_MAX_BYTES])
+{
+	bool is_quoted = *s == '"';
+	size_t n = 0;
+	for (s += is_quoted; *s && (is_quoted || *s != '.') && n < NAME_MAX_BYTES - 1; s++) {
+		if (is_quoted && *s == '"' && *++s != '"')
+			break;
+		out[n++] = *s;
+	}
+	out[n] = 0;
+	bool is_closed = !is_quoted || s[-1] == '"';
+	return n && is_closed && (!*s || *s == '.') ? s : NULL;
+}
+
 bool match_read_relation(struct match *m, const char *value)
 {
-	const char *dot = strchr(value, '.');
-	if (m->name)
+	char part[NAME_MAX_BYTES];
+	const char *rest = m->name ? NULL : read_part(value, part);
+	if (rest && *rest) {
+		m->schema = as_json(span_str(part));
+		rest = m->schema ? read_part(rest + 1, part) : NULL;
+	}
+	if (!rest || *rest)
 		return false;
-	if (dot)
-		m->schema = as_json(span_of(value, (size_t)(dot - value)));
-	m->name = as_json(span_str(dot ? dot + 1 : value));
-	return m->name && (!dot || m->schema);
+	m->name = as_json(span_str(part));
+	m->runs = calloc(1, sizeof(*m->runs));
+	return m->name && m->runs;
 }
 
 void match_init(struct match *m)
@@ -106,6 +132,7 @@ void match_done(struct match *m)
 		free(m->phrases[i].lower);
 	free(m->schema);
 	free(m->name);
+	free(m->runs);
 	match_init(m);
 }
 
@@ -173,13 +200,16 @@ const uint8_t *phrase_find(const struct phrase *p, struct span text)
 	return find_among(p, text.p + i, text.p + places);
 }
 
+static const char op_end[] = "\"op.end\"";
+
 bool match_bytes(const struct match *m, struct span stored)
 {
 	for (int i = 0; i < m->n_phrases; i++)
 		if (!phrase_find(&m->phrases[i], stored))
 			return false;
-	if (m->name && !memmem(stored.p, stored.len, m->name, strlen(m->name)))
-		return false;
+	if (m->name)
+		return memmem(stored.p, stored.len, m->name, strlen(m->name)) ||
+		       memmem(stored.p, stored.len, op_end, sizeof(op_end) - 1);
 	if (m->verdict < 0 || m->verdict == VERDICT_DENY || !verdicts[m->verdict].value)
 		return true;
 	const char *value = verdicts[m->verdict].value;
@@ -189,11 +219,12 @@ bool match_bytes(const struct match *m, struct span stored)
 /* --- fields -------------------------------------------------------------------------------------
  */
 
-/* What an event tells of, beside its needs' names. */
+/* What an event tells of, beside its needs' names. Names that were drawn (of sessions, flows, cgroups) are left out:
+ * any short word occurs in some. */
 static const char *const told[] = {
-    "text",   "params",	  "result", "columns", "error",	  "reason", "rule",    "tag",
-    "name",   "dst",	  "exe",    "comm",    "command", "cgroup", "session", "identity",
-    "owner",  "role",	  "issuer", "groups",  "flow",	  "resource", "sqlstate", "producer",
+    "text", "params", "result",	 "columns",  "error", "reason", "words", "rule",   "tag",
+    "name", "dst",    "exe",	 "comm",     "command", "identity", "owner", "role",
+    "groups", "resource", "sqlstate",
 };
 
 static bool is_told_in_needs(const struct phrase *p, const struct scan *e)
@@ -227,11 +258,43 @@ static bool needs_relation(const struct match *m, const struct scan *e)
 	return false;
 }
 
+/* FNV-1a over flow and number: an operation and its end have the same. */
+static uint64_t run_of(const struct scan *e)
+{
+	static const char *const keys[] = {"flow", "id"};
+	uint64_t h = 14695981039346656037u;
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		struct span v = scan_get(e, keys[i]);
+		for (size_t k = 0; k < v.len; k++)
+			h = (h ^ v.p[k]) * 1099511628211u;
+		h = (h ^ '/') * 1099511628211u;
+	}
+	return h;
+}
+
+static bool is_of_relation(const struct match *m, const struct scan *e)
+{
+	struct match_runs *r = m->runs;
+	if (needs_relation(m, e)) {
+		if (span_is(scan_get(e, "type"), "\"op\""))
+			r->keys[r->next++ % RUNS] = run_of(e);
+		return true;
+	}
+	if (!span_is(scan_get(e, "type"), op_end))
+		return false;
+	for (size_t i = 0, key = run_of(e); i < MIN(r->next, (size_t)RUNS); i++)
+		if (r->keys[i] == key)
+			return true;
+	return false;
+}
+
 bool match_event(const struct match *m, const struct scan *e)
 {
+	if (m->name && !is_of_relation(m, e))
+		return false;
 	bool is_right = m->verdict < 0 || is_verdict(m->verdict, e) ||
 			(m->verdict == VERDICT_DENY && is_verdict(VERDICT_REFUSED, e));
-	if (!is_right || (m->name && !needs_relation(m, e)))
+	if (!is_right)
 		return false;
 	for (int i = 0; i < m->n_phrases; i++)
 		if (!is_told(&m->phrases[i], e))

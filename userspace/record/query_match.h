@@ -18,6 +18,7 @@ struct match {
 	int verdict;	 /* its place in the table; -1: any */
 	char *schema;	 /* owned, as JSON with quotes; NULL: any */
 	char *name;	 /* the same; NULL: any relation */
+	struct match_runs *runs; /* owned: the operations that need it, for their ends, which do not name it */
 };
 
 void match_init(struct match *m);
@@ -26,7 +27,8 @@ void match_done(struct match *m);
 must_check bool match_read_text(struct match *m, const char *value);
 /* "allow", "mask", "ask", "deny" (with connects refused), "refused", "observed", "error". */
 must_check bool match_read_verdict(struct match *m, const char *value);
-/* "schema.name" or "name": of a need, whatever its kind. */
+/* "schema.name" or "name", each as it is or in double quotes: of a need, whatever its kind. An operation's end
+ * matches where the operation was looked at before and needs it. */
 must_check bool match_read_relation(struct match *m, const char *value);
 
 bool match_is_any(const struct match *m);

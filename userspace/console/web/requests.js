@@ -9,6 +9,8 @@ const fetchAll = (all) => get('/v1/requests', { all: all ? 1 : '' }).then((a) =>
 const isOpen = (r) => r.state === 'pending';
 const left = (r) => r.deadline * 1000 - Date.now();
 const words = (r) => (r.state === 'ended' ? r.end : r.state);
+// Whoever sent it has gone: it can be approved all the same, and runs when it is sent again.
+const isLeft = (r) => isOpen(r) && r.kind === 'operation' && r.waiting === 0;
 
 // The number beside the page's name.
 export async function mark() {
@@ -37,7 +39,7 @@ const what = (r) => (r.kind === 'role' ? `role ${r.gives}` : r.first || r.tag ||
 function row(r) {
   return h(`a.req${isOpen(r) ? '' : '.done'}${r.break_glass ? '.glass' : ''}`, { href: `/requests/${r.request}`, 'data-go': true },
     h('div.what', {}, r.break_glass && [tag('break-glass', 'bad'), ' '], said(what(r))),
-    h('div.side', {}, isOpen(r) ? ['waits ', remains(r)] : tag(words(r)), h('div.dim.small', {}, isOpen(r) ? missing(r) : day(r.asked * 1000))),
+    h('div.side', {}, isLeft(r) ? ['nobody waits · ', remains(r)] : isOpen(r) ? ['waits ', remains(r)] : tag(words(r)), h('div.dim.small', {}, isOpen(r) ? missing(r) : day(r.asked * 1000))),
     h('div.dim.small', {}, said(r.subject), r.owner && [' for ', said(r.owner)], r.resource && [' on ', said(r.resource)], ' · ', said(r.rule)));
 }
 
@@ -114,7 +116,7 @@ function facts(r) {
     ['Session', may('admin', 'auditor') ? h('a', { href: `/sessions/${r.session}`, 'data-go': true }, r.session) : r.session],
     ['Rule', [said(r.rule), r.description && h('div.dim.small', {}, said(r.description))]],
     ['Its own reason', r.reason ? h('div.note.warn', {}, said(r.reason), h('div.dim.small', {}, 'the agent’s words, not verified')) : h('span.dim', {}, 'none given')],
-    ['Asked', day(r.asked * 1000)],
+    ['Asked', [day(r.asked * 1000), isLeft(r) && h('div.note.warn', { id: 'left' }, 'Whoever sent it is gone. Approved, it runs when it is sent again, before ', day(r.deadline * 1000), '.')]],
     r.joined > 1 && ['Sent', `${r.joined} times; it runs once`],
     ['Hash', h('code.said', {}, r.hash)]));
 }
@@ -170,7 +172,7 @@ export async function one(root, id) {
   let shown = '', view = null;
   const draw = async (force) => {
     const r = await get(`/v1/requests/${encodeURIComponent(id)}`);
-    const now = JSON.stringify([r.state, r.votes, r.outcome, r.need, r.body?.estimate]);
+    const now = JSON.stringify([r.state, r.votes, r.outcome, r.need, r.body?.estimate, isLeft(r)]);
     if (now === shown && !force) return;
     if (!force && root.querySelector('textarea')?.value) return; // somebody writes
     shown = now;

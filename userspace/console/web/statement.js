@@ -29,10 +29,9 @@ export function parts(text) {
   return list.length ? list : [''];
 }
 
-function value(p) {
-  if (typeof p === 'string') return p;
-  return p.b64 !== undefined ? `${p.b64} (base64)` : p.text ?? JSON.stringify(p);
-}
+// What a parameter's value says, and what stands beside its number: its type, and how it is written if not as text.
+const value = (p) => p.text ?? p.hex ?? p.b64 ?? '';
+const form = (p) => [p.type, p.text !== undefined ? '' : p.hex !== undefined ? 'in hex' : 'no UTF-8, in base64'].filter(Boolean).join(', ');
 
 export const textOf = (b) => b?.text ?? (b?.text_b64 !== undefined ? `${b.text_b64} (base64: it is no valid UTF-8)` : null);
 
@@ -41,7 +40,7 @@ function makers(b) {
   const text = textOf(b);
   const list = text === null ? [] : parts(text).map((p) => () => said(p, 'pre'));
   (b?.params ?? []).forEach((p, i) => {
-    const name = h('b.mono', {}, `$${i + 1}`);
+    const name = h('div', {}, h('b.mono', {}, `$${i + 1}`), p && form(p) && h('div.dim.small', {}, form(p)));
     if (p === null) list.push(() => h('div.param', {}, name, h('span.dim', {}, 'NULL')));
     else parts(value(p)).forEach((s, n) => list.push(() => h('div.param', {}, n ? h('span') : name, said(s, 'pre'))));
   });

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/macro.h"
 
@@ -88,11 +89,27 @@ static int on_closed(struct answer *a)
 	return 0;
 }
 
+/* For those who are asked to approve values of these types. Without memory they are told no types. */
+static void keep_types(struct prepared *p, struct span head)
+{
+	struct cur c = cur_of(head);
+	int n = cur_u16(&c);
+	n = MIN(n, (int)(cur_left(&c) / 4));
+	if (!p || p->told_types || !n)
+		return;
+	p->told_types = malloc((size_t)n * sizeof(*p->told_types));
+	p->n_told_types = p->told_types ? n : 0;
+	for (int i = 0; i < p->n_told_types; i++)
+		p->told_types[i] = cur_u32(&c);
+}
+
 static int on_parameters(struct answer *a)
 {
 	if (a->t->step)
 		return ERR_STATE;
 	a->t->step = 1;
+	if (a->t->name)
+		keep_types(a->t->name->stmt, a->head);
 	drop_own(a);
 	return 0;
 }
@@ -535,7 +552,7 @@ static const struct answer_msg messages[256] = {
     ['1'] = {K(PARSE), HEAD_SMALL, .is_whole = true, .on = on_parsed},
     ['2'] = {K(BIND), HEAD_SMALL, .is_whole = true, .on = on_bound},
     ['3'] = {K(CLOSE_STMT) | K(CLOSE_PORTAL), HEAD_SMALL, .is_whole = true, .on = on_closed},
-    ['t'] = {K(DESCRIBE_STMT), 0, .on = on_parameters},
+    ['t'] = {K(DESCRIBE_STMT), HEAD_SMALL, .on = on_parameters},
     ['T'] = {DESCRIBES | K(QUERY), HEAD_COLUMNS, .is_for_rows = true, .on = on_described},
     ['n'] = {DESCRIBES, HEAD_SMALL, .is_whole = true, .on = on_described},
     ['D'] = {RUNS, HEAD_ROWS, .is_for_rows = true, .on = on_row},

@@ -257,6 +257,18 @@ static int find_statement(struct pg *pg, struct span name, struct sink *out,
 	return 0;
 }
 
+/* NULL: no memory; then they are not known. */
+static const uint32_t *param_types(struct pg *pg, const struct prepared *p, int n)
+{
+	uint32_t *types = arena_array(&pg->arena, (size_t)n, sizeof(*types));
+	for (int i = 0; types && i < n; i++) {
+		types[i] = i < p->n_types ? p->types[i] : 0;
+		if (!types[i] && i < p->n_told_types)
+			types[i] = p->told_types[i];
+	}
+	return types;
+}
+
 int on_bind(struct pg *pg, struct span body, struct sink *out)
 {
 	struct deciding *d = &pg->deciding;
@@ -276,6 +288,7 @@ int on_bind(struct pg *pg, struct span body, struct sink *out)
 	d->op.params = d->bind.params;
 	d->op.param_formats = d->bind.formats;
 	d->op.n_params = d->bind.n_params;
+	d->op.param_types = param_types(pg, p, d->bind.n_params);
 	return op_decide(pg, out, bind_decided);
 }
 

@@ -45,6 +45,7 @@ void prepared_unref(struct prepared *p)
 	if (p->entry)
 		sql_entry_unref(p->entry);
 	free(p->types);
+	free(p->told_types);
 	free(p->columns);
 	free(p);
 }

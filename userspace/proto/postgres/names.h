@@ -22,6 +22,8 @@ struct prepared {
 	uint32_t session_version;
 	uint32_t *types; /* that a Parse declared for its parameters, or NULL */
 	int n_types;
+	uint32_t *told_types; /* of its parameters, as a ParameterDescription told them, or NULL */
+	int n_told_types;
 	char *columns; /* names of the result, each with its NUL, or NULL */
 	int n_columns;
 	size_t len;

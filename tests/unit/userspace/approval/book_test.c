@@ -54,6 +54,7 @@ static struct request *asked(struct book *b, const struct terms *t, int i)
 	struct ask a = ask(i);
 	bool is_joined;
 	CHECK_INT(book_ask(b, &a, t, t0, &r, &is_joined), 0);
+	request_show(r, "login");
 	return r;
 }
 
@@ -73,6 +74,7 @@ static int vote_as(struct book *b, struct request *r, const char *who, const cha
 				    .expires = now.real_s + 3600,
 				    .token_sha256 = "x",
 				    .from = "test"},
+			    .reader = "login",
 			    .is_approval = true,
 			    .words = "",
 			    .narrow = {.choice = CHOICE_ONCE}};
@@ -220,6 +222,7 @@ static void wants_a_fresh_login(void)
 				     .expires = t0.real_s + 9,
 				     .token_sha256 = "",
 				     .from = ""},
+			     .reader = "login",
 			     .is_approval = true,
 			     .words = "",
 			     .narrow = {.choice = CHOICE_ONCE}};
@@ -294,6 +297,7 @@ static void grants_the_least_of_all(void)
 				    .expires = t0.real_s + 99,
 				    .token_sha256 = "",
 				    .from = ""},
+			    .reader = "login",
 			    .is_approval = true,
 			    .words = "",
 			    .narrow = {.choice = CHOICE_PATTERN, .for_s = 600, .uses = 3}};

@@ -66,6 +66,35 @@ static bool matches(const char *event_json, const char *text, const char *verdic
 	return is_match;
 }
 
+/* An operation's end does not name what the operation needs. */
+static void knows_the_end_of_what_it_saw(void)
+{
+	static const char ends[][120] = {"{\"flow\":\"f-1\",\"id\":1,\"sqlstate\":\"22012\",\"type\":\"op.end\"}",
+					 "{\"flow\":\"f-1\",\"id\":2,\"sqlstate\":\"22012\",\"type\":\"op.end\"}",
+					 "{\"flow\":\"f-11\",\"id\":1,\"sqlstate\":\"22012\",\"type\":\"op.end\"}"};
+	struct match m;
+	struct scan e;
+	match_init(&m);
+	CHECK(match_read_relation(&m, "orders") && match_read_verdict(&m, "error"));
+	CHECK(match_bytes(&m, span_str(event)));
+	CHECK(scan_event(span_str(event), true, &e) == 0 && !match_event(&m, &e)); /* no error itself */
+	for (int i = 0; i < 3; i++) {
+		CHECK(match_bytes(&m, span_str(ends[i])));
+		CHECK(scan_event(span_str(ends[i]), true, &e) == 0 && match_event(&m, &e) == (i == 0));
+	}
+	match_done(&m);
+}
+
+static void quotes_names(void)
+{
+	struct match m;
+	match_init(&m);
+	CHECK(match_read_relation(&m, "\"My \"\"own\"\".Schema\".\"a.b\""));
+	CHECK_STR(m.schema, "\"My \\\"own\\\".Schema\"");
+	CHECK_STR(m.name, "\"a.b\"");
+	match_done(&m);
+}
+
 static void knows_what_is_told(void)
 {
 	static const char refused[] = "{\"dst\":\"1.2.3.4:80\",\"type\":\"connect.refused\"}";
@@ -87,6 +116,13 @@ static void knows_what_is_told(void)
 	CHECK(matches(event, NULL, NULL, "orders"));
 	CHECK(matches(event, NULL, NULL, "public.orders"));
 	CHECK(!matches(event, NULL, NULL, "other.orders"));
+	CHECK(matches(event, NULL, NULL, "\"public\".orders"));
+	CHECK(matches(event, NULL, NULL, "public.\"orders\""));
+	CHECK(!matches(event, NULL, NULL, "\"public.orders\""));
+	CHECK(!matches(event, NULL, NULL, "\"orders"));
+	CHECK(!matches(event, NULL, NULL, "public.orders.x"));
+	CHECK(!matches(event, NULL, NULL, "."));
+	CHECK(!matches(event, "f-1", NULL, NULL)); /* a flow's name is no word of anybody */
 	CHECK(!matches(event, NULL, NULL, "order"));
 	CHECK(matches(event, "drop", "deny", "public.orders"));
 }
@@ -115,6 +151,8 @@ static void refuses_what_is_none(void)
 
 int main(void)
 {
+	knows_the_end_of_what_it_saw();
+	quotes_names();
 	folds_ascii();
 	agrees_with_the_plain_one();
 	knows_what_is_told();
