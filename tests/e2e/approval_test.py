@@ -12,7 +12,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
-from stack import BUILD, ROOT, Checks, Stack  # noqa: E402
+from stack import BUILD, Checks, ROOT, Stack, until  # noqa: E402
 
 PYTHON = "/usr/bin/python3"  # Debian's, whose packages the verifier names
 
@@ -42,16 +42,6 @@ POLICY = {
 }
 
 
-def wait_until(what, seconds=15):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        got = what()
-        if got:
-            return got
-        time.sleep(0.03)
-    return None
-
-
 class Test(Checks):
     def __init__(self, s):
         super().__init__()
@@ -67,7 +57,7 @@ class Test(Checks):
         return [r for r in all_ if (not state or r["state"] == state) and all(r[k] == v for k, v in match.items())]
 
     def pending(self, n=1, **match):
-        return wait_until(lambda: (lambda r: r if len(r) >= n else None)(self.requests(**match)))
+        return until(lambda: (lambda r: r if len(r) >= n else None)(self.requests(**match)))
 
     def answer(self, verb, r, who, group="dba", *more, ttl="1h"):
         token = self.gw.token(group, sub=who, owner="nobody@example.com", ttl=ttl)
@@ -195,9 +185,9 @@ class Test(Checks):
         r = self.pending(rule="insert-one")[0]
         os.kill(one.pid, signal.SIGKILL)
         one.wait()
-        wait_until(lambda: self.requests(request=r["request"])[0]["waiting"] == 0)
+        until(lambda: self.requests(request=r["request"])[0]["waiting"] == 0)
         two, three = self.psql(sql), self.psql(sql)
-        both = wait_until(lambda: self.requests(request=r["request"], waiting=2))
+        both = until(lambda: self.requests(request=r["request"], waiting=2))
         self.check(both, "the same request, from new connections", self.requests(state=None, rule="insert-one"))
         self.equal(len(self.requests(rule="insert-one")), 1, "and only that")
         self.answer("approve", r, "ann")
@@ -214,7 +204,7 @@ class Test(Checks):
         r = self.pending(rule="insert-one")[0]
         p.kill()
         p.wait()
-        wait_until(lambda: self.requests(request=r["request"])[0]["waiting"] == 0)
+        until(lambda: self.requests(request=r["request"])[0]["waiting"] == 0)
         done = self.answer("approve", r, "ann")
         self.check("nobody waits now" in done.stdout, "the approver is told", done.stdout + done.stderr)
         p = self.psql(sql)
@@ -254,7 +244,7 @@ class Test(Checks):
         r = self.pending(rule="late")[0]
         done = self.answer("approve", r, "cat", "chief", "--no-wait")
         self.check(done.returncode == 1, "the chief is not asked yet", done.stdout)
-        self.check(wait_until(lambda: self.requests(request=r["request"], stage=1)), "then the chief is")
+        self.check(until(lambda: self.requests(request=r["request"], stage=1)), "then the chief is")
         done = self.answer("approve", r, "cat", "chief")
         self.check("ran, " in done.stdout, "and is enough", done.stdout + done.stderr)
         self.equal(p.wait(20), 0, "it runs")
@@ -268,7 +258,7 @@ class Test(Checks):
         out, err = p.communicate(timeout=30)
         self.check(p.returncode and "expired" in err, "a token that expires ends the hold", err)
         # Whoever sees it first: the request is withdrawn with its identity, or waits for it to come again.
-        over = wait_until(lambda: self.requests(state=None, request=r["request"], waiting=0))
+        over = until(lambda: self.requests(state=None, request=r["request"], waiting=0))
         self.check(over and over[0]["end"] in ("withdrawn", ""), "nobody waits any more", over)
         self.answer("deny", r, "eve", "dba", "--reason", "x")
 
@@ -300,9 +290,9 @@ class Test(Checks):
             ran = self.s.pg.psql(f"SELECT count(*) FROM t WHERE v = {v}", self.s.database)
             self.check(ran == ("1" if "INSERT" in out else "0"), f"{v}: what the client was told is true", f"{ran}: {out}{err}")
             if ran == "0":  # approved and not used: it would run once it is sent again
-                wait_until(lambda: self.requests(state=None, request=r["request"])[0]["waiting"] == 0)
+                until(lambda: self.requests(state=None, request=r["request"])[0]["waiting"] == 0)
                 again = self.psql(f"INSERT INTO t(v) VALUES ({v})")
-                if wait_until(lambda: again.poll() is not None or self.requests(request=r["request"], waiting=1)) and again.poll() is None:
+                if until(lambda: again.poll() is not None or self.requests(request=r["request"], waiting=1)) and again.poll() is None:
                     self.answer("approve", r, "bob")
                 again.communicate(timeout=30)
                 ran = self.s.pg.psql(f"SELECT count(*) FROM t WHERE v = {v}", self.s.database)
@@ -346,7 +336,7 @@ class Test(Checks):
         for p in ps:
             p.send_signal(signal.SIGTERM)
             p.communicate(timeout=20)
-        wait_until(lambda: not self.requests(waiting=1))
+        until(lambda: not self.requests(waiting=1))
         for r in rs:
             self.answer("deny", r, "ann", "dba", "--reason", "a test")
 
@@ -386,7 +376,7 @@ class Test(Checks):
         grants = [json.loads(line) for line in self.gw.sluice("grants", "--json").stdout.splitlines()]
         mine = [g for g in grants if g["request"] == r["request"]]
         self.check(mine and mine[0]["until"] - mine[0]["made"] == 60, "shortened", grants)
-        ok = wait_until(lambda: self.s.pg.psql("SELECT count(*) FROM t WHERE v = 5", self.s.database) == "1")
+        ok = until(lambda: self.s.pg.psql("SELECT count(*) FROM t WHERE v = 5", self.s.database) == "1")
         self.check(ok, "the granted role's rule lets it pass")
         self.gw.sluice("revoke-grant", mine[0]["grant"], "--reason", "enough")
         out, err = p.communicate(timeout=60)
@@ -433,7 +423,7 @@ class Test(Checks):
         self.gw.sluice("revoke", r["session"], "--reason", "enough")
         out, err = p.communicate(timeout=20)
         self.check(p.returncode, "a revoked identity ends the hold", err)
-        end = wait_until(lambda: self.requests(state="ended", request=r["request"]))
+        end = until(lambda: self.requests(state="ended", request=r["request"]))
         self.equal(end and end[0]["end"], "withdrawn", "and the request")
 
     def restart(self):

@@ -24,16 +24,6 @@ POLICY = {
 PROBE = "import socket\ntry: socket.socket(socket.AF_INET,socket.SOCK_STREAM,262)\nexcept PermissionError: print('refused',flush=True)\n"
 
 
-def until(what, seconds=15):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        got = what()
-        if got:
-            return got
-        time.sleep(0.1)
-    return what()
-
-
 def events(gw, kind, session=None):
     return [e for e in gw.events(session) if e["type"] == kind]
 
@@ -49,7 +39,7 @@ def evidence(c, gw):
     done = gw.run("viewer", [sys.executable, "-c", PROBE * 500])
     c.check("refused" in done.stdout, "an MPTCP socket is refused", done.stderr[-200:])
     all_of = lambda: events(gw, "bypass.attempt") + events(gw, "connect.refused")  # noqa: E731
-    found = until(lambda: sum(e["count"] for e in all_of()) >= 500 and all_of())
+    found = stack.until(lambda: sum(e["count"] for e in all_of()) >= 500 and all_of())
     c.check(bool(found), "it is on record", gw.events()[-3:])
     if not found:
         return
@@ -74,21 +64,21 @@ def by_policy(c, s):
         p = gw.popen("viewer", [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         lines = []
         threading.Thread(target=lambda p=p, lines=lines: lines.extend(iter(p.stdout.readline, "")), daemon=True).start()
-        told = until(lambda: events(gw, f"session.{action}"))
+        told = stack.until(lambda: events(gw, f"session.{action}"))
         c.check(bool(told) and "protocol" in told[-1]["reason"], f"policy: {action} on a vector, on record", told)
         if action == "kill":
             c.equal(p.wait(20), 128 + signal.SIGKILL, "the workload is killed")
             c.check(time.monotonic() - began < 20, "at once")
             continue
-        row = until(lambda: session_of(gw, set()))
+        row = stack.until(lambda: session_of(gw, set()))
         state = pathlib.Path(row["cgroup"]) / "cgroup.events"
-        c.check(bool(until(lambda: "frozen 1" in state.read_text())), "the workload is frozen", state.read_text())
+        c.check(bool(stack.until(lambda: "frozen 1" in state.read_text())), "the workload is frozen", state.read_text())
         n = len(lines)
         time.sleep(0.5)
         c.equal(len(lines), n, "and does nothing any more")
         c.equal(gw.sluice("thaw", row["session"], check=False).returncode, 2, "thaw wants a reason")
         gw.sluice("thaw", row["session"], "--reason", "looked at it")
-        c.check(bool(until(lambda: len(lines) > n)), "thawed, it goes on")
+        c.check(bool(stack.until(lambda: len(lines) > n)), "thawed, it goes on")
         c.check(bool(events(gw, "session.thaw", row["session"])), "on record")
         os.kill(p.pid, signal.SIGTERM)
         p.wait(20)
@@ -109,15 +99,15 @@ def released(c, gw):
     p = gw.popen("viewer", [sys.executable, "-c", code, str(port)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     lines = []
     threading.Thread(target=lambda: lines.extend(iter(p.stdout.readline, "")), daemon=True).start()
-    c.check(bool(until(lambda: "in\n" in lines)), "contained at first", lines)
-    row = until(lambda: session_of(gw, set()))
+    c.check(bool(stack.until(lambda: "in\n" in lines)), "contained at first", lines)
+    row = stack.until(lambda: session_of(gw, set()))
     inside = gw.run("viewer", [stack.BUILD / "sluice", "--socket", gw.socket, "release", row["session"], "--reason", "please"])
     c.check(inside.returncode != 0, "a workload cannot release itself", inside.stdout)
     c.equal(gw.sluice("release", row["session"], check=False).returncode, 2, "release wants a reason")
     c.check("out\n" not in lines, "still contained", lines[-3:])
     out = gw.sluice("release", row["session"], "--reason", "migration of the night")
     c.check("not contained" in out.stdout, "it is loud", out.stdout)
-    c.check(bool(until(lambda: "out\n" in lines)), "released, its new sockets are its own", lines[-3:])
+    c.check(bool(stack.until(lambda: "out\n" in lines)), "released, its new sockets are its own", lines[-3:])
     told = events(gw, "session.release", row["session"])
     c.check(bool(told) and "migration of the night" in told[0]["reason"] and "uid 0" in told[0]["reason"], "on record, with the reason and who", told)
     c.check("RELEASED" in gw.log(), "and in the daemon's log")

@@ -54,16 +54,6 @@ for how in sys.argv[2:]:
 """
 
 
-def until(what, seconds=25):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        got = what()
-        if got:
-            return got
-        time.sleep(0.1)
-    return what()
-
-
 def echo_server():
     """Echoes in a process of its own: outside of every workload."""
     server = socket.create_server(("127.0.0.1", 0))
@@ -90,7 +80,7 @@ def reconciled(gw, seen):
 def one(c, gw, seen, group, argv, what):
     """Runs one workload. Its session.reconciled, and its events."""
     gw.run(group, argv)
-    e = until(lambda: reconciled(gw, seen))
+    e = stack.until(lambda: reconciled(gw, seen))
     c.check(bool(e), f"{what}: reconciled", [x["type"] for x in gw.events()][-8:])
     if not e:
         return None, []
@@ -178,14 +168,14 @@ def tampered(c, s, seen):
     row = json.loads(gw.sluice("status", "--json").stdout)["workloads"][0]
     add_bytes(gw, os.stat(row["cgroup"]).st_ino, 1000)
     p.communicate("go\n", timeout=60)
-    e = until(lambda: reconciled(gw, seen), 40)
+    e = stack.until(lambda: reconciled(gw, seen), 40)
     c.check(bool(e), "the session with hidden bytes is reconciled")
     if not e:
         return
     c.equal((e["session"], e["outcome"]), (row["session"], "mismatch"), "and does not match")
     c.check("bytes from the workload" in e["reason"], "with the reason", e)
-    c.check(bool(until(lambda: f"session {row['session']}: the record is not complete" in gw.log())), "the log raises the alarm")
-    c.check(bool(until(lambda: metric(gw, "sluice_sessions_incomplete_total") == 1)), "and the metric")
+    c.check(bool(stack.until(lambda: f"session {row['session']}: the record is not complete" in gw.log())), "the log raises the alarm")
+    c.check(bool(stack.until(lambda: metric(gw, "sluice_sessions_incomplete_total") == 1)), "and the metric")
     done = gw.sluice("verify", check=False)
     c.equal(done.returncode, 1, "sluice verify fails")
     c.check(row["session"] in done.stdout and "is not complete: bytes from the workload" in done.stdout, "and names it", done.stdout)
@@ -204,12 +194,12 @@ def crashed(c, s, seen):
     proxy = [x for x in children if "proxy" in pathlib.Path(f"/proc/{x}/cmdline").read_text() + pathlib.Path(f"/proc/{x}/comm").read_text()]
     os.kill(int(proxy[0]), 9)
     p.communicate("select 8;\n", timeout=60)
-    e = until(lambda: reconciled(gw, seen), 40)
+    e = stack.until(lambda: reconciled(gw, seen), 40)
     c.check(bool(e) and e["outcome"] == "partial" and "started again" in e["reason"], "after a crash it is partial, and says why", e)
     c.check(any(x["type"] == "node.fault" and x["process"] == "proxy" for x in gw.events()), "the crash is on record")
     if e:
         seen.add(e["session"])
-    until(lambda: gw.is_ready())
+    stack.until(lambda: gw.is_ready())
     matches(c, gw, seen, "viewer", ["psql", s.dsn(), "-qAtc", "select 1"], "after it", 1)
 
 

@@ -64,14 +64,6 @@ def unix(gw, method, path, body=None):
     return int(head.split()[1]), json.loads(text)
 
 
-def until(f, seconds=15):
-    """The first true value, or the last."""
-    end = time.monotonic() + seconds
-    while not (got := f()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return got
-
-
 def keeps_roles_apart(web):
     table = {  # path: who may (ada approver, cleo admin, dora auditor)
         ("GET", "/v1/status"): "acd", ("GET", "/v1/doctor"): "acd", ("GET", "/v1/requests"): "acd",
@@ -253,9 +245,9 @@ def asks_for_role(gw, session, reason="more\u202epower <b>now</b>"):
 
 def tells_and_is_answered(web, s):
     agent = s.gw.popen("viewer", ["sleep", "120"], token={"sub": "crew-hook"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    live = until(lambda: [w for w in unix(s.gw, "GET", "/v1/status")[1]["workloads"] if w["subject"] == "crew-hook"])
+    live = stack.until(lambda: [w for w in unix(s.gw, "GET", "/v1/status")[1]["workloads"] if w["subject"] == "crew-hook"])
     r = asks_for_role(s.gw, live[0]["session"], "let me <!channel> in")
-    until(lambda: {p for p, _, _ in Receiver.got} >= {"/ops", "/late"}, 20)
+    stack.until(lambda: {p for p, _, _ in Receiver.got} >= {"/ops", "/late"}, 20)
     got = {p: (h, json.loads(b), b) for p, h, b in Receiver.got}
     head, told, raw = got["/ops"]
     mac = hmac.new(b"a secret of the hooks", f"{head['X-Sluice-Timestamp']}.".encode() + raw, hashlib.sha256).hexdigest()
@@ -288,7 +280,7 @@ def tells_and_is_answered(web, s):
     t.check(status == 409 and "already" in body["error"], "who is the same person at the console", (status, body))
     status, body = ben.post(path + "/vote", {"verdict": "approve", "hash": r["hash"]})
     t.equal(status, 200, f"another person's does the rest {body}")
-    t.check(until(lambda: unix(s.gw, "GET", "/v1/grants")[1]["grants"]), "and the role is given")
+    t.check(stack.until(lambda: unix(s.gw, "GET", "/v1/grants")[1]["grants"]), "and the role is given")
     agent.terminate()
     agent.wait()
 
@@ -355,7 +347,7 @@ def changes_answer_as_documented(web, gw, doc, ended):
     cleo, ben = web.person("cleo"), web.person("ben")
     token = gw.token("viewer", sub="crew-doc").read_text().strip()
     agent = gw.popen("viewer", ["sleep", "60"], token={"sub": "crew-doc"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    live = until(lambda: [w for w in unix(gw, "GET", "/v1/status")[1]["workloads"] if w["subject"] == "crew-doc"])[0]["session"]
+    live = stack.until(lambda: [w for w in unix(gw, "GET", "/v1/status")[1]["workloads"] if w["subject"] == "crew-doc"])[0]["session"]
     dba = gw.token("dba", sub="doc-dba", owner="nobody@example.com").read_text().strip()
     request = asks_for_role(gw, live)
     one = f"/v1/requests/{request['request']}"
@@ -389,7 +381,7 @@ def changes_answer_as_documented(web, gw, doc, ended):
 
     for row in done:
         make(*row)
-    grant = until(lambda: [g for g in unix(gw, "GET", "/v1/grants")[1]["grants"] if g["request"] == request["request"]])[0]["grant"]
+    grant = stack.until(lambda: [g for g in unix(gw, "GET", "/v1/grants")[1]["grants"] if g["request"] == request["request"]])[0]["grant"]
     make("/v1/grants/{id}/revoke", f"/v1/grants/{grant}/revoke", 200, cleo, {"reason": "doc"})
     make("/v1/sessions/{id}/revoke", f"/v1/sessions/{live}/revoke", 200, cleo, {"reason": "doc"})
     make("/v1/sessions/{id}/release", f"/v1/sessions/{ended}/release", 4, None, {"reason": "doc"})
@@ -432,7 +424,7 @@ def is_on_record(gw):
 def dead(gw, web):
     path = gw.folder / "state/dead-letters.jsonl"
     if os.environ.get("LONG"):  # five tries take 13 minutes
-        until(path.exists, 900)
+        stack.until(path.exists, 900)
         return json.loads(path.read_text().splitlines()[0])["webhook"] == "deaf"
     return Receiver.tries.get("/deaf", 0) >= 2
 
@@ -463,7 +455,7 @@ def main():
             tells_and_is_answered(web, s)
             session = makes_sessions(s)
             agent = s.gw.popen("viewer", ["sleep", "200"], token={"sub": "crew-7"}, stdout=subprocess.DEVNULL)
-            live = until(lambda: [w for w in unix(s.gw, "GET", "/v1/status")[1]["workloads"] if w["subject"] == "crew-7"])
+            live = stack.until(lambda: [w for w in unix(s.gw, "GET", "/v1/status")[1]["workloads"] if w["subject"] == "crew-7"])
             by_browser(web, session, asks_for_role(s.gw, live[0]["session"]))
             agent.terminate()
             agent.wait()

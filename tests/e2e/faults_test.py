@@ -33,13 +33,6 @@ def comm(pid):
     return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
 
 
-def until(what, seconds=30):
-    end = time.monotonic() + seconds
-    while not what() and time.monotonic() < end:
-        time.sleep(0.1)
-    return what()
-
-
 def kill_children(c, s):
     """One process of the daemon at a time, whichever place it has among the children."""
     first = 0
@@ -65,15 +58,15 @@ def stop_recorder(c, s):
     p = truth.load(s, 60000000, 40)
     acknowledged = []
     threading.Thread(target=lambda: acknowledged.extend(iter(p.stdout.readline, "")), daemon=True).start()
-    c.check(until(lambda: len(acknowledged) > 10), "a hanging recorder: work goes on before it")
+    c.check(stack.until(lambda: len(acknowledged) > 10), "a hanging recorder: work goes on before it")
     os.kill(recorder, signal.SIGSTOP)
     time.sleep(1)
     before = len(acknowledged)
     late = s.gw.run("writer", ["psql", "-XAt", s.dsn(), "-c", "INSERT INTO t VALUES (69000000)"], timeout=60)
     c.check(late.returncode != 0 or not os.path.exists(f"/proc/{recorder}"), "a hanging recorder: nothing is acknowledged", late)
     c.check(len(acknowledged) - before <= 1 or not os.path.exists(f"/proc/{recorder}"), "nor of what was connected")
-    c.check(until(lambda: not os.path.exists(f"/proc/{recorder}"), 60), "a hanging recorder is found and replaced")
-    c.check(until(lambda: len(acknowledged) > before + 10, 60), "work goes on with the next one", time.monotonic() - open_since)
+    c.check(stack.until(lambda: not os.path.exists(f"/proc/{recorder}"), 60), "a hanging recorder is found and replaced")
+    c.check(stack.until(lambda: len(acknowledged) > before + 10, 60), "work goes on with the next one", time.monotonic() - open_since)
     p.wait(90)
     truth.check(c, s, {int(x) for x in acknowledged}, "after a hanging recorder")
 

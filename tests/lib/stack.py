@@ -21,6 +21,14 @@ def free_port():
         return s.getsockname()[1]
 
 
+def until(what, seconds=30, every=0.05):
+    """The first true value of what(), or its last. Generous: it is reached only where something is wrong."""
+    end = time.monotonic() + seconds
+    while not (got := what()) and time.monotonic() < end:
+        time.sleep(every)
+    return got
+
+
 def child_user():
     for name in ("sluice", "nobody"):
         if subprocess.run(["id", name], capture_output=True).returncode == 0:

@@ -53,7 +53,9 @@ static bool may_match(const struct query *q, const struct block *b)
 		return false;
 	if (q->denied && !(b->verdicts & (BLOCK_DENY | BLOCK_REFUSED)))
 		return false;
-	if (verdict >= 0 && verdict < (int)ARRAY_LEN(verdict_bits) &&
+	/* An end's relation stands in an event before it, maybe of another block. */
+	bool is_of_end = q->match.name && verdict_bits[MAX(verdict, 0)] == BLOCK_ERROR;
+	if (verdict >= 0 && verdict < (int)ARRAY_LEN(verdict_bits) && !is_of_end &&
 	    !(b->verdicts & verdict_bits[verdict]))
 		return false;
 	for (size_t i = 0; i < F_TEXTS; i++)
