@@ -250,7 +250,7 @@ class Export:
 
     def end(self):
         last = self.tree.size
-        known = max([self.head] + ([number(self.note[0])] if self.note else []) + [c.n for c in self.given if c.node == self.node])
+        known = max([self.head] + ([number(self.note[0])] if self.note else []))
         if known > last:
             raise Bad(last + 1, f"is missing, up to {known}: they were stored or signed once")
         if b"".join(h for _, h in self.tree.nodes) != self.head_edge:
@@ -262,6 +262,9 @@ class Export:
         for c in self.given:
             if c.node != self.node or not c.is_signed_by(self.key) or c.n < self.first - 1:
                 raise Unknown(f"the checkpoint given at event {c.n} is of another node or key, or older than what is kept")
+            if c.n > last:
+                raise Unknown(f"the checkpoint given at event {c.n} is newer than this export, which ends at event {last}: that the "
+                              f"record went on from here is shown by sluice prove --consistency {self.signed_to} {c.n} on the node")
 
     def manifest(self, folder):
         with open(os.path.join(folder, "MANIFEST.json"), encoding="utf-8") as f:
@@ -269,6 +272,8 @@ class Export:
         said = [m["node"], m["range"]["first"], m["range"]["last"], m["events"], m["left_out"], m["root"]["hash"],
                 m["checkpoints"]["signed_to"], m["key"] and m["key"]["fingerprint"]]
         found = [self.node, self.first, self.tree.size, self.events, self.left_out, self.tree.root().hex(), self.signed_to, self.fingerprint]
+        if self.left_out and not m["filters"]:
+            raise Bad(self.tree.size, f"MANIFEST.json names no filter, and {self.left_out} events are left out")
         if said != found:
             raise Bad(self.tree.size, f"MANIFEST.json says {said}, the data {found}")
 
@@ -279,6 +284,8 @@ def main():
     p.add_argument("--key", metavar="FINGERPRINT", help="SHA-256 of the node's public key, in hex, from somebody you trust")
     p.add_argument("--checkpoint", action="append", default=[], metavar="LINE", help="a checkpoint from elsewhere, such as a log")
     a, e = p.parse_args(), None
+    if a.key and not re.fullmatch("[0-9a-fA-F]{64}", a.key):
+        p.error("--key: a fingerprint is 64 hex digits")
     if not a.key:
         print("note: without --key the signatures are checked with the key that the export itself names", file=sys.stderr)
     try:

@@ -136,6 +136,28 @@ static const struct export_text *form_of(const char *name)
 	return NULL;
 }
 
+static int count_line(void *ctx, const char *line, size_t len)
+{
+	(void)line;
+	(void)len;
+	++*(uint64_t *)ctx;
+	return 0;
+}
+
+/* Nothing is no answer where the name is wrong. */
+static int check_session(const struct record_source *source, const char *session)
+{
+	uint64_t n = 0;
+	json_t *q = json_pack("{s:s}", "session", session);
+	int r = record_ask(source, "sessions", q, count_line, &n);
+	json_decref(q);
+	if (r == 0 && n == 0) {
+		cli_error("%s: there is no such session in the record", session);
+		cli_remedy("sluice sessions lists them");
+	}
+	return r == 0 && n == 0 ? ERR_NOT_FOUND : r;
+}
+
 static int check(const char *format, const char *path, const char *key, const struct filters *f)
 {
 	bool is_lmdb = format && !strcmp(format, "lmdb");
@@ -177,6 +199,8 @@ int cmd_export(int argc, char **argv)
 		return CLI_USAGE;
 	json_object_set_new(filters, "format", json_string(format ? format : "jsonl"));
 	int r = opened_key(key, &source.opener);
+	if (r == 0 && f.session)
+		r = check_session(&source, f.session);
 	source.is_as_stored = form_of(format) == &export_jsonl && !key;
 	if (r == 0)
 		r = format && !strcmp(format, "lmdb") ? export_lmdb(path, &source, filters)

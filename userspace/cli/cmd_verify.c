@@ -10,6 +10,7 @@
 #include "base/macro.h"
 #include "base/msg.h"
 #include "cli/cli.h"
+#include "cli/export_manifest.h"
 #include "cli/inert.h"
 #include "cli/options.h"
 #include "cli/record_source.h"
@@ -72,8 +73,21 @@ static void put_line(const char *line)
 	buf_done(&b);
 }
 
+/* Whose signatures were believed: what an auditor compares. */
+static void put_key(const struct record_source *source, const json_t *verdict, const char *fingerprint)
+{
+	const char *key = json_string_value(json_object_get(verdict, "key"));
+	const char *whose = fingerprint	     ? "as given"
+			    : source->key    ? "of the file given"
+			    : !source->store ? "the node's own"
+					     : "as the folder names it, or keys/node.pub beside it";
+	if (key && *key)
+		printf("key %s: %s\n", key, whose);
+}
+
 static int verify_store_or_daemon(struct record_source *source, const struct cli_list *checkpoints)
 {
+	_cleanup_(freep) char *said = NULL;
 	json_t *verdict = NULL, *more;
 	size_t i;
 	const char *fingerprint = is_fingerprint(source->key) ? source->key : NULL;
@@ -86,10 +100,14 @@ static int verify_store_or_daemon(struct record_source *source, const struct cli
 	const char *line = json_string_value(json_object_get(verdict, "line"));
 	int code = r == 0 && line ? (int)json_integer_value(json_object_get(verdict, "exit"))
 				  : CANNOT_TELL;
+	if (code == 0 && source->store)
+		code = export_check(source->store, verdict, &said);
+	line = said ? said : line;
 	if (line)
 		put_line(line);
 	json_array_foreach(json_object_get(verdict, "lines"), i, more)
 		put_line(json_string_value(more));
+	put_key(source, verdict, fingerprint);
 	fflush(stdout);
 	if (r < 0 && code == CANNOT_TELL && source->store)
 		cli_remedy("the folder has segment-000001 and so on in it, and you may read them");

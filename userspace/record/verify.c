@@ -178,6 +178,7 @@ static int begin_segment(struct walk *w, MDB_txn *txn)
 	struct span node = segment_meta(g, txn, "node");
 	if (r < 0)
 		return r;
+	w->is_export = g->number == SEGMENT_EXPORT;
 	w->sealed_with[0] = 0; /* each segment has what it needs */
 	if (!w->v->node[0] && node.len < NODE_MAX)
 		memcpy(w->v->node, node.p, node.len);

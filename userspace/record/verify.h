@@ -31,6 +31,8 @@ struct verify_result {
 	uint64_t left_out;   /* events that an export has only the hashes of */
 	uint64_t untold;     /* uses of an approval whose answers may lie in what is not here */
 	uint64_t bytes;	     /* that were hashed */
+	bool has_root;
+	uint8_t root[HASH_LEN]; /* of the tree up to last */
 	struct flow_counts flows; /* of a store: of the events that are here */
 	bool has_key;
 	uint8_t key[KEY_LEN];
@@ -43,7 +45,7 @@ must_check int verify_segment(struct segment *g, const struct verify_options *o,
 /* All segments in order. live: the one that this process writes to, or NULL. */
 must_check int verify_store(const char *path, struct segment *live, const struct verify_options *o,
 			    struct verify_result *ret_v);
-/* One line: {"bytes","exit","first","flows","key","last","line","lines","node","signed_to"}, with
+/* One line: {"bytes","exit","first","flows","key","last","left_out","line","lines","node","removed_to","root","signed_to"}, with
  * "bad" where an event is. line: "OK node-07 events 5..12 signed-to 10 unsigned-tail 2 removed
  * 1..4", "BAD node-07 event 7: ..." or "CANNOT TELL ..." for people; exit: 0, 1, 2; key: the
  * fingerprint of the key that signed; flows: counts; lines: for people, what they say (of a part:

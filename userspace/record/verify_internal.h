@@ -18,6 +18,7 @@ struct walk {
 	struct position at;	       /* behind the event before it */
 	bool is_begun;		       /* at.hash is known */
 	bool has_tree;		       /* at.tree is */
+	bool is_export;
 	struct position gone; /* what came before the first event is not here; seq 0: nothing */
 	uint8_t gone_root[HASH_LEN];
 	uint64_t tombstone; /* the event that says so */

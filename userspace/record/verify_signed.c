@@ -163,6 +163,13 @@ static void end_given(struct walk *w)
 				"the checkpoint given at event %" PRIu64
 				" is not signed with this record's key",
 				c->seq);
+		else if (c->seq > v->last && w->is_export)
+			unknown(w,
+				"the checkpoint given at event %" PRIu64
+				" is newer than this export, which ends at event %" PRIu64
+				": that the record went on from here is shown by sluice prove --consistency "
+				"%" PRIu64 " %" PRIu64 " on the node",
+				c->seq, v->last, v->signed_to, c->seq);
 		else if (c->seq > v->last)
 			verify_missing(w, v->last + 1, c->seq,
 				       "the checkpoint from elsewhere was signed there");
@@ -182,5 +189,6 @@ int verify_end(struct walk *w)
 	if (w->o->fingerprint && v->last && v->signed_to < v->first)
 		unknown(w, "nothing in it is signed");
 	end_given(w);
-	return 0;
+	v->has_root = w->has_tree && w->at.seq == v->last;
+	return v->has_root ? tree_root(&w->at.tree, w->chain, v->root) : 0;
 }

@@ -114,10 +114,12 @@ void verify_json(struct buf *out, const struct verify_result *v, int err)
 {
 	struct jw w;
 	struct buf line;
-	char key[HASH_HEX + 1] = "";
+	char key[HASH_HEX + 1] = "", root[HASH_HEX + 1] = "";
 	bool is_bad = v->is_bad || err == ERR_VERIFY;
 	if (v->has_key)
 		key_fingerprint(v->key, key);
+	if (v->has_root)
+		hex_encode(v->root, HASH_LEN, root);
 	buf_init(&line, 4096);
 	verdict_text(&line, v, err);
 	jw_begin(&w, out);
@@ -135,6 +137,7 @@ void verify_json(struct buf *out, const struct verify_result *v, int err)
 	put_lines(&w, v, err);
 	jw_str(&w, "node", v->node);
 	jw_int(&w, "removed_to", (int64_t)v->removed_to);
+	jw_str(&w, "root", root);
 	jw_int(&w, "signed_to", (int64_t)v->signed_to);
 	jw_object_end(&w);
 	buf_add_u8(out, '\n');
