@@ -1,22 +1,17 @@
 #!/usr/bin/env python3
 """Masks while others change the tables, and over data that is odd: nothing that is masked gets out, and what
 the role may see it goes on seeing."""
-import base64
-import json
 import pathlib
 import struct
-import subprocess
 import sys
 import tempfile
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lib"))
 import stack  # noqa: E402
+from mask_wire import SECRET, SYNC, Agent, parse, run  # noqa: E402
 from pgwire import cstr, message  # noqa: E402
 
-SECRET = b"512-64-7301"
-SYNC = message(b"S")
 SETUP = r"""
 CREATE TYPE pair AS (a int, b text);
 CREATE TYPE nest AS (p pair, q text[]);
@@ -49,39 +44,10 @@ POLICY = {
     "roles": {"viewer": ["viewer"]},
     "resources": [{"name": "db", "protocol": "postgres", "match": ["127.0.0.1:@PORT@"], "record": "none",
                    "credentials": {"viewer": "file:CRED/db"}}],
-    "masks": {"m": {"columns": ["public.*.ssn", "public.odd.s_*", "public.own.s_*"], "as": "last4"}},
+    "masks": {"m": {"columns": ["public.*.ssn", "public.odd.s_*", "public.own.s_*"], "as": "last4", "predicates": "allow"}},
     "rules": [{"id": "r", "resource": "db", "roles": "viewer", "verbs": "select", "relations": "public.*", "effect": "mask", "masks": "m"},
               {"id": "l", "resource": "db", "roles": "viewer", "verbs": "listen", "effect": "allow"}],
 }
-
-
-class Agent:
-    def __init__(self, gw, port, database):
-        argv = [sys.executable, HERE / "wire_agent", "127.0.0.1", port, database]
-        self.p = gw.popen("viewer", argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, conn, data, **kw):
-        self.p.stdin.write(json.dumps({"conn": conn, "send": base64.b64encode(data).decode(), **kw}) + "\n")
-        self.p.stdin.flush()
-        out = json.loads(self.p.stdout.readline())
-        return base64.b64decode(out["raw"]), out.get("closed")
-
-    def query(self, sql, conn="q", **kw):
-        return self.ask(conn, message(b"Q", cstr(sql)), **kw)
-
-    def close(self):
-        self.p.stdin.close()
-        self.p.wait(30)
-
-
-def parse(sql, name):
-    return message(b"P", cstr(name) + cstr(sql) + struct.pack("!H", 0)) + SYNC
-
-
-def run(name, binary=False, describe=False):
-    codes = struct.pack("!HH", 1, 1 if binary else 0)
-    bind = message(b"B", cstr("") + cstr(name) + struct.pack("!HH", 0, 0) + codes)
-    return bind + (message(b"D", b"P\0") if describe else b"") + message(b"E", cstr("") + struct.pack("!I", 0)) + SYNC
 
 
 class Drift:
@@ -156,11 +122,6 @@ class Drift:
                 self.c.check(not closed and b"ask again" in raw and SECRET not in raw, f"COPY {name}, {way}: swapped", f"{closed} {raw!r}")
         for way, go in runs.items():
             self.admin("DROP TABLE IF EXISTS gone; CREATE TABLE gone (id int, name text)")
-            # A relation that the catalogue does not know is read by a SELECT of it; COPY itself is refused until then.
-            for _ in range(40):
-                if b"not known" not in runs["simple"]("SELECT id FROM gone")[0]:
-                    break
-                time.sleep(0.1)
             raw, closed = self.again(lambda: go("COPY gone (id, name) TO STDOUT"), "gone")
             self.c.check(not closed and b"COPY 0" in raw, f"COPY of no rows, {way}", repr(raw))
             self.admin("ALTER TABLE gone DROP COLUMN name")
@@ -288,7 +249,7 @@ class Drift:
                           "SELECT ssn FROM people ORDER BY nosuch": b"42703", "SELECT id FROM people WHERE nosuch = 1": b"42703",
                           "SELECT avg(name) FROM people": b"42883", "SELECT id, count(*) FROM people": b"42803", "SELECT 1/0": b"22012",
                           "SELECT * FROM pg_stats WHERE tablename = 'people'": b"42501", "SELECT most_common_vals FROM pg_statistic": b"42501",
-                          "SELECT id FROM people WHERE ssn LIKE '5%'": b"42501", "SELECT ssn::int FROM people": b"22P02"}.items():
+                          "SELECT ssn::int FROM people": b"22P02"}.items():
             for way in ("simple", "extended"):
                 raw, closed = a.query(sql, "w") if way == "simple" else a.ask("w", parse(sql, "")[:-5] + run(""))
                 self.c.check(not closed and b"C" + code in raw and SECRET not in raw, f"{sql}, {way}: {code}", f"{closed} {raw!r}")

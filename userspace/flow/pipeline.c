@@ -360,6 +360,11 @@ static int on_facts(struct sink *s)
 	return upstream_facts(flow_of_sink(s));
 }
 
+static int on_views(struct sink *s)
+{
+	return upstream_views(flow_of_sink(s));
+}
+
 static int on_cancel(struct sink *s, uint32_t pid, uint32_t key)
 {
 	return cancelling_request(flow_of_sink(s), pid, key);
@@ -484,6 +489,7 @@ const struct sink_ops pipeline_ops = {
     .barrier = on_barrier,
     .dial = on_dial,
     .facts = on_facts,
+    .views = on_views,
     .stale = on_stale,
     .columns = on_columns,
     .row = on_row,

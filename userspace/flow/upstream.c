@@ -21,7 +21,7 @@
 #include "flow/worker.h"
 #include "sql/catalog.h"
 
-#define FRESH_NS (100 * NS_PER_MS) /* a catalogue younger than this is not loaded again */
+#define FRESH_NS (100 * NS_PER_MS) /* a catalogue younger than this is loaded again only so often */
 
 /* A dial, done by a worker; then handed back to its lane. flow is touched in the lane only. */
 struct dial_job {
@@ -195,6 +195,8 @@ struct wait_job {
 	enum dir dir;
 	enum resume_kind kind;
 	bool is_silent;		      /* the module does not wait: the flow does */
+	bool is_check;		      /* of the views alone; it must succeed */
+	int err;
 	void (*then)(struct flow *f); /* or whoever asked */
 	struct catalog_slot *slot;
 	uint64_t since_ns;
@@ -209,8 +211,12 @@ static void wait_work(struct job *job)
 	char why[WHY_MAX] = "";
 	if (j->kind == RESUME_RESOLVED)
 		names_resolve(p->names, j->name, &j->answer);
+	else if (j->is_check)
+		j->err = catalogs_check(p->catalogs, j->slot, j->since_ns, why);
 	else if (catalogs_load(p->catalogs, j->slot, j->since_ns, why) < 0)
 		log_warn("catalogue: %s", why);
+	if (j->err)
+		log_warn("catalogue: views: %s", why);
 	lane_post(j->lane, &j->mail);
 }
 
@@ -230,6 +236,8 @@ static void wait_resume(struct wait_job *j, struct flow *f)
 	f->upstream.waiting_is_silent = false;
 	if (j->then)
 		j->then(f);
+	else if (j->err)
+		flow_fail(f, "58000", "the catalogue cannot be read again");
 	else if (!j->is_silent)
 		flow_resume(f, j->dir, &(struct resume){.kind = j->kind, .resolved = &found});
 	else if (catalog_slot_is_spoilt(j->slot) && catalog_slot_began(j->slot) < j->since_ns)
@@ -317,9 +325,25 @@ int upstream_facts(struct flow *f)
 	uint64_t now = clock_mono_ns();
 	if (!u->slot || u->waiting)
 		return 0;
-	if (now - catalog_slot_began(u->slot) < FRESH_NS && !catalog_slot_is_spoilt(u->slot))
+	if (now - catalog_slot_began(u->slot) < FRESH_NS && !catalog_slot_is_spoilt(u->slot) &&
+	    !catalog_slot_claim_early(u->slot, now))
 		return 0;
 	int err = wait_for_catalog(f, now, true, false);
+	return err ? err : ERR_HELD;
+}
+
+int upstream_views(struct flow *f)
+{
+	struct upstream *u = &f->upstream;
+	if (!u->slot)
+		return 0;
+	if (u->waiting)
+		return -EBUSY;
+	struct wait_job *j = wait_for_slot(f, clock_mono_ns());
+	if (!j)
+		return -ENOMEM;
+	j->is_check = true;
+	int err = wait_submit(f, j, true);
 	return err ? err : ERR_HELD;
 }
 

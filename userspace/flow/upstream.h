@@ -27,6 +27,7 @@ struct upstream {
 /* sink_ops of pipeline.c */
 must_check int upstream_dial(struct flow *f, const struct dial *d);
 must_check int upstream_facts(struct flow *f);
+must_check int upstream_views(struct flow *f);
 must_check int upstream_resolve(struct flow *f, const char *name, struct resolved *ret);
 const struct catalog *upstream_catalog(void *flow);
 /* Was the catalogue read at since_ns (CLOCK_MONOTONIC) or later? 0: it was, or none is used;

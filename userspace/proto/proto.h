@@ -84,6 +84,9 @@ struct sink_ops {
 	int (*dial)(struct sink *s, const struct dial *d);
 	/* The catalogue lacks a name or is stale: reload. ERR_HELD, or 0 if it is as fresh as can be. */
 	int (*facts)(struct sink *s);
+	/* Are the catalogue's views still what they were? ERR_HELD: resume (RESUME_FACTS) comes when that
+	 * is so, or when it was reloaded. 0: no catalogue is used. */
+	int (*views)(struct sink *s);
 	/* The names of a result's columns (once per result), then its rows; p NULL is SQL NULL. Fields
 	 * may be cut at the record limit. formats: 0 text, 1 binary, per column. */
 	void (*columns)(struct sink *s, uint64_t op_id, const struct span *names,

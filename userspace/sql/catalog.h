@@ -21,6 +21,8 @@ const char *catalog_query(int i, enum catalog_part part);
 /* One text that differs if anything that a built-in part was made of has changed, or the settings that a login
  * begins with. Behind query 1. */
 const char *catalog_fingerprint_query(void);
+/* One text that differs if a view was replaced, or a table attached to another, by somebody's committed word. */
+const char *catalog_views_query(void);
 
 must_check int catalog_builder_new(struct catalog_builder **ret_b);
 void catalog_builder_free(struct catalog_builder *b);

@@ -482,6 +482,15 @@ const char *catalog_fingerprint_query(void)
 	       "FROM pg_catalog.pg_namespace WHERE oid < 16384))";
 }
 
+const char *catalog_views_query(void)
+{
+	return "SELECT pg_catalog.concat_ws(' ', "
+	       "(SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat(oid, ':', xmin), ',' "
+	       "ORDER BY oid)) FROM pg_catalog.pg_rewrite WHERE ev_class >= 16384), "
+	       "(SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat(inhrelid, ':', "
+	       "inhparent, ':', xmin), ',' ORDER BY inhrelid, inhparent)) FROM pg_catalog.pg_inherits))";
+}
+
 int catalog_n_queries(void)
 {
 	return ARRAY_LEN(queries);

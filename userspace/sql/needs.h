@@ -14,6 +14,7 @@ struct needs {
 	bool is_full;
 	bool is_write, is_untransactional;
 	bool reads_numbers; /* the value of a number in the text was looked at */
+	bool reads_views;   /* what a name stands for is a definition that others may replace */
 };
 
 /* Copies what n points to. A need that is there already is not added again; where one of the two is

@@ -76,6 +76,7 @@ void read_target(struct walk *w, struct scope *s, const RangeVar *v, bool is_sel
 	add_relation(w, s, v, (struct need){.verb = VERB_SELECT, .class = CLASS_READ});
 	w->needs = all;
 	all->reads_numbers |= none.reads_numbers;
+	all->reads_views |= none.reads_views;
 }
 
 /* The columns of what an expression in FROM gives. */

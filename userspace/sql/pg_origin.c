@@ -296,6 +296,7 @@ static const struct row *view_columns(struct walk *w, const struct cat_relation 
 
 static const struct row *columns_of(struct walk *w, const struct cat_relation *rel)
 {
+	w->needs->reads_views |= !rel->is_system && (rel->kind == 'v' || rel->kind == 'p' || rel->children);
 	if (rel->is_system && !rel->is_implied)
 		return all_unknown(w, rel, "the system's");
 	if (rel->is_implied)

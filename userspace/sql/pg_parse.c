@@ -185,6 +185,7 @@ static void one_statement(struct job *j, const RawStmt *raw, struct span text, s
 	stmt->is_write = needs.is_write;
 	stmt->is_untransactional = needs.is_untransactional;
 	stmt->reads_numbers = needs.reads_numbers;
+	stmt->reads_views = needs.reads_views;
 	/* The tree's own strings die with it. */
 	stmt->name = stmt->name ? arena_str(j->out, stmt->name) : NULL;
 	follow_session(j, stmt, &needs);

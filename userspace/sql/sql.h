@@ -74,6 +74,9 @@ struct sql_stmt {
 	 * that is not a built-in read, CALL, DO, a command that cannot run in a transaction block.
 	 */
 	bool is_untransactional;
+	/* Its rows come by way of a view, or of what has partitions or children: where its values come from hangs on
+	 * definitions that others may replace without any sign of it in the result. */
+	bool reads_views;
 	bool reads_numbers; /* what it needs depends on the value of a number in its text */
 	int n_params; /* SQL_PREPARE: highest $n of the body */
 	/* A name that is no column of what stands in FROM, all of which is known; NULL: there is none. */

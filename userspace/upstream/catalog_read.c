@@ -25,7 +25,8 @@ struct catalog_reader {
 struct taker {
 	struct catalog_builder *builder;
 	int query;
-	char *text; /* of FINGERPRINT_MAX; NULL */
+	char *text; /* of max bytes; NULL */
+	size_t max;
 };
 
 static int add_row(PGresult *res, int row, const struct taker *to)
@@ -38,7 +39,7 @@ static int add_row(PGresult *res, int row, const struct taker *to)
 		fields[k] = PQgetisnull(res, row, k) ? NULL : PQgetvalue(res, row, k);
 	if (!to->text)
 		return catalog_add_row(to->builder, to->query, fields, n);
-	if (n != 1 || !fields[0] || strlen(fields[0]) >= FINGERPRINT_MAX)
+	if (n != 1 || !fields[0] || strlen(fields[0]) >= to->max)
 		return ERR_MALFORMED;
 	strcpy(to->text, fields[0]);
 	return 0;
@@ -130,7 +131,8 @@ static int find_base(struct catalog_reader *r, struct catalog_base *base,
 {
 	char fingerprint[FINGERPRINT_MAX] = "";
 	int err =
-	    run_query(&r->pump, catalog_fingerprint_query(), &(struct taker){.text = fingerprint});
+	    run_query(&r->pump, catalog_fingerprint_query(),
+		      &(struct taker){.text = fingerprint, .max = sizeof(fingerprint)});
 	bool fits = !err && base->fingerprint && !strcmp(base->fingerprint, fingerprint);
 	if (err || fits)
 		return err;
@@ -154,7 +156,11 @@ static int read_once(struct catalog_reader *r, struct catalog_base *base, enum c
 		err = find_base(r, base, &part);
 	if (!err && part == CATALOG_REST)
 		err = catalog_builder_share(b, base->built_in);
-	return err ? err : run_queries(p, b, FIRST_QUERY, catalog_n_queries(), part);
+	if (!err)
+		err = run_queries(p, b, FIRST_QUERY, catalog_n_queries(), part);
+	/* By the snapshot: a definition, which is read past it, may be newer than this says, never older. */
+	const struct taker to = {.text = base->views, .max = sizeof(base->views)};
+	return err ? err : run_query(p, catalog_views_query(), &to);
 }
 
 static int read_by(struct catalog_reader *r, struct catalog_base *base, enum catalog_part part,
@@ -205,6 +211,19 @@ int catalog_reader_load(struct catalog_reader *r, struct catalog_base *base, uin
 {
 	r->pump.deadline_ns = deadline_ns;
 	return explain(r, read_catalog(r, base, ret_c), ret_why);
+}
+
+/* In one message: a path of the login's own must not say what the operators in it mean. */
+int catalog_reader_check(struct catalog_reader *r, const struct catalog_base *base, uint64_t deadline_ns,
+			 bool *ret_same, char ret_why[WHY_MAX])
+{
+	char sql[1024], views[CATALOG_VIEWS_MAX] = "";
+	r->pump.deadline_ns = deadline_ns;
+	snprintf(sql, sizeof(sql), "BEGIN READ ONLY; SET LOCAL search_path TO ''; %s; ROLLBACK",
+		 catalog_views_query());
+	int err = run_query(&r->pump, sql, &(struct taker){.text = views, .max = sizeof(views)});
+	*ret_same = !err && *views && !strcmp(views, base->views);
+	return explain(r, err, ret_why);
 }
 
 int catalog_reader_open(struct msg_line *monitor, const struct target *t, uint64_t deadline_ns,

@@ -11,10 +11,13 @@
 struct catalog;
 struct catalog_reader;
 
+#define CATALOG_VIEWS_MAX 128
+
 /* What later reads share; zero at first. One read at a time. */
 struct catalog_base {
 	struct catalog *built_in;
 	char *fingerprint; /* of what built_in was made of */
+	char views[CATALOG_VIEWS_MAX]; /* which views and partitions the last catalogue was made of; "": not told */
 };
 void catalog_base_done(struct catalog_base *b);
 
@@ -26,6 +29,10 @@ must_check int catalog_reader_open(struct msg_line *monitor, const struct target
 must_check int catalog_reader_load(struct catalog_reader *r, struct catalog_base *base,
 				   uint64_t deadline_ns, struct catalog **ret_c,
 				   char ret_why[WHY_MAX]);
+/* Are the views and partitions those that the last catalogue was made of? One round trip. 0 and *ret_same; an error
+ * leaves the reader of no use. */
+must_check int catalog_reader_check(struct catalog_reader *r, const struct catalog_base *base,
+				    uint64_t deadline_ns, bool *ret_same, char ret_why[WHY_MAX]);
 /* May it be kept for another read? */
 bool catalog_reader_is_open(const struct catalog_reader *r);
 void catalog_reader_close(struct catalog_reader *r);

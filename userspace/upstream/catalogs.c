@@ -27,7 +27,9 @@ struct catalog_slot {
 	uint64_t idle_since_ns;
 	int err; /* of the last load */
 	char why[WHY_MAX];
+	uint64_t checked_ns;	       /* when the last look began that found it as it is */
 	_Atomic uint64_t generation, began_ns, spoilt_ns, claimed_ns;
+	_Atomic uint64_t early; /* second, and in the low byte how many in it */
 };
 
 struct catalogs {
@@ -233,8 +235,27 @@ static int read_catalog(struct catalogs *c, struct catalog_slot *s, struct catal
 	return err ? err : catalog_reader_load(*reader, &s->base, deadline, ret_c, ret_why);
 }
 
-/* With the lock held, which it lets go of while it loads. */
-static void load_locked(struct catalogs *c, struct catalog_slot *s)
+/* By the reader that was kept, or by a new one. */
+static bool is_as_it_was(struct catalogs *c, struct catalog_slot *s, struct catalog_reader **reader,
+			 char ret_why[WHY_MAX])
+{
+	uint64_t deadline = clock_mono_ns() + LOAD_LIMIT_NS;
+	bool same = false;
+	for (int i = 0; i < 2; i++) { /* the one that was kept may have been ended by the server */
+		bool is_new = !*reader;
+		if (is_new && catalog_reader_open(c->monitor, &s->target, deadline, reader, ret_why))
+			return false;
+		if (!catalog_reader_check(*reader, &s->base, deadline, &same, ret_why))
+			return same;
+		catalog_reader_close(TAKE(*reader));
+		if (is_new)
+			break;
+	}
+	return false;
+}
+
+/* With the lock held, which it lets go of while it loads; not at all where the one in force is of that version. */
+static void load_locked(struct catalogs *c, struct catalog_slot *s, bool is_check)
 {
 	struct catalog *fresh = NULL;
 	struct catalog_reader *reader = TAKE(s->reader);
@@ -242,7 +263,8 @@ static void load_locked(struct catalogs *c, struct catalog_slot *s)
 	uint64_t began = clock_mono_ns();
 	s->is_loading = true;
 	pthread_mutex_unlock(&c->mutex);
-	int err = read_catalog(c, s, &reader, &fresh, why);
+	bool is_same = is_check && is_as_it_was(c, s, &reader, why);
+	int err = is_same ? 0 : read_catalog(c, s, &reader, &fresh, why);
 	if (reader && (err || !catalog_reader_is_open(reader)))
 		catalog_reader_close(TAKE(reader));
 	pthread_mutex_lock(&c->mutex);
@@ -251,7 +273,9 @@ static void load_locked(struct catalogs *c, struct catalog_slot *s)
 	s->idle_since_ns = clock_mono_ns();
 	s->err = err;
 	memcpy(s->why, why, sizeof(why));
-	if (!err) {
+	if (!err)
+		s->checked_ns = began;
+	if (!err && !is_same) {
 		catalog_unref(s->catalog);
 		s->catalog = fresh;
 		atomic_store(&s->began_ns, began);
@@ -261,17 +285,17 @@ static void load_locked(struct catalogs *c, struct catalog_slot *s)
 	pthread_cond_broadcast(&c->loaded);
 }
 
-int catalogs_load(struct catalogs *c, struct catalog_slot *s, uint64_t since_ns,
-		  char ret_why[WHY_MAX])
+static int load_since(struct catalogs *c, struct catalog_slot *s, uint64_t since_ns, bool is_check,
+		      char ret_why[WHY_MAX])
 {
 	int err = 0;
 	pthread_mutex_lock(&c->mutex);
-	while (!s->catalog || atomic_load(&s->began_ns) < since_ns) {
+	while (!s->catalog || (is_check ? s->checked_ns : atomic_load(&s->began_ns)) < since_ns) {
 		if (s->is_loading) {
 			pthread_cond_wait(&c->loaded, &c->mutex);
 			continue;
 		}
-		load_locked(c, s);
+		load_locked(c, s, is_check && s->catalog && !catalog_slot_is_spoilt(s));
 		err = s->err;
 		if (err)
 			break;
@@ -280,6 +304,18 @@ int catalogs_load(struct catalogs *c, struct catalog_slot *s, uint64_t since_ns,
 		memcpy(ret_why, s->why, WHY_MAX);
 	pthread_mutex_unlock(&c->mutex);
 	return err;
+}
+
+int catalogs_load(struct catalogs *c, struct catalog_slot *s, uint64_t since_ns,
+		  char ret_why[WHY_MAX])
+{
+	return load_since(c, s, since_ns, false, ret_why);
+}
+
+int catalogs_check(struct catalogs *c, struct catalog_slot *s, uint64_t since_ns,
+		   char ret_why[WHY_MAX])
+{
+	return load_since(c, s, since_ns, true, ret_why);
 }
 
 uint64_t catalog_slot_generation(const struct catalog_slot *s)
@@ -319,4 +355,15 @@ bool catalog_slot_claim_refresh(struct catalog_slot *s, uint64_t now_ns)
 	if (!began || now_ns - last < CATALOG_AGE_NS || now_ns < last)
 		return false;
 	return atomic_compare_exchange_strong(&s->claimed_ns, &claimed, now_ns);
+}
+
+bool catalog_slot_claim_early(struct catalog_slot *s, uint64_t now_ns)
+{
+	uint64_t second = now_ns / NS_PER_SEC << 8, was = atomic_load(&s->early), next;
+	do {
+		next = (was & ~0xffull) == second ? was + 1 : second | 1;
+		if ((next & 0xff) > EARLY_MAX)
+			return false;
+	} while (!atomic_compare_exchange_weak(&s->early, &was, next));
+	return true;
 }

@@ -25,6 +25,11 @@ void catalog_slot_unref(struct catalogs *c, struct catalog_slot *s);
 must_check int catalogs_load(struct catalogs *c, struct catalog_slot *s, uint64_t since_ns,
 			     char ret_why[WHY_MAX]);
 
+/* For workers: the same, but a load is not needed where a look at or after since_ns says that the
+ * views and partitions are those of the one in force. */
+must_check int catalogs_check(struct catalogs *c, struct catalog_slot *s, uint64_t since_ns,
+			      char ret_why[WHY_MAX]);
+
 /* Rises with each load; 0: none yet. Cheap. */
 uint64_t catalog_slot_generation(const struct catalog_slot *s);
 /* The one in force, referenced; NULL if there is none. */
@@ -36,3 +41,7 @@ bool catalog_slot_is_spoilt(const struct catalog_slot *s);
 uint64_t catalog_slot_began(const struct catalog_slot *s);
 /* True for one caller, once it is old: who gets it, loads it. */
 bool catalog_slot_claim_refresh(struct catalog_slot *s, uint64_t now_ns);
+/* Names that nobody knows ask for a load each: up to EARLY_MAX a second even of a catalogue that is
+ * new, since what they name may be newer. */
+#define EARLY_MAX 10
+bool catalog_slot_claim_early(struct catalog_slot *s, uint64_t now_ns);

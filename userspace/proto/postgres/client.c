@@ -89,7 +89,7 @@ static void message_done(struct pg *pg)
 	struct client_in *c = &pg->client;
 	c->is_pending = c->is_too_big = false;
 	c->step = CLIENT_HEADER;
-	pg->is_barrier_done = pg->is_facts_asked = false;
+	pg->is_barrier_done = pg->is_facts_asked = pg->are_views_asked = false;
 	if (c->body.cap > BODY_KEEP)
 		buf_done(&c->body);
 	else

@@ -21,6 +21,28 @@ static int ask_facts(struct pg *pg, struct sink *out)
 	return err;
 }
 
+static bool reads_views(const struct sql_entry *e)
+{
+	const struct sql_result *r = e ? sql_entry_result(e) : NULL;
+	for (int i = 0; r && i < r->n_stmts; i++)
+		if (r->stmts[i].reads_views)
+			return true;
+	return false;
+}
+
+/* Somebody else may have made another view of it since the catalogue was read, which no description of a result shows:
+ * before a role with masks reads one, it is looked at. */
+static int ask_views(struct pg *pg, const struct sql_entry *e, struct sink *out)
+{
+	if (!(pg->env.has_masks || pg->has_masks) || pg->is_facts_asked || pg->are_views_asked || !reads_views(e))
+		return 0;
+	pg->are_views_asked = true;
+	int err = out->ops->views(out);
+	if (err == ERR_HELD)
+		pg->hold = HOLD_FACTS;
+	return err;
+}
+
 static int read_once(struct pg *pg, struct span text, const struct sql_session *view,
 		     struct reading *ret)
 {
@@ -52,8 +74,12 @@ int op_read(struct pg *pg, struct span text, const struct sql_session *view, str
 		err = read_once(pg, text, view, ret);
 	if (err || !ret->entry || pg->is_facts_asked)
 		return err;
-	if (sql_entry_result(ret->entry)->status != SQL_FACTS)
-		return 0;
+	if (sql_entry_result(ret->entry)->status != SQL_FACTS) {
+		err = ask_views(pg, ret->entry, out);
+		if (err)
+			sql_entry_unref(ret->entry);
+		return err;
+	}
 	sql_entry_unref(ret->entry);
 	err = ask_facts(pg, out);
 	return err ? err : read_once(pg, text, view, ret);
@@ -68,7 +94,7 @@ int op_refresh(struct pg *pg, struct prepared *p, struct sink *out)
 	bool is_fresh =
 	    p->entry && p->generation == generation && p->session_version == pg->session.version;
 	if (is_fresh && !pg->session.wants_facts && !session_unreadable(&pg->session))
-		return 0;
+		return ask_views(pg, p->entry, out);
 	session_view(&pg->session, &view);
 	view.param_types = p->types;
 	view.n_param_types = p->n_types;

@@ -108,7 +108,7 @@ struct pg {
 	/* What runs touches masked columns: what the server says of it is not shown, or not recorded. Until
 	 * all is answered and no transaction is open. */
 	bool hides, hides_record;
-	bool is_barrier_done, is_facts_asked; /* for the pending message */
+	bool is_barrier_done, is_facts_asked, are_views_asked; /* for the pending message */
 	uint32_t segment, names_version;
 	uint64_t last_op, last_seq;
 	char database[64], user[64]; /* NAMEDATALEN: what the server makes of a longer name */

@@ -18,7 +18,7 @@ struct rig {
 	size_t chunk;	/* bytes a feed; 0: all that there is */
 	bool holds;	/* every question is answered by resume */
 	bool is_opaque_allowed, wants_rows, is_replication;
-	int n_facts, n_barriers, n_dials;
+	int n_facts, n_views, n_barriers, n_dials;
 	/* What is held. */
 	enum resume_kind kind;
 	const struct op *op;
@@ -132,6 +132,13 @@ static int rig_facts(struct sink *s)
 	return r->holds ? rig_hold(r, RESUME_FACTS, NULL) : 0;
 }
 
+static int rig_views(struct sink *s)
+{
+	struct rig *r = rig_of(s);
+	r->n_views++;
+	return r->holds ? rig_hold(r, RESUME_FACTS, NULL) : 0;
+}
+
 static void rig_stale(struct sink *s)
 {
 	buf_add_str(&rig_of(s)->log, "stale\n");
@@ -181,6 +188,7 @@ static const struct sink_ops rig_ops = {
     .barrier = rig_barrier,
     .dial = rig_dial,
     .facts = rig_facts,
+    .views = rig_views,
     .stale = rig_stale,
     .columns = rig_columns,
     .row = rig_row,
