@@ -3,15 +3,18 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/macro.h"
+#include "flow/questions.h"
 #include "flow/flow.h"
 #include "flow/lane.h"
 #include "flow/names.h"
 #include "flow/proxy.h"
 #include "flow/refuse.h"
 #include "flow/wire.h"
+#include "proto/dns/dns.h"
 
 #define NAMES_MAX 16
 #define DNS_PORT  53
@@ -48,14 +51,38 @@ static bool answers_to(const struct resource *r, const char *name)
 	return false;
 }
 
-/* The resource of a destination. ret_name: which of the address's names led to it, or NULL. */
-static const struct resource *where_to(struct lane *l, const struct addr *dst,
-				       char (*names)[NAMES_TEXT], const char **ret_name)
+struct knowing {
+	struct questions *questions;
+	bool has_others; /* declared names that lead there, too, and that this workload never asked for */
+};
+
+static bool knows(void *ctx, const char *name, bool is_local)
+{
+	struct knowing *k = ctx;
+	bool does = is_local || questions_when(k->questions, name);
+	k->has_others |= !does;
+	return does;
+}
+
+/* What was asked for last comes first. */
+static int by_when(const void *a, const void *b, void *questions)
+{
+	uint64_t x = questions_when(questions, *(const char *const *)a), y = questions_when(questions, *(const char *const *)b);
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* The resource of a destination: by those of its names that this workload asked for, or by the address itself. ret_name:
+ * which name led to it, or NULL; ret_why: why there is none. */
+static const struct resource *where_to(struct lane *l, const struct session *s, const struct addr *dst,
+				       char (*names)[NAMES_TEXT], const char **ret_name, const char **ret_why)
 {
 	const char *list[NAMES_MAX];
-	int n = names_of(l->proxy->names, dst, names, NAMES_MAX);
+	struct knowing k = {.questions = s->counts->questions};
+	int n = names_of(l->proxy->names, dst, knows, &k, names, NAMES_MAX);
 	for (int i = 0; i < n; i++)
 		list[i] = names[i];
+	qsort_r(list, (size_t)n, sizeof(*list), by_when, k.questions);
+	*ret_why = k.has_others ? "no name that leads there was asked for" : "not declared";
 	const struct resource *r = plan_match(l->plan, dst, list, n);
 	*ret_name = NULL;
 	for (int i = 0; i < n && r && !*ret_name; i++)
@@ -72,9 +99,10 @@ static const char *begin(struct lane *l, int fd, const struct flow_info *info, s
 	if (info->dst.port == DNS_PORT) {
 		p.proto = proto_by_name("dns");
 	} else {
-		p.resource = where_to(l, &info->dst, names, &p.name);
+		const char *why;
+		p.resource = where_to(l, s, &info->dst, names, &p.name, &why);
 		if (!p.resource)
-			return "not declared";
+			return why;
 		p.proto = proto_by_name(p.resource->protocol);
 	}
 	if (!p.proto)
@@ -89,12 +117,12 @@ static const char *begin(struct lane *l, int fd, const struct flow_info *info, s
 static bool may_be_told(struct lane *l, const struct flow_info *info, const struct session *s)
 {
 	char names[NAMES_MAX][NAMES_TEXT];
-	const char *name;
+	const char *name, *why;
 	int64_t now_s = (int64_t)(clock_real_ns() / NS_PER_SEC);
 	if (!s || !session_is_over(s, now_s) || !l->plan || info->dst.port == DNS_PORT ||
 	    atomic_load(&l->proxy->n_flows) >= l->proxy->cfg->max_flows)
 		return false;
-	const struct resource *r = where_to(l, &info->dst, names, &name);
+	const struct resource *r = where_to(l, s, &info->dst, names, &name, &why);
 	return r && !strcmp(r->protocol, "postgres");
 }
 
@@ -141,6 +169,23 @@ static const char *begin_exchange(struct lane *l, int fd, const struct flow_info
 	return err ? err_text(err) : NULL;
 }
 
+/* So many questions that answering them is all that would be done: told, on record by their number alone. */
+static void refuse_question(int fd, const struct addr *peer, struct span msg)
+{
+	struct sockaddr_storage sa;
+	struct dns_query q;
+	struct buf out;
+	socklen_t len = addr_to_sockaddr(peer, &sa);
+	int rcode = dns_parse(msg, &q);
+	if (rcode < 0)
+		return;
+	buf_init(&out, DNS_UDP_PLAIN);
+	dns_answer(&q, rcode ? rcode : DNS_REFUSED, NULL, DNS_UDP_PLAIN, &out);
+	if (!buf_err(&out))
+		(void)sendto(fd, buf_span(&out).p, buf_len(&out), MSG_DONTWAIT, (struct sockaddr *)&sa, len);
+	buf_done(&out);
+}
+
 void admit_datagram(struct lane *l, int fd, uint64_t netns, const struct addr *peer,
 		    const struct addr *local, struct span msg)
 {
@@ -152,6 +197,10 @@ void admit_datagram(struct lane *l, int fd, uint64_t netns, const struct addr *p
 		why = who_is_it(l, &info, &s);
 	if (!why && info.dst.port != DNS_PORT)
 		why = "not declared";
+	if (!why && !questions_may(s->counts->questions, clock_mono_ns())) {
+		why = "too many questions";
+		refuse_question(fd, peer, msg);
+	}
 	if (!why)
 		why = begin_exchange(l, fd, &info, s, peer);
 	if (why) {

@@ -140,13 +140,16 @@ bool names_lookup(struct names *n, const char *name, struct names_answer *ret)
 	pthread_mutex_lock(&n->mutex);
 	const struct name_entry *e = find(n, name);
 	bool is_young = e && e->at_ns && clock_mono_ns() - e->at_ns < NAMES_TTL_S * NS_PER_SEC;
-	if (is_young)
+	if (is_young) {
 		*ret = e->answer;
+		ret->ttl_s = NAMES_TTL_S - (uint32_t)((clock_mono_ns() - e->at_ns) / NS_PER_SEC);
+	}
 	pthread_mutex_unlock(&n->mutex);
 	return is_young;
 }
 
-int names_of(struct names *n, const struct addr *a, char (*ret)[NAMES_TEXT], int max)
+int names_of(struct names *n, const struct addr *a, bool (*keep)(void *ctx, const char *name, bool is_local), void *ctx,
+	     char (*ret)[NAMES_TEXT], int max)
 {
 	int found = 0;
 	pthread_mutex_lock(&n->mutex);
@@ -154,7 +157,8 @@ int names_of(struct names *n, const struct addr *a, char (*ret)[NAMES_TEXT], int
 		for (int i = 0; i < e->n_seen; i++) {
 			if (memcmp(e->seen[i].addr.ip, a->ip, 16))
 				continue;
-			memcpy(ret[found++], e->name, NAMES_TEXT);
+			if (keep(ctx, e->name, e->answer.is_local))
+				memcpy(ret[found++], e->name, NAMES_TEXT);
 			break;
 		}
 	}
@@ -162,11 +166,39 @@ int names_of(struct names *n, const struct addr *a, char (*ret)[NAMES_TEXT], int
 	return found;
 }
 
+#define HOSTS_FILE  "/etc/hosts"
+#define HOSTS_BYTES (1024 * 1024)
+
+bool names_stands_in(const char *hosts_file, const char *name)
+{
+	_cleanup_(freep) char *line = NULL;
+	size_t cap = 0, total = 0;
+	ssize_t n;
+	FILE *f = fopen(hosts_file, "re");
+	bool is_there = false;
+	while (f && !is_there && total < HOSTS_BYTES && (n = getline(&line, &cap, f)) > 0) {
+		char *state = NULL, *word;
+		total += (size_t)n;
+		line[strcspn(line, "#")] = '\0';
+		word = strtok_r(line, " \t\r\n", &state); /* the address */
+		while (word && (word = strtok_r(NULL, " \t\r\n", &state)))
+			is_there |= !strcasecmp(word, name);
+	}
+	if (f)
+		fclose(f);
+	return is_there;
+}
+
+/* A name with a dot is whole: the node's search list would make others of it, and ask for those first. (A hosts file knows
+ * names without the final dot.) */
 static void ask(const char *name, struct names_answer *ret)
 {
+	char whole[NAMES_TEXT + 1];
+	bool is_local = names_stands_in(HOSTS_FILE, name);
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *all = NULL;
-	int r = getaddrinfo(name, NULL, &hints, &all);
-	*ret = (struct names_answer){0};
+	snprintf(whole, sizeof(whole), "%s%s", name, !is_local && strchr(name, '.') ? "." : "");
+	int r = getaddrinfo(whole, NULL, &hints, &all);
+	*ret = (struct names_answer){.ttl_s = NAMES_TTL_S, .is_local = is_local};
 	if (r) {
 		ret->err = r == EAI_NONAME || r == EAI_NODATA ? ERR_NOT_FOUND : ERR_UPSTREAM;
 		return;

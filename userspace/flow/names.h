@@ -15,6 +15,8 @@ struct pool;
 
 struct names_answer {
 	int err; /* 0, ERR_NOT_FOUND, ERR_UPSTREAM */
+	uint32_t ttl_s; /* how long it is good for yet */
+	bool is_local;	/* the name stands in the node's hosts file: nobody needs to ask for it */
 	int n;
 	struct addr addrs[NAMES_ADDRS];
 };
@@ -33,5 +35,9 @@ void names_refresh(struct names *n, struct pool *pool);
 bool names_lookup(struct names *n, const char *name, struct names_answer *ret);
 /* Blocks. Its addresses are declared to the kernel when this returns. */
 void names_resolve(struct names *n, const char *name, struct names_answer *ret);
-/* The declared names that led to this address of late. Returns how many. */
-int names_of(struct names *n, const struct addr *a, char (*ret)[NAMES_TEXT], int max);
+/* The declared names that led to this address of late, of these that keep wants (it is called under a lock). Returns how
+ * many. */
+int names_of(struct names *n, const struct addr *a, bool (*keep)(void *ctx, const char *name, bool is_local), void *ctx,
+	     char (*ret)[NAMES_TEXT], int max);
+/* Is this the name of a line in a file as hosts(5)? Its first 1 MiB. */
+bool names_stands_in(const char *hosts_file, const char *name);

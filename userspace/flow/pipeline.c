@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
+#include "flow/questions.h"
 #include "flow/asks.h"
 #include "flow/cancelling.h"
 #include "flow/flow.h"
@@ -46,6 +47,10 @@ static void decide_name(struct flow *f, const struct op *op, int64_t now_s, stru
 	const struct plan *p = f->lane->plan;
 	const struct who *who = &f->session->who;
 	const struct resource *r = plan_resource_of_name(p, name, who->role);
+	if (!f->env.is_datagram && !questions_may(f->session->counts->questions, clock_mono_ns())) {
+		deny(d, "limit", "too many questions"); /* those by UDP are counted where they arrive */
+		return;
+	}
 	if (r) {
 		plan_decide(p, r, who, op, now_s, d);
 		return;

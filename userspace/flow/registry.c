@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/macro.h"
+#include "flow/questions.h"
 
 #define SESSION_BYTES (64 * 1024)
 #define SESSIONS_MAX  65536
@@ -46,8 +47,10 @@ void session_unref(struct session *s)
 {
 	if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
 		return;
-	if (s->counts && atomic_fetch_sub(&s->counts->refs, 1) == 1)
+	if (s->counts && atomic_fetch_sub(&s->counts->refs, 1) == 1) {
+		questions_free(s->counts->questions);
 		free(s->counts);
+	}
 	arena_done(&s->arena);
 	free(s);
 }
@@ -103,6 +106,9 @@ static int give_counts(struct session *s, const struct session *old)
 	if (!s->counts)
 		return -ENOMEM;
 	atomic_init(&s->counts->refs, 1);
+	s->counts->questions = questions_new();
+	if (!s->counts->questions)
+		return -ENOMEM;
 	return 0;
 }
 

@@ -8,11 +8,14 @@
 #include "base/arena.h"
 #include "policy/op.h"
 
+struct questions;
+
 /* What happened in a session so far. Shared by all its renewals. */
 struct session_counts {
 	_Atomic uint64_t flows, ops, denied, asked, masked, observed, refused;
 	_Atomic int open_flows;
 	_Atomic int refs;
+	struct questions *questions; /* the names that it asked for */
 };
 
 struct session {

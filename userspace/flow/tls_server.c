@@ -11,6 +11,7 @@
 #include "base/macro.h"
 #include "base/msg.h"
 #include "base/ossl.h"
+#include "flow/questions.h"
 #include "flow/flow.h"
 #include "flow/lane.h"
 #include "flow/proxy.h"
@@ -180,9 +181,8 @@ void tls_server_done(struct flow *f)
 
 /* ---- what OpenSSL asks ---- */
 
-/* The name that the client asks for, if the resource answers to it; else the one that led to its
- * address. */
-static void name_for(const struct flow *f, const char *sni, char name[HOST_MAX])
+/* The name that the client asks for, if the resource answers to it; else "". */
+static void name_asked(const struct flow *f, const char *sni, char name[HOST_MAX])
 {
 	const struct resource *r = f->resource;
 	snprintf(name, HOST_MAX, "%s", sni ? sni : "");
@@ -191,7 +191,33 @@ static void name_for(const struct flow *f, const char *sni, char name[HOST_MAX])
 	for (int i = 0; r && i < r->n_matches; i++)
 		if (r->matches[i].host && !strcmp(r->matches[i].host, name))
 			return;
-	snprintf(name, HOST_MAX, "%s", f->origin.name);
+	*name = '\0';
+}
+
+/* What the certificate names: that, or the name that led to the address. */
+static void name_for(const struct flow *f, const char *sni, char name[HOST_MAX])
+{
+	name_asked(f, sni, name);
+	if (!*name)
+		snprintf(name, HOST_MAX, "%s", f->origin.name);
+}
+
+/* Who came by a name asks for this one, or for another of the resource that it asked the resolver for. Who came by a
+ * declared address may call it what it likes. RFC 6066 3: unrecognized_name. */
+static int on_name(SSL *ssl, int *alert, void *arg)
+{
+	struct flow *f = tls_owner(SSL_get_app_data(ssl));
+	const char *sni = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	char name[HOST_MAX];
+	(void)arg;
+	if (!sni || !f->origin.name[0] || plan_match(f->lane->plan, &f->origin.info.dst, NULL, 0) == f->resource)
+		return SSL_TLSEXT_ERR_OK;
+	name_asked(f, sni, name);
+	if (!strcmp(name, f->origin.name) || (*name && questions_when(f->session->counts->questions, name)))
+		return SSL_TLSEXT_ERR_OK;
+	flow_blame(f, "TLS asks for a name that did not lead here");
+	*alert = SSL_AD_UNRECOGNIZED_NAME;
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 static int use(SSL *ssl, struct leaves *l, X509 *x)
@@ -276,6 +302,7 @@ int leaves_new(struct proxy *p, struct leaves **ret_l)
 		return -ENOMEM;
 	}
 	SSL_CTX_set_cert_cb(l->ctx, on_certificate, l);
+	SSL_CTX_set_tlsext_servername_callback(l->ctx, on_name);
 	SSL_CTX_set_alpn_select_cb(l->ctx, on_alpn, NULL);
 	SSL_CTX_set_client_hello_cb(l->ctx, on_hello, NULL);
 	*ret_l = l;

@@ -11,6 +11,7 @@
 #include "flow/cancelling.h"
 #include "flow/cancels.h"
 #include "upstream/catalogs.h"
+#include "flow/questions.h"
 #include "flow/flow.h"
 #include "flow/lane.h"
 #include "upstream/login.h"
@@ -231,7 +232,9 @@ static void wait_resume(struct wait_job *j, struct flow *f)
 	struct resolved found = {.err = j->answer.err,
 				 .addrs = j->answer.addrs,
 				 .n_addrs = j->answer.n,
-				 .ttl_s = NAMES_TTL_S};
+				 .ttl_s = j->answer.ttl_s};
+	if (j->kind == RESUME_RESOLVED && !j->answer.err)
+		questions_note(f->session->counts->questions, j->name);
 	f->upstream.waiting = NULL;
 	f->upstream.waiting_is_silent = false;
 	if (j->then)
@@ -399,7 +402,9 @@ int upstream_resolve(struct flow *f, const char *name, struct resolved *ret)
 		*ret = (struct resolved){.err = lane->answer.err,
 					 .addrs = lane->answer.addrs,
 					 .n_addrs = lane->answer.n,
-					 .ttl_s = NAMES_TTL_S};
+					 .ttl_s = lane->answer.ttl_s};
+		if (!lane->answer.err)
+			questions_note(f->session->counts->questions, name);
 		return 0;
 	}
 	int err = wait_submit(f, j, true);

@@ -1,6 +1,9 @@
 /* DNS as the workload's resolver: questions for declared names are answered with addresses, all
  * others are REFUSED. RFC 1035 4 (messages), RFC 6891 (EDNS), RFC 7766 (TCP). No recursion, no
- * cache, no other types: what else is asked about a declared name has an empty answer. */
+ * cache, no other types: what else is asked about a declared name has an empty answer.
+ * Why no library: a question has one name without pointers and at most one record that is looked at, and an answer is
+ * the question and addresses. Debian 12's c-ares (1.18) parses answers and no questions; ldns builds a tree of what a
+ * stranger sent. Held against glibc's own parser and fuzzed. */
 #pragma once
 
 #include "proto/proto.h"
@@ -25,6 +28,7 @@ enum dns_rcode {
 
 struct dns_query {
 	uint16_t id;
+	uint16_t opcode; /* as it stands in the flags */
 	bool wants_recursion;
 	bool has_question;
 	struct span question;	  /* as on the wire, echoed; borrowed from the message */

@@ -99,6 +99,7 @@ int dns_parse(struct span msg, struct dns_query *ret)
 	uint16_t n_question = cur_u16(&c), n_answer = cur_u16(&c), n_authority = cur_u16(&c);
 	uint16_t n_additional = cur_u16(&c);
 
+	ret->opcode = flags & FLAG_OPCODE;
 	ret->wants_recursion = flags & FLAG_RD;
 	ret->has_question = ret->has_edns = false;
 	ret->question = (struct span){0};
@@ -151,7 +152,7 @@ static void add_records(const struct dns_query *q, const struct resolved *found,
 static void add_header(const struct dns_query *q, int rcode, int n, bool is_cut, struct buf *out)
 {
 	buf_add_u16(out, q->id);
-	buf_add_u16(out, (uint16_t)(FLAG_QR | (is_cut ? FLAG_TC : 0) |
+	buf_add_u16(out, (uint16_t)(FLAG_QR | q->opcode | (is_cut ? FLAG_TC : 0) |
 				    (q->wants_recursion ? FLAG_RD : 0) | FLAG_RA | (rcode & 15)));
 	buf_add_u16(out, q->has_question);
 	buf_add_u16(out, (uint16_t)n);

@@ -41,6 +41,12 @@ static bool is_declared(int fd, const char *ip, int port)
 	return !bpf_map_lookup_elem(fd, &k, &v);
 }
 
+static bool every(void *ctx, const char *name, bool is_local)
+{
+	(void)ctx, (void)name, (void)is_local;
+	return true;
+}
+
 static struct plan *plan_of(const char *matches)
 {
 	char text[1024];
@@ -103,7 +109,9 @@ static void test_names(int fd)
 	CHECK(is_declared(fd, "127.0.0.1", 8080)); /* before anybody is told the address */
 	CHECK(!is_declared(fd, "127.0.0.1", 8081));
 	CHECK(names_lookup(n, "localhost", &a));
-	CHECK_INT(names_of(n, &here, names, 4), 1);
+	CHECK(a.ttl_s > NAMES_TTL_S - 10 && a.ttl_s <= NAMES_TTL_S);
+	CHECK(a.is_local);
+	CHECK_INT(names_of(n, &here, every, NULL, names, 4), 1);
 	CHECK_STR(names[0], "localhost");
 
 	names_resolve(n, "localhost.example", &a); /* not declared: nobody is asked */
@@ -112,7 +120,7 @@ static void test_names(int fd)
 
 	set(n, "\"192.0.2.1:1\"");
 	CHECK(!is_declared(fd, "127.0.0.1", 8080));
-	CHECK_INT(names_of(n, &here, names, 4), 0);
+	CHECK_INT(names_of(n, &here, every, NULL, names, 4), 0);
 	names_free(n);
 }
 
@@ -124,6 +132,23 @@ static void test_search(void)
 	CHECK(!refuse_is_search(p, "db.shop.internalx.y"));
 	CHECK(!refuse_is_search(p, "evil.db.shop.internal"));
 	plan_unref(p);
+}
+
+static void test_hosts(void)
+{
+	static const struct {
+		const char *name;
+		bool stands;
+	} rows[] = {{"one", true},   {"ONE", true},  {"alias", true},  {"tabbed", true}, {"192.0.2.1", false},
+		    {"gone", false}, {"on", false},  {"one.x", false}, {"last", true},	 {"", false}};
+	char path[] = "/tmp/hosts_XXXXXX";
+	int fd = mkstemp(path);
+	dprintf(fd, "# gone\n192.0.2.1 one alias # gone\n\n::1\ttabbed\r\n192.0.2.9\n127.0.0.1 last");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		CHECK_INT(names_stands_in(path, rows[i].name), rows[i].stands);
+	close(fd);
+	unlink(path);
+	CHECK(!names_stands_in(path, "one"));
 }
 
 /* Two spellings of a network are one entry; what stays is not touched. */
@@ -152,6 +177,7 @@ int main(void)
 {
 	int fd = new_map();
 	test_search();
+	test_hosts();
 	if (fd < 0) {
 		SKIP("no BPF map can be made here");
 		return tap_done();
