@@ -67,12 +67,13 @@ static bool knows(void *ctx, const char *name, bool is_local)
 /* What was asked for last comes first. */
 static int by_when(const void *a, const void *b, void *questions)
 {
-	uint64_t x = questions_when(questions, *(const char *const *)a), y = questions_when(questions, *(const char *const *)b);
+	uint64_t x = questions_when(questions, *(const char *const *)a);
+	uint64_t y = questions_when(questions, *(const char *const *)b);
 	return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* The resource of a destination: by those of its names that this workload asked for, or by the address itself. ret_name:
- * which name led to it, or NULL; ret_why: why there is none. */
+/* The resource of a destination: by those of its names that this workload asked for, or by the address itself.
+ * ret_name: which name led to it, or NULL; ret_why: why there is none. */
 static const struct resource *where_to(struct lane *l, const struct session *s, const struct addr *dst,
 				       char (*names)[NAMES_TEXT], const char **ret_name, const char **ret_why)
 {

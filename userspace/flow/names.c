@@ -189,8 +189,8 @@ bool names_stands_in(const char *hosts_file, const char *name)
 	return is_there;
 }
 
-/* A name with a dot is whole: the node's search list would make others of it, and ask for those first. (A hosts file knows
- * names without the final dot.) */
+/* A name with a dot is whole: the node's search list would make others of it, and ask for those first. (A hosts file
+ * knows names without the final dot.) */
 static void ask(const char *name, struct names_answer *ret)
 {
 	char whole[NAMES_TEXT + 1];

@@ -35,8 +35,8 @@ void names_refresh(struct names *n, struct pool *pool);
 bool names_lookup(struct names *n, const char *name, struct names_answer *ret);
 /* Blocks. Its addresses are declared to the kernel when this returns. */
 void names_resolve(struct names *n, const char *name, struct names_answer *ret);
-/* The declared names that led to this address of late, of these that keep wants (it is called under a lock). Returns how
- * many. */
+/* The declared names that led to this address of late, of these that keep wants (it is called under a lock). Returns
+ * how many. */
 int names_of(struct names *n, const struct addr *a, bool (*keep)(void *ctx, const char *name, bool is_local), void *ctx,
 	     char (*ret)[NAMES_TEXT], int max);
 /* Is this the name of a line in a file as hosts(5)? Its first 1 MiB. */
