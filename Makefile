@@ -22,7 +22,7 @@ SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 SAN_fuzz := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize=pointer-overflow -fno-sanitize-recover=undefined
 SAN     := $(SAN_$(VARIANT))
 LDLIBS  := -Wl,-Bstatic -lpg_query -lbpf -llmdb -ljansson -Wl,-Bdynamic \
-           -lelf -lz -lssl -lcrypto -ljwt -lpq -lcurl -lidn -lseccomp -lpcre2-8 -lzstd -lpthread -lm
+           -lelf -lz -lssl -lcrypto -ljwt -lpq -lcurl -lidn -lseccomp -lpcre2-8 -lunistring -lzstd -lpthread -lm
 LDFLAGS := -pthread -Wl,--exclude-libs,ALL -Wl,-z,relro,-z,now $(if $(filter release,$(VARIANT)),-pie)
 
 # What is a library, what a program, what a test: by place.

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+import unicodedata
 
 import lmdb
 from cryptography.exceptions import InvalidSignature
@@ -81,8 +82,15 @@ def from_line(line):
     return Checkpoint(f"{node}\n{n}\n{root}\nchain {chain}\ntime {time}\n\n\u2014 {node} {blob}\n", Unknown(f"no checkpoint: {line}"))
 
 
-def who(vote):
-    return vote["by"], vote["by_issuer"]
+def fold(name):
+    """Case, and how Unicode composes a letter, make no other person."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name or "").casefold())
+
+
+def is_same_person(a, b):
+    names, owners = [fold(v["by"]) for v in (a, b)], [fold(v.get("by_owner")) for v in (a, b)]
+    tied = owners[0] and owners[0] in (names[1], owners[1]) or owners[1] and owners[1] == names[0]
+    return tied or (a["by_issuer"] == b["by_issuer"] and names[0] == names[1])
 
 
 class Approvals:
@@ -120,7 +128,8 @@ class Approvals:
                 return
             if vote is None or at >= n or vote["verdict"] != "approve" or not e["hash"] == vote["hash"] == r["hash"]:
                 raise Bad(n, f"releases {e['request']} by event {at}, which is no answer before it that approves it")
-            if {vote["by"], vote.get("by_owner")} & ({r["identity"], r["owner"]} - {""}) or who(vote) in map(who, votes):
+            asker = {fold(r["identity"]), fold(r["owner"])} - {""}
+            if {fold(vote["by"]), fold(vote.get("by_owner"))} & asker or any(is_same_person(vote, v) for v in votes):
                 raise Bad(n, f"releases {e['request']} by an answer of who asked, or by two of one person: {vote['by']}")
             votes.append(vote)
         missing = [self.lacks(stage, votes) for stage in r["quorum"][:r["opened"] + 1]] or ["nobody"]

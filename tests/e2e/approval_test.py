@@ -60,7 +60,7 @@ class Test(Checks):
         return until(lambda: (lambda r: r if len(r) >= n else None)(self.requests(**match)))
 
     def answer(self, verb, r, who, group="dba", *more, ttl="1h"):
-        token = self.gw.token(group, sub=who, owner="nobody@example.com", ttl=ttl)
+        token = self.gw.token(group, sub=who, owner=f"{who}@people", ttl=ttl)
         return self.gw.sluice(verb, r["request"], "--token-file", token, "--hash", r["hash"], *more, check=False)
 
     def events(self, kind, request=None):
@@ -90,6 +90,11 @@ class Test(Checks):
         done = self.answer("approve", r, "ann")
         self.check("answered this request already" in done.stderr, "one person counts once", done.stderr)
         self.check(p.poll() is None, "and it still waits")
+        for sub, owner in (("Ann", "x@people"), ("\uff41nn", "x@people"), ("helper", "ann"), ("helper", "ANN@people"), ("helper", "Ann")):
+            done = self.gw.sluice("approve", r["request"], "--token-file", self.gw.token("dba", sub=sub, owner=owner), "--hash",
+                                  r["hash"], check=False)
+            self.check("count as one person" in done.stderr, f"{sub} for {owner} is no second person", done.stdout + done.stderr)
+        self.check(p.poll() is None, "and it waits on")
         done = self.answer("approve", r, "bob")
         self.check("ran, " in done.stdout and " 0 rows" in done.stdout, "the outcome comes back", done.stdout + done.stderr)
         out, err = p.communicate(timeout=20)
@@ -126,6 +131,8 @@ class Test(Checks):
             "a vote behind its release": (["swap", bob, release], bob),
             "the same person twice": (["replace", bob, '"by":"bob"', '"by":"ann"'], release),
             "one of two groups is missing": (["replace", asked, group, two], release),
+            "the same person, written otherwise": (["replace", bob, '"by":"bob"', '"by":"ANN"'], release),
+            "one who acts for the other": (["replace", bob, '"by_owner":"bob@people"', '"by_owner":"ann"'], release),
             "the requester's own": (["replace", bob, '"by":"bob"', '"by":"agent-worker"'], release),
             "a denial": (["replace", bob, '"verdict":"approve"', '"verdict":"deny"'], release),
             "run before it was released": (["swap", release, op], release),

@@ -103,8 +103,8 @@ class People:
     def whole(self, r):
         return json.loads(self.gw.sluice("requests", r["request"], "--json").stdout)
 
-    def answer(self, verb, r, who="ann", *more, group="dba", owner="nobody@example.com", ttl="1h"):
-        token = self.gw.token(group, sub=who, owner=owner, ttl=ttl)
+    def answer(self, verb, r, who="ann", *more, group="dba", owner=None, ttl="1h"):
+        token = self.gw.token(group, sub=who, owner=owner or f"{who}@people", ttl=ttl)
         return self.gw.sluice(verb, r["request"], "--token-file", token, "--hash", r["hash"], *more, check=False)
 
     def events(self, kind, **match):

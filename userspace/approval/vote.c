@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/macro.h"
+#include "base/persons.h"
 
 #define SLOTS_MAX (TERMS_GROUPS_MAX * TERMS_NEED_MAX)
 #define LEEWAY_S  30
@@ -43,9 +44,9 @@ bool request_asks(const struct request *r, const char *const *groups, int n_grou
 	return is_asked(r, &p);
 }
 
-static bool is_same_person(const struct person *a, const struct person *b)
+static struct identity identity_of(const struct person *p)
 {
-	return !strcmp(a->issuer, b->issuer) && !strcmp(a->subject, b->subject);
+	return (struct identity){p->issuer, p->subject, p->owner ? p->owner : ""};
 }
 
 /* --- may they? ---------------------------------------------------------------------------------- */
@@ -66,13 +67,13 @@ bool is_distrusted(const struct book *b, const struct person *p)
 static int check_person(const struct book *b, const struct request *r, const struct person *p,
 			struct moment now, char *why, size_t size)
 {
-	if (!strcmp(p->subject, r->ask.subject))
+	if (is_same_name(p->subject, r->ask.subject))
 		return say(why, size, ERR_DENIED, "%s asks for this, and cannot answer it", p->subject);
-	if (*r->ask.owner && !strcmp(p->subject, r->ask.owner))
+	if (*r->ask.owner && is_same_name(p->subject, r->ask.owner))
 		return say(why, size, ERR_DENIED, "%s is whom the agent acts for, and cannot answer it",
 			   p->subject);
 	bool acts = p->owner && *p->owner;
-	if (acts && (!strcmp(p->owner, r->ask.subject) || !strcmp(p->owner, r->ask.owner)))
+	if (acts && (is_same_name(p->owner, r->ask.subject) || is_same_name(p->owner, r->ask.owner)))
 		return say(why, size, ERR_DENIED, "%s acts for %s, who cannot answer it", p->subject, p->owner);
 	if (p->expires <= now.real_s)
 		return say(why, size, ERR_EXPIRED, "the token of %s has expired", p->subject);
@@ -122,9 +123,12 @@ static int check_choice(const struct request *r, const struct vote *v, char *why
 
 static struct vote *vote_of(const struct request *r, const struct person *p)
 {
-	for (int i = 0; i < r->n_votes; i++)
-		if (r->votes[i]->state != VOTE_VOID && is_same_person(&r->votes[i]->who, p))
+	struct identity new = identity_of(p);
+	for (int i = 0; i < r->n_votes; i++) {
+		struct identity old = identity_of(&r->votes[i]->who);
+		if (r->votes[i]->state != VOTE_VOID && is_same_person(&old, &new))
 			return r->votes[i];
+	}
 	return NULL;
 }
 
@@ -164,7 +168,12 @@ int book_vote(struct book *b, struct request *r, const struct vote *like, const 
 			  "this login was not shown the request: read it whole, then answer");
 	if (err)
 		return err;
-	if (vote_of(r, &like->who))
+	const struct vote *other = vote_of(r, &like->who);
+	if (other && strcmp(other->who.subject, like->who.subject) != 0)
+		return say(why, size, ERR_EXISTS,
+			   "%s and %s count as one person (one name, or one acts for the other or both for the same), "
+			   "who has answered this request already", like->who.subject, other->who.subject);
+	if (other)
 		return say(why, size, ERR_EXISTS, "%s has answered this request already", like->who.subject);
 	if (r->n_votes == REQUEST_VOTES_MAX)
 		return say(why, size, ERR_LIMIT, "too many answers");

@@ -56,9 +56,9 @@
  *             asked      {ask, request, deadline, joined, where}: the operation waits; told to its client
  *             answer     {ask, verdict: "release" | "deny" | "end", reason, request, release?, grant?, sqlstate?}
  *                        grant: that the same approval made
- *             grants     {} fd: memfd, array of what is in force, or used up and not over: {id, kind: "role" | "text" | "pattern",
- *                        issuer, subject, role, gives, hash, resource, narrows: [{resource?, relations, classes}], until, uses,
- *                        request, release}; replaces what was there
+ *             grants     {} fd: memfd, array of what is in force, or used up and not over: {id, kind: "role" |
+ *                        "text" | "pattern", issuer, subject, role, gives, hash, resource, until, uses,
+ *                        narrows: [{resource?, relations, classes}], request, release}; replaces what was there
  * proxy -> control:
  *             ask        {ask, session, flow, resource, rule, tag, class, hash, text_hash, pattern_hash} fd:
  *                        memfd {text | text_b64, params, needs, database, in_transaction, record_text}: an

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/macro.h"
+#include "base/persons.h"
 
 #define SLOTS_MAX 256 /* people of one quorum: TERMS_GROUPS_MAX * TERMS_NEED_MAX */
 #define VOTES_MAX 64
@@ -199,17 +200,16 @@ static const char *who_lacks(struct matching *m, const json_t *stage)
 	return m->n_slots ? NULL : "nobody";
 }
 
-static bool is_same_person(const json_t *a, const json_t *b)
+static struct identity voter(const json_t *v)
 {
-	return !strcmp(text_of(a, "by"), text_of(b, "by")) &&
-	       !strcmp(text_of(a, "by_issuer"), text_of(b, "by_issuer"));
+	return (struct identity){text_of(v, "by_issuer"), text_of(v, "by"), text_of(v, "by_owner")};
 }
 
 /* Who asked, or for whom it was asked. */
 static bool is_asker(const json_t *request, const char *name)
 {
-	return *name && (!strcmp(name, text_of(request, "identity")) ||
-			 !strcmp(name, text_of(request, "owner")));
+	return *name && (is_same_name(name, text_of(request, "identity")) ||
+			 is_same_name(name, text_of(request, "owner")));
 }
 
 static enum quorum_verdict add_vote(struct look *l, struct matching *m, json_int_t seq)
@@ -241,9 +241,12 @@ static enum quorum_verdict add_vote(struct look *l, struct matching *m, json_int
 		return say(l, QUORUM_BAD,
 			   "releases %.30s by the answer of %.80s, who asked or for whom was asked",
 			   id, by);
-	for (size_t i = 0; i < m->n_votes; i++)
-		if (is_same_person(m->votes[i], v))
+	struct identity who = voter(v);
+	for (size_t i = 0; i < m->n_votes; i++) {
+		struct identity other = voter(m->votes[i]);
+		if (is_same_person(&other, &who))
 			return say(l, QUORUM_BAD, "releases %.30s by two answers of %.80s", id, by);
+	}
 	if (m->n_votes == VOTES_MAX)
 		return say(l, QUORUM_BAD, "releases %.30s by more answers than there may be", id);
 	m->votes[m->n_votes++] = v;

@@ -81,6 +81,25 @@ static int vote_as(struct book *b, struct request *r, const char *who, const cha
 	return book_vote(b, r, &like, r->ask.hash, now, v, why, sizeof(why));
 }
 
+static const char *const its_group[] = {"dba"};
+
+static int vote_for(struct book *b, struct request *r, const char *who, const char *owner, struct vote **v)
+{
+	struct vote like = {.who = {.issuer = "iss",
+				    .subject = who,
+				    .owner = owner,
+				    .groups = its_group,
+				    .n_groups = 1,
+				    .issued = t0.real_s - 5,
+				    .expires = t0.real_s + 3600,
+				    .token_sha256 = "x",
+				    .from = "test"},
+			    .is_approval = true,
+			    .words = "",
+			    .narrow = {.choice = CHOICE_ONCE}};
+	return book_vote(b, r, &like, r->ask.hash, t0, v, why, sizeof(why));
+}
+
 static const char *const dba[] = {"dba"}, *const both[] = {"dba", "sec"}, *const sec[] = {"sec"},
 			 *const lead[] = {"lead"}, *const none[] = {"other"};
 
@@ -105,6 +124,11 @@ static void needs_two_distinct_people(void)
 	CHECK_INT(vote_as(b, r, "ann", none, 1, t0, &v), ERR_DENIED);
 	CHECK_INT(counted(b, r, "ann", dba, 1, t0), VOTE_NOTHING);
 	CHECK_INT(vote_as(b, r, "ann", dba, 1, t0, &v), ERR_EXISTS);
+	CHECK_INT(vote_as(b, r, "ANN", dba, 1, t0, &v), ERR_EXISTS);
+	CHECK(strstr(why, "ANN and ann count as one person") != NULL);
+	CHECK_INT(vote_for(b, r, "bot", "Ann", &v), ERR_EXISTS); /* who acts for her */
+	CHECK_INT(vote_as(b, r, "Agent", dba, 1, t0, &v), ERR_DENIED);
+	CHECK_INT(vote_for(b, r, "bot", "PAT", &v), ERR_DENIED);
 	CHECK_INT(book_approve(b, r, t0), ERR_DENIED);
 	CHECK_INT(book_missing(r, 0, 0, t0), 1);
 	CHECK_INT(counted(b, r, "bob", dba, 1, t0), VOTE_QUORUM);
