@@ -139,6 +139,14 @@ struct op {
 	 * did not. May be NULL itself. */
 	const char *const *settings;
 	int n_settings;
+	/* What the session has set that its login had not: name, value, ...; is_unsure: of some of it nobody knows the value. */
+	const char *const *changed;
+	int n_changed;
+	bool is_unsure;
+	const uint32_t *param_types; /* that were declared for parameters, as the protocol numbers types; 0: left open */
+	int n_param_types;
+	struct span behind;    /* what stands behind the name that the text runs: a prepared statement; empty: nothing */
+	bool reads_data;       /* the client sends data behind it (COPY FROM STDIN), which is not in the text */
 	bool is_prepare_only;  /* nothing runs yet: what runs is decided for itself */
 	bool is_by_name;       /* what runs stands behind a name: the text does not show it */
 	/* It goes on with what passed by this: rows of a cursor, say. It needs no new approval where the same rule asks

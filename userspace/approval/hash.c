@@ -46,6 +46,16 @@ static void settings(EVP_MD_CTX *h, const struct op *op)
 	number(h, op->n_settings);
 	for (int i = 0; i < op->n_settings; i++)
 		text_part(h, op->settings[i]);
+	number(h, op->n_changed);
+	for (int i = 0; i < 2 * op->n_changed; i++)
+		text_part(h, op->changed[i]);
+}
+
+static void types(EVP_MD_CTX *h, const struct op *op)
+{
+	number(h, op->n_param_types);
+	for (int i = 0; i < op->n_param_types; i++)
+		number(h, op->param_types[i]);
 }
 
 static void params(EVP_MD_CTX *h, const struct op *op)
@@ -67,7 +77,7 @@ void bound_hash(const struct bound *b, char out[65])
 		EVP_MD_CTX_free(h);
 		return; /* no hash: nothing can be bound to it */
 	}
-	text_part(h, b->has_params ? "sluice approval 1" : "sluice approval 1 without parameters");
+	text_part(h, b->has_params ? "sluice approval 2" : "sluice approval 2 without parameters");
 	text_part(h, b->resource);
 	text_part(h, b->database);
 	text_part(h, b->op->user);
@@ -76,8 +86,11 @@ void bound_hash(const struct bound *b, char out[65])
 	text_part(h, b->who->owner);
 	text_part(h, b->who->role);
 	part(h, b->text.p, b->text.len, true);
+	part(h, b->op->behind.p, b->op->behind.len, b->op->behind.p != NULL);
+	text_part(h, b->flow);
 	needs(h, b->op);
 	settings(h, b->op);
+	types(h, b->op);
 	if (b->has_params)
 		params(h, b->op);
 	if (EVP_DigestFinal_ex(h, sum, NULL) == 1) {

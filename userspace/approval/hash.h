@@ -1,10 +1,12 @@
-/* What an approval is bound to: SHA-256 over resource, identity, text and parameter values, and over what
- * the names in the text meant when it was asked about. */
+/* What an approval is bound to: SHA-256 over resource, identity, text, parameter values and their declared types, what
+ * stands behind a name that the text runs, what the session has set, and over what the names in the text meant when it
+ * was asked about. */
 #pragma once
 
 #include "policy/op.h"
 
 struct bound {
+	const char *flow; /* where something of the session cannot be told: nothing else is the same; or NULL */
 	const struct who *who;
 	const char *resource, *database; /* database may be NULL */
 	const struct op *op;

@@ -70,6 +70,34 @@ static json_t *params_json(const struct op *op)
 	return list;
 }
 
+static json_t *changed_json(const struct op *op)
+{
+	json_t *list = json_array();
+	for (int i = 0; i < op->n_changed; i++) {
+		json_t *s = json_object();
+		set_bytes(s, "name", "name_b64", span_str(op->changed[2 * i]));
+		set_bytes(s, "value", "value_b64", span_str(op->changed[2 * i + 1]));
+		json_array_append_new(list, s);
+	}
+	return list;
+}
+
+static json_t *types_json(const struct op *op)
+{
+	json_t *list = json_array();
+	for (int i = 0; i < op->n_param_types; i++)
+		json_array_append_new(list, json_integer(op->param_types[i]));
+	return list;
+}
+
+bool ask_has_pattern(const struct op *op)
+{
+	bool is_plain = (op->class == CLASS_READ || op->class == CLASS_WRITE) && !op->behind.len && !op->is_by_name;
+	for (int i = 0; i < op->n_needs && is_plain; i++)
+		is_plain = op->needs[i].is_implied || op->needs[i].kind == NEED_RELATION;
+	return is_plain;
+}
+
 static json_t *needs_json(const struct op *op)
 {
 	json_t *list = json_array();
@@ -110,6 +138,12 @@ int ask_body(const struct op *op, const struct decision *d, size_t text_limit)
 	set_bytes(j, "text", "text_b64", op->text);
 	json_object_set_new(j, "params", params_json(op));
 	json_object_set_new(j, "needs", needs_json(op));
+	json_object_set_new(j, "settings", changed_json(op));
+	if (op->n_param_types)
+		json_object_set_new(j, "types", types_json(op));
+	if (op->behind.len)
+		set_bytes(j, "behind", "behind_b64", op->behind);
+	json_object_set_new(j, "reads_data", json_boolean(op->reads_data));
 	json_object_set_new(j, "in_transaction", json_boolean(op->is_in_transaction));
 	if (op->database)
 		set_bytes(j, "database", "database_b64", span_str(op->database));
@@ -126,7 +160,9 @@ int ask_body(const struct op *op, const struct decision *d, size_t text_limit)
 
 size_t ask_shown_size(const struct op *op)
 {
-	size_t n = op->text.len;
+	size_t n = op->text.len + op->behind.len;
+	for (int i = 0; i < 2 * op->n_changed; i++)
+		n += strlen(op->changed[i]) + 8;
 	for (int i = 0; i < op->n_params; i++)
 		n += op->params[i].len * (op->param_formats && op->param_formats[i] == 1 ? 4 : 1) + 8;
 	return n;

@@ -117,7 +117,8 @@ static void refuse(struct decision *d, const char *fmt, const char *what)
 
 static void hash_all(const struct flow *f, const struct op *op, struct bound_hashes *h)
 {
-	struct bound b = {.who = &f->session->who,
+	struct bound b = {.flow = op->is_unsure ? f->origin.id : NULL,
+			  .who = &f->session->who,
 			  .resource = f->resource->name,
 			  .database = op->database,
 			  .op = op,
@@ -128,9 +129,10 @@ static void hash_all(const struct flow *f, const struct op *op, struct bound_has
 	bound_hash(&b, h->exact);
 	b.has_params = false;
 	bound_hash(&b, h->text);
-	literals_hide(op->text, &pattern);
-	b.text = buf_span(&pattern);
 	h->pattern[0] = 0;
+	if (ask_has_pattern(op))
+		literals_hide(op->text, &pattern);
+	b.text = buf_span(&pattern);
 	if (!buf_err(&pattern) && buf_len(&pattern))
 		bound_hash(&b, h->pattern);
 	buf_done(&pattern);

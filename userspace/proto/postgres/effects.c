@@ -116,7 +116,7 @@ static bool changes_names(const struct sql_stmt *st)
 /* Unclassified text may have done anything: session.doubt says so from now on. */
 static int unclassified_completed(struct pg *pg, const char *tag)
 {
-	session_completed(&pg->session, NULL, tag);
+	session_completed(&pg->session, NULL, tag, (struct span){0});
 	pg->names_version++;
 	return 0;
 }
@@ -130,7 +130,7 @@ static int apply(struct pg *pg, struct track *t, int index, const char *tag)
 	if (index < 0 || index >= r->n_stmts)
 		return ERR_STATE; /* more completions than statements */
 	const struct sql_stmt *st = &r->stmts[index];
-	session_completed(&pg->session, st, tag);
+	session_completed(&pg->session, st, tag, text_of(span_of(p->text, p->len), st));
 	return changes_names(st) ? names_changed(pg, t, p, index, st, tag) : 0;
 }
 

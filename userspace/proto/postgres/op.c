@@ -146,17 +146,20 @@ static bool has_need(const struct need *list, int n, const struct need *need, in
 	return false;
 }
 
-/* Both ways; what is opaque stands for what the text does not show, and is in the operation alone. */
-static bool are_same_needs(const struct op *op, const struct sql_result *r, struct arena *a)
+/* Both ways; what is opaque stands for what the text does not show, and is in the operation alone. rs: the text, and
+ * what stands behind the name that it runs. */
+static bool are_same_needs(const struct op *op, const struct sql_result *const rs[2], struct arena *a)
 {
 	int n = 0, k = 0, at = 0;
 	bool same = true;
-	for (int i = 0; i < r->n_stmts; i++)
-		n += r->stmts[i].n_needs;
+	for (int s = 0; s < 2 && rs[s]; s++)
+		for (int i = 0; i < rs[s]->n_stmts; i++)
+			n += rs[s]->stmts[i].n_needs;
 	struct need *all = arena_array(a, (size_t)n + 1, sizeof(*all));
-	for (int i = 0; all && i < r->n_stmts; i++)
-		for (int j = 0; j < r->stmts[i].n_needs; j++)
-			all[k++] = r->stmts[i].needs[j];
+	for (int s = 0; all && s < 2 && rs[s]; s++)
+		for (int i = 0; i < rs[s]->n_stmts; i++)
+			for (int j = 0; j < rs[s]->stmts[i].n_needs; j++)
+				all[k++] = rs[s]->stmts[i].needs[j];
 	for (int i = 0; i < k && same; i++)
 		same = has_need(op->needs, op->n_needs, &all[i], &at);
 	at = 0;
@@ -165,24 +168,35 @@ static bool are_same_needs(const struct op *op, const struct sql_result *r, stru
 	return all && same;
 }
 
-bool op_is_same(struct pg *pg, const struct op *op)
+/* The analysis of a text of the held operation by the catalogue in force; NULL: it cannot be read. */
+static struct sql_entry *read_now(struct pg *pg, struct span text)
 {
 	const struct prepared *p = pg->deciding.stmt;
 	struct sql_session view;
 	struct reading r;
-	if (op != &pg->deciding.op)
-		return false;
 	session_view(&pg->session, &view);
 	view.param_types = p ? p->types : NULL;
 	view.n_param_types = p ? p->n_types : 0;
-	if (read_once(pg, op->text, &view, &r) < 0)
+	return read_once(pg, text, &view, &r) < 0 ? NULL : r.entry;
+}
+
+bool op_is_same(struct pg *pg, const struct op *op)
+{
+	if (op != &pg->deciding.op)
 		return false;
-	if (!r.entry)
-		return op->n_needs == 1 && op->needs[0].kind == NEED_OPAQUE;
-	const struct sql_result *now = sql_entry_result(r.entry);
-	bool same = now->status != SQL_SYNTAX && now->n_stmts ? are_same_needs(op, now, &pg->arena)
-							       : op->n_needs == 1;
-	sql_entry_unref(r.entry);
+	struct sql_entry *text = read_now(pg, op->text), *behind = op->behind.len ? read_now(pg, op->behind) : NULL;
+	const struct sql_result *now = text ? sql_entry_result(text) : NULL;
+	const struct sql_result *const both[2] = {now, behind ? sql_entry_result(behind) : NULL};
+	bool same = !op->behind.len || (both[1] && both[1]->status != SQL_SYNTAX);
+	if (!now)
+		same &= op->n_needs == 1 && op->needs[0].kind == NEED_OPAQUE;
+	else
+		same &= now->status != SQL_SYNTAX && now->n_stmts ? are_same_needs(op, both, &pg->arena)
+								    : op->n_needs == 1;
+	if (text)
+		sql_entry_unref(text);
+	if (behind)
+		sql_entry_unref(behind);
 	return same;
 }
 
@@ -435,6 +449,17 @@ static int join_results(struct pg *pg, const struct sql_result *r, int from, int
 	return 0;
 }
 
+/* EXECUTE of what this session has prepared: it can be shown, and bound, with what it runs. */
+static void show_behind(struct op *op, const struct sql_stmt *st, const struct prepared *p)
+{
+	if (st->kind != SQL_EXECUTE || !p->len)
+		return;
+	op->behind = span_of(p->text, p->len);
+	op->is_by_name = false;
+	op->param_types = p->types;
+	op->n_param_types = p->n_types;
+}
+
 int op_go_on(struct pg *pg, const struct mandate *m)
 {
 	struct mandate *prior = m ? arena_new(&pg->arena, struct mandate) : NULL;
@@ -462,6 +487,7 @@ static int build_several(struct pg *pg, const struct sql_result *r, int from, in
 			return err;
 		keep(pg, &targets[i]);
 		op->is_by_name |= uses_name(st);
+		op->reads_data |= st->kind == SQL_COPY_IN;
 		add_effects(&e, st, targets[i].stmt);
 		add_class(op, st->class);
 		if (targets[i].stmt)
@@ -477,6 +503,8 @@ static int build_several(struct pg *pg, const struct sql_result *r, int from, in
 	int err = op->tag ? join_results(pg, r, from, n, targets) : ERR_LIMIT;
 	if (!err && n == 1 && targets[0].cursor)
 		err = op_go_on(pg, targets[0].cursor->opened.mandate);
+	else if (n == 1 && targets[0].prepared && targets[0].stmt)
+		show_behind(op, &r->stmts[from], targets[0].prepared);
 	return err ? err : join_needs(pg, r, from, n, targets);
 }
 
@@ -488,6 +516,7 @@ static int build_one(struct pg *pg, const struct sql_stmt *st)
 	add_effects(&e, st, NULL);
 	op->is_permanent |= pg->deciding.is_simple && !e.in_block && (op->is_write || pg->is_dirty);
 	op->class = st->class;
+	op->reads_data = st->kind == SQL_COPY_IN;
 	op->tag = st->tag;
 	op->needs = st->needs;
 	op->n_needs = st->n_needs;
@@ -530,6 +559,10 @@ int op_build(struct pg *pg, struct span text, const struct sql_result *r, int in
 	op->user = pg->user;
 	op->settings = (const char *const *)pg->session.settings;
 	op->n_settings = SESSION_SETTINGS;
+	op->n_changed = settings_shown(&pg->session.changed, &op->is_unsure);
+	op->changed = pg->session.changed.shown;
+	op->param_types = pg->deciding.stmt ? pg->deciding.stmt->types : NULL;
+	op->n_param_types = pg->deciding.stmt ? pg->deciding.stmt->n_types : 0;
 	op->is_in_transaction = op_in_block(pg) || pg->in_segment;
 	op->class = CLASS_TRANSACTION;
 	if (!r)

@@ -112,6 +112,7 @@ struct pg {
 	uint32_t segment, names_version;
 	uint64_t last_op, last_seq;
 	char database[64], user[64]; /* NAMEDATALEN: what the server makes of a longer name */
+	const char **options; /* of the startup packet, in the arena until the dial is over: name, value, ..., NULL */
 	struct sink *sink;   /* of the call that is under way */
 	const char *why, *why_state; /* of the error that ends the flow, and its SQLSTATE; NULL: the code's own */
 	char answer_tag[64]; /* of the Query that is being answered: its last CommandComplete */

@@ -136,12 +136,12 @@ bool reading_is_refused(const struct pg *pg, struct reading *r)
 	return false;
 }
 
-/* PREPARE and DECLARE leave a part of it behind. */
+/* PREPARE, DECLARE and what changes a setting leave a part of it behind. */
 static bool is_text_needed(const struct reading *r)
 {
 	const struct sql_result *result = r->entry ? sql_entry_result(r->entry) : NULL;
 	for (int i = 0; result && i < result->n_stmts; i++)
-		if (result->stmts[i].kind == SQL_PREPARE ||
+		if (settings_are_changed_by(&result->stmts[i]) || result->stmts[i].kind == SQL_PREPARE ||
 		    result->stmts[i].kind == SQL_DECLARE_CURSOR)
 			return true;
 	return false;
@@ -173,7 +173,10 @@ int on_query(struct pg *pg, struct span body, struct sink *out)
 		sql_entry_unref(r.entry);
 	if (!p)
 		return -ENOMEM;
-	err = op_build(pg, text, p->entry ? sql_entry_result(p->entry) : NULL, -1, r.why, out);
+	const struct sql_result *result = p->entry ? sql_entry_result(p->entry) : NULL;
+	err = op_build(pg, text, result, -1, r.why, out);
+	/* Nothing runs by a PREPARE: whoever runs it is decided, and asked about with its values. */
+	pg->deciding.op.is_prepare_only = result && result->n_stmts == 1 && result->stmts[0].kind == SQL_PREPARE;
 	return err ? err : op_decide(pg, out, query_decided);
 }
 

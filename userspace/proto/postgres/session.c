@@ -41,6 +41,7 @@ void session_done(struct session *s)
 		free(s->paths[i]);
 	for (int i = 0; i < SESSION_SETTINGS; i++)
 		free(s->settings[i]);
+	settings_done(&s->changed);
 	*s = (struct session){0};
 }
 
@@ -124,13 +125,9 @@ static bool is_moved(const struct session *s)
 
 bool session_is_changed_by(const struct session *s, const struct sql_stmt *st)
 {
-	if (!st || is_ddl(st) || sets_path(st) || makes_temp(st) || st->kind == SQL_DISCARD)
+	if (!st || settings_are_changed_by(st) || is_ddl(st) || sets_path(st) || makes_temp(st) || st->kind == SQL_DISCARD)
 		return true;
-	if (st->kind == SQL_SET)
-		return st->name &&
-		       (!strcmp(st->name, "client_encoding") || !strcmp(st->name, "names") ||
-			!strcmp(st->name, "standard_conforming_strings"));
-	return ends_transaction(st) && is_moved(s);
+	return ends_transaction(st) && (is_moved(s) || s->changed.now || s->changed.base);
 }
 
 /* What a SET of search_path leads to; 0 if it cannot be told. */
@@ -182,6 +179,7 @@ static void end_transaction(struct session *s, bool is_committed)
 {
 	uint32_t to = is_committed ? s->commit : s->base;
 	s->now = s->commit = s->base = s->seen = to;
+	settings_end(&s->changed, is_committed);
 	s->wants_facts |= s->wants_facts_later;
 	s->wants_facts_later = false;
 }
@@ -203,18 +201,21 @@ static void forget_all(struct session *s)
 	s->now = s->commit = s->base = s->seen = s->reset;
 	s->has_temp = false;
 	s->doubt = NULL;
+	settings_forget(&s->changed);
 }
 
-void session_completed(struct session *s, const struct sql_stmt *st, const char *tag)
+void session_completed(struct session *s, const struct sql_stmt *st, const char *tag, struct span text)
 {
 	uint32_t now = s->now;
 	bool had_temp = s->has_temp;
 	if (!st) {
 		s->doubt = doubtful;
+		settings_unclassified(&s->changed);
 		s->wants_facts_later = true;
 		s->version++;
 		return;
 	}
+	settings_completed(&s->changed, st, text);
 	if (sets_path(st))
 		set_path(s, st);
 	else if (ends_transaction(st))

@@ -3,6 +3,7 @@
  * status. PostgreSQL documentation, "Schemas: The Schema Search Path", "SET". */
 #pragma once
 
+#include "proto/postgres/settings.h"
 #include "sql/sql.h"
 
 #define SESSION_PATHS	 16
@@ -25,6 +26,7 @@ struct session {
 	/* What the server said of DateStyle, IntervalStyle and TimeZone, owned; NULL: nothing. A literal means
 	 * another value under another of them. */
 	char *settings[SESSION_SETTINGS];
+	struct settings changed;
 	char tx_status;		/* of the last ReadyForQuery: 'I', 'T', 'E' */
 	uint32_t version;	/* changes whenever the view does */
 };
@@ -41,8 +43,9 @@ void session_view(const struct session *s, struct sql_session *ret);
 bool session_view_within(struct session *s, const struct sql_result *r, struct sql_session *ret);
 /* Does this statement change how later text is read? */
 bool session_is_changed_by(const struct session *s, const struct sql_stmt *st);
-/* The server has completed a statement with this tag. st NULL: unclassified text. */
-void session_completed(struct session *s, const struct sql_stmt *st, const char *tag);
+/* The server has completed a statement with this tag. st NULL: unclassified text. text: of a statement that changes a
+ * setting. */
+void session_completed(struct session *s, const struct sql_stmt *st, const char *tag, struct span text);
 /* ReadyForQuery. */
 void session_ready(struct session *s, char status);
 /* ParameterStatus. -ENOMEM. */

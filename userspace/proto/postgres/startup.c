@@ -287,6 +287,7 @@ static int dial(struct pg *pg, uint32_t protocol, struct span body, struct sink 
 	if (!options)
 		return -ENOMEM;
 	memcpy(options, s.options, (size_t)s.n_options * sizeof(*options));
+	pg->options = options;
 	const char *database = s.database && *s.database ? s.database : s.user;
 	pg->is_replication = s.replication && !is_false(s.replication);
 	struct dial d = {.user = s.user,
@@ -415,6 +416,9 @@ int startup_dialled(struct pg *pg, const struct dialled *d, struct sink *out)
 		err = take_greeting(pg, d->greeting);
 	if (err)
 		return err;
+	for (int i = 0; pg->options && pg->options[i]; i += 2)
+		settings_login(&pg->session.changed, pg->options[i], pg->options[i + 1]);
+	pg->options = NULL;
 	arena_done(&pg->arena);
 	msg_add(b, 'R', span_of(authentication_ok, sizeof(authentication_ok)));
 	buf_add_span(b, d->greeting);
