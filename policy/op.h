@@ -143,8 +143,8 @@ struct op {
 	const char *const *changed;
 	int n_changed;
 	bool is_unsure;
-	const uint32_t *param_types; /* that were declared for parameters, as the protocol numbers types; 0: left open */
-	int n_param_types;
+	const uint32_t *declared; /* types that the client declared for parameters; 0: left open */
+	int n_declared;
 	struct span behind;    /* what stands behind the name that the text runs: a prepared statement; empty: nothing */
 	bool reads_data;       /* the client sends data behind it (COPY FROM STDIN), which is not in the text */
 	bool is_prepare_only;  /* nothing runs yet: what runs is decided for itself */

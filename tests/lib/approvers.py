@@ -97,7 +97,7 @@ class People:
     def pending(self, **match):
         got = wait_until(lambda: self.requests(**match))
         if not got:
-            raise AssertionError(f"no pending request like {match}: {self.requests(state=None)}")
+            raise AssertionError(f"no pending request like {match} of {len(self.requests(state=None))}")
         return got[0]
 
     def whole(self, r):

@@ -53,9 +53,9 @@ static void settings(EVP_MD_CTX *h, const struct op *op)
 
 static void types(EVP_MD_CTX *h, const struct op *op)
 {
-	number(h, op->n_param_types);
-	for (int i = 0; i < op->n_param_types; i++)
-		number(h, op->param_types[i]);
+	number(h, op->n_declared);
+	for (int i = 0; i < op->n_declared; i++)
+		number(h, op->declared[i]);
 }
 
 static void params(EVP_MD_CTX *h, const struct op *op)

@@ -103,6 +103,31 @@ static bool show_text(const char *text, const char *indent)
 	return has_all;
 }
 
+/* What else is approved with the text: what its name runs, what the session has set; and what is not. */
+static bool show_around(const json_t *body)
+{
+	const char *behind = json_text(body, "behind", NULL), *b64 = json_text(body, "behind_b64", NULL);
+	bool has_all = true;
+	size_t i;
+	json_t *s;
+	if (behind || b64) {
+		printf("  which runs, prepared before%s\n", behind ? "" : " (no UTF-8, in base64)");
+		has_all = show_text(behind ? behind : b64, "    ");
+	}
+	json_array_foreach(json_object_get(body, "settings"), i, s)
+	{
+		if (!i)
+			printf("  with settings that the session has changed\n");
+		const char *name = json_text(s, "name", json_text(s, "name_b64", "?"));
+		char line_of[8192];
+		snprintf(line_of, sizeof(line_of), "%.200s = %.7900s", name, json_text(s, "value", json_text(s, "value_b64", "?")));
+		has_all = show_text(line_of, "    ") && has_all;
+	}
+	if (json_is_true(json_object_get(body, "reads_data")))
+		printf("\n  NOT SHOWN    the rows that the client sends behind COPY FROM STDIN: they are not part of what is approved\n");
+	return has_all;
+}
+
 static bool show_params(const json_t *params)
 {
 	size_t i;
@@ -212,6 +237,7 @@ bool approval_show(const json_t *r)
 	printf("\n");
 	bool has_all = (text || b64) && show_text(text ? text : b64, "    ");
 	has_all = show_params(json_object_get(body, "params")) && has_all;
+	has_all = show_around(body) && has_all;
 	show_diff(r);
 	printf("\n  hash         %s\n", json_text(r, "hash", "?"));
 	return has_all;

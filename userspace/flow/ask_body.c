@@ -82,14 +82,6 @@ static json_t *changed_json(const struct op *op)
 	return list;
 }
 
-static json_t *types_json(const struct op *op)
-{
-	json_t *list = json_array();
-	for (int i = 0; i < op->n_param_types; i++)
-		json_array_append_new(list, json_integer(op->param_types[i]));
-	return list;
-}
-
 bool ask_has_pattern(const struct op *op)
 {
 	bool is_plain = (op->class == CLASS_READ || op->class == CLASS_WRITE) && !op->behind.len && !op->is_by_name;
@@ -139,8 +131,6 @@ int ask_body(const struct op *op, const struct decision *d, size_t text_limit)
 	json_object_set_new(j, "params", params_json(op));
 	json_object_set_new(j, "needs", needs_json(op));
 	json_object_set_new(j, "settings", changed_json(op));
-	if (op->n_param_types)
-		json_object_set_new(j, "types", types_json(op));
 	if (op->behind.len)
 		set_bytes(j, "behind", "behind_b64", op->behind);
 	json_object_set_new(j, "reads_data", json_boolean(op->reads_data));

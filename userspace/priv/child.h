@@ -61,8 +61,9 @@
  *                        narrows: [{resource?, relations, classes}], request, release}; replaces what was there
  * proxy -> control:
  *             ask        {ask, session, flow, resource, rule, tag, class, hash, text_hash, pattern_hash} fd:
- *                        memfd {text | text_b64, params, needs, database, in_transaction, record_text}: an
- *                        operation is held; ask is its number
+ *                        memfd {text | text_b64, params, needs, settings: [{name, value}] that the session has
+ *                        changed, behind: what a name in the text runs, reads_data: rows follow that are not
+ *                        shown, database, in_transaction, record_text}: an operation is held; ask is its number
  *             unask      {ask, reason}: whoever waited is gone
  *             taken      {ask, ok}: the release arrived, ok: in time, so the operation runs
  *             outcome    {request, tag, rows, duration_ns, sqlstate, error}: what ran by a release has ended

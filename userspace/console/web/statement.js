@@ -44,6 +44,11 @@ function makers(b) {
     if (p === null) list.push(() => h('div.param', {}, name, h('span.dim', {}, 'NULL')));
     else parts(value(p)).forEach((s, n) => list.push(() => h('div.param', {}, n ? h('span') : name, said(s, 'pre'))));
   });
+  const behind = b?.behind ?? b?.behind_b64;
+  if (behind !== undefined) parts(behind).forEach((p, n) => list.push(() => h('div', {}, n === 0 && h('div.dim.small', {}, 'which runs, prepared before'), said(p, 'pre'))));
+  (b?.settings ?? []).forEach((s, n) => list.push(() => h('div', {}, n === 0 && h('div.dim.small', {}, 'with settings that the session has changed'),
+    said(`${s.name ?? s.name_b64} = ${s.value ?? s.value_b64}`, 'pre'))));
+  if (b?.reads_data) list.push(() => h('div.note.warn', { id: 'data' }, 'The rows that the client sends behind COPY FROM STDIN are not shown, and are not part of what is approved.'));
   return list;
 }
 

@@ -456,8 +456,8 @@ static void show_behind(struct op *op, const struct sql_stmt *st, const struct p
 		return;
 	op->behind = span_of(p->text, p->len);
 	op->is_by_name = false;
-	op->param_types = p->types;
-	op->n_param_types = p->n_types;
+	op->declared = p->types;
+	op->n_declared = p->n_types;
 }
 
 int op_go_on(struct pg *pg, const struct mandate *m)
@@ -561,8 +561,8 @@ int op_build(struct pg *pg, struct span text, const struct sql_result *r, int in
 	op->n_settings = SESSION_SETTINGS;
 	op->n_changed = settings_shown(&pg->session.changed, &op->is_unsure);
 	op->changed = pg->session.changed.shown;
-	op->param_types = pg->deciding.stmt ? pg->deciding.stmt->types : NULL;
-	op->n_param_types = pg->deciding.stmt ? pg->deciding.stmt->n_types : 0;
+	op->declared = pg->deciding.stmt ? pg->deciding.stmt->types : NULL;
+	op->n_declared = pg->deciding.stmt ? pg->deciding.stmt->n_types : 0;
 	op->is_in_transaction = op_in_block(pg) || pg->in_segment;
 	op->class = CLASS_TRANSACTION;
 	if (!r)

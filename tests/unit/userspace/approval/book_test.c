@@ -94,6 +94,7 @@ static int vote_for(struct book *b, struct request *r, const char *who, const ch
 				    .expires = t0.real_s + 3600,
 				    .token_sha256 = "x",
 				    .from = "test"},
+			    .reader = "login",
 			    .is_approval = true,
 			    .words = "",
 			    .narrow = {.choice = CHOICE_ONCE}};
