@@ -122,7 +122,7 @@ peers: deps ## psql, pg_dump and the drivers that people use, direct and through
 	$(Q)tests/peers/run
 pg-regress: deps ## PostgreSQL's own regression suite, direct and through the gateway (TESTS="select boolean")
 	$(AGAIN) all
-	$(Q)tests/peers/pg_regress $$(tests/peers/pg_source)
+	$(Q)source=$$(tests/peers/pg_source) && tests/peers/pg_regress $$source
 bench-mask: deps ## a 100 MB result and COPY, masked, as a ratio to a bare relay: .output/bench-mask.tsv
 	$(AGAIN) all tools
 	$(Q)tests/bench/mask

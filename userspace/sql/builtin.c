@@ -242,6 +242,7 @@ static const struct {
     {"plan_cache_mode", SETTING_HARMLESS},
     {"quote_all_identifiers", SETTING_HARMLESS},
     {"random_page_cost", SETTING_HARMLESS},
+    {"restrict_nonsystem_relation_kind", SETTING_HARMLESS},
     {"role", SETTING_IDENTITY},
     {"search_path", SETTING_HARMLESS},
     {"seq_page_cost", SETTING_HARMLESS},

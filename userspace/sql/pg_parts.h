@@ -161,6 +161,8 @@ void on_set(struct walk *w, Node *n);
 void on_transaction(struct walk *w, Node *n);
 /* A call of set_config. */
 void set_config_call(struct walk *w, FuncCall *f);
+/* SELECT ... FROM pg_settings WHERE name = 'this one': which. NULL: another query. Behind its from_clause. */
+const char *setting_selected(struct walk *w, const struct scope *s, const SelectStmt *n);
 /* pg_define.c: definitions with expressions or queries in them, which run later for whoever uses
  * them. */
 void on_create(struct walk *w, Node *n);

@@ -512,8 +512,10 @@ static const struct row *plain_select(struct walk *w, struct scope *s, SelectStm
 {
 	from_clause(w, s, n->fromClause);
 	w->allows_set_config = allows && !s->up && is_bare(n);
+	w->setting = setting_selected(w, s, n);
 	struct row *out = target_list(w, s, n->targetList);
 	w->allows_set_config = false;
+	w->setting = NULL;
 	expr_as(w, s, n->whereClause, TYPE_BOOL);
 	ListCell *cell;
 	foreach (cell, n->groupClause)
@@ -590,6 +592,7 @@ const struct row *select_query(struct walk *w, struct scope *up, SelectStmt *n)
 	const struct row *out = NULL;
 	struct cte *filling = n->op != SETOP_NONE ? w->filling : NULL;
 	bool allows = w->allows_set_config;
+	const char *setting = TAKE(w->setting);
 	w->allows_set_config = false;
 	w->filling = NULL;
 	if (enter(w, 4)) {
@@ -610,5 +613,6 @@ const struct row *select_query(struct walk *w, struct scope *up, SelectStmt *n)
 		expr_as(w, &s, n->limitCount, TYPE_INT8);
 	}
 	leave(w, 4);
+	w->setting = setting;
 	return out ? out : row_new(w, 0);
 }

@@ -238,6 +238,52 @@ struct config {
 	bool is_bound; /* the value is a bound parameter */
 };
 
+static bool is_column(const Node *n, const char *name)
+{
+	const ColumnRef *c = (const ColumnRef *)n;
+	if (!n || !IsA(n, ColumnRef) || list_length(c->fields) != 1)
+		return false;
+	const Node *field = linitial(c->fields);
+	return IsA(field, String) && !strcmp(strVal(field), name);
+}
+
+/* Is = between two texts PostgreSQL's own here? */
+static bool is_text_equality(struct walk *w, const A_Expr *e)
+{
+	const uint32_t types[] = {TYPE_TEXT, TYPE_TEXT};
+	struct call call = {.types = types, .n = 2};
+	struct resolved r;
+	if (e->kind != AEXPR_OP)
+		return false;
+	call.name = name_parts(e->name, &call.schema);
+	bool is = !strcmp(call.name, "=") && !resolve_operator(w->c, w->path, &call, w->tmp, &r) && r.one &&
+		  r.one->function && r.one->function->oid < CAT_FIRST_USER_OID &&
+		  !strcmp(r.one->function->name, "texteq");
+	arena_reset(w->tmp);
+	return is;
+}
+
+/* The view under its own name: there is no other column of that name. */
+static bool is_pg_settings(const struct scope *s, const SelectStmt *n)
+{
+	const struct member *m = s->sources;
+	if (s->up || list_length(n->fromClause) != 1 || !IsA(linitial(n->fromClause), RangeVar) || !m || m->next ||
+	    m->has_alias || m->is_temp)
+		return false;
+	return m->relation && m->relation->is_system && !strcmp(m->relation->name, "pg_settings") &&
+	       !strcmp(m->relation->schema->name, "pg_catalog");
+}
+
+const char *setting_selected(struct walk *w, const struct scope *s, const SelectStmt *n)
+{
+	const A_Expr *e = (const A_Expr *)n->whereClause;
+	if (!e || !IsA(e, A_Expr) || !is_pg_settings(s, n) || !is_column(e->lexpr, "name") || !e->rexpr ||
+	    !IsA(e->rexpr, A_Const) || !is_text_equality(w, e))
+		return NULL;
+	const A_Const *c = (const A_Const *)e->rexpr;
+	return !c->isnull && IsA(&c->val, String) ? strVal(&c->val) : NULL;
+}
+
 /* In their places or by their names. False: something is computed. */
 static bool config_arguments(struct walk *w, FuncCall *f, struct config *ret)
 {
@@ -251,6 +297,11 @@ static bool config_arguments(struct walk *w, FuncCall *f, struct config *ret)
 			for (i = 0; i < 3 && strcmp(names[i], ((NamedArgExpr *)arg)->name); i++)
 				;
 			arg = (Node *)((NamedArgExpr *)arg)->arg;
+		}
+		if (i == 0 && w->setting && is_column(arg, "name")) {
+			ret->args[i] = w->setting;
+			ret->is_exact[i] = true;
+			continue;
 		}
 		const A_Const *c = constant(arg);
 		bool is_bound = i == 1 && IsA(arg, ParamRef);

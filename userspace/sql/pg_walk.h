@@ -151,6 +151,7 @@ struct walk {
 	unsigned stamp, steps;
 	bool is_inside; /* the body of PREPARE or EXPLAIN: what it sets, it sets another time */
 	bool allows_set_config; /* in the target list of a bare SELECT: runs exactly once */
+	const char *setting; /* what pg_settings.name is in the target list that is being read; NULL: not certain */
 };
 
 #define PARAM_TRACKED 1023 /* undeclared ones beyond are of no known type */

@@ -68,6 +68,13 @@ static int next_result(struct pump *p, PGresult **ret_res)
 	return 0;
 }
 
+static int refused_by(struct pump *p, const PGresult *res)
+{
+	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+	snprintf(p->sqlstate, sizeof(p->sqlstate), "%s", state ? state : "");
+	return ERR_UPSTREAM;
+}
+
 /* One query; to: who takes its rows (NULL: a command, which has none). ERR_UPSTREAM: the server
  * refused it, and the connection goes on. */
 static int run_query(struct pump *p, const char *sql, const struct taker *to)
@@ -84,7 +91,7 @@ static int run_query(struct pump *p, const char *sql, const struct taker *to)
 		if (st == PGRES_SINGLE_TUPLE && to)
 			err = err ? err : add_rows(res, to);
 		else if (st != PGRES_TUPLES_OK && st != PGRES_COMMAND_OK)
-			err = ERR_UPSTREAM;
+			err = refused_by(p, res);
 		PQclear(res);
 	}
 }
@@ -199,10 +206,13 @@ static int read_catalog(struct catalog_reader *r, struct catalog_base *base, str
 
 static int explain(const struct catalog_reader *r, int err, char ret_why[WHY_MAX])
 {
-	if (err)
-		snprintf(ret_why, WHY_MAX, "%s",
-			 r->login.why[0] ? r->login.why
-					 : "the upstream's catalogue cannot be read");
+	static const char unread[] = "the upstream's catalogue cannot be read";
+	if (r->login.why[0])
+		snprintf(ret_why, err ? WHY_MAX : 0, "%s", r->login.why);
+	else if (err == ERR_UPSTREAM)
+		snprintf(ret_why, WHY_MAX, "%s: SQLSTATE %s", unread, r->pump.sqlstate);
+	else if (err)
+		snprintf(ret_why, WHY_MAX, "%s: %s", unread, err_text(err));
 	return err;
 }
 

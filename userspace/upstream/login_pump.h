@@ -20,6 +20,7 @@ struct pump {
 	uint64_t deadline_ns;
 	uint64_t limit_ns; /* of the whole; deadline_ns is of this host */
 	struct buf from_server, to_server, to_lib;
+	char sqlstate[6]; /* of the last query that was refused */
 };
 
 /* Logs in; login, is_raw and both ends of time are set, the rest is zero. pump_done behind it
