@@ -444,7 +444,8 @@ static const struct {
 	"pg_catalog.pg_cast WHERE true",
 	" ORDER BY 1, 2"),
      5, add_cast},
-    {OTHERS("SELECT attrelid, attnum, COALESCE(refobjsubid, 0) FROM pg_catalog.pg_attribute a "
+    /* Of the system's columns, which have negative numbers, tableoid may be used: nothing to trace. */
+    {OTHERS("SELECT attrelid, attnum, GREATEST(refobjsubid, 0) FROM pg_catalog.pg_attribute a "
 	    "LEFT JOIN pg_catalog.pg_attrdef d ON adrelid = attrelid AND adnum = attnum "
 	    "LEFT JOIN pg_catalog.pg_depend ON classid IN "
 	    "('pg_catalog.pg_attrdef'::pg_catalog.regclass, "

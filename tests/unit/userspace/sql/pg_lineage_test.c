@@ -461,7 +461,8 @@ int main(void)
 	      "CREATE TABLE ancestors (ssn text); CREATE TABLE heirs (more text) INHERITS "
 	      "(ancestors);"
 	      "CREATE MATERIALIZED VIEW m_customers AS SELECT ssn FROM customers;"
-	      "CREATE TABLE gen (a int, b int GENERATED ALWAYS AS (a + 1) STORED, c text)");
+	      "CREATE TABLE gen (a int, b int GENERATED ALWAYS AS (a + 1) STORED, c text);"
+	      "CREATE TABLE gen_of (a int, b oid GENERATED ALWAYS AS (tableoid) STORED)");
 	catalog = db_catalog();
 	tells_where_values_come_from();
 	follows_the_session();
