@@ -214,7 +214,9 @@ static void take_error(struct job *j, const PgQueryError *e, struct sql_result *
 	*ret = (struct sql_result){.status = SQL_SYNTAX,
 				   .message =
 				       arena_str(j->out, e->message ? e->message : "syntax error"),
-				   .position = MAX(e->cursorpos, 0)};
+				   .position = MAX(e->cursorpos, 0),
+				   .file = arena_str(j->out, e->filename ? e->filename : ""),
+				   .routine = arena_str(j->out, e->funcname ? e->funcname : "")};
 }
 
 static void parse_and_walk(struct job *j, const char *text, size_t len, struct sql_result *ret)

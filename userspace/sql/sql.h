@@ -101,6 +101,7 @@ struct sql_result {
 	int n_stmts; /* 0: an empty query */
 	const char *message;
 	int position;
+	const char *file, *routine; /* where PostgreSQL's parser says that it failed */
 };
 
 /* Analyses text (not NUL-terminated) under a catalogue and a session. The result lives in a.

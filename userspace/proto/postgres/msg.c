@@ -45,7 +45,8 @@ static void add_report(struct buf *b, uint8_t type, const struct msg_error *e)
 	add_field(b, 'D', e->detail);
 	add_field(b, 'H', e->hint);
 	add_field(b, 'P', position);
-	add_field(b, 'R', "sluice");
+	add_field(b, 'F', e->file);
+	add_field(b, 'R', e->routine ? e->routine : "sluice");
 	buf_add_u8(b, 0);
 	if (!buf_err(b))
 		buf_put_u32_at(b, start + 1, (uint32_t)(buf_len(b) - start - 1));

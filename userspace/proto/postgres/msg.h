@@ -21,6 +21,7 @@ struct msg_error {
 	const char *message;
 	const char *detail, *hint;
 	int position; /* in characters, from 1 */
+	const char *file, *routine; /* of PostgreSQL's parser, where it is its error; NULL: of us */
 };
 
 /* What was read of an ErrorResponse; strings borrowed from the message, "" where missing. */

@@ -602,6 +602,8 @@ int op_broken(struct pg *pg, struct span text, const struct msg_error *e, struct
 	struct op *op = &pg->deciding.op;
 	pg->deciding.broken = *e;
 	op->broken = pg->deciding.broken.message = arena_str(&pg->arena, e->message);
+	pg->deciding.broken.file = e->file ? arena_str(&pg->arena, e->file) : NULL;
+	pg->deciding.broken.routine = e->routine ? arena_str(&pg->arena, e->routine) : NULL;
 	op->protocol = "postgres";
 	op->text = text;
 	op->class = CLASS_OPAQUE;

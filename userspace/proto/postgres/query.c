@@ -120,7 +120,9 @@ struct msg_error refuse_syntax(const struct sql_result *r)
 	return (struct msg_error){.severity = "ERROR",
 				  .sqlstate = is_encoding ? "22021" : "42601",
 				  .message = message,
-				  .position = r->position};
+				  .position = r->position,
+				  .file = r->file,
+				  .routine = r->routine};
 }
 
 /* What our parser cannot parse is the client's error, or unclassified where a rule lets that pass.
