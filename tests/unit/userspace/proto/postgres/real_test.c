@@ -54,7 +54,7 @@ static void try_simple(void)
 	CHECK_STR(simple("SELECT * FROM secrets"), "+42501");
 	CHECK_INT(PQtransactionStatus(conn), PQTRANS_IDLE);
 	CHECK_STR(simple("SELECT 1; SELECT * FROM secrets"), "+42501");
-	CHECK_STR(simple("SELECT FROM WHERE"), "+42601");
+	CHECK_STR(simple("SELECT FROM WHERE"), "42601");
 	CHECK_STR(simple("SELECT 1/0"), "22012");
 	CHECK_STR(simple("SELECT 1"), "ok");
 }

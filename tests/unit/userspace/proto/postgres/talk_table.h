@@ -60,7 +60,7 @@
 	"a text that does not parse",
 	"> Q SYNTAX\n",
 	"",
-	"E ERROR 42601 at 1 sluice; Z I",
+	"E ERROR 42601 at 1 scanner_yyerror; Z I",
 	"op 1 ? denied SYNTAX\n",
 	.err = 0,
 },
