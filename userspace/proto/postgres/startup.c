@@ -43,6 +43,17 @@ static int fatal_about(struct pg *pg, struct sink *out, const char *sqlstate, co
 	return fatal(pg, out, sqlstate, text);
 }
 
+/* As clients of before protocol 3 read errors: send_message_to_frontend() of utils/error/elog.c. */
+static int fatal_of_old(struct pg *pg, struct sink *out, const char *message)
+{
+	struct buf *b = out->to[TO_CLIENT];
+	buf_add_u8(b, 'E');
+	buf_printf(b, "FATAL:  %s\n", message);
+	buf_add_u8(b, 0);
+	pg->phase = PG_OVER;
+	return ERR_CLOSED;
+}
+
 /* Settings that change neither how text is read nor who acts, sorted. Others are for the policy to
  * decide, which a startup packet cannot ask: SET does. */
 static const char *const harmless[] = {
@@ -146,13 +157,14 @@ static char *next_word(char **at)
 	return word;
 }
 
-/* name=value, as ParseLongOption() takes it. */
-static int add_long_option(struct startup *s, char *text, struct sink *out)
+/* name=value, as ParseLongOption() takes it. flag: what stands before it. */
+static int add_long_option(struct startup *s, const char *flag, char *text, struct sink *out)
 {
-	char *equals = text ? strchr(text, '=') : NULL;
-	if (!equals || equals == text)
-		return fatal(s->pg, out, "08P01",
-			     "options: expected -c name=value or --name=value");
+	char *equals = text ? strchr(text, '=') : NULL, words[150];
+	if (!equals || equals == text) {
+		snprintf(words, sizeof(words), "%s%.100s requires a value", flag, text ? text : "");
+		return fatal(s->pg, out, "42601", words);
+	}
 	*equals = 0;
 	for (char *p = text; *p; p++)
 		*p = *p == '-' ? '_' : *p;
@@ -164,9 +176,9 @@ static int add_options(struct startup *s, char *text, struct sink *out)
 	int err = 0;
 	for (char *word; !err && (word = next_word(&text));) {
 		if (!strcmp(word, "-c"))
-			err = add_long_option(s, next_word(&text), out);
+			err = add_long_option(s, "-c ", next_word(&text), out);
 		else if (!strncmp(word, "-c", 2) || !strncmp(word, "--", 2))
-			err = add_long_option(s, word + 2, out);
+			err = add_long_option(s, word[1] == 'c' ? "-c " : "--", word + 2, out);
 		else
 			err = fatal_about(s->pg, out, "42501", "options: not allowed:", word);
 	}
@@ -273,7 +285,7 @@ static int dial(struct pg *pg, uint32_t protocol, struct span body, struct sink 
 		snprintf(text, sizeof(text),
 			 "unsupported frontend protocol %u.%u: server supports 3.0 to 3.0",
 			 protocol >> 16, protocol & 0xffff);
-		return fatal(pg, out, "0A000", text);
+		return protocol >> 16 < 3 ? fatal_of_old(pg, out, text) : fatal(pg, out, "0A000", text);
 	}
 	int err = read_parameters(&s, body, out);
 	if (err)
