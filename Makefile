@@ -170,9 +170,9 @@ unit: $(TESTS) ## unit tests only
 containment: deps ## every known way around the gateway, tried: a table vector, outcome, how, bytes at the sink
 	$(AGAIN) $(SUITE)
 	$(Q)$(SUITE) $(T)
-containment-soak: deps ## enforcement over crashes, full tables and 1,000 workloads
-	$(AGAIN) $(B)/tests/e2e/kernel_life_test
-	$(Q)SOAK=1000 tests/run $(B)/tests/e2e/kernel_life_test
+containment-soak: deps ## enforcement over a crash at each step of a start, full tables and 1,000 workloads
+	$(AGAIN) $(B)/tests/e2e/kernel_life_test $(B)/tests/e2e/kernel_start_test
+	$(Q)SOAK=1000 tests/run $(B)/tests/e2e/kernel_life_test $(B)/tests/e2e/kernel_start_test
 containment-cost: deps ## what a connect and a packet of a managed process cost, and that those outside pay nothing
 	$(AGAIN) $(B)/tests/bench/kernel_cost
 	$(Q)$(B)/tests/bench/kernel_cost

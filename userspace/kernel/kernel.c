@@ -142,9 +142,11 @@ static int open_all(struct kernel *k, const struct kernel_options *o, struct why
 		err = pins_attach(k, k->root_id, why);
 	if (!err)
 		err = canary_try(k, why);
-	if (!err)
-		lsm_open(k); /* a gap where it cannot be */
-	return err;
+	if (err)
+		return err;
+	lsm_open(k); /* a gap where it cannot be */
+	pins_forget_old(k);
+	return 0;
 }
 
 int kernel_open(const struct kernel_options *o, struct kernel **ret_k, char *ret_why,

@@ -49,6 +49,8 @@ void pins_detach(struct kernel *k, uint64_t cgroup_id);
 /* Brings the links of all attached cgroups up to this program version; removes those of cgroups
  * that are gone. */
 must_check int pins_adopt(struct kernel *k, struct why *why);
+/* The maps of other versions: once no program uses them any more. */
+void pins_forget_old(const struct kernel *k);
 void pins_remove_all(struct kernel *k);
 
 /* cgroup.c */

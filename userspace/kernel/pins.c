@@ -308,6 +308,21 @@ static void remove_dir(const char *path, void (*remove)(const char *path))
 	rmdir(path);
 }
 
+/* "<pins>/v<number>" of another version. */
+static void forget_maps(const char *path)
+{
+	char *end = NULL;
+	const char *name = strrchr(path, '/') + 1;
+	long abi = name[0] == 'v' ? strtol(name + 1, &end, 10) : SHARED_ABI;
+	if (end && !*end && abi != SHARED_ABI)
+		remove_dir(path, unlink_pin);
+}
+
+void pins_forget_old(const struct kernel *k)
+{
+	each_pin(k->pins, forget_maps);
+}
+
 void pins_remove_all(struct kernel *k)
 {
 	char path[PIN_PATH];
@@ -318,5 +333,6 @@ void pins_remove_all(struct kernel *k)
 	remove_dir(path, unlink_link);
 	if (!map_dir(k, path))
 		remove_dir(path, unlink_pin);
+	pins_forget_old(k);
 	rmdir(k->pins);
 }
