@@ -14,6 +14,9 @@ struct masking {
 };
 
 static const struct mask_how whole = {.way = MASK_WHOLE};
+/* For roles with masks: a definition shows no constants, which may be copies of what is masked. */
+static const struct mask definition = {.how = {.way = MASK_LITERALS}, .are_predicates_denied = true};
+static const struct mask open_definition = {.how = {.way = MASK_LITERALS}};
 
 /* --- which mask a column has ------------------------------------------------------------------ */
 
@@ -27,12 +30,28 @@ static const struct mask *find_mask(const struct mask *const *masks, int n, cons
 	return NULL;
 }
 
+/* A definition of the catalogue, or what is computed from it: nothing else of these schemas has a source. */
+static bool is_definition(const struct source *s)
+{
+	return !strcmp(s->schema, "pg_catalog") || !strcmp(s->schema, "information_schema");
+}
+
+static bool denies_predicates(const struct masking *m)
+{
+	for (int i = 0; i < m->g->n_masks; i++)
+		if (m->g->masks[i]->are_predicates_denied)
+			return true;
+	return false;
+}
+
 /* By the rule that lets this relation be read. Behind a view there may be none: then any mask of
  * the role counts. */
 static const struct mask *client_mask(const struct masking *m, const struct source *s)
 {
 	if (!m->g->n_masks)
 		return NULL;
+	if (is_definition(s))
+		return denies_predicates(m) ? &definition : &open_definition;
 	const struct rule *r = plan_rule_for_read(m->p, m->g, s->schema, s->relation);
 	bool lets = r && (r->effect == EFFECT_ALLOW || r->is_observing);
 	if (lets)
@@ -44,6 +63,8 @@ static const struct mask *client_mask(const struct masking *m, const struct sour
 
 static const struct mask *record_mask(const struct masking *m, const struct source *s)
 {
+	if (is_definition(s))
+		return m->g->n_record_masks ? &open_definition : NULL;
 	return find_mask(m->g->record_masks, m->g->n_record_masks, s);
 }
 
@@ -101,14 +122,6 @@ static const struct mask_how *how_of(const struct masking *m, const struct linea
 		return is_kept ? &mask->how : &whole;
 	}
 	return NULL;
-}
-
-static bool denies_predicates(const struct masking *m)
-{
-	for (int i = 0; i < m->g->n_masks; i++)
-		if (m->g->masks[i]->are_predicates_denied)
-			return true;
-	return false;
 }
 
 static bool check_predicates(struct masking *m, const struct result_lineage *r)
@@ -277,6 +290,20 @@ bool mask_hides_text(const struct ruling *g, const struct op *op)
 	return false;
 }
 
+/* Reading the catalogue alone asks for nothing; what of it is a definition has a source. */
+static bool shows_definitions(const struct op *op)
+{
+	for (int i = 0; i < op->n_results; i++) {
+		const struct result_lineage *r = op->results[i];
+		if (r && r->n_predicates)
+			return true;
+		for (int k = 0; r && k < r->n_outputs; k++)
+			if (r->outputs[k].n_sources)
+				return true;
+	}
+	return false;
+}
+
 /* Relations whose columns are masked, whether these columns are read or not. */
 static bool weigh_needs(struct masking *m, bool *ret_matters)
 {
@@ -320,7 +347,7 @@ bool mask_decide(const struct plan *p, const struct ruling *g, const struct op *
 	bool matters = false;
 	if (!weigh_needs(&m, &matters))
 		return false;
-	if (!matters)
+	if (!matters && !shows_definitions(op))
 		return true;
 	if (!op->arena)
 		return !g->n_masks || !here.hides_client ||

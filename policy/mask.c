@@ -237,6 +237,9 @@ bool mask_text(const struct mask_how *how, struct span value, struct buf *out)
 	case MASK_TRUNCATE:
 		truncate_to(value, how->n, out);
 		return true;
+	case MASK_LITERALS:
+		mask_literals(value, out);
+		return true;
 	case MASK_NULL: /* and what makes no sense for a text */
 	case MASK_YEAR:
 	case MASK_DROP:

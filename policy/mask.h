@@ -18,6 +18,7 @@
 	X(TRUNCATE, "truncate")     /* the first n characters alone */                             \
 	X(YEAR, "year")             /* a date's year, on the first of January */                   \
 	X(DROP, "drop")             /* refused wherever it would be shown */                       \
+	X(LITERALS, "literals")     /* constants in SQL text: definitions in the catalogue */ \
 	X(WHOLE, "whole")           /* of what is computed from masked columns: a constant or NULL */
 
 enum mask_way {
@@ -105,6 +106,8 @@ extern const struct result_lineage lineage_free;
  * by one. Never more bytes than the value has, but for redact, fixed, hash and whole (with detect: once for
  * each find). */
 bool mask_text(const struct mask_how *how, struct span value, struct buf *out);
+/* SQL text without its constants: strings, numbers of more than two digits, comments (mask_literals.c). */
+void mask_literals(struct span sql, struct buf *out);
 /* What a detector has found, masked. */
 void mask_find(const struct mask_how *how, struct span found, struct buf *out);
 

@@ -27,7 +27,60 @@ CREATE FUNCTION turn() RETURNS text LANGUAGE plpgsql STABLE SET search_path = ot
   $$ DECLARE r text; BEGIN SELECT name INTO r FROM people LIMIT 1; RETURN r; END $$;
 CREATE FUNCTION turns() RETURNS text LANGUAGE plpgsql AS
   $$ BEGIN PERFORM set_config('search_path', 'other', false); RETURN 'x'; END $$;
+CREATE TABLE copied (id int PRIMARY KEY DEFAULT 7, who text DEFAULT '512-64-7301', CONSTRAINT odd CHECK (who <> '512-64-7301' || 'x'),
+  boss int REFERENCES copied (id));
+INSERT INTO copied (id) VALUES (1);
+ALTER TABLE copied ADD COLUMN later text DEFAULT '512-64-7301';
+CREATE INDEX copied_part ON copied (id) WHERE who <> '512-64-7301';
+CREATE VIEW copied_view AS SELECT id FROM copied WHERE who <> '512-64-7301';
+CREATE MATERIALIZED VIEW copied_mat AS SELECT id FROM copied WHERE who <> '512-64-7301';
+CREATE RULE copied_rule AS ON DELETE TO copied WHERE old.who = '512-64-7301' DO INSTEAD NOTHING;
+CREATE FUNCTION copied_f(a text DEFAULT '512-64-7301') RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN '512-64-7301'; END $$;
+CREATE FUNCTION copied_g() RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT '512-64-7301'::text; END;
+CREATE TRIGGER copied_t BEFORE UPDATE ON copied FOR EACH ROW WHEN (old.who = '512-64-7301') EXECUTE FUNCTION suppress_redundant_updates_trigger();
+CREATE POLICY copied_p ON copied USING (who <> '512-64-7301');
+CREATE DOMAIN copied_d AS text DEFAULT '512-64-7301' CHECK (VALUE <> '512-64-7301');
+CREATE STATISTICS copied_s ON (who || '512-64-7301') FROM copied;
 """
+# What shows definitions; and what people and programs ask of the catalogue with what must be in the answer.
+DEFINITIONS = [
+    "SELECT * FROM pg_attrdef", "SELECT adbin::text FROM pg_attrdef", "SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef",
+    "SELECT attmissingval FROM pg_attribute WHERE atthasmissing", "SELECT attmissingval::text FROM pg_attribute WHERE atthasmissing",
+    "SELECT (attmissingval::text::text[])[1] FROM pg_attribute WHERE atthasmissing", "SELECT a FROM pg_attribute a WHERE atthasmissing",
+    "SELECT to_jsonb(a) FROM pg_attribute a WHERE atthasmissing", "SELECT definition FROM pg_views WHERE viewname = 'copied_view'",
+    "SELECT * FROM pg_views WHERE viewname = 'copied_view'", "SELECT pg_get_viewdef('copied_view'::regclass)",
+    "SELECT upper(pg_get_viewdef('copied_view'::regclass, true))", "SELECT definition FROM pg_matviews", "SELECT * FROM pg_rules",
+    "SELECT view_definition FROM information_schema.views", "SELECT column_default FROM information_schema.columns WHERE table_name = 'copied'",
+    "SELECT prosrc FROM pg_proc WHERE proname ~ 'copied'", "SELECT prosqlbody, proargdefaults FROM pg_proc WHERE proname ~ 'copied'",
+    "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname ~ 'copied'", "SELECT pg_get_function_arguments(oid) FROM pg_proc WHERE proname ~ 'copied'",
+    "SELECT pg_get_function_sqlbody(oid) FROM pg_proc WHERE proname ~ 'copied'", "SELECT routine_definition FROM information_schema.routines",
+    "SELECT conbin FROM pg_constraint", "SELECT pg_get_constraintdef(oid) FROM pg_constraint", "SELECT pg_get_expr(conbin, conrelid) FROM pg_constraint",
+    "SELECT check_clause FROM information_schema.check_constraints", "SELECT pg_get_indexdef('copied_part'::regclass)",
+    "SELECT indexdef FROM pg_indexes", "SELECT pg_get_expr(indpred, indrelid), indpred::text FROM pg_index", "SELECT ev_action, ev_qual FROM pg_rewrite",
+    "SELECT pg_get_ruledef(oid) FROM pg_rewrite", "SELECT pg_get_triggerdef(oid), tgqual::text FROM pg_trigger", "SELECT qual FROM pg_policies",
+    "SELECT pg_get_expr(polqual, polrelid) FROM pg_policy", "SELECT typdefault, typdefaultbin FROM pg_type WHERE typname ~ 'copied'",
+    "SELECT domain_default FROM information_schema.domains", "SELECT stxexprs FROM pg_statistic_ext", "SELECT pg_get_statisticsobjdef(oid) FROM pg_statistic_ext",
+    "SELECT action_condition, action_statement FROM information_schema.triggers", "SELECT string_agg(definition, '') FROM pg_views",
+    "SELECT string_to_table(pg_get_viewdef('copied_view'::regclass), '-')", "SELECT id FROM people WHERE pg_get_viewdef('copied_view'::regclass) LIKE '%512%'",
+    "SELECT CASE WHEN true THEN definition END FROM pg_views", "SELECT (SELECT definition FROM pg_views WHERE viewname = 'copied_view')",
+    "SELECT coalesce(definition, 'x') || '' FROM pg_views", "COPY (SELECT prosrc FROM pg_proc WHERE proname ~ 'copied') TO STDOUT",
+    "SELECT 1/(strpos(pg_get_viewdef('copied_view'::regclass), '513'))", "SELECT x FROM (SELECT substr(definition, 1, 900) AS x FROM pg_views) t",
+]
+ASKED = [
+    ("SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid, true) FROM "
+     "pg_catalog.pg_attrdef d WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.atthasdef), a.attnotnull FROM pg_catalog.pg_attribute a "
+     "WHERE a.attrelid = 'copied'::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum", b"'****'::text"),
+    ("SELECT conname, pg_catalog.pg_get_constraintdef(r.oid, true) AS condef FROM pg_catalog.pg_constraint r WHERE r.conrelid = 'copied'::regclass "
+     "AND r.contype = 'f' ORDER BY 1", b"FOREIGN KEY (boss) REFERENCES copied(id)"),
+    ("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'odd'", b"CHECK ((who <> ('****'::text || '****'::text)))"),
+    ("SELECT c2.relname, i.indisprimary, pg_catalog.pg_get_indexdef(i.indexrelid, 0, true), indpred IS NOT NULL FROM pg_catalog.pg_class c, "
+     "pg_catalog.pg_class c2, pg_catalog.pg_index i WHERE c.oid = 'copied'::regclass AND c.oid = i.indrelid AND i.indexrelid = c2.oid ORDER BY 1",
+     b"WHERE who <> '****'::text"),
+    ("SELECT pg_catalog.pg_get_viewdef('copied_view'::regclass, true)", b"FROM copied"),
+    ("SELECT proname, prosrc FROM pg_proc WHERE proname = 'copied_f'", b"BEGIN RETURN '****'; END"),
+    ("SELECT column_name, column_default FROM information_schema.columns WHERE table_name = 'copied' ORDER BY 1", b"later"),
+    ("SELECT table_name, view_definition FROM information_schema.views WHERE table_name = 'v'", b"SELECT"),
+]
 POLICY = {
     "version": 1,
     "issuers": [{"issuer": "https://sluice.local", "audience": "sluice"}],
@@ -98,6 +151,18 @@ class Fresh:
             raw, closed = self.agent.query(ask.format(i=i), "n")
             self.c.check(not closed and b"***-**-7301" in raw and SECRET not in raw, f"{i}: {ask}: new", f"{closed} {raw!r}")
 
+    def definitions(self):
+        """Values that were copied into definitions: the catalogue shows these, without their constants."""
+        a = self.agent
+        for sql in DEFINITIONS:
+            for way in ("simple", "extended", "binary"):
+                raw, closed = a.query(sql, "d") if way == "simple" else a.ask("d", parse(sql, "")[:-5] + run("", way == "binary"))
+                number = b"-7301" in raw or b"512-6" in raw or b"[ 60 0 0 0 53 49 50" in raw
+                self.c.check(not closed and not number, f"{sql}, {way}: no constant", f"{closed} {raw[-200:]!r}")
+        for sql, shown in ASKED:
+            raw, closed = a.query(sql, "d")
+            self.c.check(not closed and shown in raw and b"-7301" not in raw, f"{sql[:70]}: {shown}", f"{closed} {raw[-700:]!r}")
+
     def search_paths(self):
         """A search_path that is changed where nobody sees it: inside a function."""
         a = self.agent
@@ -115,7 +180,7 @@ def main():
     setup.write_text(SETUP)
     with stack.Stack(POLICY, setup) as s:
         f = Fresh(s, c)
-        for part in (f.views, f.partitions, f.new_tables, f.search_paths):
+        for part in (f.views, f.partitions, f.new_tables, f.definitions, f.search_paths):
             if not wanted or part.__name__ in wanted:
                 part()
         f.agent.close()

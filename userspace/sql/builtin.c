@@ -270,3 +270,83 @@ enum setting_class builtin_setting(const char *name)
 			return settings[i].class;
 	return SETTING_OTHER;
 }
+
+struct definition {
+	const char *relation, *column;
+	bool is_raw;
+};
+
+/* Left out: names, comments, enum labels, partition bounds (psql sorts by them). */
+static const struct definition definitions[] = {
+    {"attributes", "attribute_default", false},
+    {"check_constraints", "check_clause", false},
+    {"columns", "column_default", false},
+    {"columns", "generation_expression", false},
+    {"domains", "domain_default", false},
+    {"parameters", "parameter_default", false},
+    {"pg_attrdef", "adbin", true},
+    {"pg_attribute", "attmissingval", true},
+    {"pg_constraint", "conbin", true},
+    {"pg_index", "indexprs", true},
+    {"pg_index", "indpred", true},
+    {"pg_indexes", "indexdef", false},
+    {"pg_matviews", "definition", false},
+    {"pg_policies", "qual", false},
+    {"pg_policies", "with_check", false},
+    {"pg_policy", "polqual", true},
+    {"pg_policy", "polwithcheck", true},
+    {"pg_proc", "proargdefaults", true},
+    {"pg_proc", "prosqlbody", true},
+    {"pg_proc", "prosrc", false},
+    {"pg_rewrite", "ev_action", true},
+    {"pg_rewrite", "ev_qual", true},
+    {"pg_rules", "definition", false},
+    {"pg_statistic_ext", "stxexprs", true},
+    {"pg_trigger", "tgargs", true},
+    {"pg_trigger", "tgqual", true},
+    {"pg_type", "typdefault", true},
+    {"pg_type", "typdefaultbin", true},
+    {"pg_views", "definition", false},
+    {"routines", "routine_definition", false},
+    {"triggers", "action_condition", false},
+    {"triggers", "action_statement", false},
+    {"views", "view_definition", false},
+};
+
+bool builtin_is_definition(const char *relation, const char *column, bool *ret_is_raw)
+{
+	for (size_t i = 0; i < ARRAY_LEN(definitions); i++) {
+		const struct definition *d = &definitions[i];
+		*ret_is_raw = d->is_raw;
+		if (!strcmp(d->relation, relation) && !strcmp(d->column, column))
+			return true;
+	}
+	return false;
+}
+
+static const struct {
+	const char *function, *relation, *column;
+} defining[] = {
+    {"pg_get_constraintdef", "pg_constraint", "conbin"},
+    {"pg_get_expr", "pg_attrdef", "adbin"},
+    {"pg_get_function_arg_default", "pg_proc", "proargdefaults"},
+    {"pg_get_function_arguments", "pg_proc", "proargdefaults"},
+    {"pg_get_function_sqlbody", "pg_proc", "prosqlbody"},
+    {"pg_get_functiondef", "pg_proc", "prosrc"},
+    {"pg_get_indexdef", "pg_index", "indexprs"},
+    {"pg_get_ruledef", "pg_rewrite", "ev_action"},
+    {"pg_get_statisticsobjdef", "pg_statistic_ext", "stxexprs"},
+    {"pg_get_statisticsobjdef_expressions", "pg_statistic_ext", "stxexprs"},
+    {"pg_get_triggerdef", "pg_trigger", "tgqual"},
+    {"pg_get_viewdef", "pg_rewrite", "ev_action"},
+};
+
+const char *builtin_defines(const char *function, const char **ret_column)
+{
+	for (size_t i = 0; i < ARRAY_LEN(defining); i++) {
+		*ret_column = defining[i].column;
+		if (!strcmp(defining[i].function, function))
+			return defining[i].relation;
+	}
+	return NULL;
+}

@@ -12,6 +12,12 @@ const char *builtin_why_not(const char *name);
  * server files or other sessions' statements. */
 bool builtin_is_read_relation(const char *schema, const char *name);
 
+/* Definitions, into which values of tables can have been copied: defaults, conditions, bodies. SQL text, or (is_raw)
+ * another form of it. relation and column of pg_catalog or information_schema. */
+bool builtin_is_definition(const char *relation, const char *column, bool *ret_is_raw);
+/* The same of what a function of pg_catalog makes of one: the column that it is from, or NULL. */
+const char *builtin_defines(const char *function, const char **ret_column);
+
 enum setting_class {
 	SETTING_OTHER,	  /* wants a rule: NEED_SETTING */
 	SETTING_HARMLESS, /* implied, with a literal value */

@@ -288,6 +288,23 @@ static void note_set(struct walk *w, const struct resolved *r)
 		touch_predicate(w, *w->values);
 }
 
+/* What a function of the catalogue shows of a definition; else NULL. Of pg_get_expr it is its argument's. */
+static struct origin *defined(struct walk *w, const struct resolved *r)
+{
+	const struct cat_function *f = r->one ? r->one->function : r->first ? r->first->function : NULL;
+	const struct cat_schema *s = cat_schema(w->c, "pg_catalog");
+	const char *column, *relation = f && f->oid < CAT_FIRST_USER_OID ? builtin_defines(f->name, &column) : NULL;
+	const struct cat_relation *rel = relation && s ? cat_relation(w->c, s, relation) : NULL;
+	uint8_t holds = *w->values ? (*w->values)->holds : 0;
+	if (!rel || (!(holds & HOLDS_DEFINITION) && !strcmp(f->name, "pg_get_expr")))
+		return NULL;
+	struct origin *o = origin_definition(w, rel, column, false);
+	if (!(holds & ~HOLDS_DEFINITION))
+		return o;
+	touch(w, o); /* what is not its business is in it, too */
+	return NULL;
+}
+
 static struct ty call_result(struct walk *w, FuncCall *f, const struct call *call,
 			     const struct ty *types)
 {
@@ -310,11 +327,14 @@ static struct ty call_result(struct walk *w, FuncCall *f, const struct call *cal
 	if (r.n_named == 0)
 		need_unknown(w, call);
 	need_resolved(w, call, &r, false);
+	struct origin *definition = defined(w, &r);
 	if (!total_call(w, f, call, &r))
 		touch_failure(w);
 	need_by_arguments(w, call->name, types, call->n);
 	w->last_function = r.one ? r.one->function : NULL;
-	return result_type(w, call, &r);
+	result = result_type(w, call, &r);
+	result.from = definition;
+	return result;
 }
 
 static void window_parts(struct walk *w, struct scope *s, WindowDef *d)

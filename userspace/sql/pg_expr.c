@@ -68,7 +68,13 @@ static struct ty on_bool(struct walk *w, struct scope *s, Node *n)
 
 static struct ty on_null_test(struct walk *w, struct scope *s, Node *n)
 {
+	struct origin *own = NULL, **up = w->values;
+	w->values = &own;
 	expr(w, s, (Node *)((NullTest *)n)->arg);
+	w->values = up;
+	/* That there is a definition, everybody may know. */
+	if (!own || (own->holds & ~HOLDS_DEFINITION) || !own->holds)
+		touch(w, own);
 	return T(TYPE_BOOL);
 }
 

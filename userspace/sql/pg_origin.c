@@ -24,6 +24,8 @@ static uint8_t holds_of(const struct origin *o)
 	    [ORIGIN_ONE] = HOLDS_ONE,
 	    [ORIGIN_UNKNOWN] = HOLDS_FAILURE,
 	};
+	if (o->kind == ORIGIN_COLUMN && o->relation->is_system)
+		return HOLDS_DEFINITION;
 	uint8_t inside = (o->a ? o->a->holds : 0) | (o->b ? o->b->holds : 0);
 	return inside | by_kind[o->kind];
 }
@@ -72,6 +74,13 @@ struct origin *origin_one(struct walk *w, struct origin *o)
 	return o ? origin_new(w, (struct origin){.kind = ORIGIN_ONE, .a = o}) : NULL;
 }
 
+struct origin *origin_definition(struct walk *w, const struct cat_relation *rel, const char *column, bool is_raw)
+{
+	struct origin *o =
+	    origin_new(w, (struct origin){.kind = ORIGIN_COLUMN, .relation = rel, .column = column});
+	return is_raw ? origin_derived(w, o) : o;
+}
+
 struct origin *origin_same(struct walk *w, struct origin *a, struct origin *b)
 {
 	if (a == b && a)
@@ -108,7 +117,7 @@ void note_shown(struct walk *w, struct origin *o)
 	o = o ? o : &untraced;
 	if (w->views) /* what stands in a view, its owner chose */
 		return;
-	if ((o->holds & HOLDS_FAILURE) && (o->holds & HOLDS_COLUMN)) {
+	if ((o->holds & HOLDS_FAILURE) && (o->holds & (HOLDS_COLUMN | HOLDS_DEFINITION))) {
 		touch_predicate(w, o);
 	} else if (o->holds & HOLDS_CYCLE) {
 		struct shown *s = arena_new(w->a, struct shown);
@@ -246,7 +255,10 @@ static const struct row *leaves_of(struct walk *w, const struct cat_relation *re
 	kin_of(rel, &k);
 	for (int i = 0; i < r->n; i++) {
 		struct origin *from = &origin_none;
-		if (!rel->is_implied)
+		bool is_raw;
+		if (rel->is_implied && builtin_is_definition(rel->name, rel->columns[i].name, &is_raw))
+			from = origin_definition(w, rel, rel->columns[i].name, is_raw);
+		else if (!rel->is_implied)
 			from = leaf(w, rel, rel->columns[i].name, &k);
 		r->at[i] =
 		    (struct field){rel->columns[i].name, {rel->columns[i].type, .from = from}};

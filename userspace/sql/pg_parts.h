@@ -37,6 +37,8 @@ struct origin *origin_derived(struct walk *w, struct origin *o);
 struct origin *origin_of_row(struct walk *w, const struct row *r);
 /* The value of a subquery in an expression: a copy still. */
 struct origin *origin_one(struct walk *w, struct origin *o);
+/* What a definition of the catalogue shows (builtin_is_definition); as its SQL text, or computed from that. */
+struct origin *origin_definition(struct walk *w, const struct cat_relation *rel, const char *column, bool is_raw);
 /* One or the other: a copy only if both are the same. */
 struct origin *origin_same(struct walk *w, struct origin *a, struct origin *b);
 struct origin *origin_system_column(struct walk *w, const struct cat_relation *rel,

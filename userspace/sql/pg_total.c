@@ -30,6 +30,7 @@ static const struct total {
     {"array_to_string", 3, DEMAND_OUTPUT},
     {"avg", 1, DEMAND_INTEGER},
     {"bit_length", 1, DEMAND_NONE},
+    {"btrim", 2, DEMAND_NONE},
     {"byteacat", 2, DEMAND_NONE},
     {"cardinality", 1, DEMAND_NONE},
     {"char_length", 1, DEMAND_NONE},

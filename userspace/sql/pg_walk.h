@@ -60,6 +60,7 @@ enum {
 	HOLDS_COLUMN = 1,
 	HOLDS_FAILURE = 2,
 	HOLDS_ONE = 4,
+	HOLDS_DEFINITION = 16, /* of the catalogue: builtin_is_definition */
 	HOLDS_CYCLE = 8, /* a recursive query's: what more is in it is known at the end only */
 };
 
