@@ -1,5 +1,5 @@
-/* An export's MANIFEST.json against what its data was found to be. The data alone is what was signed; a manifest that says
- * something else, or no reason for what is left out, is no part of an honest export. */
+/* An export's MANIFEST.json against what its data was found to be. The data alone is what was signed; a manifest that
+ * says something else, or no reason for what is left out, is no part of an honest export. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>

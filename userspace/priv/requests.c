@@ -378,14 +378,22 @@ static int on_sign(struct child *c, struct msg *in, struct answer *a)
 	char sig[2 * SIG_LEN + 1], key_hex[2 * KEY_LEN + 1];
 	struct checkpoint cp = {0};
 	uint8_t key[KEY_LEN];
-	int64_t seq;
-	if (!hash || !root || hex_decode(span_str(hash), cp.hash, HASH_LEN) < 0 ||
-	    hex_decode(span_str(root), cp.root, HASH_LEN) < 0 || !number_of(in->json, "seq", &seq) ||
-	    seq <= 0 || !number_of(in->json, "time", &cp.time) || cp.time < 0)
+	const char *nodes = json_string_value(json_object_get(in->json, "nodes"));
+	int64_t seq, from;
+	if (!hash || !root || !nodes || !number_of(in->json, "from", &from) || from < 0 ||
+	    hex_decode(span_str(hash), cp.hash, HASH_LEN) < 0 || hex_decode(span_str(root), cp.root, HASH_LEN) < 0 ||
+	    !number_of(in->json, "seq", &seq) || seq <= 0 || !number_of(in->json, "time", &cp.time) || cp.time < 0)
 		return ERR_MALFORMED;
 	cp.seq = (uint64_t)seq;
 	snprintf(cp.node, sizeof(cp.node), "%s", c->m->cfg->node);
-	int r = signer_sign(&c->m->signer, &cp);
+	int r = signer_extend(&c->m->signer, &cp, (uint64_t)from, span_str(nodes));
+	if (r == ERR_STATE) {
+		a->body = json_pack("{sI}", "from", (json_int_t)c->m->signer.tree.size);
+		return 0;
+	}
+	if (r == ERR_VERIFY)
+		a->why = "the record does not go on from what was signed before; if it was begun anew, this "
+			 "needs a new key: move keys/node.* away as well";
 	if (r == ERR_DENIED)
 		a->why = "a checkpoint with this or a later sequence number was signed before";
 	if (r == 0)

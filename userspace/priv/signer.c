@@ -16,6 +16,7 @@
 
 #define SECRET_LEN 32
 #define PAGE	   4096
+#define MARK_MAX   (2 * TREE_EDGE_MAX + 64)
 
 static int write_all(int fd, const void *p, size_t len)
 {
@@ -87,6 +88,18 @@ static int write_public(struct signer *s)
 	return r;
 }
 
+/* "SIZE EDGE" and a newline. */
+static int read_tree(struct signer *s, const char *text)
+{
+	uint8_t edge[TREE_EDGE_MAX];
+	char *end;
+	uint64_t size = strtoull(text, &end, 10);
+	size_t n = *end == ' ' ? strcspn(end + 1, "\n") : 0;
+	if (!n || n > 2 * sizeof(edge) || n % 2 || hex_decode(span_of((uint8_t *)end + 1, n), edge, n / 2) < 0)
+		return ERR_MALFORMED;
+	return tree_read(span_of(edge, n / 2), size, &s->tree);
+}
+
 static int read_mark(struct signer *s)
 {
 	_cleanup_(freep) char *text = NULL;
@@ -95,17 +108,23 @@ static int read_mark(struct signer *s)
 	_cleanup_(closep) int fd = openat(s->dir_fd, "node.seq", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	int r = fd_read_all(fd, 64, &text, &len);
+	int r = fd_read_all(fd, MARK_MAX, &text, &len);
 	if (r < 0)
 		return r;
 	s->last_seq = strtoull(text, &end, 10);
-	return end > text && *end == '\n' ? 0 : ERR_MALFORMED;
+	if (end == text || *end != '\n')
+		return ERR_MALFORMED;
+	return end[1] ? read_tree(s, end + 1) : 0; /* an older version's has no tree */
 }
 
 static int write_mark(struct signer *s, uint64_t seq)
 {
-	char text[32];
+	uint8_t edge[TREE_EDGE_MAX];
+	char text[MARK_MAX], hex[2 * TREE_EDGE_MAX + 1] = "";
+	hex_encode(edge, tree_edge(&s->tree, edge), hex);
 	int n = snprintf(text, sizeof(text), "%" PRIu64 "\n", seq);
+	if (s->tree.size)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "%" PRIu64 " %s\n", s->tree.size, hex);
 	return replace_file(s->dir_fd, "node.seq", text, (size_t)n, 0600);
 }
 
@@ -173,6 +192,41 @@ int signer_sign(struct signer *s, struct checkpoint *c)
 		s->last_seq = c->seq;
 	}
 	buf_done(&text);
+	return r;
+}
+
+/* The tree that the nodes lead to, if it is the checkpoint's. */
+static int grow(const struct signer *s, const struct checkpoint *c, struct span nodes, struct tree *ret_t)
+{
+	struct chain *chain;
+	uint8_t root[HASH_LEN];
+	int r = chain_new(&chain);
+	if (r < 0)
+		return r;
+	*ret_t = s->tree;
+	r = growth_take(nodes, chain, ret_t);
+	if (r == 0)
+		r = tree_root(ret_t, chain, root);
+	chain_free(chain);
+	if (r == 0 && (ret_t->size != c->seq || memcmp(root, c->root, HASH_LEN) != 0))
+		r = ERR_VERIFY;
+	return r == ERR_MALFORMED ? ERR_VERIFY : r;
+}
+
+int signer_extend(struct signer *s, struct checkpoint *c, uint64_t from, struct span nodes)
+{
+	struct tree before = s->tree, grown;
+	if (c->seq <= s->last_seq)
+		return ERR_DENIED;
+	if (from != s->tree.size)
+		return ERR_STATE;
+	int r = grow(s, c, nodes, &grown);
+	if (r < 0)
+		return r;
+	s->tree = grown; /* goes to the disk with the mark */
+	r = signer_sign(s, c);
+	if (r < 0)
+		s->tree = before;
 	return r;
 }
 

@@ -138,7 +138,7 @@ static int open_store(struct recorder *r)
 	if (err < 0 && (!r->broken || is_fatal(err)))
 		log_error("%s", why);
 	if (err == 0) {
-		r->signed_seq = store_signed(r->store);
+		r->signed_seq = r->vouched = store_signed(r->store);
 		r->signed_ns = clock_mono_ns();
 		if (retention_remove(path, 0) < 0)
 			log_warn("what is left of removed segments stays in %s", path);

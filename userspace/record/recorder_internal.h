@@ -76,6 +76,7 @@ struct recorder {
 	bool is_stopping, is_orphan;
 	struct checkpoint asked; /* what the monitor was asked to sign; seq 0: nothing */
 	uint64_t signed_seq, signed_ns;
+	uint64_t vouched; /* the tree that the monitor signed last, by what we know */
 
 	struct tombstone tombstone; /* that is being told; upto 0: none */
 	bool owes_tombstone;

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
+#include "record/tree_read.h"
 #include "record/verify.h"
 
 #define FULL_PERCENT 80
@@ -260,6 +261,28 @@ static int open_last(struct store *s)
 	return r;
 }
 
+/* Does the tree that is gone on from lead back to what was signed last? */
+static int check_tree(struct store *s)
+{
+	struct tree_reader *reader;
+	struct checkpoint c;
+	struct proof p;
+	uint8_t root[HASH_LEN];
+	int r = s->signed_to >= s->first ? tree_reader_of(s->live, &reader) : tree_reader_open(s->path, s->live, &reader);
+	if (r < 0)
+		return r;
+	struct tree_nodes nodes = tree_reader_nodes(reader);
+	r = tree_reader_checkpoint(reader, s->signed_to, &c);
+	if (r == 0)
+		r = proof_consistency(&nodes, s->chain, s->signed_to, s->on_disk.seq, &p);
+	if (r == 0)
+		r = tree_root(&s->on_disk.tree, s->chain, root);
+	if (r == 0)
+		r = proof_check_consistency(&p, s->chain, s->signed_to, s->on_disk.seq, c.root, root);
+	tree_reader_close(reader);
+	return r == ERR_LIMIT ? ERR_VERIFY : r;
+}
+
 /* A store that does not hold what it says is evidence: nothing is added to it. */
 static int check_tail(struct store *s, char *ret_why, size_t why_size)
 {
@@ -268,7 +291,13 @@ static int check_tail(struct store *s, char *ret_why, size_t why_size)
 	int r = verify_segment(s->live, &o, &v);
 	if (r == 0 && v.is_bad)
 		snprintf(ret_why, why_size, "event %llu: %s", (unsigned long long)v.bad_seq, v.why);
-	return r == 0 && v.is_bad ? ERR_VERIFY : r;
+	if (r < 0 || v.is_bad)
+		return r < 0 ? r : ERR_VERIFY;
+	r = s->signed_to ? check_tree(s) : 0;
+	if (r == ERR_VERIFY)
+		snprintf(ret_why, why_size, "its tree does not go on from the checkpoint at event %llu",
+			 (unsigned long long)s->signed_to);
+	return r;
 }
 
 static void explain(const struct store *s, int err, char *ret_why, size_t why_size)

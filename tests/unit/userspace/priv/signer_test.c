@@ -58,6 +58,57 @@ static void remembers_over_restarts(void)
 	signer_done(&s);
 }
 
+/* A tree of entries, each of one byte, and its growth from there. */
+static void grow(struct tree *t, uint64_t to, uint8_t fill, struct buf *out, struct checkpoint *c)
+{
+	struct chain *chain;
+	CHECK_INT(chain_new(&chain), 0);
+	buf_reset(out);
+	while (t->size < to) {
+		uint8_t entry[HASH_LEN], leaf[1 + HASH_LEN] = {0};
+		char hex[GROWTH_NODE + 1];
+		memset(entry, fill, HASH_LEN);
+		CHECK_INT(tree_leaf(chain, entry, leaf + 1), 0);
+		CHECK_INT(tree_add(t, chain, entry, NULL), 0);
+		hex_encode(leaf, sizeof(leaf), hex);
+		buf_add(out, hex, GROWTH_NODE);
+	}
+	*c = of(to);
+	CHECK_INT(tree_root(t, chain, c->root), 0);
+	chain_free(chain);
+}
+
+static void signs_what_goes_on(void)
+{
+	struct signer s;
+	struct tree t = {0}, other;
+	struct buf nodes;
+	struct checkpoint c;
+	buf_init(&nodes, GROWTH_MAX);
+	CHECK_INT(signer_init(&s, dir_fd), 0);
+	grow(&t, 20, 1, &nodes, &c);
+	CHECK_INT(signer_extend(&s, &c, 3, buf_span(&nodes)), ERR_STATE);
+	CHECK_INT(signer_extend(&s, &c, 0, buf_span(&nodes)), 0);
+	CHECK(verify(&c));
+	CHECK_INT(signer_extend(&s, &c, 20, (struct span){0}), ERR_DENIED);
+	signer_done(&s);
+
+	CHECK_INT(signer_init(&s, dir_fd), 0); /* it is remembered */
+	CHECK_INT(s.tree.size, 20);
+	other = t;
+	other.nodes[4][0] ^= 1; /* another past */
+	grow(&other, 25, 2, &nodes, &c);
+	CHECK_INT(signer_extend(&s, &c, 20, buf_span(&nodes)), ERR_VERIFY);
+	grow(&t, 25, 2, &nodes, &c);
+	CHECK_INT(signer_extend(&s, &c, 20, span_of(buf_span(&nodes).p, GROWTH_NODE)), ERR_VERIFY);
+	CHECK_INT(signer_extend(&s, &c, 20, span_str("00")), ERR_VERIFY);
+	CHECK_INT(s.tree.size, 20);
+	CHECK_INT(signer_extend(&s, &c, 20, buf_span(&nodes)), 0);
+	CHECK_INT(s.tree.size, 25);
+	buf_done(&nodes);
+	signer_done(&s);
+}
+
 static void keeps_the_key_to_itself(void)
 {
 	struct signer s;
@@ -100,6 +151,7 @@ int main(void)
 	dir_fd = open(dir, O_RDONLY | O_DIRECTORY);
 	signs_what_rises();
 	remembers_over_restarts();
+	signs_what_goes_on();
 	keeps_the_key_to_itself();
 	refuses_a_bad_key_file();
 	static const char *const names[] = {"node.key", "node.pub", "node.seq"};

@@ -33,7 +33,10 @@ static inline json_t *rig_sign(struct signer *s, const char *node, const json_t 
 	    hex_decode(span_str(json_string_value(json_object_get(j, "root"))), c.root, HASH_LEN) <
 		0)
 		abort();
-	int r = signer_sign(s, &c);
+	uint64_t from = (uint64_t)json_integer_value(json_object_get(j, "from"));
+	int r = signer_extend(s, &c, from, span_str(json_string_value(json_object_get(j, "nodes"))));
+	if (r == ERR_STATE)
+		return json_pack("{s:b,s:I}", "ok", 1, "from", (json_int_t)s->tree.size);
 	if (r < 0 || signer_public(s, key) < 0)
 		return json_pack("{s:b,s:s}", "ok", 0, "why", err_text(r));
 	*ret_last = c;
