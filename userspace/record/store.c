@@ -268,7 +268,8 @@ static int check_tree(struct store *s)
 	struct checkpoint c;
 	struct proof p;
 	uint8_t root[HASH_LEN];
-	int r = s->signed_to >= s->first ? tree_reader_of(s->live, &reader) : tree_reader_open(s->path, s->live, &reader);
+	int r = s->signed_to >= s->first ? tree_reader_of(s->live, &reader)
+					 : tree_reader_open(s->path, s->live, &reader);
 	if (r < 0)
 		return r;
 	struct tree_nodes nodes = tree_reader_nodes(reader);
