@@ -25,6 +25,7 @@ struct bench {
 	struct op op;
 	struct decision decision;
 	struct buf event;
+	struct event_known known;
 	struct ring *ring;
 	struct ring_consumer *consumer;
 	uint8_t out[RING_EVENT_MAX];
@@ -80,7 +81,8 @@ static struct event_ctx ctx(const struct bench *b)
 				  .who = &b->who,
 				  .flow = "f-000000001",
 				  .resource = "shop",
-				  .time_ns = 1764000000000000000ull};
+				  .time_ns = 1764000000000000000ull,
+				  .known = buf_len(&b->known.json) ? &b->known : NULL};
 }
 
 static void event(struct bench *b)
@@ -154,6 +156,9 @@ static void set_up(struct bench *b)
 		abort();
 	ring_consumer_say(b->consumer, RING_RECORDS);
 	const struct sql_stmt *st = &sql_entry_result(b->entry)->stmts[0];
+	struct event_ctx c = ctx(b);
+	if (event_know(&b->known, &c) < 0)
+		abort();
 	b->resource = plan_resource_by_name(b->plan, "shop");
 	b->op = (struct op){.id = 7,
 			    .protocol = "postgres",

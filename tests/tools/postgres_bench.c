@@ -7,7 +7,7 @@
 static int allow(struct sink *s, const struct op *op, struct decision *d)
 {
 	(void)s, (void)op;
-	d->effect = EFFECT_ALLOW;
+	*d = (struct decision){.effect = EFFECT_ALLOW};
 	return 0;
 }
 

@@ -26,12 +26,6 @@ void buf_wipe(struct buf *b)
 	buf_done(b);
 }
 
-void buf_reset(struct buf *b)
-{
-	b->start = b->end = 0;
-	b->err = 0;
-}
-
 static bool buf_grow(struct buf *b, size_t need)
 {
 	size_t cap = MAX(b->cap, (size_t)BUF_FIRST);
@@ -53,11 +47,9 @@ static bool buf_grow(struct buf *b, size_t need)
 	return true;
 }
 
-uint8_t *buf_reserve(struct buf *b, size_t n)
+uint8_t *buf_reserve_slow(struct buf *b, size_t n)
 {
 	size_t len = buf_len(b);
-	if (!b->err && n <= b->cap - b->end && len + n <= b->limit)
-		return b->mem + b->end; /* nearly always */
 	if (b->err)
 		return NULL;
 	if (n > b->limit || len > b->limit - n) {
@@ -72,27 +64,6 @@ uint8_t *buf_reserve(struct buf *b, size_t n)
 	if (b->cap - b->end < n && !buf_grow(b, len + n))
 		return NULL;
 	return b->mem + b->end;
-}
-
-void buf_commit(struct buf *b, size_t n)
-{
-	b->end += n;
-}
-
-void buf_consume(struct buf *b, size_t n)
-{
-	b->start += n;
-	if (b->start == b->end)
-		b->start = b->end = 0;
-}
-
-void buf_add(struct buf *b, const void *p, size_t n)
-{
-	uint8_t *to = n ? buf_reserve(b, n) : NULL;
-	if (!to)
-		return;
-	memcpy(to, p, n);
-	b->end += n;
 }
 
 void buf_add_span(struct buf *b, struct span s)

@@ -34,16 +34,51 @@ static inline struct span buf_span(const struct buf *b)
 	return (struct span){b->mem + b->start, b->end - b->start};
 }
 
+uint8_t *buf_reserve_slow(struct buf *b, size_t n);
 /* Room for n more bytes at the end: NULL when over the limit or out of memory. Commit with
  * buf_commit(<= n). */
-uint8_t *buf_reserve(struct buf *b, size_t n);
-void buf_commit(struct buf *b, size_t n);
-/* Drops n (<= buf_len) bytes from the front. */
-void buf_consume(struct buf *b, size_t n);
-/* Empties the queue, clears the error, keeps the memory. */
-void buf_reset(struct buf *b);
+static inline uint8_t *buf_reserve(struct buf *b, size_t n)
+{
+	if (!b->err && n <= b->cap - b->end && b->end - b->start + n <= b->limit)
+		return b->mem + b->end; /* nearly always */
+	return buf_reserve_slow(b, n);
+}
 
-void buf_add(struct buf *b, const void *p, size_t n);
+static inline void buf_commit(struct buf *b, size_t n)
+{
+	b->end += n;
+}
+
+/* Commits up to this place in what was reserved. */
+static inline void buf_commit_to(struct buf *b, const uint8_t *end)
+{
+	b->end = (size_t)(end - b->mem);
+}
+
+/* Drops n (<= buf_len) bytes from the front. */
+static inline void buf_consume(struct buf *b, size_t n)
+{
+	b->start += n;
+	if (b->start == b->end)
+		b->start = b->end = 0;
+}
+
+/* Empties the queue, clears the error, keeps the memory. */
+static inline void buf_reset(struct buf *b)
+{
+	b->start = b->end = 0;
+	b->err = 0;
+}
+
+static inline void buf_add(struct buf *b, const void *p, size_t n)
+{
+	uint8_t *to = n ? buf_reserve(b, n) : NULL;
+	if (!to)
+		return;
+	memcpy(to, p, n);
+	b->end += n;
+}
+
 void buf_add_span(struct buf *b, struct span s);
 void buf_add_str(struct buf *b, const char *s);
 void buf_add_cstr(struct buf *b, const char *s); /* with its NUL */

@@ -8,36 +8,44 @@ void jw_begin(struct jw *w, struct buf *out)
 	w->first[0] = true;
 }
 
-/* Keys are the program's own: nothing in them to escape. */
-static void jw_key(struct jw *w, const char *key)
+/* Writes the comma and the key. Where the value goes, with room for n bytes; NULL: there is none. Keys are the
+ * program's own: nothing in them to escape. */
+static uint8_t *value_at(struct jw *w, const char *key, size_t n)
 {
+	size_t len = key ? strlen(key) : 0;
 	bool is_first = w->first[w->depth];
+	uint8_t *p = buf_reserve(w->out, len + 4 + n);
 	w->first[w->depth] = false;
-	if (!key) {
-		if (!is_first)
-			buf_add_u8(w->out, ',');
-		return;
+	if (key) {
+		assert(!w->last_key[w->depth] || jw_key_before(w->last_key[w->depth], key));
+		w->last_key[w->depth] = key;
 	}
-	assert(!w->last_key[w->depth] || jw_key_before(w->last_key[w->depth], key));
-	w->last_key[w->depth] = key;
-	size_t n = strlen(key);
-	uint8_t *p = buf_reserve(w->out, n + 4), *from = p;
 	if (!p)
-		return;
+		return NULL;
 	if (!is_first)
 		*p++ = ',';
+	if (!key)
+		return p;
 	*p++ = '"';
-	memcpy(p, key, n);
-	p += n;
+	memcpy(p, key, len);
+	p += len;
 	*p++ = '"';
 	*p++ = ':';
-	buf_commit(w->out, (size_t)(p - from));
+	return p;
+}
+
+static void put_value(struct jw *w, const char *key, const void *text, size_t n)
+{
+	uint8_t *p = value_at(w, key, n);
+	if (!p)
+		return;
+	memcpy(p, text, n);
+	buf_commit_to(w->out, p + n);
 }
 
 static void jw_open(struct jw *w, const char *key, char c)
 {
-	jw_key(w, key);
-	buf_add_u8(w->out, (uint8_t)c);
+	put_value(w, key, &c, 1);
 	assert(w->depth + 1 < JW_DEPTH);
 	w->depth++;
 	w->first[w->depth] = true;
@@ -96,18 +104,6 @@ static const char *short_escape(uint8_t c)
 /* What RFC 8259 wants escaped: control characters, quote, backslash. */
 static const bool escapes[256] = {[0 ... 0x1f] = true, ['"'] = true, ['\\'] = true};
 
-static void quote_plain(struct buf *out, struct span s)
-{
-	uint8_t *p = buf_reserve(out, s.len + 2);
-	if (!p)
-		return;
-	p[0] = '"';
-	if (s.len)
-		memcpy(p + 1, s.p, s.len);
-	p[s.len + 1] = '"';
-	buf_commit(out, s.len + 2);
-}
-
 static void quote_escaped(struct buf *out, struct span s)
 {
 	size_t from = 0;
@@ -128,25 +124,46 @@ static void quote_escaped(struct buf *out, struct span s)
 	buf_add_u8(out, '"');
 }
 
-static void jw_quote(struct jw *w, struct span s)
+/* ASCII with nothing to escape. */
+static bool is_plain(struct span s)
 {
-	size_t i = 0;
-	while (i < s.len && !escapes[s.p[i]])
-		i++;
-	if (i == s.len)
-		quote_plain(w->out, s);
-	else
-		quote_escaped(w->out, s);
+	const uint8_t *end = s.p + s.len, *p = s.len ? jw_skip_plain(s.p, end) : end;
+	if (s.len >= 8 && end - p < 8)
+		p = jw_skip_plain(end - 8, end);
+	while (p < end && *p < 0x80 && !escapes[*p])
+		p++;
+	return p == end;
+}
+
+static void put_plain(struct jw *w, const char *key, struct span s)
+{
+	uint8_t *p = value_at(w, key, s.len + 2);
+	if (!p)
+		return;
+	*p++ = '"';
+	if (s.len)
+		memcpy(p, s.p, s.len);
+	p += s.len;
+	*p++ = '"';
+	buf_commit_to(w->out, p);
+}
+
+static void put_string(struct jw *w, const char *key, struct span s)
+{
+	if (is_plain(s)) {
+		put_plain(w, key, s);
+		return;
+	}
+	put_value(w, key, "", 0);
+	quote_escaped(w->out, s);
 }
 
 void jw_str(struct jw *w, const char *key, const char *s)
 {
-	if (!s) {
+	if (s)
+		put_string(w, key, span_str(s));
+	else
 		jw_null(w, key);
-		return;
-	}
-	jw_key(w, key);
-	jw_quote(w, span_str(s));
 }
 
 void jw_int(struct jw *w, const char *key, int64_t v)
@@ -154,50 +171,62 @@ void jw_int(struct jw *w, const char *key, int64_t v)
 	char digits[24];
 	int i = sizeof(digits);
 	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
-	do {
+	for (; u >= 100; u /= 100) {
+		unsigned two = (unsigned)(u % 100);
+		digits[--i] = (char)('0' + two % 10);
+		digits[--i] = (char)('0' + two / 10);
+	}
+	if (u >= 10)
 		digits[--i] = (char)('0' + u % 10);
-		u /= 10;
-	} while (u);
+	digits[--i] = (char)('0' + (u >= 10 ? u / 10 : u));
 	if (v < 0)
 		digits[--i] = '-';
-	jw_key(w, key);
-	buf_add(w->out, digits + i, sizeof(digits) - (size_t)i);
+	put_value(w, key, digits + i, sizeof(digits) - (size_t)i);
 }
 
 void jw_bool(struct jw *w, const char *key, bool v)
 {
-	jw_key(w, key);
-	buf_add_str(w->out, v ? "true" : "false");
+	if (v)
+		put_value(w, key, "true", 4);
+	else
+		put_value(w, key, "false", 5);
 }
 
 void jw_null(struct jw *w, const char *key)
 {
-	jw_key(w, key);
-	buf_add(w->out, "null", 4);
+	put_value(w, key, "null", 4);
 }
 
 void jw_raw(struct jw *w, const char *key, struct span json)
 {
-	jw_key(w, key);
-	buf_add_span(w->out, json);
+	put_value(w, key, json.p ? json.p : (const uint8_t *)"", json.len);
+}
+
+void jw_fields(struct jw *w, struct span fields, const char *last_key)
+{
+	if (!fields.len)
+		return;
+	bool is_first = w->first[w->depth];
+	w->first[w->depth] = false;
+	w->last_key[w->depth] = last_key;
+	buf_add(w->out, fields.p + is_first, fields.len - is_first);
 }
 
 void jw_base64(struct jw *w, const char *key, struct span s)
 {
-	jw_key(w, key);
-	buf_add_u8(w->out, '"');
+	put_value(w, key, "\"", 1);
 	buf_add_base64(w->out, s);
 	buf_add_u8(w->out, '"');
 }
 
 void jw_text(struct jw *w, const char *key, const char *key_b64, struct span s)
 {
-	if (!utf8_valid(s)) {
+	if (is_plain(s))
+		put_plain(w, key, s);
+	else if (utf8_valid(s))
+		put_string(w, key, s);
+	else
 		jw_base64(w, key_b64, s);
-		return;
-	}
-	jw_key(w, key);
-	jw_quote(w, s);
 }
 
 /* The number of continuation bytes that a lead byte announces, and the bounds of the first of them

@@ -3,6 +3,8 @@
  * further. Text that is not UTF-8 goes by jw_text, which writes it as base64 under "<key>_b64". */
 #pragma once
 
+#include <endian.h>
+
 #include "base/buf.h"
 
 #define JW_DEPTH 16
@@ -31,11 +33,31 @@ void jw_text(struct jw *w, const char *key, const char *key_b64, struct span s);
 void jw_base64(struct jw *w, const char *key, struct span s);
 /* Bytes that are canonical JSON already. */
 void jw_raw(struct jw *w, const char *key, struct span json);
+/* Fields that are canonical JSON already, each with a comma before it: ",\"a\":1,\"b\":2". last_key: the last one's. */
+void jw_fields(struct jw *w, struct span fields, const char *last_key);
 
 /* Does key a come before key b? Mostly the first letter tells. */
 static inline bool jw_key_before(const char *a, const char *b)
 {
 	return *a != *b ? (uint8_t)*a < (uint8_t)*b : strcmp(a, b) < 0;
+}
+
+/* The first byte from p on that may be a quote, a backslash, a control character or none of ASCII's, eight looked at
+ * at a time; near the end it may stop before. A byte that is one of them sets its high bit in odd; what it borrows
+ * or carries spoils only those behind it. */
+static inline const uint8_t *jw_skip_plain(const uint8_t *p, const uint8_t *end)
+{
+	const uint64_t each = 0x0101010101010101u;
+	for (uint64_t w; end - p >= 8; p += 8) {
+		memcpy(&w, p, sizeof(w));
+		w = le64toh(w);
+		uint64_t odd = (w - each * 0x20) | ((w ^ each * '"') - each) |
+			       ((w ^ each * '\\') - each) | (w + each) | w;
+		odd &= each * 0x80;
+		if (odd)
+			return p + __builtin_ctzll(odd) / 8;
+	}
+	return p;
 }
 
 bool utf8_valid(struct span s);

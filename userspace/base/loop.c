@@ -13,7 +13,7 @@
 struct loop {
 	int epfd;
 	bool is_stopped;
-	uint64_t now_ns;
+	uint64_t now_ns, real_ns; /* of this round; real_ns 0: nobody has asked */
 	struct source wake;
 	void (*on_wake)(void *ctx);
 	void *wake_ctx;
@@ -71,6 +71,13 @@ void loop_free(struct loop *l)
 uint64_t loop_now(const struct loop *l)
 {
 	return l->now_ns;
+}
+
+uint64_t loop_real(struct loop *l)
+{
+	if (!l->real_ns)
+		l->real_ns = clock_real_ns();
+	return l->real_ns;
 }
 
 void loop_stop(struct loop *l)
@@ -206,13 +213,14 @@ int loop_wake_fd(const struct loop *l)
 	return l->wake.fd;
 }
 
+/* By the round's own clock: a timer may be late by what the round has taken. */
 static int wait_ms(const struct loop *l)
 {
 	if (l->deferred)
 		return 0;
 	if (!l->n_timers)
 		return -1;
-	uint64_t now = clock_mono_ns(), at = l->heap[0]->at_ns;
+	uint64_t now = l->now_ns, at = l->heap[0]->at_ns;
 	uint64_t ms = at > now ? (at - now + NS_PER_MS - 1) / NS_PER_MS : 0;
 	return (int)MIN(ms, (uint64_t)60000);
 }
@@ -314,6 +322,7 @@ int loop_run(struct loop *l)
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		l->now_ns = clock_mono_ns();
+		l->real_ns = 0;
 		l->n_ready = MAX(n, 0);
 		note_sources(l);
 		for (int i = 0; i < l->n_ready; i++) {

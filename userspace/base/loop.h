@@ -44,6 +44,8 @@ void loop_stop(struct loop *l);
 void loop_spin(struct loop *l, uint64_t ns);
 /* Monotonic time taken at the start of this round. */
 uint64_t loop_now(const struct loop *l);
+/* Real time of this round, as it was when somebody first asked for it. */
+uint64_t loop_real(struct loop *l);
 
 must_check int loop_add(struct loop *l, struct source *s);
 /* Changes what is waited for; events may be 0. */

@@ -55,11 +55,48 @@ static inline int cur_err(const struct cur *c)
 	return c->err;
 }
 
-uint8_t cur_u8(struct cur *c);
-uint16_t cur_u16(struct cur *c);
-uint32_t cur_u32(struct cur *c);
-uint64_t cur_u64(struct cur *c);
 /* The next n bytes, borrowed from the cursor's input; an empty span after an error. */
-struct span cur_bytes(struct cur *c, size_t n);
+static inline struct span cur_bytes(struct cur *c, size_t n)
+{
+	if (c->err)
+		return (struct span){0};
+	if ((size_t)(c->end - c->p) < n) {
+		c->err = ERR_MORE;
+		return (struct span){0};
+	}
+	struct span s = {c->p, n};
+	c->p += n;
+	return s;
+}
+
+static inline uint64_t cur_int(struct cur *c, size_t n)
+{
+	struct span s = cur_bytes(c, n);
+	uint64_t v = 0;
+	for (size_t i = 0; i < s.len; i++)
+		v = v << 8 | s.p[i];
+	return v;
+}
+
+static inline uint8_t cur_u8(struct cur *c)
+{
+	return (uint8_t)cur_int(c, 1);
+}
+
+static inline uint16_t cur_u16(struct cur *c)
+{
+	return (uint16_t)cur_int(c, 2);
+}
+
+static inline uint32_t cur_u32(struct cur *c)
+{
+	return (uint32_t)cur_int(c, 4);
+}
+
+static inline uint64_t cur_u64(struct cur *c)
+{
+	return cur_int(c, 8);
+}
+
 /* A NUL-terminated string, without its NUL (the byte behind the span is 0). No NUL: ERR_MALFORMED. */
 struct span cur_cstr(struct cur *c);

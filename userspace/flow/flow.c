@@ -458,6 +458,8 @@ static struct flow *flow_alloc(struct lane *lane, const struct flow_plan *p)
 	describe(f, p);
 	if (p->resource)
 		f->pipe.counts = proxy_counts(lane->proxy, p->resource->name);
+	if (!p->datagram) /* one event, if any */
+		pipeline_know(f);
 	f->env = (struct proto_env){.catalog = upstream_catalog,
 				    .ctx = f,
 				    .wants_rows = p->resource && p->resource->record != RECORD_NONE,
@@ -481,6 +483,7 @@ int flow_start(struct lane *lane, const struct flow_plan *p)
 		err = f->proto->open(f->module, &f->env);
 	if (err) {
 		session_unref(f->session);
+		event_known_done(&f->pipe.known);
 		free(f);
 		return err;
 	}

@@ -26,7 +26,16 @@ void pipeline_ctx(const struct flow *f, struct event_ctx *ret)
 				  .who = &f->session->who,
 				  .flow = f->origin.id,
 				  .resource = f->pipe.counts ? f->pipe.counts->name : NULL,
-				  .time_ns = clock_real_ns()};
+				  .time_ns = loop_real(f->lane->loop),
+				  .known = buf_len(&f->pipe.known.json) ? &f->pipe.known : NULL};
+}
+
+void pipeline_know(struct flow *f)
+{
+	struct event_ctx c;
+	pipeline_ctx(f, &c);
+	if (event_know(&f->pipe.known, &c) < 0)
+		event_known_done(&f->pipe.known); /* each event writes them itself */
 }
 
 /* rule may be d's own. */
@@ -65,7 +74,7 @@ static void decide_name(struct flow *f, const struct op *op, int64_t now_s, stru
 
 static void decide(struct flow *f, const struct op *op, struct decision *d)
 {
-	int64_t now_s = (int64_t)(clock_real_ns() / NS_PER_SEC);
+	int64_t now_s = (int64_t)(loop_real(f->lane->loop) / NS_PER_SEC);
 	if (session_is_over(f->session, now_s)) {
 		deny(d, "identity", "the identity of this workload has expired");
 		return;
@@ -146,7 +155,7 @@ static int run(struct flow *f, const struct op *op, const struct decision *d)
 		p->running_cap = cap;
 	}
 	p->running[p->n_running++] =
-	    (struct running_op){op->id, clock_mono_ns(), op->class, op->is_permanent, ""};
+	    (struct running_op){op->id, loop_now(f->lane->loop), op->class, op->is_permanent, ""};
 	/* Of what a grant lets pass nobody waits for the outcome. */
 	if (!d->grant[0])
 		memcpy(p->running[p->n_running - 1].request, d->request, sizeof(d->request));
@@ -451,7 +460,7 @@ static void on_result(struct sink *s, uint64_t op_id, const struct op_result *re
 		return; /* a denied one: its event said all */
 	struct rows *rows = f->pipe.rows && f->pipe.rows->op_id == op_id ? f->pipe.rows : NULL;
 	if (!r.duration_ns)
-		r.duration_ns = clock_mono_ns() - op.started_ns;
+		r.duration_ns = loop_now(f->lane->loop) - op.started_ns;
 	pipeline_ctx(f, &c);
 	if (r.masked && f->pipe.counts)
 		atomic_fetch_add_explicit(&f->pipe.counts->masked_values, r.masked, memory_order_relaxed);
@@ -477,6 +486,7 @@ void pipeline_done(struct flow *f)
 			     &(struct op_result){.sqlstate = "08006", .error = "the connection ended while it ran"});
 	journal_drop_flow(&f->lane->journal, f);
 	rows_free(f->pipe.rows);
+	event_known_done(&f->pipe.known);
 	free(f->pipe.running);
 	f->pipe.rows = NULL;
 	f->pipe.running = NULL;

@@ -6,6 +6,7 @@
 #include "flow/rows.h"
 #include "policy/op.h"
 #include "proto/proto.h"
+#include "record/event.h"
 
 struct flow;
 struct lane;
@@ -27,6 +28,7 @@ struct pipeline {
 	bool has_ddl;	   /* uncommitted changes of the catalogue may be open */
 	struct rows *rows; /* of the operation whose rows arrive, or NULL */
 	struct resource_counts *counts;
+	struct event_known known; /* what all its events say */
 };
 
 extern const struct sink_ops pipeline_ops;
@@ -37,5 +39,7 @@ void pipeline_done(struct flow *f);
 /* Tries the lane's holds again: the ring has room, or something reached the disk. */
 void pipeline_retry(struct lane *lane);
 void pipeline_ctx(const struct flow *f, struct event_ctx *ret);
+/* The flow's session, id or resource are new: what its events say of them is written anew. */
+void pipeline_know(struct flow *f);
 /* Notes in f->env what the policy says of this flow's role whatever it asks for. */
 void pipeline_ask_plan(struct flow *f);

@@ -202,6 +202,7 @@ static void on_session(struct mail *m, struct lane *l)
 		bool has_role = !strcmp(f->session->who.role, n->session->who.role);
 		session_unref(f->session);
 		f->session = session_ref(n->session);
+		pipeline_know(f);
 		if (!has_role) /* it is logged in as the former one */
 			flow_fail(f, "57P01", "the role of this workload has changed");
 	}

@@ -31,7 +31,8 @@ bool conceal_has_password(struct span sql)
 		while (at < end && (at = memchr(at, k ? 'W' : 'w', (size_t)(end - at)))) {
 			bool fits = (size_t)(at - sql.p) >= before &&
 				    (size_t)(end - at) >= sizeof(word) - 1 - before;
-			if (fits && !strncasecmp((const char *)at - before, word, sizeof(word) - 1))
+			const char *from = (const char *)at - before;
+			if (fits && (*from | 0x20) == 'p' && !strncasecmp(from, word, sizeof(word) - 1))
 				return true;
 			at++;
 		}

@@ -18,7 +18,18 @@ struct event_ctx {
 	const char *flow;      /* "f-..." or NULL */
 	const char *resource;  /* or NULL */
 	uint64_t time_ns;      /* real time */
+	const struct event_known *known; /* the same but for the time, written once for many events; or NULL */
 };
+
+/* The fields that all events of a flow share, as JSON. Zero: none. */
+#define EVENT_KNOWN_FIELDS 7
+struct event_known {
+	struct buf json;
+	uint32_t at[EVENT_KNOWN_FIELDS + 1]; /* where each begins, and the last one ends */
+};
+/* Writes them anew. -ENOMEM, ERR_LIMIT: then there are none. event_known_done: frees. */
+must_check int event_know(struct event_known *k, const struct event_ctx *c);
+void event_known_done(struct event_known *k);
 
 /* Which program of the workload did it: read in the kernel, a label and no boundary. */
 struct process_label {

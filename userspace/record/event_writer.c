@@ -4,6 +4,8 @@
 
 #include "base/macro.h"
 
+#define KNOWN_MAX (64 * 1024)
+
 /* The fields that every event may have, in order. NULL: left out. */
 static const char *who_subject(const struct event_ctx *c)
 {
@@ -55,18 +57,32 @@ static const struct {
     {"type", NULL},
 };
 
-static void write_common(struct event_writer *e)
+_Static_assert(ARRAY_LEN(common) == EVENT_KNOWN_FIELDS + 2, "time and type are the last two");
+
+static void write_field(struct event_writer *e, size_t i)
 {
-	const char *key = common[e->at].key;
-	if (!common[e->at].get) {
-		if (!strcmp(key, "time"))
-			jw_int(&e->w, key, (int64_t)e->c->time_ns);
-		else
-			jw_str(&e->w, key, e->type);
-	} else if (common[e->at].get(e->c)) {
-		jw_str(&e->w, key, common[e->at].get(e->c));
+	const char *key = common[i].key;
+	if (i == EVENT_KNOWN_FIELDS)
+		jw_int(&e->w, key, (int64_t)e->c->time_ns);
+	else if (i > EVENT_KNOWN_FIELDS)
+		jw_str(&e->w, key, e->type);
+	else if (common[i].get(e->c))
+		jw_str(&e->w, key, common[i].get(e->c));
+}
+
+/* All up to this one, which is left for later. */
+static void write_common(struct event_writer *e, size_t to)
+{
+	const struct event_known *k = e->c->known;
+	size_t known = MIN(to, (size_t)EVENT_KNOWN_FIELDS);
+	if (k && e->at < known) {
+		struct span json = buf_span(&k->json);
+		jw_fields(&e->w, span_of(json.p + k->at[e->at], k->at[known] - k->at[e->at]),
+			  common[known - 1].key);
+		e->at = known;
 	}
-	e->at++;
+	while (e->at < to)
+		write_field(e, e->at++);
 }
 
 void ev_begin(struct event_writer *e, struct buf *out, const struct event_ctx *c, const char *type)
@@ -78,16 +94,41 @@ void ev_begin(struct event_writer *e, struct buf *out, const struct event_ctx *c
 
 const char *ev_key(struct event_writer *e, const char *key)
 {
-	while (e->at < ARRAY_LEN(common) && jw_key_before(common[e->at].key, key))
-		write_common(e);
+	size_t to = e->at;
+	while (to < ARRAY_LEN(common) && jw_key_before(common[to].key, key))
+		to++;
+	if (to > e->at)
+		write_common(e, to);
 	return key;
 }
 
 void ev_end(struct event_writer *e)
 {
-	while (e->at < ARRAY_LEN(common))
-		write_common(e);
+	write_common(e, ARRAY_LEN(common));
 	jw_object_end(&e->w);
+}
+
+int event_know(struct event_known *k, const struct event_ctx *c)
+{
+	struct event_writer e;
+	struct event_ctx plain = *c;
+	plain.known = NULL;
+	event_known_done(k);
+	buf_init(&k->json, KNOWN_MAX);
+	ev_begin(&e, &k->json, &plain, "");
+	e.w.first[e.w.depth] = false; /* each behind a comma */
+	for (size_t i = 0; i <= EVENT_KNOWN_FIELDS; i++) {
+		k->at[i] = (uint32_t)buf_len(&k->json);
+		if (i < EVENT_KNOWN_FIELDS)
+			write_common(&e, i + 1);
+	}
+	return buf_err(&k->json);
+}
+
+void event_known_done(struct event_known *k)
+{
+	buf_done(&k->json);
+	*k = (struct event_known){0};
 }
 
 void ev_str(struct event_writer *e, const char *key, const char *v)

@@ -1,7 +1,5 @@
 #include "record/scan.h"
 
-#include <endian.h>
-
 #include "base/jw.h"
 
 #define DIGITS_MAX 19
@@ -25,24 +23,6 @@ static bool take_word(struct text *t, const char *word)
 		return false;
 	t->p += n;
 	return true;
-}
-
-/* To the first byte that may be a quote, a backslash, a control character or none of ASCII's, eight
- * at a time; near the end of the text it may stop before. A byte that is one of them sets its high
- * bit in odd; what it borrows or carries spoils only those behind it. */
-static const uint8_t *skip_plain(const uint8_t *p, const uint8_t *end)
-{
-	const uint64_t each = 0x0101010101010101u;
-	for (uint64_t w; end - p >= 8; p += 8) {
-		memcpy(&w, p, sizeof(w));
-		w = le64toh(w);
-		uint64_t odd = (w - each * 0x20) | ((w ^ each * '"') - each) |
-			       ((w ^ each * '\\') - each) | (w + each) | w;
-		odd &= each * 0x80;
-		if (odd)
-			return p + __builtin_ctzll(odd) / 8;
-	}
-	return p;
 }
 
 /* Behind a backslash: the short forms, and \u00xx for the control characters that have none. */
@@ -71,7 +51,7 @@ static bool take_string(struct text *t)
 	const uint8_t *from = t->p;
 	bool is_ascii = true;
 	for (;;) {
-		t->p = skip_plain(t->p, t->end);
+		t->p = jw_skip_plain(t->p, t->end);
 		if (t->p == t->end || *t->p == '"')
 			break;
 		uint8_t c = *t->p++;
@@ -111,7 +91,7 @@ static bool take_key(struct text *t, struct span *last)
 	if (!take(t, '"'))
 		return false;
 	const uint8_t *from = t->p;
-	t->p = skip_plain(t->p, t->end);
+	t->p = jw_skip_plain(t->p, t->end);
 	while (t->p < t->end && *t->p >= 0x20 && *t->p < 0x7f && *t->p != '"' && *t->p != '\\')
 		t->p++;
 	struct span key = span_of(from, (size_t)(t->p - from));
