@@ -25,14 +25,13 @@ struct span conceal(uint64_t kinds, struct span text, struct buf *scratch)
 bool conceal_has_password(struct span sql)
 {
 	static const char word[] = "password";
-	static const size_t before = 4; /* of its 'w', which statements have few of */
+	static const ptrdiff_t before = 4; /* of its 'w', which statements have few of */
 	for (int k = 0; k < 2; k++) {
 		const uint8_t *at = sql.p, *end = sql.p + sql.len;
 		while (at < end && (at = memchr(at, k ? 'W' : 'w', (size_t)(end - at)))) {
-			bool fits = (size_t)(at - sql.p) >= before &&
-				    (size_t)(end - at) >= sizeof(word) - 1 - before;
-			const char *from = (const char *)at - before;
-			if (fits && (*from | 0x20) == 'p' && !strncasecmp(from, word, sizeof(word) - 1))
+			bool fits = at - sql.p >= before && end - at >= (ptrdiff_t)sizeof(word) - 1 - before;
+			if (fits && (at[-before] | 0x20) == 'p' &&
+			    !strncasecmp((const char *)at - before, word, sizeof(word) - 1))
 				return true;
 			at++;
 		}
