@@ -114,7 +114,7 @@ class Wire:
 class Box:
     """One container: a bundle whose root holds links, an /etc of its own, and /usr of this machine, read-only."""
 
-    def __init__(self, folder, name, wire, argv):
+    def __init__(self, folder, name, wire, argv, has_network=True):
         self.name, self.bundle = f"{name}-{os.getpid()}", folder / name
         root = self.bundle / "root"
         for d in ("proc", "dev", "tmp", "usr", "etc"):
@@ -129,7 +129,9 @@ class Box:
         mounts = [{"destination": "/proc", "type": "proc", "source": "proc"},
                   {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"]},
                   {"destination": "/usr", "type": "none", "source": "/usr", "options": ["bind", "ro"]}]
-        spaces = [{"type": t} for t in ("pid", "ipc", "uts", "mount")] + [{"type": "network", "path": f"/run/netns/{wire.name}"}]
+        spaces = [{"type": t} for t in ("pid", "ipc", "uts", "mount")]
+        if has_network:
+            spaces.append({"type": "network", "path": f"/run/netns/{wire.name}"})
         config = {"ociVersion": "1.0.2", "root": {"path": "root"}, "mounts": mounts,
                   "process": {"args": ["python3", "/inside.py", wire.here, *argv], "cwd": "/", "noNewPrivileges": True,
                               "user": {"uid": 0, "gid": 0}, "env": [f"PATH={os.environ['PATH']}", "HOME=/tmp"],
@@ -214,11 +216,13 @@ def attached(c, s, folder, wire):
 
 
 def run_around(c, s, folder, wire):
-    """crun as the command of `sluice run`: it needs what the guard takes away; the cgroup's programs stay."""
-    box = Box(folder, "around", wire, [str(s.pg.port), "all"])
+    """crun as the command of `sluice run`: it needs what the guard takes away; the cgroup's programs stay. The gateway
+    listens where the run begins: in the network namespace that the container stays in."""
+    box = Box(folder, "around", wire, [str(s.pg.port), "all"], has_network=False)
     before = wire.frames
     argv = s.gw.command("viewer", box.crun("run", "disabled"))
-    argv[2:2] = ["--without", "view,capabilities,privileges,scope,calls,unix"]
+    argv[:0] = ["nsenter", f"--net=/run/netns/{wire.name}"]
+    argv[4:4] = ["--without", "view,capabilities,privileges,scope,calls,unix"]
     done = subprocess.run(argv, env=s.gw.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=150 * SLOWNESS)
     judge(c, "sluice run around crun", done.stdout + "\n".join(x for x in done.stderr.splitlines() if " " not in x), settled(wire) - before)
 

@@ -42,11 +42,22 @@ static void fclosep(FILE **f)
 		fclose(*f);
 }
 
+/* Where everybody looks for it comes before what a chroot or a container's runtime has mounted elsewhere. */
+static int place_of(const char *point)
+{
+	static const char *const usual[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+	for (int i = 0; i < (int)ARRAY_LEN(usual); i++)
+		if (!strcmp(point, usual[i]))
+			return i;
+	return ARRAY_LEN(usual);
+}
+
 /* "31 23 0:28 <root> <mount point> <options> [tags] - <type> <source> <super options>". Only a
  * mount of the tree's top will do: a private cgroup namespace shows another. */
 int cgroup_find_mount(char **ret_path)
 {
 	_cleanup_(fclosep) FILE *f = fopen("/proc/self/mountinfo", "re");
+	_cleanup_(freep) char *best = NULL;
 	char line[4096], root[2048], point[2048];
 	if (!f)
 		return -errno;
@@ -56,10 +67,17 @@ int cgroup_find_mount(char **ret_path)
 		    strcmp(root, "/"))
 			continue;
 		unescape(point);
-		*ret_path = strdup(point);
-		return *ret_path ? 0 : -ENOMEM;
+		if (best && place_of(best) <= place_of(point))
+			continue;
+		free(best);
+		best = strdup(point);
+		if (!best)
+			return -ENOMEM;
 	}
-	return ERR_NOT_FOUND;
+	if (!best)
+		return ERR_NOT_FOUND;
+	*ret_path = TAKE(best);
+	return 0;
 }
 
 int kernel_cgroup_id(const char *path, uint64_t *ret_id)

@@ -101,9 +101,11 @@ static int on_enrol(struct child *c, struct msg *in, struct answer *a)
 	if (foreign && r < 0) {
 		a->body = json_pack("{so}", "foreign", foreign);
 		a->why = "processes in the cgroup hold sockets from before";
-	} else if (r < 0 && path)
+	} else if (r < 0 && path) {
+		log_warn("%s cannot be enrolled: %s", path, err_text(r));
 		a->why = r == ERR_EXISTS ? "it is one already, see sluice status"
 					 : "it is no cgroup of the cgroup2 tree that can be managed";
+	}
 	if (r < 0)
 		return r;
 	a->body = json_pack("{s:s,s:I,s:I,s:I}", "cgroup", l->cgroup, "cgroup_id", (json_int_t)l->cgroup_id,
