@@ -592,6 +592,7 @@ void flow_check(struct flow *f, uint64_t now_ns, int64_t now_s)
 			flow_close(f, o->reason);
 		return;
 	}
+	upstream_keep_up(f);
 	/* A flow that has not begun is told when it does. */
 	bool is_told_later = f->state == FLOW_OPENING && f->resource && !f->proto->keeps_half_open;
 	if (session_is_over(f->session, now_s) && !is_told_later)

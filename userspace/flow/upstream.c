@@ -364,6 +364,14 @@ const struct catalog *upstream_catalog(void *flow)
 	return u->catalog;
 }
 
+void upstream_keep_up(struct flow *f)
+{
+	struct upstream *u = &f->upstream;
+	bool is_idle = u->slot && u->catalog && !u->waiting && !f->is_held[FROM_CLIENT] && !f->pipe.n_running;
+	if (is_idle && u->generation != catalog_slot_generation(u->slot))
+		set_catalog(f);
+}
+
 bool upstream_is_stale(struct flow *f)
 {
 	struct upstream *u = &f->upstream;

@@ -38,6 +38,8 @@ must_check int upstream_reread(struct flow *f, uint64_t since_ns, void (*then)(s
 /* Must the client's side wait, because what it did has changed the catalogue? Then it is being
  * reloaded. */
 bool upstream_is_stale(struct flow *f);
+/* An idle flow keeps no catalogue alive that was read again since. Called several times a second. */
+void upstream_keep_up(struct flow *f);
 /* The catalogue has changed by what this flow did. */
 void upstream_changed(struct flow *f);
 void upstream_done(struct flow *f);

@@ -7,10 +7,11 @@
 #include "base/macro.h"
 #include "sql/numbers.h"
 
-#define RESULT_BYTES ((size_t)4 * 1024 * 1024) /* of one analysis */
-#define ENTRY_MIN    8192		       /* an arena's smallest block */
-#define HERE_ENTRIES 4096
-#define HERE_BYTES   ((size_t)32 * 1024 * 1024)
+#define RESULT_BYTES	((size_t)4 * 1024 * 1024) /* of one analysis */
+#define ENTRY_MIN	8192			  /* an arena's smallest block */
+#define HERE_ENTRIES	4096
+#define GENERATIONS_MAX 4 /* of the catalogue, of one text */
+#define HERE_BYTES	((size_t)32 * 1024 * 1024)
 
 /* What a result depends on. */
 struct key {
@@ -63,11 +64,11 @@ static uint64_t mix_bytes(uint64_t h, const void *p, size_t len)
 	return mix(h, v);
 }
 
+/* Without the generation: those of one text lie in one bucket, where insert() finds them. */
 static uint64_t hash_key(const struct sql_cache *c, const struct key *k)
 {
 	const struct sql_session *s = k->session;
-	uint64_t h = mix(c->seed, k->generation);
-	h = mix_bytes(h, k->text.p, k->text.len);
+	uint64_t h = mix_bytes(c->seed, k->text.p, k->text.len);
 	for (int i = 0; i < s->n_paths; i++)
 		h = mix_bytes(h, s->paths[i], strlen(s->paths[i]));
 	if (s->n_param_types)
@@ -197,10 +198,26 @@ static bool keep_key(struct sql_entry *e, const struct key *k)
 	return !arena_failed(a);
 }
 
+/* A catalogue that is read again leaves entries that nobody will ask for. Some are let be: other
+ * databases' may be among them. */
+static void drop_outdated(struct sql_cache *c, const struct sql_entry *new)
+{
+	struct sql_entry *oldest = NULL;
+	int n = 0;
+	for (struct sql_entry *e = c->buckets[new->hash &(c->n_buckets - 1)]; e; e = e->chain)
+		if (e->hash == new->hash && e->generation != new->generation) {
+			n++;
+			oldest = e; /* new ones stand in front */
+		}
+	if (n >= GENERATIONS_MAX)
+		drop(c, oldest);
+}
+
 static void insert(struct sql_cache *c, struct sql_entry *e)
 {
 	if (cost(e) > c->max_bytes / 8 || c->max_entries == 0)
 		return; /* one text must not push out all others */
+	drop_outdated(c, e);
 	while (c->oldest && (c->n_entries >= c->max_entries || c->n_bytes + cost(e) > c->max_bytes))
 		drop(c, c->oldest);
 	struct sql_entry **bucket = &c->buckets[e->hash & (c->n_buckets - 1)];

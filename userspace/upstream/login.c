@@ -286,7 +286,7 @@ static int start_libpq(struct pump *p, const struct target *t, const struct cred
 	    {"application_name", t->application},
 	    {"sslmode", "disable"},
 	    {"gssencmode", "disable"},
-	    {"passfile", "/dev/null"},
+	    {"password", "-"}, /* is not asked for, and keeps libpq from looking for one */
 	};
 	const char *keys[ARRAY_LEN(pairs) + 1] = {0}, *values[ARRAY_LEN(pairs) + 1] = {0};
 	for (size_t i = 0, n = 0; i < ARRAY_LEN(pairs); i++) {

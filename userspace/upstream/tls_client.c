@@ -15,7 +15,8 @@
 #include "base/ossl.h"
 #include "upstream/tls.h"
 
-#define FILE_MAX (1024 * 1024) /* a bundle of roots */
+#define FILE_MAX  (1024 * 1024) /* a bundle of roots */
+#define READ_MAX  16384
 
 static const char *const modes[] = {
     [TLS_DISABLE] = "disable",	   [TLS_PREFER] = "prefer",	      [TLS_REQUIRE] = "require",
@@ -45,8 +46,14 @@ static int mode_of(const struct credential *c, enum tls_mode *ret)
 
 /* ---- what a credential's files hold ---- */
 
+/* Whom files are asked for, and the sum of all that a client is made from. */
+struct reader {
+	struct msg_line *monitor;
+	EVP_MD_CTX *sum;
+};
+
 /* What everybody may read is read without the monitor: a bundle need not lie among credentials. */
-static int open_file(struct msg_line *monitor, const char *path, bool is_secret, int *ret_fd,
+static int open_file(struct reader *in, const char *path, bool is_secret, int *ret_fd,
 		     char *why)
 {
 	char source[4096];
@@ -57,25 +64,29 @@ static int open_file(struct msg_line *monitor, const char *path, bool is_secret,
 	}
 	if ((size_t)snprintf(source, sizeof(source), "file:%s", path) >= sizeof(source))
 		return say(why, ERR_CONFIG, "a file of the credential has too long a path");
-	return credential_file(monitor, source, ret_fd, why);
+	return credential_file(in->monitor, source, ret_fd, why);
 }
 
-static BIO *read_file(struct msg_line *monitor, const char *path, bool is_secret, char *why)
+static BIO *read_file(struct reader *in, const char *path, bool is_secret, char *why)
 {
 	_cleanup_(closep) int fd = -1;
 	struct buf b;
-	if (open_file(monitor, path, is_secret, &fd, why) < 0)
+	if (open_file(in, path, is_secret, &fd, why) < 0)
 		return NULL;
 	buf_init(&b, FILE_MAX);
-	for (ssize_t n = 1; n > 0;) {
-		uint8_t *room = buf_reserve(&b, 16384);
-		n = room ? read(fd, room, 16384) : -1;
+	/* Of a key at once, as memory that is grown out of is not wiped. */
+	uint8_t *room = buf_reserve(&b, is_secret ? 4 * READ_MAX : READ_MAX);
+	for (ssize_t n = 1; n > 0; room = buf_reserve(&b, READ_MAX)) {
+		n = room ? read(fd, room, READ_MAX) : -1;
 		if (n > 0)
 			buf_commit(&b, (size_t)n);
 		else if (n < 0)
 			b.err = ERR_LIMIT;
 	}
-	BIO *bio = buf_err(&b) ? NULL : BIO_new(BIO_s_mem());
+	uint64_t len = buf_len(&b);
+	bool is_summed = !buf_err(&b) && EVP_DigestUpdate(in->sum, &len, sizeof(len)) &&
+			 EVP_DigestUpdate(in->sum, buf_span(&b).p, len);
+	BIO *bio = is_summed ? BIO_new(BIO_s_mem()) : NULL;
 	if (bio && BIO_write(bio, buf_span(&b).p, (int)buf_len(&b)) < 0) {
 		BIO_free(bio);
 		bio = NULL;
@@ -99,14 +110,14 @@ static int add_roots(SSL_CTX *ctx, BIO *bio)
 	return n;
 }
 
-static int load_roots(struct msg_line *monitor, SSL_CTX *ctx, const char *path, char *why)
+static int load_roots(struct reader *in, SSL_CTX *ctx, const char *path, char *why)
 {
 	if (!path || !strcmp(path, "system"))
 		return SSL_CTX_set_default_verify_paths(ctx) == 1
 			   ? 0
 			   : say(why, ERR_CONFIG,
 				 "the system's store of certificates cannot be read");
-	BIO *bio = read_file(monitor, path, false, why);
+	BIO *bio = read_file(in, path, false, why);
 	if (!bio)
 		return ERR_CONFIG;
 	int n = add_roots(ctx, bio);
@@ -114,10 +125,10 @@ static int load_roots(struct msg_line *monitor, SSL_CTX *ctx, const char *path, 
 	return n ? 0 : say(why, ERR_CONFIG, "sslrootcert holds no certificate");
 }
 
-static int load_crl(struct msg_line *monitor, SSL_CTX *ctx, const char *path, char *why)
+static int load_crl(struct reader *in, SSL_CTX *ctx, const char *path, char *why)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-	BIO *bio = path ? read_file(monitor, path, false, why) : NULL;
+	BIO *bio = path ? read_file(in, path, false, why) : NULL;
 	int n = 0;
 	if (!bio)
 		return path ? ERR_CONFIG : 0;
@@ -160,7 +171,7 @@ static int load_key(SSL_CTX *ctx, BIO *bio, const char *secret)
 }
 
 /* The BIO wipes its memory when it is freed (BUF_MEM). */
-static int load_certificate(struct msg_line *monitor, SSL_CTX *ctx, const struct credential *c,
+static int load_certificate(struct reader *in, SSL_CTX *ctx, const struct credential *c,
 			    char *why)
 {
 	const char *cert = credential_get(c, "sslcert"), *key = credential_get(c, "sslkey");
@@ -168,8 +179,8 @@ static int load_certificate(struct msg_line *monitor, SSL_CTX *ctx, const struct
 		return 0;
 	if (!cert || !key)
 		return say(why, ERR_CONFIG, "sslcert and sslkey go together in a credential");
-	BIO *chain = read_file(monitor, cert, false, why);
-	BIO *secret = chain ? read_file(monitor, key, true, why) : NULL;
+	BIO *chain = read_file(in, cert, false, why);
+	BIO *secret = chain ? read_file(in, key, true, why) : NULL;
 	int err = secret ? 0 : ERR_CONFIG;
 	if (!err && !load_chain(ctx, chain))
 		err = say(why, ERR_CONFIG, "sslcert holds no certificate");
@@ -196,7 +207,7 @@ static void set_versions(SSL_CTX *ctx, const struct credential *c)
 	}
 }
 
-static int fill(struct msg_line *monitor, struct tls_client *t, const struct credential *c,
+static int fill(struct reader *in, struct tls_client *t, const struct credential *c,
 		char *why)
 {
 	/* ALPN, as PostgreSQL 17 wants it with direct TLS; older ones do not look. */
@@ -207,16 +218,31 @@ static int fill(struct msg_line *monitor, struct tls_client *t, const struct cre
 	set_versions(t->ctx, c);
 	int err = 0;
 	if (t->mode >= TLS_VERIFY_CA)
-		err = load_roots(monitor, t->ctx, roots, why);
+		err = load_roots(in, t->ctx, roots, why);
 	if (!err && t->mode >= TLS_VERIFY_CA)
-		err = load_crl(monitor, t->ctx, credential_get(c, "sslcrl"), why);
+		err = load_crl(in, t->ctx, credential_get(c, "sslcrl"), why);
 	if (!err)
-		err = load_certificate(monitor, t->ctx, c, why);
+		err = load_certificate(in, t->ctx, c, why);
 	if (!err && SSL_CTX_set_alpn_protos(t->ctx, alpn, sizeof(alpn) - 1))
 		err = say(why, -ENOMEM, "out of memory");
 	SSL_CTX_set_verify(t->ctx, t->mode >= TLS_VERIFY_CA ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
 			   NULL);
 	return err;
+}
+
+/* All that makes one client another, beside what the files hold. */
+static bool add_options(EVP_MD_CTX *sum, const struct tls_client *t, const struct credential *c)
+{
+	static const char *const keys[] = {"sslrootcert", "sslcrl", "sslcert", "sslkey", "ssl_min_protocol_version",
+					   "ssl_max_protocol_version"};
+	int how[] = {(int)t->mode, t->is_direct, t->has_sni};
+	bool ok = EVP_DigestInit_ex(sum, EVP_sha256(), NULL) && EVP_DigestUpdate(sum, how, sizeof(how)) &&
+		  EVP_DigestUpdate(sum, t->host, strlen(t->host) + 1);
+	for (size_t i = 0; ok && i < ARRAY_LEN(keys); i++) {
+		const char *value = credential_get(c, keys[i]);
+		ok = EVP_DigestUpdate(sum, value ? value : "", value ? strlen(value) + 1 : 1);
+	}
+	return ok;
 }
 
 int tls_client_new(struct msg_line *monitor, const struct credential *c, const char *host,
@@ -234,12 +260,18 @@ int tls_client_new(struct msg_line *monitor, const struct credential *c, const c
 	if (!t)
 		return say(why, -ENOMEM, "out of memory");
 	t->refs = 1;
+	t->made_ns = clock_mono_ns();
 	t->mode = mode;
 	t->is_direct = how && !strcmp(how, "direct");
 	t->has_sni = !sni || strcmp(sni, "0");
 	snprintf(t->host, sizeof(t->host), "%s", host);
 	t->ctx = tls_context(false);
-	int err = t->ctx ? fill(monitor, t, c, why) : say(why, -ENOMEM, "out of memory");
+	struct reader in = {.monitor = monitor, .sum = EVP_MD_CTX_new()};
+	int err = t->ctx && in.sum && add_options(in.sum, t, c) ? fill(&in, t, c, why)
+								: say(why, -ENOMEM, "out of memory");
+	if (!err && !EVP_DigestFinal_ex(in.sum, t->sum, NULL))
+		err = -ENOMEM;
+	EVP_MD_CTX_free(in.sum);
 	if (!err && t->is_direct && t->mode < TLS_REQUIRE)
 		err = say(why, ERR_CONFIG, "sslnegotiation=direct needs sslmode=require or more");
 	if (!err && t->mode == TLS_VERIFY_FULL && !host[0])
@@ -249,23 +281,8 @@ int tls_client_new(struct msg_line *monitor, const struct credential *c, const c
 		tls_client_unref(t);
 		return err;
 	}
-	*ret_c = t;
+	*ret_c = tls_client_share(t);
 	return 0;
-}
-
-struct tls_client *tls_client_ref(struct tls_client *c)
-{
-	if (c)
-		atomic_fetch_add(&c->refs, 1);
-	return c;
-}
-
-void tls_client_unref(struct tls_client *c)
-{
-	if (!c || atomic_fetch_sub(&c->refs, 1) > 1)
-		return;
-	SSL_CTX_free(c->ctx);
-	free(c);
 }
 
 bool tls_client_is_verified(const struct tls_client *c)

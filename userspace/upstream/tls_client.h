@@ -2,7 +2,6 @@
  * documentation, "SSL Support" of libpq (34.19), "SSL Session Encryption" (55.2.10). */
 #pragma once
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,9 +13,13 @@ struct tls;
 
 enum tls_mode { TLS_DISABLE, TLS_PREFER, TLS_REQUIRE, TLS_VERIFY_CA, TLS_VERIFY_FULL };
 
-/* Shared by a session and its cancel requests. */
+/* Shared by a session and its cancel requests, and by sessions that came within a minute with the same settings and
+ * the same files: the certificates of a store are larger than all that a session needs beside them. */
 struct tls_client {
-	_Atomic int refs;
+	struct tls_client *next; /* of those that are shared: tls_share.c */
+	int refs;
+	uint8_t sum[32]; /* of all that it is made from */
+	uint64_t made_ns;
 	enum tls_mode mode;
 	bool is_direct; /* sslnegotiation=direct: no SSLRequest before it */
 	bool has_sni;
@@ -30,6 +33,8 @@ struct tls_client {
  * ERR_UNSUPPORTED with ret_why. Blocks: for workers. */
 must_check int tls_client_new(struct msg_line *monitor, const struct credential *c,
 			      const char *host, struct tls_client **ret_c, char ret_why[WHY_MAX]);
+/* t, which was just made, or one that is the same and not older than a minute: then t is freed. */
+struct tls_client *tls_client_share(struct tls_client *t);
 struct tls_client *tls_client_ref(struct tls_client *c);
 void tls_client_unref(struct tls_client *c);
 

@@ -66,6 +66,23 @@ static void pg_farewell(void *state, const char *sqlstate, const char *reason, s
 		say(pg, sqlstate, reason, out);
 }
 
+#define IDLE_KEEPS 1024 /* bytes of a buffer */
+
+/* All was answered: what the last operation was made of is given back. Thousands of flows are idle at a time. */
+static void rest(struct pg *pg)
+{
+	struct buf *const all[] = {&pg->client.body, &pg->deferred.body, &pg->server.head, &pg->scratch};
+	bool is_idle = pg->phase == PG_READY && !pg->hold && !pg->client.is_pending && !pg->deferred.name &&
+		       !pg->tracks.n && pg->server.step == SERVER_HEADER && pg->client.step == CLIENT_HEADER;
+	if (!is_idle || !pg->arena.head)
+		return;
+	op_begin(pg);
+	arena_done(&pg->arena);
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (all[i]->cap > IDLE_KEEPS)
+			buf_done(all[i]);
+}
+
 /* The reason for which a flow ends is told where the client can still read it. */
 static int finish(struct pg *pg, int err, struct sink *out)
 {
@@ -73,6 +90,8 @@ static int finish(struct pg *pg, int err, struct sink *out)
 	if (!err && (buf_err(out->to[TO_CLIENT]) || buf_err(out->to[TO_SERVER])))
 		err = buf_err(out->to[TO_CLIENT]) ? buf_err(out->to[TO_CLIENT])
 						  : buf_err(out->to[TO_SERVER]);
+	if (!err)
+		rest(pg);
 	if (!err || err == ERR_HELD || err == ERR_CLOSED)
 		return err;
 	if (pg->phase == PG_READY)

@@ -15,7 +15,7 @@
 static struct loop *loop;
 static struct server server;
 static int n_requests;
-static bool turn_away;
+static _Atomic bool turn_away;
 
 static void on_request(struct conn *conn, const struct http_request *r)
 {

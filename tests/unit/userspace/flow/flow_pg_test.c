@@ -50,7 +50,7 @@ static void expect(PGconn *c, const char *sql, const char *want)
 
 static void as(uint64_t cgroup)
 {
-	rig.info.cgroup_id = cgroup;
+	from_cgroup(cgroup);
 	to_dst("192.0.2.10", 5432);
 }
 
@@ -270,7 +270,7 @@ static void test_no_upstream(void)
 	as(1);
 	to_dst("192.0.2.11", 5432);
 	refused("cannot be reached");
-	rig.info.cgroup_id = 2;
+	from_cgroup(2);
 	refused("no such file");
 	as(1);
 	strcpy(rig.credential, "postgres://app:wrong-secret@x/\n");

@@ -37,7 +37,7 @@ static int accept_server(void)
 
 static void open_pair(int ret[2])
 {
-	rig.info.cgroup_id = 1;
+	from_cgroup(1);
 	to_dst("192.0.2.20", 7);
 	ret[0] = connect_raw();
 	ret[1] = accept_server();
@@ -152,7 +152,7 @@ static void test_backpressure(int from)
 static void expect_reset(uint64_t cgroup, const char *ip, int port)
 {
 	char c;
-	rig.info.cgroup_id = cgroup;
+	from_cgroup(cgroup);
 	to_dst(ip, port);
 	int fd = connect_raw();
 	ssize_t n = read_within(fd, &c, 1, 3000);
@@ -172,9 +172,9 @@ static void test_refusals(void)
 	CHECK(wait_event("\"flow.close\"", "gone", "cannot be reached"));
 	struct pollfd p = {.fd = server_fd, .events = POLLIN};
 	CHECK_INT(poll(&p, 1, 100), 0); /* nothing of it reached the upstream */
-	rig.cfg.max_flows = 0;
+	__atomic_store_n(&rig.cfg.max_flows, 0, __ATOMIC_SEQ_CST); /* as no daemon does while it runs */
 	expect_reset(1, "192.0.2.20", 7);
-	rig.cfg.max_flows = 1000;
+	__atomic_store_n(&rig.cfg.max_flows, 1000, __ATOMIC_SEQ_CST);
 	CHECK(wait_event("\"connect.refused\"", "too many flows", NULL));
 }
 
@@ -226,7 +226,7 @@ static void test_dns(void)
 	ssize_t n;
 	char names[4][NAMES_TEXT];
 	struct addr local;
-	rig.info.cgroup_id = 1;
+	from_cgroup(1);
 	to_dst("192.0.2.53", 53);
 	int fd = connect_raw();
 	ask(fd, "\x9localhost", 11);
@@ -277,7 +277,9 @@ static void test_idle_memory(void)
 	CHECK_INT(fscanf(f, "%lu %lu", &pages, &after), 2);
 	fclose(f);
 	printf("idle flow: %lu bytes\n", (after - before) * 4096 / N);
+#ifndef __SANITIZE_THREAD__ /* which keeps books of its own */
 	CHECK((after - before) * 4096 / N < 24 * 1024);
+#endif
 	for (int i = 0; i < N; i++) {
 		close(s[i][0]);
 		close(s[i][1]);

@@ -53,6 +53,7 @@ struct rig {
 	char credential[256];
 	/* the workload's way in */
 	int gate_fd, gate_port;
+	pthread_mutex_t info_mutex;
 	struct flow_info info;
 	/* PostgreSQL */
 	char dir[64];
@@ -60,7 +61,7 @@ struct rig {
 	pid_t pg_pid;
 };
 
-static struct rig rig;
+static struct rig rig = {.info_mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static void *recorder_main_thread(void *arg)
 {
@@ -146,8 +147,12 @@ static int listen_on(int *ret_port)
 static void *gate_main_thread(void *arg)
 {
 	(void)arg;
-	for (int fd; (fd = accept4(rig.gate_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0;)
-		inject(fd, &rig.info);
+	for (int fd; (fd = accept4(rig.gate_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0;) {
+		pthread_mutex_lock(&rig.info_mutex);
+		struct flow_info info = rig.info;
+		pthread_mutex_unlock(&rig.info_mutex);
+		inject(fd, &info);
+	}
 	return NULL;
 }
 
@@ -374,8 +379,17 @@ static void rig_stop(void)
 
 static void to_dst(const char *ip, int port)
 {
+	pthread_mutex_lock(&rig.info_mutex);
 	CHECK_INT(addr_parse_ip(ip, &rig.info.dst), 0);
 	rig.info.dst.port = (uint16_t)port;
+	pthread_mutex_unlock(&rig.info_mutex);
+}
+
+static void from_cgroup(uint64_t cgroup)
+{
+	pthread_mutex_lock(&rig.info_mutex);
+	rig.info.cgroup_id = cgroup;
+	pthread_mutex_unlock(&rig.info_mutex);
 }
 
 static PGconn *connect_pg(void)

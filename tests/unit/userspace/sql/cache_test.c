@@ -71,6 +71,30 @@ static void oldest_use_goes_first(void)
 	sql_cache_free(c);
 }
 
+/* A catalogue that is read again and again fills the cache with nothing: four stay of one text. */
+static void outdated_ones_go(void)
+{
+	enum { N = 6 };
+	struct sql_cache *c = NULL;
+	struct catalog *first = catalog, *all[N];
+	struct sql_entry *e[N], *again;
+	CHECK_INT(sql_cache_new(100, 1 << 20, &c), 0);
+	for (int i = 0; i < N; i++) {
+		all[i] = catalog = db_catalog();
+		e[i] = get(c, "SELECT name FROM customers", &session);
+	}
+	for (int i = N - 1; i >= 0; i--) {
+		catalog = all[i];
+		again = get(c, "SELECT name FROM customers", &session);
+		CHECK((again == e[i]) == (i >= N - 4));
+		sql_entry_unref(again);
+		sql_entry_unref(e[i]);
+		catalog_unref(all[i]);
+	}
+	catalog = first;
+	sql_cache_free(c);
+}
+
 static void bytes_are_bounded(void)
 {
 	struct sql_cache *c = NULL;
@@ -162,6 +186,7 @@ int main(void)
 	catalog = db_catalog();
 	same_key_same_entry();
 	oldest_use_goes_first();
+	outdated_ones_go();
 	bytes_are_bounded();
 	one_for_each_thread();
 	shows_speed();
