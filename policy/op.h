@@ -139,7 +139,8 @@ struct op {
 	 * did not. May be NULL itself. */
 	const char *const *settings;
 	int n_settings;
-	/* What the session has set that its login had not: name, value, ...; is_unsure: of some of it nobody knows the value. */
+	/* What the session has set that its login had not: name, value, ...; is_unsure: of some of it nobody knows the
+	 * value. */
 	const char *const *changed;
 	int n_changed;
 	bool is_unsure;
@@ -149,8 +150,8 @@ struct op {
 	bool reads_data;       /* the client sends data behind it (COPY FROM STDIN), which is not in the text */
 	bool is_prepare_only;  /* nothing runs yet: what runs is decided for itself */
 	bool is_by_name;       /* what runs stands behind a name: the text does not show it */
-	/* It goes on with what passed by this: rows of a cursor, say. It needs no new approval where the same rule asks
-	 * and, by a grant, that is still in force. NULL: it is new. */
+	/* It goes on with what passed by this: rows of a cursor, say. It needs no new approval where the same rule
+	 * asks and, by a grant, that is still in force. NULL: it is new. */
 	const struct mandate *prior;
 	bool is_in_transaction; /* one is open: what it holds is held while this waits */
 	bool is_write;     /* has or may have an effect: whatever is not a plain read */
@@ -189,6 +190,12 @@ struct decision {
 	uint64_t plan; /* number of the policy that it was made under; the flow's */
 	const struct masks *masks; /* policy/mask.h, in the operation's arena; NULL: nothing is masked */
 };
+
+/* Did people have to be asked about this very operation? Not where a grant, or what was approved before, let it pass. */
+static inline bool decision_was_asked(const struct op *op, const struct decision *d)
+{
+	return d->request[0] && !d->grant[0] && !op->prior;
+}
 
 /* How an operation ended. */
 struct op_result {

@@ -115,6 +115,11 @@ class Test(Checks):
         self.check(all(v["_seq"] < release[0]["_seq"] for v in votes), "and stands behind them")
         self.equal([(o["decision"], o["release"]) for o in ops], [("allow", release[0]["_seq"])], "the operation names it")
         self.check(ops[0]["_seq"] > release[0]["_seq"], "and stands behind it")
+        self.equal([o.get("asked") for o in ops], [True], "and that people were asked")
+        listed = [json.loads(line) for line in self.gw.sluice("sessions", "--json").stdout.splitlines()]
+        self.equal([s["asked"] for s in listed if s["session"] == r["session"]], [1], "the session's list counts it, once")
+        found = self.gw.sluice("search", "--verdict", "ask", "--json", check=False).stdout
+        self.check(r["request"] in found, "and a search for what was asked about finds it", found)
         ends = self.events("approval.end", r["request"])
         self.equal([e["end"] for e in ends], ["done"], "its end is on record")
 
@@ -227,7 +232,12 @@ class Test(Checks):
         os.kill(pid, signal.SIGINT)  # psql sends a CancelRequest
         out, err = p.communicate(timeout=20)
         self.check("user request" in err, "a cancel ends the hold", err)
-        self.answer("deny", r, "ann", "dba", "--reason", "x")
+        over = until(lambda: self.requests(state="ended", request=r["request"]))
+        self.equal(over and (over[0]["end"], over[0]["end_reason"]), ("withdrawn", "cancelled by the client that asked"),
+                   "and the request, at once")
+        self.equal([e["end"] for e in self.events("approval.end", r["request"])], ["withdrawn"], "on record")
+        done = self.answer("approve", r, "ann")
+        self.check(done.returncode == 1 and "no longer open" in done.stderr, "and nobody can approve it", done.stderr)
 
     def changed_names(self):
         """What was approved is what runs: a name that means another table by now is no longer that."""
@@ -296,11 +306,13 @@ class Test(Checks):
             out, err = p.communicate(timeout=30)
             ran = self.s.pg.psql(f"SELECT count(*) FROM t WHERE v = {v}", self.s.database)
             self.check(ran == ("1" if "INSERT" in out else "0"), f"{v}: what the client was told is true", f"{ran}: {out}{err}")
-            if ran == "0":  # approved and not used: it would run once it is sent again
-                until(lambda: self.requests(state=None, request=r["request"])[0]["waiting"] == 0)
+            if ran == "0":  # the cancel was faster: it is over, and asked about anew when it is sent again
+                over = until(lambda: self.requests(state="ended", request=r["request"]))
+                self.equal(over and over[0]["end"], "withdrawn", f"{v}: cancelled")
+                self.equal([o for o in self.events("op", r["request"]) if o["decision"] == "allow"], [], f"{v}: and did not run")
                 again = self.psql(f"INSERT INTO t(v) VALUES ({v})")
-                if until(lambda: again.poll() is not None or self.requests(request=r["request"], waiting=1)) and again.poll() is None:
-                    self.answer("approve", r, "bob")
+                r = self.pending(rule="insert-one")[0]
+                self.answer("approve", r, "bob")
                 again.communicate(timeout=30)
                 ran = self.s.pg.psql(f"SELECT count(*) FROM t WHERE v = {v}", self.s.database)
                 self.equal(ran, "1", f"{v}: sent again, once")

@@ -1,5 +1,5 @@
-/* Are two names those of one person? Where people are told apart so that nobody counts twice, a difference that no reader
- * sees, or that a provider may not make, is none. */
+/* Are two names those of one person? Where people are told apart so that nobody counts twice, a difference that no
+ * reader sees, or that a provider may not make, is none. */
 #pragma once
 
 #include <stdbool.h>

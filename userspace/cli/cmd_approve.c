@@ -120,11 +120,13 @@ static bool show_around(const json_t *body)
 			printf("  with settings that the session has changed\n");
 		const char *name = json_text(s, "name", json_text(s, "name_b64", "?"));
 		char line_of[8192];
-		snprintf(line_of, sizeof(line_of), "%.200s = %.7900s", name, json_text(s, "value", json_text(s, "value_b64", "?")));
+		snprintf(line_of, sizeof(line_of), "%.200s = %.7900s", name,
+			 json_text(s, "value", json_text(s, "value_b64", "?")));
 		has_all = show_text(line_of, "    ") && has_all;
 	}
 	if (json_is_true(json_object_get(body, "reads_data")))
-		printf("\n  NOT SHOWN    the rows that the client sends behind COPY FROM STDIN: they are not part of what is approved\n");
+		printf("\n  NOT SHOWN    the rows that the client sends behind COPY FROM STDIN: they are not part of "
+		       "what is approved\n");
 	return has_all;
 }
 

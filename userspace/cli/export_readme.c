@@ -74,6 +74,7 @@ const char export_readme[] =
     "| `class`, `tag`, `needs` | what it does: `needs` lists each verb on each relation, function or setting |\n"
     "| `decision`, `rule`, `reason`, `observed` | allow, mask, ask, deny; by which rule; why; `observed`: it was only"
     " watched, not enforced |\n"
+    "| `asked` | people were asked about this very operation, whatever they said |\n"
     "| `write`, `permanent` | it changes data; its effect does not wait for a COMMIT |\n"
     "| `rows`, `columns`, `result`, `masked`, `cut` | how many rows, their names and values as far as they are kept,"
     " how many values were masked, more was not kept |\n"

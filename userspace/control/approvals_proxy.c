@@ -180,9 +180,11 @@ static void on_ask(struct control *c, struct msg *m)
 		waiters_release(c, r);
 }
 
-/* The client gave up. The request stays: the same, sent again, joins it. */
+/* The client is gone: the request stays, and the same, sent again, joins it. It has cancelled: it does not want it any
+ * more, and unless somebody else waits for the same, nobody needs to answer. */
 static void on_unask(struct control *c, struct msg *m)
 {
+	bool was_cancelled = json_is_true(json_object_get(m->json, "cancelled"));
 	struct waiter *w = waiter_find(c, (uint64_t)json_integer_value(json_object_get(m->json, "ask")));
 	if (!w)
 		return;
@@ -191,6 +193,10 @@ static void on_unask(struct control *c, struct msg *m)
 	waiter_del(c, w);
 	if (was_released)
 		book_untake(r); /* the release crossed the end of its hold: nothing ran */
+	if (was_cancelled && !r->n_waiting && r->state < REQUEST_RUNNING) {
+		approvals_end(c, r, END_WITHDRAWN, "cancelled by the client that asked", NULL);
+		return;
+	}
 	approvals_tell(c, "join", r, NULL);
 	if (r->state == REQUEST_APPROVED && r->release_seq)
 		waiters_release(c, r);

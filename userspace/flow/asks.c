@@ -21,6 +21,7 @@
 #define SHOWN_MAX  (256 * 1024) /* of text and parameters: what can be shown to a person whole */
 #define NOTICE_NS  (15 * NS_PER_SEC)
 #define OUTBOX_MAX 65536
+#define QUERY_CANCELED "57014" /* = PostgreSQL appendix A */
 
 /* One operation that waits. In its lane's list, and in its flow. */
 struct asked {
@@ -358,9 +359,11 @@ static void end(struct asked *a, const char *sqlstate, const char *reason)
 static void give_up(struct asked *a, const char *sqlstate, const char *reason)
 {
 	struct proxy *p = a->flow->lane->proxy;
-	asks_send(
-	    p, json_pack("{s:s,s:I,s:s}", "t", "unask", "ask", (json_int_t)a->id, "reason", reason),
-	    -1);
+	bool is_cancelled = !strcmp(sqlstate, QUERY_CANCELED);
+	asks_send(p,
+		  json_pack("{s:s,s:I,s:s,s:b}", "t", "unask", "ask", (json_int_t)a->id, "reason", reason,
+			    "cancelled", is_cancelled),
+		  -1);
 	a->decision.hint[0] = 0;
 	end(a, sqlstate, reason);
 }
@@ -391,9 +394,8 @@ static void cancel_in(struct lane *l, uint32_t pid)
 		struct asked *a = container_of(at, struct asked, link);
 		if (!a->flow->upstream.cancel || cancel_pid(a->flow->upstream.cancel) != pid)
 			continue;
-		/* = PostgreSQL appendix A: 57014 query_canceled */
 		give_up(
-		    a, "57014",
+		    a, QUERY_CANCELED,
 		    "canceling statement due to user request, while it waited for its approval");
 		return;
 	}

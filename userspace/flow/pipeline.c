@@ -117,14 +117,14 @@ void pipeline_ask_plan(struct flow *f)
 
 #define COUNT(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
 
-static void count(struct flow *f, const struct decision *d)
+static void count(struct flow *f, const struct op *op, const struct decision *d)
 {
 	struct session_counts *s = f->session->counts;
 	struct resource_counts *r = f->pipe.counts;
 	COUNT(s->ops);
 	if (d->effect == EFFECT_DENY)
 		COUNT(s->denied);
-	if (d->request[0])
+	if (decision_was_asked(op, d))
 		COUNT(s->asked);
 	if (d->is_observed)
 		COUNT(s->observed);
@@ -184,7 +184,7 @@ static int recorded(struct flow *f, const struct op *op, int err, struct decisio
 		deny(d, "record", cannot_record);
 	else if (err)
 		deny(d, "record", "the operation is too large to be recorded whole");
-	count(f, d);
+	count(f, op, d);
 	if (d->effect != EFFECT_ALLOW)
 		return 0;
 	err = run(f, op, d);

@@ -65,7 +65,7 @@
  *                        memfd {text | text_b64, params, needs, settings: [{name, value}] that the session has
  *                        changed, behind: what a name in the text runs, reads_data: rows follow that are not
  *                        shown, database, in_transaction, record_text}: an operation is held; ask is its number
- *             unask      {ask, reason}: whoever waited is gone
+ *             unask      {ask, reason, cancelled?}: whoever waited is gone, or has cancelled
  *             taken      {ask, ok}: the release arrived, ok: in time, so the operation runs
  *             outcome    {request, tag, rows, duration_ns, sqlstate, error}: what ran by a release has ended
  *             used       {grant}: it let one operation pass

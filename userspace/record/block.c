@@ -11,7 +11,7 @@ static const struct {
 } verdicts[] = {
     {MARK_DECISION, "\"allow\"", BLOCK_ALLOW},
     {MARK_DECISION, "\"mask\"", BLOCK_MASK},
-    {MARK_DECISION, "\"ask\"", BLOCK_ASK},
+    {MARK_ASKED, "true", BLOCK_ASK},
     {MARK_DECISION, "\"deny\"", BLOCK_DENY},
     {MARK_OBSERVED, "true", BLOCK_OBSERVED},
     {MARK_SQLSTATE, NULL, BLOCK_ERROR},

@@ -169,6 +169,7 @@ void event_op(struct buf *out, const struct event_ctx *c, const struct op *op,
 {
 	struct event_writer e;
 	ev_begin(&e, out, c, "op");
+	ev_flag(&e, "asked", decision_was_asked(op, d));
 	ev_str(&e, "class", class_name(op->class));
 	bool is_masked = d->effect == EFFECT_ALLOW && d->masks && d->masks->n_client;
 	bool is_hidden = d->hides_text || conceal_has_password(op->text);

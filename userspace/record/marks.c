@@ -2,7 +2,7 @@
 
 /* Each key has a slot of its own: by its first two letters and its length. */
 #define SLOTS			64
-#define SLOT(first, second, len) (((first) + 6u * (second) + 3u * (len)) % SLOTS)
+#define SLOT(first, second, len) (((first) + 2u * (second) + 57u * (len)) % SLOTS)
 
 #define KEY(field, first, second, text)                                                            \
 	[SLOT(first, second, sizeof(text) - 1)] = {text, sizeof(text) - 1, field}
@@ -35,6 +35,7 @@ static const struct {
     KEY(MARK_NAME, 'n', 'a', "name"),
     KEY(MARK_PROTOCOL, 'p', 'r', "protocol"),
     KEY(MARK_OUTCOME, 'o', 'u', "outcome"),
+    KEY(MARK_ASKED, 'a', 's', "asked"),
 };
 
 enum mark mark_of(struct span key)

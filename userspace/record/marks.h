@@ -31,6 +31,7 @@ enum mark {
 	MARK_NAME,
 	MARK_PROTOCOL,
 	MARK_OUTCOME,
+	MARK_ASKED,
 	MARKS /* none */
 };
 

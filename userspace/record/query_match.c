@@ -22,7 +22,7 @@ static const struct {
 	const char *name, *key, *value; /* of the event; value NULL: whatever it is */
 } verdicts[] = {
     {"allow", "decision", "\"allow\""},	    {"mask", "decision", "\"mask\""},
-    {"ask", "decision", "\"ask\""},	    {"deny", "decision", "\"deny\""},
+    {"ask", "asked", "true"},	    {"deny", "decision", "\"deny\""},
     {"refused", "type", "\"connect.refused\""}, {"observed", "observed", "true"},
     {"error", "sqlstate", NULL},
 };

@@ -364,7 +364,7 @@ static void on_flow(struct row *r, const struct marked *e)
 static void on_op(struct row *r, const struct marked *e)
 {
 	struct span decision = mark_plain(e, MARK_DECISION);
-	bool is_denied = span_is(decision, "deny"), is_asked = span_is(decision, "ask");
+	bool is_denied = span_is(decision, "deny"), is_asked = span_is(mark_get(e, MARK_ASKED), "true");
 	r->counts[C_OPS]++;
 	r->counts[C_DENIED] += is_denied;
 	r->counts[C_ASKED] += is_asked;

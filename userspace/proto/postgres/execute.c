@@ -1,5 +1,5 @@
-/* Execute. A portal's first run is decided with its Bind, as long as what let that pass still holds; whatever else reads
- * from a portal or a cursor is an operation of its own: decided under the rules and grants in force now, by what
+/* Execute. A portal's first run is decided with its Bind, as long as what let that pass still holds; whatever else
+ * reads from a portal or a cursor is an operation of its own: decided under the rules and grants in force now, by what
  * the names meant when it was opened, masked as that says, and on record. */
 #include "proto/postgres/work.h"
 
@@ -122,7 +122,8 @@ static int again_decided(struct pg *pg, const struct decision *d, struct sink *o
 	static const struct msg_error blind = {
 	    .severity = "ERROR",
 	    .sqlstate = "0A000",
-	    .message = "masks hide columns from this role by now, and this portal was bound before: its formats are not known",
+	    .message = "masks hide columns from this role by now, and this portal was bound before: "
+		       "its formats are not known",
 	    .hint = "Bind it again.",
 	};
 	static const struct op_result superseded = {.error = "not run: decided again when it was to be executed"};

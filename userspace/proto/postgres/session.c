@@ -125,7 +125,8 @@ static bool is_moved(const struct session *s)
 
 bool session_is_changed_by(const struct session *s, const struct sql_stmt *st)
 {
-	if (!st || settings_are_changed_by(st) || is_ddl(st) || sets_path(st) || makes_temp(st) || st->kind == SQL_DISCARD)
+	if (!st || settings_are_changed_by(st) || is_ddl(st) || sets_path(st) ||
+	    makes_temp(st) || st->kind == SQL_DISCARD)
 		return true;
 	return ends_transaction(st) && (is_moved(s) || s->changed.now || s->changed.base);
 }

@@ -234,7 +234,8 @@ void settings_end(struct settings *s, bool is_committed)
 
 void settings_forget(struct settings *s)
 {
-	s->is_lost = !list_copy(&s->now, s->login) || !list_copy(&s->commit, s->login) || !list_copy(&s->base, s->login);
+	s->is_lost = !list_copy(&s->now, s->login) || !list_copy(&s->commit, s->login) ||
+		     !list_copy(&s->base, s->login);
 }
 
 int settings_shown(struct settings *s, bool *ret_unknown)

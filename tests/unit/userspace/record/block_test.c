@@ -13,10 +13,10 @@ static struct block with(int n)
 		struct scan s;
 		struct marks m;
 		snprintf(text, sizeof(text),
-			 "{\"_seq\":1,\"decision\":\"%s\",\"flow\":\"f-%d\",\"identity\":\"crew-%"
+			 "{\"_seq\":1,%s\"decision\":\"allow\",\"flow\":\"f-%d\",\"identity\":\"crew-%"
 			 "d\",\"resource\":\"shop\","
 			 "\"session\":\"s-%d\",\"time\":%d,\"type\":\"op\"}",
-			 i == 3 ? "ask" : "allow", i, i % 7, i % 40, 1000 + i);
+			 i == 3 ? "\"asked\":true," : "", i, i % 7, i % 40, 1000 + i);
 		CHECK_INT(scan_event(span_str(text), true, &s), 0);
 		marks_take(&m, &s, span_str(text));
 		block_add(&b, &(struct marked){span_str(text), &m});

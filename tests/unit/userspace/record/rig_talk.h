@@ -49,7 +49,9 @@ static inline void rig_op(struct buf *b, const struct who *who, uint64_t id, con
 			.text = span_str(text),
 			.needs = &need,
 			.n_needs = 1};
-	struct decision d = {.effect = effect};
+	struct decision d = {.effect = effect == EFFECT_ASK ? EFFECT_ALLOW : effect};
+	if (effect == EFFECT_ASK) /* it was held, and approved */
+		snprintf(d.request, sizeof(d.request), "r-1-1");
 	snprintf(d.rule, sizeof(d.rule), "%s", effect == EFFECT_DENY ? "default" : "viewer-read");
 	buf_reset(b);
 	event_op(b, &c, &op, &d, 65536);
