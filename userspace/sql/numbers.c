@@ -1,6 +1,5 @@
 #include "sql/numbers.h"
 
-#include <ctype.h>
 #include <strings.h>
 
 #include "base/macro.h"
@@ -8,15 +7,34 @@
 
 #define INT4_DIGITS 9
 
+/* Each byte's kinds: each is looked at for each statement. ODD: what only the lexer can tell from a plain token:
+ * strings, names in quotes, escapes, all beyond ASCII. */
+enum { DIGIT = 1, WORD = 2, SPACE = 4, ODD = 8 };
+static const uint8_t kinds[256] = {
+    [0] = ODD,		     ['\''] = ODD,	     ['"'] = ODD,	  ['\\'] = ODD,	    [0x80 ... 0xff] = ODD,
+    ['\t' ... '\r'] = SPACE, [' '] = SPACE,	     ['A' ... 'Z'] = WORD, ['a' ... 'z'] = WORD, ['_'] = WORD,
+    ['$'] = WORD,	     ['0' ... '9'] = WORD | DIGIT,
+};
+
 static bool is_word(uint8_t c)
 {
-	return isalnum(c) || c == '_' || c == '$';
+	return kinds[c] & WORD;
 }
 
-/* What only the lexer can tell from a plain token: strings, names in quotes, comments, escapes. */
+static bool is_space(uint8_t c)
+{
+	return kinds[c] & SPACE;
+}
+
+static bool is_digit(uint8_t c)
+{
+	return kinds[c] & DIGIT;
+}
+
+/* Comments as well. */
 static bool is_plain(uint8_t c, uint8_t next)
 {
-	if (c == 0 || c >= 0x80 || c == '\'' || c == '"' || c == '\\')
+	if (kinds[c] & ODD)
 		return false;
 	return !(c == '-' && next == '-') && !(c == '/' && next == '*');
 }
@@ -25,7 +43,7 @@ static bool begins_as_dml(struct span text)
 {
 	static const char *const words[] = {"select", "insert", "update", "delete"};
 	size_t i = 0;
-	while (i < text.len && isspace(text.p[i]))
+	while (i < text.len && is_space(text.p[i]))
 		i++;
 	for (size_t w = 0; text.len - i > 6 && w < ARRAY_LEN(words); w++)
 		if (!strncasecmp((const char *)text.p + i, words[w], 6) && !is_word(text.p[i + 6]))
@@ -36,7 +54,7 @@ static bool begins_as_dml(struct span text)
 static bool ends_here(struct span text, size_t i)
 {
 	for (; i < text.len; i++)
-		if (!isspace(text.p[i]) && text.p[i] != ';')
+		if (!is_space(text.p[i]) && text.p[i] != ';')
 			return false;
 	return true;
 }
@@ -44,7 +62,7 @@ static bool ends_here(struct span text, size_t i)
 static bool is_digits(struct span text, size_t from, size_t end)
 {
 	for (size_t i = from; i < end; i++)
-		if (!isdigit(text.p[i]))
+		if (!is_digit(text.p[i]))
 			return false;
 	return true;
 }
@@ -54,12 +72,12 @@ static bool is_digits(struct span text, size_t from, size_t end)
 static size_t word_end(struct span text, size_t i)
 {
 	size_t from = i;
-	if (text.p[i] == '$' && (i + 1 == text.len || !isdigit(text.p[i + 1])))
+	if (text.p[i] == '$' && (i + 1 == text.len || !is_digit(text.p[i + 1])))
 		return 0;
 	while (i < text.len && is_word(text.p[i]))
 		i++;
 	bool is_float = i - from == 5 && !strncasecmp((const char *)text.p + from, "float", 5);
-	bool is_number = isdigit(text.p[from]) && !is_digits(text, from, i);
+	bool is_number = is_digit(text.p[from]) && !is_digits(text, from, i);
 	return is_float || is_number ? 0 : i;
 }
 

@@ -179,9 +179,11 @@ int msg_read_bind(struct span body, struct arena *a, struct msg_bind *ret)
 uint64_t msg_tag_rows(const char *tag)
 {
 	const char *last = strrchr(tag, ' ');
-	char *end;
-	if (!last || last[1] < '0' || last[1] > '9')
-		return 0;
-	uint64_t n = strtoull(last + 1, &end, 10);
-	return *end ? 0 : n;
+	uint64_t n = 0;
+	for (const char *p = last ? last + 1 : ""; *p; p++) {
+		if (*p < '0' || *p > '9' || n > UINT64_MAX / 10 - 1)
+			return 0;
+		n = n * 10 + (uint64_t)(*p - '0');
+	}
+	return n;
 }
