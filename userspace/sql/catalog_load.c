@@ -285,6 +285,7 @@ static void add_function(struct row *r)
 		     builtin_is_read_function(f->schema->name, f->name);
 	if (r->fields[10])
 		add_outs(r, f);
+	f->is_definer = truth(r, 13);
 }
 
 static void add_operator(struct row *r)
@@ -430,10 +431,10 @@ static const struct {
 	"SELECT oid, pronamespace, proname, prokind, provolatile, proretset, prorettype, "
 	"provariadic, pronargdefaults, proargtypes, pg_catalog.array_to_string(proallargtypes, "
 	"' '), pg_catalog.array_to_string(proargmodes, ''), "
-	"pg_catalog.array_to_string(proargnames, pg_catalog.chr(1), '') "
+	"pg_catalog.array_to_string(proargnames, pg_catalog.chr(1), ''), prosecdef "
 	"FROM pg_catalog.pg_proc WHERE true",
 	" ORDER BY oid"),
-     13, add_function},
+     14, add_function},
     {BY("oid",
 	"SELECT oprnamespace, oprname, oprleft, oprright, oprresult, oprcode::pg_catalog.oid "
 	"FROM pg_catalog.pg_operator WHERE true",

@@ -125,6 +125,7 @@ struct cat_function {
 	char kind;	 /* pg_proc.prokind */
 	char volatility; /* pg_proc.provolatile */
 	bool returns_set;
+	bool is_definer; /* SECURITY DEFINER */
 	bool is_read; /* a reviewed built-in without effects: builtin.h */
 	uint32_t result;
 	uint32_t

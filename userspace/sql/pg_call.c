@@ -2,8 +2,14 @@
 
 static const char *why_not(const struct cat_function *f)
 {
-	const char *why = f->oid < CAT_FIRST_USER_OID ? builtin_why_not(f->name) : NULL;
-	return why ? why : "not a built-in function that only reads";
+	if (f->oid < CAT_FIRST_USER_OID) {
+		const char *why = builtin_why_not(f->name);
+		return why ? why : "not a built-in function that only reads";
+	}
+	if (f->is_definer)
+		return "SECURITY DEFINER: it acts with its owner's rights";
+	return f->volatility == 'v' ? "the database's own, and VOLATILE"
+				    : "the database's own: nothing holds it to being STABLE or IMMUTABLE";
 }
 
 static void need_risky(struct walk *w, const struct target *t)

@@ -378,6 +378,39 @@ static void refuses_what_it_cannot_read(void)
 	arena_done(&a);
 }
 
+/* Each refused function says why it is none that only reads. */
+static void says_why_of_functions(void)
+{
+	static const struct {
+		const char *sql, *why;
+	} rows[] = {
+	    {"SELECT f_definer()", "SECURITY DEFINER: it acts with its owner's rights"},
+	    {"SELECT f_audit('x')", "the database's own, and VOLATILE"},
+	    {"SELECT f_rows()", "the database's own: nothing holds it to being STABLE or IMMUTABLE"},
+	    {"SELECT pg_read_file('x')", "server files"},
+	    {"SELECT pg_ls_dir('.')", "server files"},
+	    {"SELECT lo_import('x')", "large objects: outside every relation's rights"},
+	    {"SELECT pg_terminate_backend(1)", "waits, locks, signals, notifies"},
+	    {"SELECT pg_advisory_lock(1)", "waits, locks, signals, notifies"},
+	    {"SELECT setval('orders_seq', 1)", "moves a sequence"},
+	    {"SELECT query_to_xml('DELETE FROM customers', true, true, '')",
+	     "runs SQL that is handed to it as text, a table name or a cursor"},
+	    {"SELECT pg_reload_conf()", "administers the server"},
+	    {"SELECT pg_logical_emit_message(true, 'a', 'b')", "replication and logical decoding"},
+	    {"SELECT pg_stat_get_activity(1)", "other sessions' statements, statistics over values"},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct arena a;
+		struct sql_result r = analyze(rows[i].sql, NULL, &a);
+		const char *why = "(none)";
+		for (int k = 0; r.n_stmts == 1 && k < r.stmts[0].n_needs; k++)
+			if (r.stmts[0].needs[k].kind == NEED_FUNCTION && !r.stmts[0].needs[k].is_implied)
+				why = r.stmts[0].needs[k].why;
+		CHECK_STR(why ? why : "(no reason)", rows[i].why);
+		arena_done(&a);
+	}
+}
+
 int main(void)
 {
 	db_up();
@@ -388,6 +421,7 @@ int main(void)
 	follows_the_session();
 	follows_the_text();
 	refuses_what_it_cannot_read();
+	says_why_of_functions();
 	catalog_unref(catalog);
 	return tap_done();
 }

@@ -11,6 +11,7 @@ CREATE TABLE moods (m mood, props hstore, tags text[]);
 CREATE FUNCTION f_audit(what text) RETURNS int LANGUAGE plpgsql AS
 $$ BEGIN INSERT INTO public.audit_log(what) VALUES (what); RETURN 1; END $$;
 CREATE FUNCTION f_rows() RETURNS SETOF customers LANGUAGE sql STABLE AS $$ SELECT * FROM public.customers $$;
+CREATE FUNCTION f_definer() RETURNS int LANGUAGE sql STABLE SECURITY DEFINER AS $$ SELECT 1 $$;
 CREATE FUNCTION loyalty(customers) RETURNS int LANGUAGE sql AS $$ SELECT public.f_audit('loyalty') $$;
 CREATE FUNCTION length(customers) RETURNS int LANGUAGE sql AS $$ SELECT public.f_audit('length') $$;
 CREATE FUNCTION customers() RETURNS SETOF secrets LANGUAGE sql STABLE AS $$ SELECT * FROM public.secrets $$;
