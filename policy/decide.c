@@ -240,6 +240,12 @@ static const struct ruling *find_ruling(const struct plan *p, const struct resou
 	return resource < 0 || i < 0 ? NULL : &p->rulings[resource * p->n_roles + i];
 }
 
+bool plan_hides(const struct plan *p, const struct resource *r)
+{
+	const struct ruling *g = p && r && r->name && p->n_roles ? find_ruling(p, r, p->roles[0].name) : NULL;
+	return g && g->n_record_masks;
+}
+
 bool plan_role_uses(const struct plan *p, const struct resource *r, const char *role)
 {
 	const struct ruling *g = r && role ? find_ruling(p, r, role) : NULL;
@@ -329,7 +335,8 @@ void plan_decide(const struct plan *p, const struct resource *r, const struct wh
 		 const struct op *op, int64_t now, struct decision *ret)
 {
 	struct outcome o = {.worst.effect = EFFECT_ALLOW};
-	ret->has_masks = ret->hides_text = ret->detects_text = false;
+	ret->has_masks = false;
+	ret->hides_text = ret->detects_text = plan_hides(p, r); /* of what is refused unread, too */
 	ret->sqlstate[0] = ret->request[0] = ret->grant[0] = 0;
 	ret->release = 0;
 	ret->masks = NULL;
@@ -365,7 +372,6 @@ void plan_decide(const struct plan *p, const struct resource *r, const struct wh
 	}
 	if (!g->n_record_masks)
 		return;
-	ret->detects_text = true;
 	ret->hides_text = mask_hides_text(g, op);
 	ret->has_masks = g->n_masks > 0;
 	if (ret->effect == EFFECT_DENY)

@@ -173,6 +173,10 @@ static bool decide_output(struct masking *m, const struct lineage *l, const char
 {
 	const struct source *s = NULL;
 	c->type = l->type;
+	/* Rows that repeat what is hidden in the text. */
+	const struct mask_how *constant = m->ret->hides_text && l->has_constant ? &whole : NULL;
+	c->record = constant;
+	m->out->hides_record |= constant != NULL;
 	if (l->kind == LINEAGE_NONE)
 		return true;
 	if (l->kind == LINEAGE_UNKNOWN && m->g->n_masks)
@@ -190,7 +194,7 @@ static bool decide_output(struct masking *m, const struct lineage *l, const char
 		return refuse_column(m, s, " may not be read by this role (its mask is \"drop\")");
 	if (c->client && unmaskable)
 		return refuse_unmaskable(m, s, unmaskable);
-	c->record = c->client ? c->client : how_of(m, l, true, &s);
+	c->record = c->client ? c->client : constant ? constant : how_of(m, l, true, &s);
 	m->out->n_client += c->client != NULL;
 	m->out->hides_client |= c->client != NULL;
 	m->out->hides_record |= c->record != NULL;
@@ -283,7 +287,8 @@ bool mask_hides_text(const struct ruling *g, const struct op *op)
 	for (int i = 0; i < op->n_needs; i++) {
 		const struct need *n = &op->needs[i];
 		bool is_relation = n->kind == NEED_RELATION && !n->is_implied;
-		if (n->kind == NEED_OPAQUE ||
+		bool is_code = n->class == CLASS_PROCEDURAL && !n->is_implied; /* nobody reads what it does */
+		if (n->kind == NEED_OPAQUE || is_code ||
 		    (is_relation && is_touched(g->record_masks, g->n_record_masks, n)))
 			return true;
 	}

@@ -28,6 +28,7 @@ struct lineage {
 	int n_sources;
 	const char *why;
 	uint32_t type; /* object identifier, 0: not known */
+	bool has_constant; /* something of the statement's own text or parameters is in it */
 };
 
 /* One result of an operation: of a statement that returns rows, or that keeps them. What is only written (INSERT ...

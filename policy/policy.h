@@ -148,6 +148,8 @@ bool plan_has_role(const struct plan *p, const char *role);
  * undeclared. */
 void plan_decide(const struct plan *p, const struct resource *r, const struct who *who,
 		 const struct op *op, int64_t now, struct decision *ret);
+/* Does a rule of this resource mask, for whatever role? Then what is not understood is recorded without literals. */
+bool plan_hides(const struct plan *p, const struct resource *r);
 /* May this role use this resource at all (some rule of it allows, masks or asks)? */
 bool plan_role_uses(const struct plan *p, const struct resource *r, const char *role);
 

@@ -84,12 +84,13 @@ ASKED = [
 POLICY = {
     "version": 1,
     "issuers": [{"issuer": "https://sluice.local", "audience": "sluice"}],
-    "roles": {"viewer": ["viewer"]},
-    "resources": [{"name": "db", "protocol": "postgres", "match": ["127.0.0.1:@PORT@"],
-                   "credentials": {"viewer": "file:CRED/db"}}],
+    "roles": {"viewer": ["viewer"], "writer": ["writer"]},
+    "resources": [{"name": "db", "protocol": "postgres", "match": ["127.0.0.1:@PORT@"], "record": "rows",
+                   "credentials": {"viewer": "file:CRED/db", "writer": "file:CRED/db"}}],
     "masks": {"m": {"columns": ["public.*.ssn", "other.*.name", "public.hidden.x"], "as": "last4"}},
     "rules": [{"id": "r", "resource": "db", "roles": "viewer", "verbs": "select", "relations": ["public.*", "other.*"], "effect": "mask",
                "masks": "m"},
+              {"id": "w", "resource": "db", "roles": "writer", "verbs": ["select", "insert"], "relations": "public.*", "effect": "allow"},
               {"id": "f", "resource": "db", "roles": "viewer", "verbs": "execute", "functions": ["public.*"], "effect": "allow"}],
 }
 
@@ -163,6 +164,32 @@ class Fresh:
             raw, closed = a.query(sql, "d")
             self.c.check(not closed and shown in raw and b"-7301" not in raw, f"{sql[:70]}: {shown}", f"{closed} {raw[-700:]!r}")
 
+    def exported(self):
+        path = self.s.gw.folder / "events.jsonl"
+        path.unlink(missing_ok=True)
+        self.s.gw.sluice("export", "--format", "jsonl", "-o", path)
+        return path.read_text()
+
+    def records(self):
+        """The record of who has no masks: what a statement's text hides, nothing that comes back repeats."""
+        a = Agent(self.s.gw, self.s.pg.port, self.s.database, "writer")
+        for sql in ("SELECT '512-64-7301' AS a, name FROM people", "SELECT name || '512-64-7301', 5126473010 FROM people WHERE id = 1",
+                    "SELECT '512-64-7301'", "SELECT x FROM (SELECT '7301-secret' AS x FROM people) t",
+                    "EXPLAIN VERBOSE INSERT INTO people VALUES (9, 'x', '7301-secret')", "EXPLAIN SELECT * FROM people WHERE ssn = '7301-secret'",
+                    "SELECT ssn FROM people WHERE ssn = '7301-secret", "SELEC '7301-secret'", "DO $$ BEGIN PERFORM '7301-secret'; END $$",
+                    "CALL nothing('7301-secret')", "SELECT copied_f('7301-secret')", "SELECT nosuch('7301-secret')", "VACUUM people /* 7301-secret */",
+                    "INSERT INTO people VALUES (8, 'x', '7301-secret') RETURNING ssn, 'a' || ssn, upper('7301-secret')"):
+            for way in ("simple", "extended"):
+                a.query(sql, "r") if way == "simple" else a.ask("r", parse(sql, "")[:-5] + run(""))
+        raw, closed = a.query("SELECT count(*) AS c, max(name) AS m FROM people", "r")
+        self.c.check(b"Bo" in raw or b"x" in raw, "the writer reads on", repr(raw))
+        a.close()
+        text = stack.until(lambda: "max(name)" in (t := self.exported()) and t, 10) or ""
+        for secret in ("7301-secret", "512-64-7301", "5126473010"):
+            lines = [line for line in text.splitlines() if secret in line]
+            self.c.check(not lines, f"{secret} is in no event", lines[:2])
+        self.c.check('"result":[["' in text and "Ada" in text, "rows are recorded all the same", text[-300:])
+
     def search_paths(self):
         """A search_path that is changed where nobody sees it: inside a function."""
         a = self.agent
@@ -180,7 +207,7 @@ def main():
     setup.write_text(SETUP)
     with stack.Stack(POLICY, setup) as s:
         f = Fresh(s, c)
-        for part in (f.views, f.partitions, f.new_tables, f.definitions, f.search_paths):
+        for part in (f.views, f.partitions, f.new_tables, f.definitions, f.records, f.search_paths):
             if not wanted or part.__name__ in wanted:
                 part()
         f.agent.close()

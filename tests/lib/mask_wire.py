@@ -14,9 +14,9 @@ SYNC = message(b"S")
 
 
 class Agent:
-    def __init__(self, gw, port, database):
+    def __init__(self, gw, port, database, role="viewer"):
         argv = [sys.executable, WIRE_AGENT, "127.0.0.1", port, database]
-        self.p = gw.popen("viewer", argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.p = gw.popen(role, argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, conn, data, **kw):
         self.p.stdin.write(json.dumps({"conn": conn, "send": base64.b64encode(data).decode(), **kw}) + "\n")

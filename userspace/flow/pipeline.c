@@ -84,8 +84,9 @@ static void decide(struct flow *f, const struct op *op, struct decision *d)
 		return;
 	}
 	if (op->broken) { /* its message quotes the text, which may hold what is masked */
-		deny(d, "syntax", f->env.has_masks ? "the text cannot be parsed" : op->broken);
-		d->hides_text = f->env.has_masks;
+		bool hides = plan_hides(f->lane->plan, f->resource);
+		deny(d, "syntax", hides ? "the text cannot be parsed" : op->broken);
+		d->hides_text = hides;
 		return;
 	}
 	plan_decide(f->lane->plan, f->resource, &f->session->who, op, now_s, d);
@@ -400,7 +401,7 @@ static struct rows *rows_for(struct flow *f, uint64_t op_id)
 	if (!f->env.wants_rows || (p->rows && p->rows->op_id == op_id))
 		return p->rows;
 	rows_free(p->rows);
-	p->rows = rows_new(op_id, f->resource);
+	p->rows = rows_new(op_id, f->resource, plan_hides(f->lane->plan, f->resource));
 	return p->rows;
 }
 

@@ -15,12 +15,13 @@
 #define ROWS_MAX    (160 * 1024) /* an event holds at most RING_EVENT_MAX */
 #define ROW_SLACK   (64 * 1024)
 
-struct rows *rows_new(uint64_t op_id, const struct resource *res)
+struct rows *rows_new(uint64_t op_id, const struct resource *res, bool is_masked)
 {
 	struct rows *r = calloc(1, sizeof(*r));
 	if (!r)
 		return NULL;
 	r->op_id = op_id;
+	r->conceals = is_masked ? CONCEAL_ALL : CONCEAL_SECRETS;
 	r->limit = res->record == RECORD_ROWS ? MIN(res->record_limit, (uint64_t)ROWS_MAX) : 0;
 	buf_init(&r->columns, COLUMNS_MAX);
 	buf_init(&r->json, r->limit + ROW_SLACK);
@@ -85,12 +86,13 @@ static void add_shown(struct jw *w, struct span field, bool is_text)
 	}
 }
 
-/* Keys and tokens are in no record, whatever column they are in. */
-static void add_field(struct jw *w, struct span field, bool is_text)
+/* Keys and tokens are in no record, whatever column they are in; where something is masked nothing is that a detector
+ * finds: it may be what the statement's own text says. */
+static void add_field(struct jw *w, uint64_t kinds, struct span field, bool is_text)
 {
 	struct buf b;
 	buf_init(&b, 2 * field.len + 64);
-	add_shown(w, conceal(CONCEAL_SECRETS, field, &b), is_text);
+	add_shown(w, conceal(kinds, field, &b), is_text);
 	buf_done(&b);
 }
 
@@ -120,7 +122,7 @@ void rows_add(struct rows *r, const struct span *fields, int n)
 	jw_begin(&w, &r->json);
 	jw_array(&w, NULL);
 	for (int i = 0; i < n; i++)
-		add_field(&w, fields[i], i >= r->n_formats || r->formats[i] == 0);
+		add_field(&w, r->conceals, fields[i], i >= r->n_formats || r->formats[i] == 0);
 	jw_array_end(&w);
 	if (buf_err(&r->json) || buf_len(&r->json) > r->limit) {
 		r->json.err = 0;

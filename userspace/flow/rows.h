@@ -14,9 +14,11 @@ struct rows {
 	void *hash;	    /* over all rows, where the resource keeps hashes */
 	size_t limit;
 	bool is_cut, has_columns;
+	uint64_t conceals; /* kinds of detectors: record/conceal.h */
 };
 
-struct rows *rows_new(uint64_t op_id, const struct resource *r);
+/* is_masked: some rule of the resource masks. */
+struct rows *rows_new(uint64_t op_id, const struct resource *r, bool is_masked);
 void rows_free(struct rows *r);
 void rows_columns(struct rows *r, const struct span *names, const uint16_t *formats, int n);
 void rows_add(struct rows *r, const struct span *fields, int n);

@@ -26,7 +26,9 @@ static const struct row *merge_returning(struct walk *w, struct scope *s, const 
 static void assign(struct walk *w, const struct member *target, const char *column, struct ty value)
 {
 	struct field *f = (struct field *)(uintptr_t)row_find(target->row, column);
-	if (f && value.from != &origin_none) {
+	bool is_own = value.from && value.from->kind != ORIGIN_UNKNOWN && /* the statement's: of no relation */
+		      !(value.from->holds & (HOLDS_COLUMN | HOLDS_DEFINITION | HOLDS_CYCLE));
+	if (f && !is_own) {
 		f->ty.from = origin_same(w, f->ty.from, value.from);
 		((struct member *)(uintptr_t)target)->whole.from = NULL;
 	}

@@ -5,10 +5,10 @@
 static struct ty on_const(struct walk *w, struct scope *s, Node *n)
 {
 	A_Const *c = (A_Const *)n;
-	(void)w;
 	(void)s;
 	if (c->isnull)
 		return T(TYPE_UNKNOWN);
+	touch(w, &origin_constant);
 	switch (nodeTag(&c->val)) {
 	case T_Integer:
 		return T(TYPE_INT4);
@@ -36,6 +36,7 @@ static struct ty on_param(struct walk *w, struct scope *s, Node *n)
 {
 	int i = ((ParamRef *)n)->number;
 	(void)s;
+	touch(w, &origin_constant);
 	w->max_param = MAX(w->max_param, i);
 	if (i >= 1 && i <= w->n_params && w->params[i - 1])
 		return T(w->params[i - 1]);

@@ -10,7 +10,7 @@ struct gathered {
 	struct source *at;
 	int n, room;
 	const char *why; /* of the first that is unknown */
-	bool may_fail;
+	bool may_fail, has_constant;
 	bool is_full;
 };
 
@@ -62,8 +62,9 @@ static void push(struct walk *w, struct origin **todo, struct origin *o, struct 
 	if (o && o->kind == ORIGIN_UNKNOWN && !g->why)
 		g->why = o->why;
 	g->may_fail |= o && (o->kind == ORIGIN_FAILS || o->kind == ORIGIN_UNKNOWN);
-	if (!o || o->kind == ORIGIN_NONE || o->kind == ORIGIN_FAILS || o->kind == ORIGIN_UNKNOWN ||
-	    o->seen == w->stamp)
+	g->has_constant |= o && o->kind == ORIGIN_CONSTANT;
+	if (!o || o->kind == ORIGIN_NONE || o->kind == ORIGIN_FAILS || o->kind == ORIGIN_CONSTANT ||
+	    o->kind == ORIGIN_UNKNOWN || o->seen == w->stamp)
 		return;
 	o->seen = w->stamp;
 	o->link = *todo;
@@ -94,14 +95,15 @@ static bool is_copy(const struct origin *o)
 {
 	while (o && (o->kind == ORIGIN_VIEW || o->kind == ORIGIN_ONE))
 		o = o->a;
-	return o && (o->kind == ORIGIN_COLUMN || o->kind == ORIGIN_NONE);
+	return o && (o->kind == ORIGIN_COLUMN || o->kind == ORIGIN_NONE || o->kind == ORIGIN_CONSTANT);
 }
 
 static void copy_sources(struct origin *o, struct gathered *g)
 {
-	for (; o && o->kind != ORIGIN_NONE; o = o->a)
+	for (; o && o->kind != ORIGIN_NONE && o->kind != ORIGIN_CONSTANT; o = o->a)
 		if (o->kind != ORIGIN_ONE)
 			add(g, o);
+	g->has_constant = o && o->kind == ORIGIN_CONSTANT;
 	for (int i = 0; i < g->n / 2; i++) {
 		struct source s = g->at[i];
 		g->at[i] = g->at[g->n - 1 - i];
@@ -128,7 +130,11 @@ static struct lineage lineage_of(struct walk *w, struct origin *o, struct arena 
 		kind = LINEAGE_UNKNOWN;
 	else if (g.n == 0)
 		kind = LINEAGE_NONE;
-	return (struct lineage){kind, g.at, g.n, g.why ? arena_str(out, g.why) : NULL};
+	return (struct lineage){.kind = kind,
+				.sources = g.at,
+				.n_sources = g.n,
+				.why = g.why ? arena_str(out, g.why) : NULL,
+				.has_constant = g.has_constant};
 }
 
 /* As RowDescription tells it: a domain's values are of what it is made of. */
@@ -200,7 +206,7 @@ static bool is_same_source(const struct source *a, const struct source *b)
 
 static bool is_same(const struct lineage *a, const struct lineage *b)
 {
-	if (a->kind != b->kind || a->n_sources != b->n_sources)
+	if (a->kind != b->kind || a->n_sources != b->n_sources || a->has_constant != b->has_constant)
 		return false;
 	for (int i = 0; i < a->n_sources; i++)
 		if (!is_same_source(&a->sources[i], &b->sources[i]))
@@ -229,7 +235,10 @@ static struct lineage either(struct arena *out, const struct lineage *a, const s
 	const struct source *all = join(out, a->sources, a->n_sources, b->sources, b->n_sources);
 	if (!all)
 		return (struct lineage){.kind = LINEAGE_UNKNOWN, .why = "too big to be traced"};
-	return (struct lineage){LINEAGE_DERIVED, all, a->n_sources + b->n_sources, NULL};
+	return (struct lineage){.kind = LINEAGE_DERIVED,
+				.sources = all,
+				.n_sources = a->n_sources + b->n_sources,
+				.has_constant = a->has_constant || b->has_constant};
 }
 
 static void merge_outputs(struct arena *out, struct result_lineage *l,

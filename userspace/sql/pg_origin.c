@@ -10,6 +10,7 @@
 
 /* The fixed ones are never written to. */
 struct origin origin_none = {.kind = ORIGIN_NONE};
+struct origin origin_constant = {.kind = ORIGIN_CONSTANT};
 struct origin origin_fails = {.kind = ORIGIN_FAILS, .holds = HOLDS_FAILURE};
 static struct origin too_big = {
     .kind = ORIGIN_UNKNOWN, .holds = HOLDS_FAILURE, .why = "too big to be traced"};

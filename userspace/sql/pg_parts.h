@@ -28,7 +28,7 @@ void row_push(struct walk *w, struct row *r, struct field f);
 struct ty field_or_call(struct walk *w, struct ty of, const char *name);
 
 /* pg_origin.c: where values come from. */
-extern struct origin origin_none, origin_fails;
+extern struct origin origin_none, origin_fails, origin_constant;
 __attribute__((format(printf, 2, 3))) struct origin *origin_unknown(struct walk *w, const char *fmt,
 								    ...);
 /* Computed from both, from one (which is not a copy of it then), from all of a row. */

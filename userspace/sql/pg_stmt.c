@@ -52,7 +52,7 @@ static void one_column(struct walk *w, struct origin *from)
 /* A plan shows constants, and statistics of all that it touches. */
 static void explain_rows(struct walk *w)
 {
-	struct origin *all = w->predicates ? w->predicates : &origin_none;
+	struct origin *all = origin_mix(w, w->predicates ? w->predicates : &origin_none, &origin_constant);
 	if (w->rows)
 		all = origin_mix(w, all, origin_of_row(w, w->rows));
 	if (w->rows_unknown)

@@ -52,6 +52,7 @@ enum origin_kind {
 	ORIGIN_MIX,	/* computed from a and b */
 	ORIGIN_ONE,	/* a, the only row of a subquery: which fails if there are more */
 	ORIGIN_FAILS,	/* only ever origin_fails: computed by what may fail (pg_total.c) */
+	ORIGIN_CONSTANT, /* only ever origin_constant: the statement's own text or parameters */
 	ORIGIN_UNKNOWN, /* why */
 };
 
