@@ -141,9 +141,10 @@ bench-more: deps ## logins, COMMIT, idle flows, a decision, the recorder: .outpu
 soak: deps ## 9,000 sessions at once for ten minutes, with flat memory (FLOWS=9000 SECONDS=600 RATE=250): .output/soak.tsv
 	$(AGAIN) all tools
 	$(Q)tests/bench/soak
-faults: deps ## a bad network between gateway and database, long (ROUNDS=200 SEED=1)
+faults: deps ## a bad network to the database, long; each process killed or hung, the database too; nothing left (ROUNDS=200 SEED=1)
 	$(AGAIN) all
-	$(Q)ROUNDS=$(or $(ROUNDS),200) SEED=$(or $(SEED),1) TIMEOUT=3600 tests/run tests/e2e/network_test.py
+	$(Q)ROUNDS=$(or $(ROUNDS),200) SEED=$(or $(SEED),1) TIMEOUT=3600 tests/run tests/e2e/network_test.py \
+	  tests/e2e/faults_test.py tests/e2e/scarce_test.py
 bench-audit: deps ## search, export and verify over a store of more than 1 GB
 	$(AGAIN) all tools
 	$(Q)tests/bench/audit
