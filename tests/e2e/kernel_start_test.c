@@ -97,7 +97,7 @@ static int start_and_die(int n)
 	waitpid(pid, &status, 0);
 	ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD);
 	for (;;) {
-		int pass_on = WSTOPSIG(status) == (SIGTRAP | 0x80) || WSTOPSIG(status) == SIGSTOP ? 0 : WSTOPSIG(status);
+		int sig = WSTOPSIG(status), pass_on = sig == (SIGTRAP | 0x80) || sig == SIGSTOP ? 0 : sig;
 		ptrace(PTRACE_SYSCALL, pid, NULL, pass_on);
 		if (waitpid(pid, &status, 0) < 0 || !WIFSTOPPED(status))
 			break;
@@ -174,8 +174,8 @@ static bool has_old_maps(void)
 	return !access(path, F_OK);
 }
 
-/* Programs of the old version run with the old maps until each is replaced through its link: at every point of that, and
- * after it, what was managed stays shut; the new version then manages it anew, and the old maps go. */
+/* Programs of the old version run with the old maps until each is replaced through its link: at every point of that,
+ * and after it, what was managed stays shut; the new version then manages it anew, and the old maps go. */
 static void test_upgrade(const char *top)
 {
 	char path[256];
