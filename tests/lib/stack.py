@@ -185,12 +185,40 @@ class Gateway:
         subprocess.run(run, capture_output=True)
 
 
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def sweep_killed():
+    """What runs that were killed left: their servers, programs, cgroups and folders."""
+    for folder in pathlib.Path(tempfile.gettempdir()).glob("sl-*"):
+        try:
+            owner = int((folder / "owner").read_text())
+        except (OSError, ValueError):
+            continue
+        if is_alive(owner) or (folder / "kept").exists():
+            continue
+        for config in folder.glob("*/etc/sluice.json"):
+            subprocess.run([BUILD / "sluiced", "-c", config, "--cleanup"], capture_output=True)
+        if (folder / "pg").exists():
+            subprocess.run([PG, "down", folder / "pg"], capture_output=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 class Stack:
     """with Stack(policy, setup=..., database=...) as s: s.pg, s.gw"""
 
     def __init__(self, policy, setup=None, database="evade", config=None):
+        sweep_killed()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sl-"))
         self.folder.chmod(0o755)
+        (self.folder / "owner").write_text(str(os.getpid()))
         self.pg = self.gw = None
         try:
             self.pg = Postgres(self.folder / "pg")
@@ -219,6 +247,7 @@ class Stack:
         if not os.environ.get("KEEP"):
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
+            (self.folder / "kept").touch()
             print(f"kept: {self.folder}")
 
     def __enter__(self):
