@@ -16,7 +16,7 @@
 #include "bpf/shared.h"
 #include "sluice.skel.h"
 
-#define SWEEP_EVERY_BEATS 20 /* about 10 s */
+#define SWEEP_PER_BEAT 4096 /* entries */
 
 int why_say(struct why *why, int err, const char *fmt, ...)
 {
@@ -209,19 +209,23 @@ int kernel_dest_map_fd(const struct kernel *k)
 	return bpf_map__fd(k->skel->maps.dests);
 }
 
-/* Flows that nobody took: their connection ended before the daemon accepted it. */
-static void sweep(const struct kernel *k, uint64_t now)
+/* Flows that nobody took: their connection ended before the daemon accepted it. A part of the table at each beat, all of
+ * it within a minute: a full one must not hold the heart up. */
+static void sweep(struct kernel *k, uint64_t now)
 {
 	int fd = bpf_map__fd(k->skel->maps.flows);
-	struct flow_key key, next;
+	struct flow_key key;
 	struct flow_value v;
-	bool is_more = !bpf_map_get_next_key(fd, NULL, &next);
-	for (uint32_t n = 0; is_more && n < bpf_map__max_entries(k->skel->maps.flows); n++) {
-		key = next;
-		is_more = !bpf_map_get_next_key(fd, &key, &next);
-		if (!bpf_map_lookup_elem(fd, &key, &v) && v.at_ns < now &&
+	for (int n = 0; n < SWEEP_PER_BEAT; n++) {
+		bool is_more = !bpf_map_get_next_key(fd, k->is_sweeping ? &k->sweep_at : NULL, &key);
+		/* Behind the next one, before this one may go: a key that is gone leads to the beginning. */
+		if (k->is_sweeping && !bpf_map_lookup_elem(fd, &k->sweep_at, &v) && v.at_ns < now &&
 		    now - v.at_ns > FLOW_STALE_NS)
-			bpf_map_delete_elem(fd, &key);
+			bpf_map_delete_elem(fd, &k->sweep_at);
+		k->is_sweeping = is_more;
+		if (!is_more)
+			return;
+		k->sweep_at = key;
 	}
 }
 
@@ -229,8 +233,7 @@ void kernel_beat(struct kernel *k)
 {
 	uint64_t now = clock_mono_ns();
 	*k->heart = now;
-	if (++k->beats % SWEEP_EVERY_BEATS == 0)
-		sweep(k, now);
+	sweep(k, now);
 }
 
 int kernel_manage(struct kernel *k, uint64_t cgroup_id, uint32_t generation)

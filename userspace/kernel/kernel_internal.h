@@ -1,6 +1,7 @@
 /* Between the files of this folder only. */
 #pragma once
 
+#include "bpf/shared.h"
 #include "kernel/kernel.h"
 
 struct bpf_object;
@@ -20,7 +21,8 @@ struct kernel {
 	struct sluice_bpf *skel;
 	struct lsm_bpf *lsm; /* NULL: this kernel has no BPF LSM */
 	volatile uint64_t *heart;
-	unsigned beats;
+	struct flow_key sweep_at; /* the next beat's sweep goes on behind it */
+	bool is_sweeping;
 	uint64_t *gates; /* netns cookies that this process listens in */
 	int n_gates;
 	struct ring_buffer *ring;
