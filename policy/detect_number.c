@@ -66,7 +66,7 @@ static size_t ssn_length(const struct detect *d, struct span s, size_t i)
 	static const char *const words[] = {"ssn", "social", "itin", NULL};
 	size_t n = digits_at(s, i, 10);
 	uint8_t sep = byte_at(s, i + 3);
-	bool has_form = n == 3 && is_of("- .", sep) && digits_at(s, i + 4, 3) == 2 &&
+	bool has_form = n == 3 && is_of("- ./", sep) && digits_at(s, i + 4, 3) == 2 &&
 			byte_at(s, i + 6) == sep && digits_at(s, i + 7, 5) == 4;
 	if (!has_form && n != 9)
 		return 0;
@@ -131,7 +131,7 @@ static bool is_card_behind_word(struct span s, size_t i, size_t end)
 {
 	static const char *const words[] = {"card",    "cc",	     "creditcard", "debit", "visa",
 					    "maestro", "mastercard", "jcb",	   NULL};
-	bool goes_on = is_of("- .", byte_at(s, end)) && digit_at(s, end + 1);
+	bool goes_on = is_of("- ./", byte_at(s, end)) && digit_at(s, end + 1);
 	return !goes_on && has_word_before(s, i, 32, words);
 }
 
@@ -171,7 +171,7 @@ static bool find_card(struct span s, size_t i, struct find *ret)
 		    (is_issued(digits, n) || is_card_behind_word(s, i, at)))
 			best = at;
 		uint8_t c = byte_at(s, at);
-		bool goes_on = (c == '-' || c == ' ' || c == '.') && digit_at(s, at + 1);
+		bool goes_on = is_of("- ./", c) && digit_at(s, at + 1);
 		if (!goes_on || (separator && c != separator) || (!separator && n != 4) ||
 		    digits_at(s, at + 1, 3) < 3)
 			break;

@@ -123,6 +123,22 @@ static void warn_roles(struct loader *l, const struct json_at *roles)
 	}
 }
 
+/* A mask that no rule asks for hides nothing, whatever its columns say. */
+static void warn_masks(struct loader *l, const struct json_at *masks)
+{
+	const struct plan *p = l->plan;
+	for (int i = 0; i < p->n_masks; i++) {
+		bool used = false;
+		for (int k = 0; k < p->n_rules && !used; k++)
+			for (int j = 0; j < p->rules[k].n_masks && !used; j++)
+				used = p->rules[k].masks[j] == &p->masks[i];
+		struct json_at here = {masks, p->masks[i].name, 0};
+		if (!used)
+			load_warn(l, &here, "mask \"%s\" is asked for by no rule: it hides nothing",
+				  p->masks[i].name);
+	}
+}
+
 static void warn_resource(struct loader *l, const struct json_at *here, int i)
 {
 	const struct plan *p = l->plan;
@@ -145,7 +161,7 @@ static void warn_resource(struct loader *l, const struct json_at *here, int i)
 void plan_review(struct loader *l)
 {
 	struct json_at rules = {&root, "rules", 0}, roles = {&root, "roles", 0},
-		       resources = {&root, "resources", 0};
+		       resources = {&root, "resources", 0}, masks = {&root, "masks", 0};
 	const struct plan *p = l->plan;
 	for (int i = 0; i < p->n_rules; i++) {
 		struct json_at here = {&rules, NULL, (size_t)i};
@@ -157,6 +173,7 @@ void plan_review(struct loader *l)
 	}
 	warn_shadowed(l, &rules);
 	warn_roles(l, &roles);
+	warn_masks(l, &masks);
 	for (int i = 0; i < p->n_resources; i++) {
 		struct json_at here = {&resources, NULL, (size_t)i};
 		warn_resource(l, &here, i);

@@ -23,7 +23,7 @@ static const char *const good[] = {
     " 'masks': {'pii': {'columns': ['public.*.ssn'], 'as': 'last4'}},",
     " 'rules': [{'id': 'llm', 'resource': 'llm', 'roles': '*', 'effect': 'allow'},",
     "   {'id': 'r', 'resource': 'shop', 'roles': ['viewer', 'op'], 'verbs': 'select', 'relations': "
-    "'public.*', 'effect': 'allow'}",
+    "'public.*', 'effect': 'mask', 'masks': 'pii'}",
     " ]}",
 };
 #define LINES (sizeof(good) / sizeof(good[0]))
@@ -321,6 +321,9 @@ static void warns_of_what_is_unused(void)
 	} rows[] = {
 	    {3, " 'roles': {'viewer': ['g'], 'op': ['h'], 'idle': 'i'},", "no credential there"},
 	    {7, " 'rules': [", "resource \"llm\" has no rule"},
+	    {6,
+	     " 'masks': {'pii': {'columns': ['public.*.ssn'], 'as': 'last4'}, 'idle': {'columns': ['a.b.c'], 'as': 'null'}},",
+	     "mask \"idle\" is asked for by no rule"},
 	    {2, "", "there are no issuers"},
 	    {2, "'issuers': [{'issuer': 'https://acme.okta.com', 'audience': 'a'}],",
 	     "taken for this machine's local issuer"},

@@ -47,6 +47,7 @@ static const struct {
 	{{MASK_LITERALS, 0, NULL, 0}, "'not ended", "'****'"},
 	{{MASK_REDACT, 0, NULL, ALL}, "verified by SSN 247-56-8310 on file", "verified by SSN **** on file"},
 	{{MASK_REDACT, 0, NULL, ALL}, "ref 529 83 4416", "ref ****"},
+	{{MASK_REDACT, 0, NULL, ALL}, "ref 529/83/4416, 4485/7193/0264/8176", "ref ****, ****"},
 	{{MASK_REDACT, 0, NULL, ALL}, "000-12-3456 666-12-3456 912-12-3456 123-00-4567 123-45-0000", SAME},
 	{{MASK_REDACT, 0, NULL, ALL}, "247-56 8310, 247-56-83101, 1247-56-8310", SAME},
 	{{MASK_REDACT, 0, NULL, ALL}, "paid with card 4485719302648176", "paid with card ****"},
