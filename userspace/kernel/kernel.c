@@ -209,8 +209,8 @@ int kernel_dest_map_fd(const struct kernel *k)
 	return bpf_map__fd(k->skel->maps.dests);
 }
 
-/* Flows that nobody took: their connection ended before the daemon accepted it. A part of the table at each beat, all of
- * it within a minute: a full one must not hold the heart up. */
+/* Flows that nobody took: their connection ended before the daemon accepted it. A part of the table at each beat, all
+ * of it within a minute: a full one must not hold the heart up. */
 static void sweep(struct kernel *k, uint64_t now)
 {
 	int fd = bpf_map__fd(k->skel->maps.flows);
