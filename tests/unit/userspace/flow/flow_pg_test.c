@@ -172,20 +172,21 @@ static void *cancel_soon(void *arg)
 {
 	char err[256];
 	usleep(300000);
-	CHECK_INT(PQcancel(arg, err, sizeof(err)), 1);
-	return NULL;
+	return PQcancel(arg, err, sizeof(err)) ? arg : NULL;
 }
 
 static void test_cancel(void)
 {
 	PGconn *c = login(2);
 	pthread_t t;
+	void *done;
 	PGcancel *k = PQgetCancel(c);
 	uint64_t from = clock_mono_ns();
 	pthread_create(&t, NULL, cancel_soon, k);
 	expect(c, "SELECT pg_sleep(20)", "57014");
 	CHECK(clock_mono_ns() - from < 5 * NS_PER_SEC);
-	pthread_join(t, NULL);
+	pthread_join(t, &done);
+	CHECK(done == k);
 	expect(c, "SELECT 1", "1");
 	/* From another workload the same request does nothing. */
 	as(1);
@@ -193,7 +194,8 @@ static void test_cancel(void)
 	pthread_create(&t, NULL, cancel_soon, k);
 	expect(c, "SELECT pg_sleep(1.5)", "");
 	CHECK(clock_mono_ns() - from >= 1500 * NS_PER_MS);
-	pthread_join(t, NULL);
+	pthread_join(t, &done);
+	CHECK(done == k);
 	PQfreeCancel(k);
 	PQfinish(c);
 }
