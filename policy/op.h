@@ -110,11 +110,9 @@ struct arena;
 struct masks;
 struct result_lineage;
 
-/* By what an operation passed, where people had to let it: a request that was approved, or a grant; and the number of
- * the release in the record. */
+/* By what people let an operation pass: of which rule, request or grant, and release. */
 struct mandate {
-	char rule[64]; /* that asked */
-	char request[24], grant[24]; /* grant "": approved once */
+	char rule[64], request[24], grant[24]; /* grant "": approved once */
 	uint64_t release;
 };
 
@@ -135,24 +133,18 @@ struct op {
 	int n_needs;
 	const char *database;  /* where, or NULL */
 	const char *user;      /* as whom the client says that it logs in, or NULL */
-	/* Settings that say what its literals mean (DateStyle and the like), as the server told them; NULL: it
-	 * did not. May be NULL itself. */
-	const char *const *settings;
-	int n_settings;
-	/* What the session has set that its login had not: name, value, ...; is_unsure: of some of it nobody knows the
-	 * value. */
-	const char *const *changed;
-	int n_changed;
+	/* Settings that say what its literals mean (DateStyle and the like), as the server told them (NULL: not);
+	 * what the session has set that its login had not: name, value, ...; is_unsure: not all of it is known. */
+	const char *const *settings, *const *changed;
+	int n_settings, n_changed;
 	bool is_unsure;
 	const uint32_t *declared; /* types that the client declared for parameters; 0: left open */
 	int n_declared;
-	struct span behind;    /* what stands behind the name that the text runs: a prepared statement; empty: nothing */
-	bool reads_data;       /* the client sends data behind it (COPY FROM STDIN), which is not in the text */
+	struct span behind; /* the prepared statement that the text runs by its name; empty: none */
+	bool reads_data;       /* COPY FROM STDIN: the client's data is not in the text */
 	bool is_prepare_only;  /* nothing runs yet: what runs is decided for itself */
 	bool is_by_name;       /* what runs stands behind a name: the text does not show it */
-	/* It goes on with what passed by this: rows of a cursor, say. It needs no new approval where the same rule
-	 * asks and, by a grant, that is still in force. NULL: it is new. */
-	const struct mandate *prior;
+	const struct mandate *prior; /* it reads on from what passed by this, as long as that stands; NULL: it is new */
 	bool is_in_transaction; /* one is open: what it holds is held while this waits */
 	bool is_write;     /* has or may have an effect: whatever is not a plain read */
 	bool is_permanent; /* may make effects permanent or visible outside at once: waits for the disk */
@@ -185,13 +177,12 @@ struct decision {
 	 * release in the record. "" and 0 where nobody was asked. */
 	char request[24], grant[24];
 	uint64_t release;
-	/* The grant that the same approval made: what began by it goes on as long as that is in force. "" none. */
-	char made_grant[24];
-	uint64_t plan; /* number of the policy that it was made under; the flow's */
+	char made_grant[24]; /* by the same approval: what began by it goes on as long as that is in force */
+	uint64_t plan;	     /* number of the policy that it was made under; the flow's */
 	const struct masks *masks; /* policy/mask.h, in the operation's arena; NULL: nothing is masked */
 };
 
-/* Did people have to be asked about this very operation? Not where a grant, or what was approved before, let it pass. */
+/* Were people asked about this very operation? Not where a grant, or what was approved before, let it pass. */
 static inline bool decision_was_asked(const struct op *op, const struct decision *d)
 {
 	return d->request[0] && !d->grant[0] && !op->prior;

@@ -172,17 +172,45 @@ static bool copy_ask(struct arena *a, const struct ask *from, struct ask *to)
 	return !arena_failed(a);
 }
 
-static bool has_room(const struct book *b, const struct ask *a)
+static unsigned spread(const char *a, const char *b)
 {
-	int own = 0;
+	uint32_t h = 2166136261u; /* FNV-1a: whoever makes others' requests collide makes them be counted, no more */
+	for (const char *p = a; *p; p++)
+		h = (h ^ (uint8_t)*p) * 16777619u;
+	for (const char *p = b; *p; p++)
+		h = (h ^ (uint8_t)*p) * 16777619u;
+	return h % BUCKETS;
+}
+
+static void tally(struct book *b, const struct request *r, int by)
+{
+	uint16_t *asker = &b->by_asker[spread(r->ask.issuer, r->ask.subject)];
+	uint16_t *rule = &b->by_rule[spread(r->terms.rule, "")];
+	*asker = (uint16_t)(*asker + by);
+	*rule = (uint16_t)(*rule + by);
+}
+
+static bool is_of_asker(const struct request *r, const struct ask *a)
+{
+	return !strcmp(r->ask.subject, a->subject) && !strcmp(r->ask.issuer, a->issuer);
+}
+
+const char *book_why_full(const struct book *b, const struct ask *a, const char *rule)
+{
+	int own = 0, of_rule = 0;
+	if (a->body.len > REQUEST_BODY_MAX)
+		return "it is too large to be shown to its approvers whole";
 	if (b->n_open >= BOOK_REQUESTS_MAX || b->bytes + a->body.len > BOOK_BYTES_MAX)
-		return false;
-	if (b->n_open < BOOK_OWN_MAX)
-		return true;
-	for (const struct request *r = b->first; r; r = r->next)
-		own += r->state != REQUEST_ENDED && !strcmp(r->ask.subject, a->subject) &&
-		       !strcmp(r->ask.issuer, a->issuer);
-	return own < BOOK_OWN_MAX;
+		return "too many requests wait for an approval on this node";
+	if (b->by_asker[spread(a->issuer, a->subject)] < BOOK_OWN_MAX && b->by_rule[spread(rule, "")] < BOOK_RULE_MAX)
+		return NULL;
+	for (const struct request *r = b->first; r; r = r->next) {
+		own += r->state != REQUEST_ENDED && is_of_asker(r, a);
+		of_rule += r->state != REQUEST_ENDED && !strcmp(r->terms.rule, rule);
+	}
+	return own >= BOOK_OWN_MAX	  ? "too many requests of this identity wait for an approval"
+	       : of_rule >= BOOK_RULE_MAX ? "too many requests of this rule wait for an approval"
+					  : NULL;
 }
 
 /* The oldest ended ones beyond the limit are forgotten: the record has them. Only where nobody walks the
@@ -247,7 +275,7 @@ int book_ask(struct book *b, const struct ask *a, const struct terms *t, struct 
 		return 0;
 	}
 	forget(b);
-	if (a->body.len > REQUEST_BODY_MAX || !has_room(b, a))
+	if (book_why_full(b, a, t->rule))
 		return ERR_LIMIT;
 	if (!b->epoch)
 		b->epoch = (uint64_t)MAX(now.real_s, (int64_t)1);
@@ -262,6 +290,7 @@ int book_ask(struct book *b, const struct ask *a, const struct terms *t, struct 
 	r->same = b->buckets[bucket_of(a->hash)];
 	b->buckets[bucket_of(a->hash)] = r;
 	b->n_open++;
+	tally(b, r, 1);
 	b->bytes += r->arena.used;
 	*ret_r = r;
 	*ret_joined = false;
@@ -289,6 +318,7 @@ void book_end(struct book *b, struct request *r, enum request_end why, const cha
 	r->ended = now;
 	snprintf(r->end_reason, sizeof(r->end_reason), "%s", reason ? reason : "");
 	b->n_open--;
+	tally(b, r, -1);
 	b->bytes -= MIN(b->bytes, r->arena.used);
 	b->n_ended++;
 }

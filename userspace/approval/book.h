@@ -21,6 +21,8 @@ int book_n_open(const struct book *b);
  * one that was not used yet is joined as well. ERR_LIMIT: too many, too large; -ENOMEM; ERR_MALFORMED. */
 must_check int book_ask(struct book *b, const struct ask *a, const struct terms *t, struct moment now,
 			struct request **ret_r, bool *ret_joined);
+/* Why book_ask would say ERR_LIMIT to this: too many, too large; NULL: it would not. For people; a static string. */
+const char *book_why_full(const struct book *b, const struct ask *a, const char *rule);
 struct request *book_request(struct book *b, const char *id); /* NULL: none */
 struct request *book_requests(struct book *b);		      /* newest first, then ->next */
 

@@ -16,6 +16,8 @@ struct book {
 	struct request *first;
 	struct request *buckets[BUCKETS];
 	struct grant *grants;
+	/* Open requests by a hash of who asks, and of the rule: no fewer than each has. */
+	uint16_t by_asker[BUCKETS], by_rule[BUCKETS];
 	int n_open, n_ended, n_grants;
 	size_t bytes; /* of open requests */
 	uint64_t epoch, next_request, next_grant;

@@ -6,7 +6,8 @@
 #include "policy/terms.h"
 
 #define BOOK_REQUESTS_MAX 16384 /* not ended */
-#define BOOK_OWN_MAX	  4096	/* of one identity, not ended */
+#define BOOK_OWN_MAX	  1024	/* of one identity, not ended */
+#define BOOK_RULE_MAX	  8192	/* of one rule, not ended: a flood of one leaves room for the others */
 #define BOOK_BYTES_MAX	  (256u * 1024 * 1024)
 #define BOOK_ENDED_MAX	  512 /* of the last that ended, kept to be asked about */
 #define BOOK_GRANTS_MAX	  4096

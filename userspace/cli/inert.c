@@ -4,26 +4,7 @@
 #include <wchar.h>
 
 #include "base/macro.h"
-
-/* What a terminal or a reader's eye could be led astray by: C0, DEL and C1, soft hyphen, Arabic
- * letter mark, zero-width and directional marks, line and paragraph separators, embeddings and
- * isolates, word joiner to invisible operators, variation selectors' neighbour BOM, interlinear
- * marks, tags. */
-static const struct {
-	uint32_t from, to;
-} acting[] = {
-    {0x00, 0x1f},     {0x7f, 0x9f},	{0xad, 0xad},	    {0x61c, 0x61c},
-    {0x180e, 0x180e}, {0x200b, 0x200f}, {0x2028, 0x202e},   {0x2060, 0x206f},
-    {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0xe0000, 0xe007f},
-};
-
-static int acts(uint32_t c)
-{
-	for (size_t i = 0; i < ARRAY_LEN(acting); i++)
-		if (c >= acting[i].from && c <= acting[i].to)
-			return 1;
-	return 0;
-}
+#include "base/unseen.h"
 
 /* One character; its length in ret_len. Malformed: the byte itself, length 1, *ret_bad set. */
 static uint32_t decode(const unsigned char *s, size_t left, size_t *ret_len, int *ret_bad)
@@ -60,6 +41,11 @@ static size_t plain_len(const uint8_t *p, const uint8_t *end)
 	return (size_t)(at - p);
 }
 
+static int is_before_newline(const uint8_t *p, const uint8_t *end)
+{
+	return p + 1 < end && p[1] == '\n';
+}
+
 void inert_add(struct buf *out, struct span text, const char *indent)
 {
 	size_t n;
@@ -73,9 +59,12 @@ void inert_add(struct buf *out, struct span text, const char *indent)
 		uint32_t c = decode(p, (size_t)(end - p), &n, &is_bad);
 		if (c == '\n' && indent)
 			buf_printf(out, "\n%s", indent);
+		else if (c == '\r' && indent) /* to the server it ends a line, and a comment */
+			buf_printf(out, "\\x0d%s%s", is_before_newline(p, end) ? "" : "\n",
+				   is_before_newline(p, end) ? "" : indent);
 		else if (c == '\t')
 			buf_add_u8(out, ' ');
-		else if (is_bad || acts(c))
+		else if (is_bad || is_unseen(c))
 			buf_printf(out, c < 0x100 ? "\\x%02x" : "\\u%04x", (unsigned)c);
 		else
 			buf_add(out, p, n);
@@ -93,10 +82,10 @@ void inert_add_json(struct buf *out, struct span json)
 			continue;
 		}
 		uint32_t c = decode(p, (size_t)(end - p), &n, &is_bad);
-		if (c > 0xffff && acts(c)) /* as a surrogate pair, RFC 8259 7 */
+		if (c > 0xffff && is_unseen(c)) /* as a surrogate pair, RFC 8259 7 */
 			buf_printf(out, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (c >> 10)),
 				   (unsigned)(0xdc00 + (c & 0x3ff)));
-		else if (is_bad || acts(c))
+		else if (is_bad || is_unseen(c))
 			buf_printf(out, "\\u%04x", (unsigned)c);
 		else
 			buf_add(out, p, n);

@@ -110,7 +110,7 @@ static int add_waiter(struct control *c, struct request *r, const json_t *j, str
 }
 
 static int ask_book(struct control *c, const struct session *s, const json_t *j, struct span body,
-		    struct request **ret_r, bool *ret_joined)
+		    struct request **ret_r, bool *ret_joined, const char **ret_full)
 {
 	struct terms t;
 	if (!c->policy.plan || !plan_terms(c->policy.plan, text_of(j, "rule"), &t) || t.role)
@@ -128,15 +128,17 @@ static int ask_book(struct control *c, const struct session *s, const json_t *j,
 			.class = text_of(j, "class"),
 			.reason = text_of(j, "reason"),
 			.body = body};
-	return book_ask(c->approvals.book, &a, &t, approvals_now(), ret_r, ret_joined);
+	int err = book_ask(c->approvals.book, &a, &t, approvals_now(), ret_r, ret_joined);
+	if (err == ERR_LIMIT)
+		*ret_full = book_why_full(c->approvals.book, &a, t.rule);
+	return err;
 }
 
-static const char *why_not(int err)
+static const char *why_not(int err, const char *full)
 {
 	return err == ERR_NOT_FOUND ? "the policy has changed: send it again"
-	       : err == ERR_LIMIT
-		       ? "too many requests wait for an approval, or this one is too large to be shown whole"
-		       : "it cannot be asked about";
+	       : err == ERR_LIMIT && full ? full
+					  : "it cannot be asked about";
 }
 
 static void on_ask(struct control *c, struct msg *m)
@@ -149,6 +151,7 @@ static void on_ask(struct control *c, struct msg *m)
 	struct request *r = NULL;
 	struct waiter *w;
 	bool is_joined = false;
+	const char *full = NULL;
 	if (!s || s->state != SESSION_LIVE) {
 		answer(c, ask, "end", "the identity of this workload is over", NULL);
 		return;
@@ -158,7 +161,7 @@ static void on_ask(struct control *c, struct msg *m)
 	if (!err && !json_is_object(body))
 		err = ERR_MALFORMED;
 	if (!err)
-		err = ask_book(c, s, m->json, span_of(text, len), &r, &is_joined);
+		err = ask_book(c, s, m->json, span_of(text, len), &r, &is_joined, &full);
 	if (!err)
 		err = add_waiter(c, r, m->json, &w);
 	if (!err)
@@ -167,9 +170,9 @@ static void on_ask(struct control *c, struct msg *m)
 			is_joined ? json_pack("{s:s}", "by_flow", w->flow) : request_fields(r, body), NULL);
 	json_decref(body);
 	if (err) {
-		answer(c, ask, "end", why_not(err), NULL);
+		answer(c, ask, "end", why_not(err, full), NULL);
 		if (r && !is_joined)
-			approvals_end(c, r, END_WITHDRAWN, why_not(err), NULL);
+			approvals_end(c, r, END_WITHDRAWN, why_not(err, full), NULL);
 		return;
 	}
 	tell_asked(c, w, is_joined);

@@ -1,29 +1,24 @@
 #include "control/notice.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <unistr.h>
 
 #include "base/macro.h"
 #include "base/ossl.h"
+#include "base/unseen.h"
 
 #define FIELD_MAX 200
 
 /* --- texts --------------------------------------------------------------------------------------
  */
 
-/* U+200B-200F, U+2028-202E, U+2060-206F, U+FEFF, U+061C, U+00AD and the C1 controls, by their
- * UTF-8. */
+/* Bytes of a character that is not to be shown as it is; 0: it may be. */
 static int odd_len(const uint8_t *s)
 {
-	if (s[0] == 0xc2 && s[1] && (s[1] < 0xa0 || s[1] == 0xad))
-		return 2;
-	if (s[0] == 0xd8 && s[1] == 0x9c)
-		return 2;
-	if (s[0] == 0xe2 && s[1] == 0x80 &&
-	    ((s[2] >= 0x8b && s[2] <= 0x8f) || (s[2] >= 0xa8 && s[2] <= 0xae)))
-		return 3;
-	if (s[0] == 0xe2 && s[1] == 0x81 && s[2] >= 0xa0 && s[2] <= 0xaf)
-		return 3;
-	return s[0] == 0xef && s[1] == 0xbb && s[2] == 0xbf ? 3 : 0;
+	ucs4_t c;
+	int n = u8_mbtouc(&c, s, strnlen((const char *)s, 4));
+	return is_unseen(c) ? n : 0;
 }
 
 /* Names come from tokens and policies, and go into chats that read markup: what would be some is
@@ -33,9 +28,9 @@ static void add_plain(struct buf *b, const char *text, bool escapes)
 	const uint8_t *s = (const uint8_t *)(text ? text : "");
 	for (size_t n = 0; *s && n < FIELD_MAX; n++) {
 		int odd = odd_len(s);
-		if (odd || *s < ' ' || *s == 0x7f) {
+		if (odd) {
 			buf_add_str(b, "\xef\xbf\xbd");
-			s += odd ? odd : 1;
+			s += odd;
 			continue;
 		}
 		if (escapes && strchr("\\`*_{}[]()<>#+-!|~&", *s))

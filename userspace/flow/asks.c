@@ -526,6 +526,8 @@ static void on_refusal(struct asked *a, const char *verdict, const char *words)
 			 words);
 	else if (!strcmp(verdict, "expired"))
 		snprintf(reason, sizeof(reason), "request %s expired: %.300s", a->request, words);
+	else if (!*a->request)
+		snprintf(reason, sizeof(reason), "it could not be asked about: %.300s", words);
 	else
 		snprintf(reason, sizeof(reason), "request %s ended: %.300s", a->request, words);
 	snprintf(a->decision.hint, sizeof(a->decision.hint), "%s",

@@ -40,6 +40,7 @@ export function said(text, tag = 'span') {
     if (m.index > last) e.append(s.slice(last, m.index));
     const code = m[0].codePointAt(0).toString(16).toUpperCase().padStart(4, '0');
     e.append(h('span.ctl', { title: `U+${code}` }, `U+${code}`));
+    if (m[0] === '\r' && s[m.index + 1] !== '\n') e.append('\n'); // to the server it ends a line, and a comment
     last = m.index + m[0].length;
   }
   e.append(s.slice(last));

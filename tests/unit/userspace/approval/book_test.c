@@ -357,8 +357,9 @@ static void holds_ten_thousand(void)
 		char who[16];
 		struct request *r;
 		bool is_joined;
-		snprintf(who, sizeof(who), "agent-%d", i % 7);
+		snprintf(who, sizeof(who), "agent-%d", i % 17);
 		a.subject = who;
+		t.rule = i % 3 ? "r1" : "r2";
 		n += book_ask(b, &a, &t, t0, &r, &is_joined) == 0 && !is_joined;
 	}
 	CHECK_INT(n, 10000);
@@ -383,6 +384,23 @@ static void refuses_too_many(void)
 		n += book_ask(b, &a, &t, t0, &r, &is_joined) == 0;
 	}
 	CHECK_INT(n, BOOK_OWN_MAX); /* of one identity */
+	struct ask one_more = ask(-5);
+	CHECK_STR(book_why_full(b, &one_more, "r1"), "too many requests of this identity wait for an approval");
+	for (int i = BOOK_OWN_MAX; i < BOOK_RULE_MAX + 10; i++) {
+		struct ask of = ask(i + 100);
+		char who[16];
+		snprintf(who, sizeof(who), "agent-%d", i % 100);
+		of.subject = who;
+		n += book_ask(b, &of, &t, t0, &r, &is_joined) == 0;
+	}
+	CHECK_INT(n, BOOK_RULE_MAX); /* of one rule */
+	one_more.subject = "agent-1";
+	CHECK_STR(book_why_full(b, &one_more, "r1"), "too many requests of this rule wait for an approval");
+	t.rule = "another";
+	CHECK_INT(book_ask(b, &one_more, &t, t0, &r, &is_joined), 0); /* there is room for others */
+	t.rule = "r1";
+	book_tick(b, at(900), &news);
+	CHECK(book_why_full(b, &one_more, "r1") == NULL);
 	struct ask a = ask(-1);
 	a.subject = "other";
 	CHECK_INT(book_ask(b, &a, &nobody, t0, &r, &is_joined), ERR_MALFORMED);

@@ -28,6 +28,10 @@ static void by_table(void)
 	    {"\x9b" "31m", NULL, "\\x9b31m"},	   /* and as a bare byte */
 	    {"\x7f", NULL, "\\x7f"},
 	    {"a\rb", NULL, "a\\x0db"},
+	    {"-- a\rDROP", "  ", "-- a\\x0d\n  DROP"},
+	    {"a\r\nb", "  ", "a\\x0d\n  b"},
+	    {"\xe3\x85\xa4", NULL, "\\u3164"},
+	    {"\xef\xb8\x8f", NULL, "\\ufe0f"},
 	    {"a\tb", NULL, "a b"},
 	    {"a\nb", NULL, "a\\x0ab"},
 	    {"a\nb", "  ", "a\n  b"},
