@@ -67,8 +67,10 @@ static bool list_set(struct settings_list **at, const char *name, const char *va
 	struct settings_list *l = *at ? *at : (*at = calloc(1, sizeof(*l)));
 	if (!l)
 		return false;
-	list_remove(l, name);
+	/* Copied first: name and value may be the list's own. */
 	struct changed_setting c = {strdup(name), value ? strdup(value) : NULL, is_unknown};
+	if (c.name)
+		list_remove(l, c.name);
 	bool fits = c.name && (!value || c.value) && l->n < SETTINGS_MAX && l->bytes + size_of(&c) <= SETTINGS_BYTES;
 	if (!fits) {
 		free(c.name);
