@@ -322,7 +322,8 @@ static void warns_of_what_is_unused(void)
 	    {3, " 'roles': {'viewer': ['g'], 'op': ['h'], 'idle': 'i'},", "no credential there"},
 	    {7, " 'rules': [", "resource \"llm\" has no rule"},
 	    {6,
-	     " 'masks': {'pii': {'columns': ['public.*.ssn'], 'as': 'last4'}, 'idle': {'columns': ['a.b.c'], 'as': 'null'}},",
+	     " 'masks': {'pii': {'columns': ['public.*.ssn'], 'as': 'last4'}, "
+	     "'idle': {'columns': ['a.b.c'], 'as': 'null'}},",
 	     "mask \"idle\" is asked for by no rule"},
 	    {2, "", "there are no issuers"},
 	    {2, "'issuers': [{'issuer': 'https://acme.okta.com', 'audience': 'a'}],",
