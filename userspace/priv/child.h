@@ -32,8 +32,8 @@
  *                        the configured user; fd: inherited)
  *   console   open_tls   {what: "certificate" | "key"} -> fd   (the configured files)
  *   recorder  sign       {seq, root, hash, time, from, nodes} -> {key, sig}  (Ed25519, hex; seq must rise; root and
- *                        hash: 64 hex digits; over the text of a checkpoint, record/FORMAT.md; from, nodes: how the tree
- *                        grew from the one that was signed last, record/growth.h) or {from}: the size of that one
+ *                        hash: 64 hex digits; over the text of a checkpoint, record/FORMAT.md; from, nodes: how the
+ *                        tree grew from the one that was signed last, record/growth.h) or {from}: the size of that one
  *
  * notify (monitor -> child, no answer):
  *   all       stop       {}

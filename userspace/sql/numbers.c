@@ -11,9 +11,20 @@
  * strings, names in quotes, escapes, all beyond ASCII. */
 enum { DIGIT = 1, WORD = 2, SPACE = 4, ODD = 8 };
 static const uint8_t kinds[256] = {
-    [0] = ODD,		     ['\''] = ODD,	     ['"'] = ODD,	  ['\\'] = ODD,	    [0x80 ... 0xff] = ODD,
-    ['\t' ... '\r'] = SPACE, [' '] = SPACE,	     ['A' ... 'Z'] = WORD, ['a' ... 'z'] = WORD, ['_'] = WORD,
-    ['$'] = WORD,	     ['0' ... '9'] = WORD | DIGIT,
+    /* what only the lexer can tell */
+    [0] = ODD,
+    ['\''] = ODD,
+    ['"'] = ODD,
+    ['\\'] = ODD,
+    [0x80 ... 0xff] = ODD,
+    /* tokens */
+    ['\t' ... '\r'] = SPACE,
+    [' '] = SPACE,
+    ['A' ... 'Z'] = WORD,
+    ['a' ... 'z'] = WORD,
+    ['_'] = WORD,
+    ['$'] = WORD,
+    ['0' ... '9'] = WORD | DIGIT,
 };
 
 static bool is_word(uint8_t c)

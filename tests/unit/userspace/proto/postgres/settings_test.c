@@ -86,7 +86,8 @@ static const char *shown(struct settings *s, bool *ret_unknown)
 	int n = settings_shown(s, ret_unknown);
 	text[0] = 0;
 	for (int i = 0; i < n; i++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s=%s;", s->shown[2 * i], s->shown[2 * i + 1]);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s=%s;", s->shown[2 * i],
+			 s->shown[2 * i + 1]);
 	return text;
 }
 
