@@ -96,7 +96,8 @@ def check_explain(c):
     done = policy(*ask, "owner", "--needs", "opaque:DO")
     c.check(done.returncode == 0 and "allow by rule owner-all" in done.stdout, "what passes is exit 0", done)
     done = policy(*ask, "operator", "--needs", "create:public.t")
-    c.check("asks for an approval" in done.stdout and done.returncode == 1, "what people are asked about is told", done)
+    c.check("asks for an approval" in done.stdout and done.returncode == 3, "what people are asked about is told, as exit 3", done)
+    c.check("held until" in done.stdout and "Trying again will not help" not in done.stdout, "with what to do about it", done)
     c.equal(policy(*ask, "nobody", "--needs", "show").returncode, 2, "an unknown role is a usage error")
 
 

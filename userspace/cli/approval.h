@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 /* A request as the API gives it, whole. False: the reader turned away before its end. */
-bool approval_show(const json_t *request);
+bool approval_show(const json_t *request, bool is_paged);
 /* A line of text from outside, inert, with a newline. */
 void approval_print(const char *text);
 /* Lines that went, lines that came, and the lines around them; each inert. */

@@ -75,10 +75,10 @@ static int screen_rows(void)
 }
 
 /* Inert, and on a terminal a screen at a time. False: the reader turned away before the end. */
-static bool show_text(const char *text, const char *indent)
+static bool show_text(const char *text, const char *indent, int rows)
 {
 	struct buf b;
-	int rows = screen_rows(), n = 0;
+	int n = 0;
 	bool has_all = true;
 	buf_init(&b, 8 * 1024 * 1024);
 	inert_add(&b, span_str(text), indent);
@@ -104,7 +104,7 @@ static bool show_text(const char *text, const char *indent)
 }
 
 /* What else is approved with the text: what its name runs, what the session has set; and what is not. */
-static bool show_around(const json_t *body)
+static bool show_around(const json_t *body, int rows)
 {
 	const char *behind = json_text(body, "behind", NULL), *b64 = json_text(body, "behind_b64", NULL);
 	bool has_all = true;
@@ -112,7 +112,7 @@ static bool show_around(const json_t *body)
 	json_t *s;
 	if (behind || b64) {
 		printf("  which runs, prepared before%s\n", behind ? "" : " (no UTF-8, in base64)");
-		has_all = show_text(behind ? behind : b64, "    ");
+		has_all = show_text(behind ? behind : b64, "    ", rows);
 	}
 	json_array_foreach(json_object_get(body, "settings"), i, s)
 	{
@@ -122,7 +122,7 @@ static bool show_around(const json_t *body)
 		char line_of[8192];
 		snprintf(line_of, sizeof(line_of), "%.200s = %.7900s", name,
 			 json_text(s, "value", json_text(s, "value_b64", "?")));
-		has_all = show_text(line_of, "    ") && has_all;
+		has_all = show_text(line_of, "    ", rows) && has_all;
 	}
 	if (json_is_true(json_object_get(body, "reads_data")))
 		printf("\n  NOT SHOWN    the rows that the client sends behind COPY FROM STDIN: they are not part of "
@@ -130,7 +130,7 @@ static bool show_around(const json_t *body)
 	return has_all;
 }
 
-static bool show_params(const json_t *params)
+static bool show_params(const json_t *params, int rows)
 {
 	size_t i;
 	json_t *p;
@@ -145,7 +145,7 @@ static bool show_params(const json_t *params)
 			printf(" (%s%s%s)", type, *type && *form ? ", " : "", form);
 		printf("\n");
 		if (!json_is_null(p))
-			has_all = show_text(text ? text : hex ? hex : b64, "    ") && has_all;
+			has_all = show_text(text ? text : hex ? hex : b64, "    ", rows) && has_all;
 	}
 	return has_all;
 }
@@ -229,17 +229,18 @@ static void show_head(const json_t *r)
 	line("grant", json_text(r, "grant", ""));
 }
 
-bool approval_show(const json_t *r)
+bool approval_show(const json_t *r, bool is_paged)
 {
+	int rows = is_paged ? screen_rows() : 0;
 	const json_t *body = json_object_get(r, "body");
 	const char *text = json_text(body, "text", NULL), *b64 = json_text(body, "text_b64", NULL);
 	show_head(r);
 	show_need(r);
 	show_votes(r);
 	printf("\n");
-	bool has_all = (text || b64) && show_text(text ? text : b64, "    ");
-	has_all = show_params(json_object_get(body, "params")) && has_all;
-	has_all = show_around(body) && has_all;
+	bool has_all = (text || b64) && show_text(text ? text : b64, "    ", rows);
+	has_all = show_params(json_object_get(body, "params"), rows) && has_all;
+	has_all = show_around(body, rows) && has_all;
 	show_diff(r);
 	printf("\n  hash         %s\n", json_text(r, "hash", "?"));
 	return has_all;
@@ -312,7 +313,7 @@ int cmd_requests(int argc, char **argv)
 		json_dumpf(r, stdout, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII);
 		putchar('\n');
 	} else {
-		approval_show(r);
+		approval_show(r, true);
 	}
 	json_decref(r);
 	return 0;
@@ -421,7 +422,7 @@ static int give(const struct answer *a, const char *id, const char *verdict)
 	char path[256];
 	if (request_path(id, "/vote", path) < 0 || get_request(id, a->token, &r) < 0)
 		return 1;
-	bool has_all = approval_show(r);
+	bool has_all = approval_show(r, !a->hash); /* with its hash it was read before */
 	if (!is_meant(a, r, has_all, verdict)) {
 		json_decref(r);
 		return 1;

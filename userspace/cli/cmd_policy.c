@@ -20,6 +20,7 @@
 #define ARENA_MAX (16 * 1024 * 1024)
 #define NOW	  1 /* any time: the identity below expires after it */
 #define FIELDS	  5
+#define EXIT_ASKS 3 /* of explain: people would be asked */
 
 struct options {
 	const char *role, *resource, *needs, *sql, *dsn, *path, *owner;
@@ -391,7 +392,7 @@ static int explain_all(const struct session *s, const struct resource *r, struct
 		printf("  %s\n", d.reason);
 	if (*d.hint)
 		printf("  %s\n", d.hint);
-	return d.effect != EFFECT_ALLOW;
+	return d.effect == EFFECT_ALLOW ? 0 : d.effect == EFFECT_ASK ? EXIT_ASKS : 1;
 }
 
 static int explain_sql(const struct session *s, const struct resource *r, struct arena *a)

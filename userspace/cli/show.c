@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/macro.h"
 #include "cli/inert.h"
+#include "cli/show_forms.h"
 #include "cli/show_rows.h"
 
 static const char *text_of(const json_t *e, const char *key)
@@ -265,7 +266,7 @@ void show_event(struct buf *out, const json_t *event, uint64_t at_ms)
 		i++;
 	if (i < ARRAY_LEN(types))
 		types[i].add(out, event);
-	else
+	else if (!show_form(out, event, SHOW_INDENT))
 		add_fields(out, event);
 	buf_add_u8(out, '\n');
 }
