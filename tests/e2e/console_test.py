@@ -26,8 +26,9 @@ POLICY = {
     "roles": {"viewer": ["viewer"], "operator": ["operator"]},
     "resources": [{"name": "shop", "protocol": "postgres", "match": ["127.0.0.1:@PORT@"],
                    "credentials": {"viewer": "file:CRED/db", "operator": "file:CRED/db"}}],
+    "masks": {"names": {"columns": ["public.vault.secret"], "as": "last4"}},
     "rules": [{"id": "read", "resource": "shop", "roles": ["viewer"], "verbs": ["select"], "relations": ["public.*"],
-               "effect": "allow"},
+               "effect": "mask", "masks": ["names"]},
               {"id": "write", "resource": "shop", "roles": ["operator"], "verbs": ["insert"], "relations": ["public.*"],
                "effect": "allow"}],
     "grants": [{"id": "lift", "role": "operator", "from": ["viewer"], "for": "1h", "approvers": [{"group": "dba", "need": 2}],
@@ -67,7 +68,7 @@ def unix(gw, method, path, body=None):
 def keeps_roles_apart(web):
     table = {  # path: who may (ada approver, cleo admin, dora auditor)
         ("GET", "/v1/status"): "acd", ("GET", "/v1/doctor"): "acd", ("GET", "/v1/requests"): "acd",
-        ("GET", "/v1/sessions"): "cd", ("GET", "/v1/sessions/newest"): "cd", ("GET", "/v1/policy"): "cd", ("GET", "/v1/policy/explain"): "cd",
+        ("GET", "/v1/sessions"): "cd", ("GET", "/v1/sessions/newest"): "cd", ("GET", "/v1/policy"): "cd", ("GET", "/v1/policy/explain"): "cd", ("POST", "/v1/policy/explain"): "cd",
         ("GET", "/v1/events?limit=1"): "cd", ("GET", "/v1/export?limit=1"): "cd", ("GET", "/v1/verify"): "cd",
         ("GET", "/v1/grants"): "acd", ("POST", "/v1/policy/reload"): "c", ("POST", "/v1/sessions/s-none/revoke"): "c",
         ("POST", "/v1/requests/r-none/vote"): "a", ("POST", "/v1/approvers/revoke"): "c",
@@ -357,6 +358,9 @@ def changes_answer_as_documented(web, gw, doc, ended):
         ("/v1/sessions/{id}/renew", f"/v1/sessions/{live}/renew", 200, None, {"token": token}),
         ("/v1/sessions/{id}/thaw", f"/v1/sessions/{live}/thaw", 200, cleo, {"reason": "doc"}),
         ("/v1/policy/reload", "/v1/policy/reload", 200, cleo, {}),
+        ("/v1/policy/explain", "/v1/policy/explain", 200, cleo, {"role": "viewer", "resource": "shop", "sql": "SELECT * FROM crown; DROP TABLE crown"}),
+        ("/v1/policy/explain", "/v1/policy/explain", 400, cleo, {"role": "nobody", "resource": "shop", "sql": "SELECT 1"}),
+        ("/v1/policy/explain", "/v1/policy/explain", 422, cleo, {"role": "viewer", "resource": "shop", "sql": "SELEC 1"}),
         ("/v1/tokens", "/v1/tokens", 201, None, {"sub": "x", "groups": ["viewer"], "ttl": 60}),
         ("/v1/tokens", "/v1/tokens", 400, None, {"sub": "x"}),
         ("/v1/tokens", "/v1/tokens", 403, cleo, {}),
@@ -446,7 +450,8 @@ def main():
                                  ("deaf", "/deaf", {"format": "teams"}))]
     try:
         with stack.Stack(POLICY, database="shop", config=web.config) as s:
-            s.pg.psql("CREATE TABLE crown (id int, name text); INSERT INTO crown VALUES (1, 'Ada'), (2, NULL);", "shop")
+            s.pg.psql("CREATE TABLE crown (id int, name text); INSERT INTO crown VALUES (1, 'Ada'), (2, NULL); CREATE TABLE vault (id int, secret text);",
+                      "shop")
             logs_in(web)
             keeps_roles_apart(web)
             bears_forgery(web)

@@ -10,7 +10,9 @@
 #include "base/macro.h"
 #include "base/msg.h"
 #include "cli/cli.h"
+#include "cli/policy_explain.h"
 #include "cli/policy_sql.h"
+#include "explain/explain.h"
 #include "policy/duties.h"
 #include "policy/needs.h"
 #include "policy/mask.h"
@@ -20,7 +22,6 @@
 #define ARENA_MAX (16 * 1024 * 1024)
 #define NOW	  1 /* any time: the identity below expires after it */
 #define FIELDS	  5
-#define EXIT_ASKS 3 /* of explain: people would be asked */
 
 struct options {
 	const char *role, *resource, *needs, *sql, *dsn, *path, *owner;
@@ -300,139 +301,34 @@ static int run_test(int argc, char **argv, const struct options *o)
 
 /* --- explain ---------------------------------------------------------------------------------- */
 
-static void print_name(const struct need *n)
+static int print_explained(json_t *e)
 {
-	static const char *const before[] = {
-	    [NEED_RELATION] = " on ",
-	    [NEED_FUNCTION] = " of function ",
-	    [NEED_OBJECT] = " of object ",
-	    [NEED_SETTING] = " ",
-	    [NEED_PLAIN] = "",
-	    [NEED_OPAQUE] = " (unreadable)",
-	};
-	printf("%s%s", verb_name(n->verb), before[n->kind]);
-	if (n->kind == NEED_OPAQUE || n->kind == NEED_PLAIN)
-		return;
-	printf("%s%s%s", n->schema ? n->schema : "", n->schema && n->name ? "." : "",
-	       n->name ? n->name : "");
-	for (int i = 0; i < n->n_columns && n->columns; i++)
-		printf("%s%s%s", i ? "," : "(", n->columns[i], i == n->n_columns - 1 ? ")" : "");
+	int rc = e ? policy_explain_print(e) : CLI_USAGE;
+	json_decref(e);
+	return rc;
 }
 
-static void explain_need(const struct session *s, const struct resource *r, const struct need *n, struct arena *a)
-{
-	struct decision d;
-	struct op op = {.needs = n, .n_needs = 1, .arena = a};
-	decide(s, s->o->role, r, &op, &d);
-	printf("  %-8s rule %-24s ", outcome(&d), d.rule);
-	print_name(n);
-	printf("  [%s%s]%s%s\n", class_name(n->class), n->is_implied ? ", implied" : "",
-	       n->why ? " " : "", n->why ? n->why : "");
-}
-
-static void print_source(const struct lineage *l)
-{
-	static const char *const kinds[] = {"no relation", "", "computed from ", "unknown: "};
-	printf("%s%s", kinds[l->kind], l->kind == LINEAGE_UNKNOWN && l->why ? l->why : "");
-	for (int i = 0; i < l->n_sources; i++)
-		printf("%s%s.%s.%s", i ? ", " : "", l->sources[i].schema, l->sources[i].relation,
-		       l->sources[i].column);
-}
-
-/* Where each output column comes from, and how it is shown. */
-/* Of a text only these are masked. */
-static void print_detectors(const struct mask_how *how)
-{
-	int n = 0;
-	for (int k = 0; how && k < DETECT_COUNT; k++)
-		if (how->detect >> k & 1)
-			printf("%s%s", n++ ? ", " : "  within texts: ", detect_names[k]);
-	if (how && how->detect >> DETECT_PATTERN_0)
-		printf("%spatterns of the policy", n ? ", " : "  within texts: ");
-}
-
-static void explain_result(const struct result_lineage *l, const struct mask_result *m)
-{
-	if (!l->is_known)
-		printf("  rows: cannot be traced%s%s\n", l->why ? ": " : "", l->why ? l->why : "");
-	for (int i = 0; l->is_known && i < l->n_outputs; i++) {
-		const struct mask_how *how =
-		    m && m->columns && i < m->n ? m->columns[i].client : NULL;
-		printf("  column %-3d %-10s ", i + 1, how ? mask_way_name(how->way) : "as it is");
-		print_source(&l->outputs[i]);
-		print_detectors(how);
-		printf("\n");
-	}
-}
-
-/* What the rows do not show but tell of. */
-static void explain_conditions(const struct result_lineage *l)
-{
-	for (int i = 0; i < l->n_predicates; i++)
-		printf("  condition  on         %s.%s.%s\n", l->predicates[i].schema, l->predicates[i].relation,
-		       l->predicates[i].column);
-	if (l->unknown_predicate)
-		printf("  condition  unknown: %s\n", l->unknown_predicate);
-	if (l->unmaskable)
-		printf("  rows       cannot be masked: %s\n", l->unmaskable);
-}
-
-static int explain_all(const struct session *s, const struct resource *r, struct op *op)
-{
-	struct decision d;
-	decide(s, s->o->role, r, op, &d);
-	for (int i = 0; i < op->n_results; i++)
-		if (op->results[i]) {
-			bool is_masked = d.masks && i < d.masks->n_results;
-			explain_result(op->results[i], is_masked ? &d.masks->results[i] : NULL);
-			explain_conditions(op->results[i]);
-		}
-	printf("%s by rule %s\n", outcome(&d), d.rule);
-	if (*d.reason)
-		printf("  %s\n", d.reason);
-	if (*d.hint)
-		printf("  %s\n", d.hint);
-	return d.effect == EFFECT_ALLOW ? 0 : d.effect == EFFECT_ASK ? EXIT_ASKS : 1;
-}
-
-static int explain_sql(const struct session *s, const struct resource *r, struct arena *a)
+static int run_sql(const struct session *s, const struct question *q)
 {
 	struct sql_result sql;
-	const struct need *all = NULL;
 	const char *why;
-	if (needs_of_sql(s, s->o->sql, a, &sql, &why)) {
+	if (needs_of_sql(s, s->o->sql, q->arena, &sql, &why)) {
 		cli_error("%s", why);
 		return CLI_USAGE;
 	}
-	for (int i = 0; i < sql.n_stmts; i++) {
-		printf("%s (class %s)\n", sql.stmts[i].tag, class_name(sql.stmts[i].class));
-		for (int k = 0; k < sql.stmts[i].n_needs; k++)
-			explain_need(s, r, &sql.stmts[i].needs[k], a);
-	}
-	struct op op = {.arena = a, .n_results = sql.n_stmts, .n_needs = flatten(&sql, a, &all)};
-	const struct result_lineage **results = arena_array(a, (size_t)sql.n_stmts, sizeof(*results));
-	for (int i = 0; results && i < sql.n_stmts; i++) {
-		results[i] = sql.stmts[i].lineage;
-		op.class = MAX(op.class, sql.stmts[i].class);
-	}
-	op.results = results;
-	op.needs = all;
-	return op.n_needs < 0 || !results ? CLI_USAGE : explain_all(s, r, &op);
+	return print_explained(explain_sql(q, &sql));
 }
 
-static int explain_needs(const struct session *s, const struct resource *r, struct arena *a)
+static int run_needs(const struct session *s, const struct question *q)
 {
 	const struct need *needs;
 	const char *why = "out of memory";
-	int n = needs_parse(a, s->o->needs, &needs, &why);
+	int n = needs_parse(q->arena, s->o->needs, &needs, &why);
 	if (n < 0) {
 		cli_error("--needs: %s", why);
 		return CLI_USAGE;
 	}
-	for (int i = 0; i < n; i++)
-		explain_need(s, r, &needs[i], a);
-	struct op op = {.needs = needs, .n_needs = n, .arena = a};
-	return explain_all(s, r, &op);
+	return print_explained(explain_needs(q, needs, n));
 }
 
 static int run_explain(int argc, char **argv, const struct options *o)
@@ -459,7 +355,8 @@ static int run_explain(int argc, char **argv, const struct options *o)
 	}
 	s.plan = p;
 	arena_init(&a, ARENA_MAX);
-	int rc = o->sql ? explain_sql(&s, r, &a) : explain_needs(&s, r, &a);
+	struct question q = {p, r, o->role, o->owner ? o->owner : "", NOW, &a};
+	int rc = o->sql ? run_sql(&s, &q) : run_needs(&s, &q);
 	arena_done(&a);
 	catalog_unref(s.catalog);
 	return rc;

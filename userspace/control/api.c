@@ -29,6 +29,7 @@ static const struct route routes[] = {
 	{"GET", "/v1/prove", MAY_AUDIT, api_prove, WEB_READERS},
 	{"GET", "/v1/policy", MAY_ROOT, api_policy, WEB_READERS},
 	{"GET", "/v1/policy/explain", MAY_ROOT, api_policy_explain, WEB_READERS},
+	{"POST", "/v1/policy/explain", MAY_ROOT, api_policy_explain_sql, WEB_READERS},
 	{"POST", "/v1/policy/reload", MAY_ROOT, api_policy_reload, WEB_ADMIN},
 	{"POST", "/v1/tokens", MAY_ROOT, api_tokens},
 	{"GET", "/v1/me", MAY_ANY, api_me, WEB_ALL, .is_vital = true},

@@ -66,6 +66,7 @@ void api_policy(struct call *k);
 void api_policy_reload(struct call *k);
 /* api_explain.c */
 void api_policy_explain(struct call *k);
+void api_policy_explain_sql(struct call *k);
 /* api_node.c */
 void api_tokens(struct call *k);
 /* api_approvals.c */

@@ -67,6 +67,8 @@ struct control {
 	json_t *status_before; /* the one before, for rates */
 	bool is_asked;	       /* a status is on its way */
 	struct status_wait *status_waits;
+	struct explain_wait *explain_waits; /* api_explain.c */
+	uint64_t n_explained;
 	uint64_t n_enrolled, n_enrol_refused, n_kernel_refused, n_requests, n_reconciled, n_mismatches;
 	json_t *gaps, *probe;
 };
@@ -124,6 +126,9 @@ bool api_may_stay(struct conn *conn); /* not from inside a workload */
 void api_request(struct conn *conn, const struct http_request *r);
 void metrics_request(struct conn *conn, const struct http_request *r);
 void status_arrived(struct control *c);
+/* api_explain.c */
+void explain_from_proxy(struct control *c, struct msg *m);
+void explain_proxy_gone(struct control *c);
 /* May the process on the Unix socket read the whole record? api.c */
 bool may_audit(const struct control *c, const struct peer_cred *p);
 /* Root, or one who came by the console: there the route's roles decide. */

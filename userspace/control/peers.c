@@ -53,6 +53,12 @@ static void on_status_answer(struct control *c, struct msg *m)
 	status_arrived(c);
 }
 
+static void on_proxy_gone(struct control *c)
+{
+	approvals_proxy_gone(c);
+	explain_proxy_gone(c);
+}
+
 static void on_proxy(struct source *s, uint32_t events)
 {
 	struct peer *p = (struct peer *)((char *)s - offsetof(struct peer, source));
@@ -60,7 +66,7 @@ static void on_proxy(struct source *s, uint32_t events)
 	(void)events;
 	if (!peer_take(p, &m)) {
 		if (p->fd < 0)
-			approvals_proxy_gone(p->c);
+			on_proxy_gone(p->c);
 		return;
 	}
 	const char *t = json_string_value(json_object_get(m.json, "t"));
@@ -68,6 +74,8 @@ static void on_proxy(struct source *s, uint32_t events)
 		on_policy_answer(p->c, m.json);
 	else if (t && !strcmp(t, "status"))
 		on_status_answer(p->c, &m);
+	else if (t && !strcmp(t, "explained"))
+		explain_from_proxy(p->c, &m);
 	else if (t)
 		approvals_from_proxy(p->c, &m, t);
 	msg_done(&m);
@@ -129,7 +137,7 @@ void peer_set(struct peer *p, int fd)
 	bool was_there = p->fd >= 0;
 	peer_drop(p);
 	if (was_there && p == &c->proxy)
-		approvals_proxy_gone(c);
+		on_proxy_gone(c);
 	else if (was_there && p == &c->recorder)
 		approvals_recorder_gone(c);
 	if (fd < 0 || fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0) {

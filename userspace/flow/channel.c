@@ -9,6 +9,7 @@
 #include "base/macro.h"
 #include "base/msg.h"
 #include "flow/asks.h"
+#include "flow/explain.h"
 #include "flow/grants.h"
 #include "flow/listener.h"
 #include "flow/mask_keys.h"
@@ -137,6 +138,7 @@ static const struct message from_control[] = {
     {"policy", on_policy},
     {"session", on_session},
     {"end", on_end},
+    {"explain", explain_asked},
     {"status", on_status},
 };
 

@@ -60,12 +60,14 @@
  *             grants     {} fd: memfd, array of what is in force, or used up and not over: {id, kind: "role" |
  *                        "text" | "pattern", issuer, subject, role, gives, hash, resource, until, uses,
  *                        narrows: [{resource?, relations, classes}], request, release}; replaces what was there
+ *             explain    {number, role, resource, owner, database} fd: memfd of a text -> "explained"
  * proxy -> control:
  *             ask        {ask, session, flow, resource, rule, tag, class, hash, text_hash, pattern_hash} fd:
  *                        memfd {text | text_b64, params, needs, settings: [{name, value}] that the session has
  *                        changed, behind: what a name in the text runs, reads_data: rows follow that are not
  *                        shown, database, in_transaction, record_text}: an operation is held; ask is its number
  *             unask      {ask, reason, cancelled?}: whoever waited is gone, or has cancelled
+ *             explained  {number, why} fd: memfd of explain/explain.h's JSON: a statement was explained
  *             taken      {ask, ok}: the release arrived, ok: in time, so the operation runs
  *             outcome    {request, tag, rows, duration_ns, sqlstate, error}: what ran by a release has ended
  *             used       {grant}: it let one operation pass

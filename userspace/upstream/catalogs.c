@@ -205,6 +205,23 @@ int catalogs_slot(struct catalogs *c, const struct target *t, struct catalog_slo
 	return 0;
 }
 
+struct catalog *catalogs_newest(struct catalogs *c, const char *resource, const char *database, char ret_database[64])
+{
+	const struct catalog_slot *newest = NULL;
+	pthread_mutex_lock(&c->mutex);
+	for (const struct catalog_slot *s = c->slots; s; s = s->next) {
+		bool fits = s->catalog && is_same(s->target.resource, resource) &&
+			    (!database || is_same(s->target.database, database));
+		if (fits && (!newest || atomic_load(&s->began_ns) > atomic_load(&newest->began_ns)))
+			newest = s;
+	}
+	struct catalog *found = newest ? catalog_ref(newest->catalog) : NULL;
+	if (found)
+		snprintf(ret_database, 64, "%s", newest->target.database ? newest->target.database : "");
+	pthread_mutex_unlock(&c->mutex);
+	return found;
+}
+
 void catalog_slot_ref(struct catalogs *c, struct catalog_slot *s)
 {
 	pthread_mutex_lock(&c->mutex);

@@ -35,18 +35,44 @@ export async function policy(root) {
   const p = await get('/v1/policy');
   const role = h('input', { placeholder: 'role', 'aria-label': 'Role', required: true });
   const resource = h('select', { 'aria-label': 'Resource' }, p.resources.map((r) => h('option', { value: r }, said(r))));
-  const needs = h('input', { placeholder: 'select:public.orders delete:public.orders', 'aria-label': 'Needs', required: true, size: 44 });
-  const out = h('div', { id: 'explained' });
+  const sql = h('textarea', { placeholder: 'SELECT name, ssn FROM customers', 'aria-label': 'Statement', required: true, spellcheck: false, id: 'sql', className: 'mono',
+    onkeydown: (e) => { if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) form.requestSubmit(); } });
+  const out = h('div', { id: 'explained', role: 'status' });
   const ask = async (e) => {
     e.preventDefault();
-    const a = await get('/v1/policy/explain', { role: role.value.trim(), resource: resource.value, needs: needs.value.trim() }).catch((x) => ({ error: x.message }));
-    fill(out, a.error ? h('p.note.bad', {}, said(a.error)) : [h('p', {}, tag(a.decision), ' by rule ', h('code', {}, said(a.rule)), a.reason && h('div.dim', {}, said(a.reason)), a.hint && h('div.dim', {}, said(a.hint))),
-      table(['Verb', 'On', '', 'Rule'], a.needs.map((n) => h('tr', {}, h('td', {}, said(n.verb)), h('td.mono', {}, said([n.schema, n.name].filter(Boolean).join('.'))), h('td', {}, tag(n.decision)), h('td.mono', {}, said(n.rule)))))]);
+    const a = await post('/v1/policy/explain', { role: role.value.trim(), resource: resource.value, sql: sql.value }).catch((x) => ({ error: x.message }));
+    fill(out, a.error ? h('p.note.bad', {}, said(a.error)) : explained(a));
   };
-  fill(root, box, h('div.card', {}, h('h2', {}, 'Explain'), h('p.dim', {}, 'What the policy in force says to a role’s needs. The process behind this page holds the logins and reads no SQL; for a statement: ', h('code', {}, 'sluice policy explain --sql'), '.'),
-    h('form.bar', { onsubmit: ask }, role, resource, needs, h('button.main', {}, 'Explain')), out));
+  const form = h('form', { onsubmit: ask }, sql, h('div.bar', {}, role, resource, h('button.main', {}, 'Explain'), h('span.dim.small.wide', {}, h('kbd', {}, 'Ctrl'), ' ', h('kbd', {}, 'Enter'))));
+  fill(root, box, h('div.card', {}, h('h2', {}, 'Explain'), h('p.dim', {}, 'What the policy in force says to a statement: it is read as the gateway would read it, and not run.'), form, out));
   await draw();
   return { changed: (t) => { if (t === 'policy') draw().catch(() => {}); } };
+}
+
+// What a statement needs, and what the policy says to each part of it.
+function needed(needs) {
+  return h('div.scroll', {}, table(['Needs', 'On', '', 'Rule', ''], needs.map((n) => h(`tr${n.implied ? '.dim' : ''}`, {}, h('td', {}, said(n.verb)),
+    h('td.mono', {}, said([n.schema, n.name].filter(Boolean).join('.')), n.columns.length > 0 && h('span.dim', {}, ' (', said(n.columns.join(', ')), ')')),
+    h('td', {}, tag(n.decision)), h('td.mono', {}, said(n.rule)), h('td.dim', {}, said(n.why || (n.implied ? 'implied' : '')))))));
+}
+
+const COMES = { none: 'of no table', copy: '', derived: 'computed from ', unknown: 'cannot be traced: ' };
+
+// Where each column of the rows comes from, and how the role is shown it.
+function rowsShown(r) {
+  if (!r) return null;
+  if (!r.known) return h('p.note.warn', {}, 'Its rows cannot be traced', r.why && [': ', said(r.why)]);
+  return [r.columns.length > 0 && h('div.scroll', {}, table(['Column', 'Shown', 'Comes from'], r.columns.map((c, i) => h('tr', {}, h('td.n', {}, i + 1),
+    h('td', {}, c.mask ? tag(c.mask.replaceAll('_', ' '), 'mask') : h('span.dim', {}, 'as it is'), c.detect.length > 0 && h('div.dim.small', {}, 'within texts: ', said(c.detect.join(', ')))),
+    h('td.mono', {}, COMES[c.kind], said(c.from.join(', ')), said(c.why)))))),
+  r.conditions.length > 0 && h('p.dim', {}, 'Its rows also tell of ', h('span.mono', {}, said(r.conditions.join(', ')))),
+  r.unknown_condition && h('p.dim', {}, 'and of what cannot be traced: ', said(r.unknown_condition)), r.unmaskable && h('p.note.bad', {}, 'They cannot be masked: ', said(r.unmaskable))];
+}
+
+function explained(a) {
+  return [h('p', {}, tag(a.decision), ' by rule ', h('code', {}, said(a.rule)), a.database && h('span.dim', {}, ' · names as in database ', said(a.database)),
+    a.reason && h('div', {}, said(a.reason)), a.hint && h('div.dim', {}, said(a.hint))),
+  a.statements.map((s) => h('section', {}, h('h2', {}, said(s.tag), ' · ', said(s.class)), needed(s.needs), rowsShown(s.result)))];
 }
 
 export async function audit(root) {
