@@ -310,7 +310,8 @@ static void say_outcome(const struct outcome *o, const struct resource *r, const
 	}
 	text_init(&t, ret->hint, sizeof(ret->hint));
 	if (is_refused && v->effect == EFFECT_ASK)
-		text_add(&t, is_split ? "" : "It is held until those who are asked have answered: send it once, and wait.");
+		text_add(&t, is_split ? ""
+				      : "It is held until those who are asked have answered: send it once, and wait.");
 	else if (is_refused)
 		say_hint(&t, r, who, g);
 }

@@ -62,7 +62,7 @@ static const struct command commands[] = {
 	 "  --duties             and which groups could, without a second person, read what masks hide from\n"
 	 "                       others and write, or answer their own requests. Exit 1 if one could\n"
 	 "  test                 lines of role, resource, needs, effect, rule (tabs between); exit 1 if one fails\n"
-	 "  explain              which rule meets each need, and the decision. Exit 0 allowed, 1 refused, 3 people are asked\n"
+	 "  explain              which rule meets each need, and the decision. Exit 0 allowed, 1 refused, 3 asked\n"
 	 "  --needs NEEDS        such as \"select:public.orders execute:public.f set:work_mem\"\n"
 	 "  --sql TEXT           a statement; needs --dsn, a database whose catalogue resolves the names\n"
 	 "  --search-path P      instead of the login's own\n"

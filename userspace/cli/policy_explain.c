@@ -20,17 +20,23 @@ static void print_list(const json_t *list, const char *before)
 {
 	size_t i;
 	json_t *v;
-	json_array_foreach((json_t *)list, i, v) printf("%s%s", i ? ", " : before, json_string_value(v));
+	json_array_foreach((json_t *)list, i, v)
+	    printf("%s%s", i ? ", " : before, json_string_value(v));
 }
 
-/* --- needs -------------------------------------------------------------------------------------- */
+/* --- needs --------------------------------------------------------------------------------------
+ */
 
 static void print_name(const json_t *n)
 {
 	static const struct {
 		const char *kind, *before;
-	} kinds[] = {{"relation", " on "}, {"function", " of function "}, {"object", " of object "},
-		     {"setting", " "},	   {"plain", ""},		  {"opaque", " (unreadable)"}};
+	} kinds[] = {{"relation", " on "},
+		     {"function", " of function "},
+		     {"object", " of object "},
+		     {"setting", " "},
+		     {"plain", ""},
+		     {"opaque", " (unreadable)"}};
 	const json_t *columns = json_object_get(n, "columns");
 	const char *schema = text_of(n, "schema"), *name = text_of(n, "name");
 	printf("%s", text_of(n, "verb"));
@@ -54,11 +60,13 @@ static void print_needs(const json_t *needs)
 		printf("  %-8s rule %-24s ", text_of(n, "decision"), text_of(n, "rule"));
 		print_name(n);
 		printf("  [%s%s]%s%s\n", text_of(n, "class"),
-		       json_is_true(json_object_get(n, "implied")) ? ", implied" : "", *why ? " " : "", why);
+		       json_is_true(json_object_get(n, "implied")) ? ", implied" : "",
+		       *why ? " " : "", why);
 	}
 }
 
-/* --- rows --------------------------------------------------------------------------------------- */
+/* --- rows ---------------------------------------------------------------------------------------
+ */
 
 static void print_column(size_t i, const json_t *c)
 {
@@ -75,7 +83,8 @@ static void print_column(size_t i, const json_t *c)
 	printf("\n");
 }
 
-/* Where each output column comes from and how it is shown, and what the rows do not show but tell of. */
+/* Where each output column comes from and how it is shown, and what the rows do not show but tell
+ * of. */
 static void print_result(const json_t *r)
 {
 	const char *why = text_of(r, "why"), *condition = text_of(r, "unknown_condition"),
@@ -88,7 +97,7 @@ static void print_result(const json_t *r)
 		printf("  rows: cannot be traced%s%s\n", *why ? ": " : "", why);
 	json_array_foreach(json_object_get(r, "columns"), i, v) print_column(i, v);
 	json_array_foreach(json_object_get(r, "conditions"), i, v)
-		printf("  condition  on         %s\n", json_string_value(v));
+	    printf("  condition  on         %s\n", json_string_value(v));
 	if (*condition)
 		printf("  condition  unknown: %s\n", condition);
 	if (*unmaskable)

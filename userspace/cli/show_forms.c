@@ -13,33 +13,39 @@
 static const struct {
 	const char *type, *form;
 } told[] = {
-	{"approval.request", "request {request}: rule {rule} asks people about [{tag}][role {gives}], until {deadline@}[\n{text}][\n"
-			     "it says: {words}]"},
-	{"approval.join", "request {request}: the same is sent again while it waits"},
-	{"approval.vote", "request {request}: {by} says {verdict}[: {words}][ ({choice})]  from {from}"},
-	{"approval.escalate", "request {request}: more people are asked, stage {stage}"},
-	{"approval.release", "request {request}: is released by the answers {votes}[, {choice}]"},
-	{"approval.end", "request {request}: {end}[, {reason}][ (by {by})][  {rows} rows][  error {sqlstate}: {error}]"},
-	{"approver.revoke", "approver {approver} is believed no longer, by {by}: {votes} answers no longer count"},
-	{"grant.start", "grant {grant}[: role {gives}] ({kind}) until {until@}[, {uses} uses], by request {request}"},
-	{"grant.end", "grant {grant} ends: {end}[, {reason}]  used {used} times"},
-	{"session.kernel", "the kernel counted {opened} connections, {used} used; up {up_min} to {up_max} bytes, down {down}"},
-	{"session.reconciled", "the kernel's count against the record: {outcome}[, {reason}]"},
-	{"session.guard", "guard: {reason}"},
-	{"session.freeze", "the workload is frozen: {reason}"},
-	{"session.thaw", "the workload goes on: {reason}"},
-	{"session.kill", "the workload is killed: {reason}"},
-	{"session.release", "the workload is let out of the gateway: {reason}"},
-	{"admin.call", "{actor} asks: {method} {path}[?{query}]  from {from}  {decision}"},
-	{"admin.login", "{actor} logs in from {from}: {decision}[, {reason}]"},
-	{"admin.logout", "{actor} logs out"},
-	{"policy.load", "policy {hash}[ is refused: {error}]"},
-	{"node.start", "the daemon starts, version {version}[; the kernel lacks {gaps}]"},
-	{"node.stop", "the daemon stops"},
-	{"node.fault", "a process of the gateway ended: {process}, {reason}"},
-	{"record.garbage", "{count} events of {producer} are no events of its own: {reason}"},
-	{"record.tombstone", "events {first} to {last} are removed: {reason}"},
-	{"record.resume", "recording goes on after {count} seconds without"},
+    {"approval.request", "request {request}: rule {rule} asks people about [{tag}][role {gives}], "
+			 "until {deadline@}[\n{text}][\n"
+			 "it says: {words}]"},
+    {"approval.join", "request {request}: the same is sent again while it waits"},
+    {"approval.vote",
+     "request {request}: {by} says {verdict}[: {words}][ ({choice})]  from {from}"},
+    {"approval.escalate", "request {request}: more people are asked, stage {stage}"},
+    {"approval.release", "request {request}: is released by the answers {votes}[, {choice}]"},
+    {"approval.end", "request {request}: {end}[, {reason}][ (by {by})][  {rows} rows][  error "
+		     "{sqlstate}: {error}]"},
+    {"approver.revoke",
+     "approver {approver} is believed no longer, by {by}: {votes} answers no longer count"},
+    {"grant.start",
+     "grant {grant}[: role {gives}] ({kind}) until {until@}[, {uses} uses], by request {request}"},
+    {"grant.end", "grant {grant} ends: {end}[, {reason}]  used {used} times"},
+    {"session.kernel", "the kernel counted {opened} connections, {used} used; up {up_min} to "
+		       "{up_max} bytes, down {down}"},
+    {"session.reconciled", "the kernel's count against the record: {outcome}[, {reason}]"},
+    {"session.guard", "guard: {reason}"},
+    {"session.freeze", "the workload is frozen: {reason}"},
+    {"session.thaw", "the workload goes on: {reason}"},
+    {"session.kill", "the workload is killed: {reason}"},
+    {"session.release", "the workload is let out of the gateway: {reason}"},
+    {"admin.call", "{actor} asks: {method} {path}[?{query}]  from {from}  {decision}"},
+    {"admin.login", "{actor} logs in from {from}: {decision}[, {reason}]"},
+    {"admin.logout", "{actor} logs out"},
+    {"policy.load", "policy {hash}[ is refused: {error}]"},
+    {"node.start", "the daemon starts, version {version}[; the kernel lacks {gaps}]"},
+    {"node.stop", "the daemon stops"},
+    {"node.fault", "a process of the gateway ended: {process}, {reason}"},
+    {"record.garbage", "{count} events of {producer} are no events of its own: {reason}"},
+    {"record.tombstone", "events {first} to {last} are removed: {reason}"},
+    {"record.resume", "recording goes on after {count} seconds without"},
 };
 
 /* A list's texts and numbers, with commas. */
@@ -51,7 +57,11 @@ static void add_list(struct buf *out, const json_t *list)
 	{
 		_cleanup_(freep) char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
 		buf_add_str(out, i ? ", " : "");
-		inert_add(out, span_str(json_is_string(v) ? json_string_value(v) : text ? text : "?"), NULL);
+		inert_add(out,
+			  span_str(json_is_string(v) ? json_string_value(v)
+				   : text	     ? text
+						     : "?"),
+			  NULL);
 	}
 }
 
@@ -75,7 +85,8 @@ static void add_value(struct buf *out, const json_t *v, bool is_time, const char
 static bool is_there(const json_t *v)
 {
 	return v && !json_is_null(v) && !(json_is_string(v) && !json_string_length(v)) &&
-	       !(json_is_integer(v) && !json_integer_value(v)) && !(json_is_array(v) && !json_array_size(v));
+	       !(json_is_integer(v) && !json_integer_value(v)) &&
+	       !(json_is_array(v) && !json_array_size(v));
 }
 
 /* The field whose name begins here; where the form goes on behind it. */

@@ -1,5 +1,5 @@
-/* /v1/policy/explain: what the policy in force says. GET: to needs (policy/needs.h). POST: to statements, which the proxy
- * reads: the process that verifies tokens meets no parser of SQL. */
+/* /v1/policy/explain: what the policy in force says. GET: to needs (policy/needs.h). POST: to
+ * statements, which the proxy reads: the process that verifies tokens meets no parser of SQL. */
 #include <stdio.h>
 
 #include "base/log.h"
@@ -23,9 +23,11 @@ struct explain_wait {
 	uint64_t number;
 };
 
-/* --- of needs ----------------------------------------------------------------------------------- */
+/* --- of needs -----------------------------------------------------------------------------------
+ */
 
-static const char *read_place(const struct control *c, const char *role, const char *resource, struct question *q)
+static const char *read_place(const struct control *c, const char *role, const char *resource,
+			      struct question *q)
 {
 	*q = (struct question){.plan = c->policy.plan,
 			       .role = role,
@@ -62,7 +64,8 @@ void api_policy_explain(struct call *k)
 	arena_done(&a);
 }
 
-/* --- of statements ------------------------------------------------------------------------------ */
+/* --- of statements ------------------------------------------------------------------------------
+ */
 
 /* NULL: who asked is gone. */
 static struct conn *wait_end(struct explain_wait *w)
@@ -86,7 +89,8 @@ static void on_gone(struct conn_hold *h)
 
 static void on_late(struct timer *t)
 {
-	struct conn *conn = wait_end((struct explain_wait *)((char *)t - offsetof(struct explain_wait, deadline)));
+	struct conn *conn =
+	    wait_end((struct explain_wait *)((char *)t - offsetof(struct explain_wait, deadline)));
 	if (conn)
 		conn_fail(conn, 503, NULL, "the proxy did not answer in time");
 }
@@ -111,12 +115,14 @@ void explain_from_proxy(struct control *c, struct msg *m)
 	while (w && w->number != number)
 		w = w->next;
 	struct conn *conn = w ? wait_end(w) : NULL;
-	json_t *answer = conn && fd >= 0 && memfd_read(fd, ANSWER_MAX, &text, &len) == 0 ? json_loadb(text, len, 0, NULL)
-										       : NULL;
+	json_t *answer = conn && fd >= 0 && memfd_read(fd, ANSWER_MAX, &text, &len) == 0
+			     ? json_loadb(text, len, 0, NULL)
+			     : NULL;
 	if (conn && json_is_object(answer))
 		conn_answer(conn, 200, json_incref(answer));
 	else if (conn)
-		conn_fail(conn, why ? 422 : 503, NULL, "%s", why ? why : "the proxy's answer is not understood");
+		conn_fail(conn, why ? 422 : 503, NULL, "%s",
+			  why ? why : "the proxy's answer is not understood");
 	json_decref(answer);
 }
 
@@ -141,9 +147,10 @@ static int ask_proxy(struct control *c, const struct call *k, uint64_t number)
 	int err = memfd_of(sql, strlen(sql), &fd);
 	return err ? err
 		   : peer_send(&c->proxy,
-			       json_pack("{s:s,s:I,s:s,s:s,s:s,s:s}", "t", "explain", "number", (json_int_t)number,
-					 "role", text_of(k, "role"), "resource", text_of(k, "resource"), "owner",
-					 text_of(k, "owner"), "database", text_of(k, "database")),
+			       json_pack("{s:s,s:I,s:s,s:s,s:s,s:s}", "t", "explain", "number",
+					 (json_int_t)number, "role", text_of(k, "role"), "resource",
+					 text_of(k, "resource"), "owner", text_of(k, "owner"),
+					 "database", text_of(k, "database")),
 			       fd);
 }
 
@@ -160,7 +167,8 @@ void api_policy_explain_sql(struct call *k)
 	}
 	struct explain_wait *w = n_waiting(c) < WAITING_MAX ? calloc(1, sizeof(*w)) : NULL;
 	if (!w) {
-		conn_fail(k->conn, 503, "try again in a moment", "too many statements are being explained");
+		conn_fail(k->conn, 503, "try again in a moment",
+			  "too many statements are being explained");
 		return;
 	}
 	w->c = c;
@@ -170,7 +178,8 @@ void api_policy_explain_sql(struct call *k)
 	timer_init(&w->deadline, on_late);
 	w->hold.on_gone = on_gone;
 	conn_hold(k->conn, &w->hold);
-	if (ask_proxy(c, k, w->number) < 0 || loop_timer_at(c->loop, &w->deadline, clock_mono_ns() + WAIT_NS) < 0) {
+	if (ask_proxy(c, k, w->number) < 0 ||
+	    loop_timer_at(c->loop, &w->deadline, clock_mono_ns() + WAIT_NS) < 0) {
 		wait_end(w);
 		conn_fail(k->conn, 503, "it comes back by itself", "the proxy is not there");
 	}

@@ -30,11 +30,12 @@ static void decide(const struct question *q, struct op *op, struct decision *ret
 
 static json_t *decision_json(const struct decision *d)
 {
-	return json_pack("{s:s,s:s,s:s,s:s}", "decision", outcome(d), "rule", d->rule, "reason", d->reason, "hint",
-			 d->hint);
+	return json_pack("{s:s,s:s,s:s,s:s}", "decision", outcome(d), "rule", d->rule, "reason",
+			 d->reason, "hint", d->hint);
 }
 
-/* --- needs -------------------------------------------------------------------------------------- */
+/* --- needs --------------------------------------------------------------------------------------
+ */
 
 static const char *or_none(const char *s)
 {
@@ -43,19 +44,20 @@ static const char *or_none(const char *s)
 
 static json_t *need_json(const struct question *q, const struct need *n)
 {
-	static const char *const kinds[] = {[NEED_RELATION] = "relation", [NEED_FUNCTION] = "function",
-					    [NEED_OBJECT] = "object",	  [NEED_SETTING] = "setting",
-					    [NEED_PLAIN] = "plain",	  [NEED_OPAQUE] = "opaque"};
+	static const char *const kinds[] = {
+	    [NEED_RELATION] = "relation", [NEED_FUNCTION] = "function", [NEED_OBJECT] = "object",
+	    [NEED_SETTING] = "setting",	  [NEED_PLAIN] = "plain",	[NEED_OPAQUE] = "opaque"};
 	struct decision d;
 	struct op op = {.needs = n, .n_needs = 1};
 	json_t *columns = json_array();
 	decide(q, &op, &d);
 	for (int i = 0; i < n->n_columns && n->columns; i++)
 		json_array_append_new(columns, json_string(n->columns[i]));
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:s,s:b,s:s}", "decision", outcome(&d), "rule", d.rule, "verb",
-			 verb_name(n->verb), "kind", kinds[n->kind], "schema", or_none(n->schema), "name",
-			 or_none(n->name), "columns", columns, "class", class_name(n->class), "implied", n->is_implied,
-			 "why", or_none(n->why));
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:s,s:b,s:s}", "decision", outcome(&d),
+			 "rule", d.rule, "verb", verb_name(n->verb), "kind", kinds[n->kind],
+			 "schema", or_none(n->schema), "name", or_none(n->name), "columns", columns,
+			 "class", class_name(n->class), "implied", n->is_implied, "why",
+			 or_none(n->why));
 }
 
 static json_t *needs_json(const struct question *q, const struct need *needs, int n)
@@ -76,7 +78,8 @@ json_t *explain_needs(const struct question *q, const struct need *needs, int n)
 	return all;
 }
 
-/* --- rows --------------------------------------------------------------------------------------- */
+/* --- rows ---------------------------------------------------------------------------------------
+ */
 
 static void add_source(json_t *list, const struct source *s)
 {
@@ -109,9 +112,9 @@ static json_t *column_json(const struct lineage *l, const struct mask_how *how)
 					    [LINEAGE_COPY] = "copy",
 					    [LINEAGE_DERIVED] = "derived",
 					    [LINEAGE_UNKNOWN] = "unknown"};
-	return json_pack("{s:s,s:o,s:s,s:s,s:o}", "mask", how ? mask_way_name(how->way) : "", "from",
-			 sources_json(l->sources, l->n_sources), "kind", kinds[l->kind], "why", or_none(l->why),
-			 "detect", detectors_json(how));
+	return json_pack("{s:s,s:o,s:s,s:s,s:o}", "mask", how ? mask_way_name(how->way) : "",
+			 "from", sources_json(l->sources, l->n_sources), "kind", kinds[l->kind],
+			 "why", or_none(l->why), "detect", detectors_json(how));
 }
 
 static json_t *result_json(const struct result_lineage *l, const struct mask_result *m)
@@ -120,15 +123,18 @@ static json_t *result_json(const struct result_lineage *l, const struct mask_res
 	if (!l)
 		return json_null();
 	for (int i = 0; l->is_known && i < l->n_outputs; i++)
-		json_array_append_new(columns, column_json(&l->outputs[i], m && m->columns && i < m->n
-									   ? m->columns[i].client
-									   : NULL));
-	return json_pack("{s:b,s:s,s:o,s:o,s:s,s:s}", "known", l->is_known, "why", or_none(l->why), "columns", columns,
-			 "conditions", sources_json(l->predicates, l->n_predicates), "unknown_condition",
+		json_array_append_new(columns,
+				      column_json(&l->outputs[i], m && m->columns && i < m->n
+								      ? m->columns[i].client
+								      : NULL));
+	return json_pack("{s:b,s:s,s:o,s:o,s:s,s:s}", "known", l->is_known, "why", or_none(l->why),
+			 "columns", columns, "conditions",
+			 sources_json(l->predicates, l->n_predicates), "unknown_condition",
 			 or_none(l->unknown_predicate), "unmaskable", or_none(l->unmaskable));
 }
 
-/* --- statements --------------------------------------------------------------------------------- */
+/* --- statements ---------------------------------------------------------------------------------
+ */
 
 /* All of a text as the one operation that it is. -ENOMEM. */
 static int operation_of(const struct question *q, const struct sql_result *sql, struct op *ret)
@@ -138,10 +144,11 @@ static int operation_of(const struct question *q, const struct sql_result *sql, 
 		n += sql->stmts[i].n_needs;
 	struct need *all = arena_array(q->arena, (size_t)MAX(n, 1), sizeof(*all));
 	const struct result_lineage **results =
-		arena_array(q->arena, (size_t)MAX(sql->n_stmts, 1), sizeof(*results));
+	    arena_array(q->arena, (size_t)MAX(sql->n_stmts, 1), sizeof(*results));
 	if (!all || !results)
 		return -ENOMEM;
-	*ret = (struct op){.needs = all, .n_needs = n, .results = results, .n_results = sql->n_stmts};
+	*ret =
+	    (struct op){.needs = all, .n_needs = n, .results = results, .n_results = sql->n_stmts};
 	for (int i = 0; i < sql->n_stmts; i++) {
 		const struct sql_stmt *s = &sql->stmts[i];
 		memcpy(all + at, s->needs, (size_t)s->n_needs * sizeof(*all));
@@ -163,16 +170,18 @@ json_t *explain_sql(const struct question *q, const struct sql_result *sql)
 	for (int i = 0; i < sql->n_stmts; i++) {
 		const struct sql_stmt *s = &sql->stmts[i];
 		bool is_masked = d.masks && i < d.masks->n_results;
-		json_array_append_new(list, json_pack("{s:s,s:s,s:o,s:o}", "tag", s->tag, "class", class_name(s->class),
-						      "needs", needs_json(q, s->needs, s->n_needs), "result",
-						      result_json(s->lineage,
-								  is_masked ? &d.masks->results[i] : NULL)));
+		json_array_append_new(
+		    list,
+		    json_pack("{s:s,s:s,s:o,s:o}", "tag", s->tag, "class", class_name(s->class),
+			      "needs", needs_json(q, s->needs, s->n_needs), "result",
+			      result_json(s->lineage, is_masked ? &d.masks->results[i] : NULL)));
 	}
 	json_object_set_new(all, "statements", list);
 	return all;
 }
 
-json_t *explain_text(const struct question *q, struct span text, const struct catalog *c, const char **ret_why)
+json_t *explain_text(const struct question *q, struct span text, const struct catalog *c,
+		     const char **ret_why)
 {
 	struct sql_session s = {.paths = {catalog_search_path(c)}, .n_paths = 1};
 	struct sql_result sql;

@@ -45,14 +45,16 @@ static void explained_free(struct explained *e)
 static void answer(struct explained *e, const char *why, int fd)
 {
 	asks_send(e->proxy,
-		  json_pack("{s:s,s:O,s:s*}", "t", "explained", "number", json_object_get(e->asked, "number"), "why", why),
+		  json_pack("{s:s,s:O,s:s*}", "t", "explained", "number",
+			    json_object_get(e->asked, "number"), "why", why),
 		  fd);
 }
 
 static const char *explain(struct explained *e, struct arena *a, int *ret_fd)
 {
 	char database[64] = "";
-	const char *role = text_of(e, "role"), *resource = text_of(e, "resource"), *wanted = text_of(e, "database");
+	const char *role = text_of(e, "role"), *resource = text_of(e, "resource"),
+		   *wanted = text_of(e, "database");
 	struct question q = {.plan = e->plan,
 			     .resource = plan_resource_by_name(e->plan, resource),
 			     .role = role,
@@ -61,7 +63,8 @@ static const char *explain(struct explained *e, struct arena *a, int *ret_fd)
 			     .arena = a};
 	if (!q.resource || !plan_has_role(e->plan, role))
 		return "the policy has changed: it has no such role or resource";
-	struct catalog *c = catalogs_newest(e->proxy->catalogs, resource, *wanted ? wanted : NULL, database);
+	struct catalog *c =
+	    catalogs_newest(e->proxy->catalogs, resource, *wanted ? wanted : NULL, database);
 	if (!c)
 		return "no catalogue of it is known yet: it is read when a workload first connects";
 	const char *why = NULL;

@@ -30,8 +30,8 @@ must_check int catalogs_load(struct catalogs *c, struct catalog_slot *s, uint64_
 must_check int catalogs_check(struct catalogs *c, struct catalog_slot *s, uint64_t since_ns,
 			      char ret_why[WHY_MAX]);
 
-/* The newest that is loaded of a resource, and of this database (NULL: any); referenced. ret_database: which that is, ""
- * for the credential's own. NULL: none is loaded. */
+/* The newest that is loaded of a resource, and of this database (NULL: any); referenced. ret_database:
+ * which that is, "" for the credential's own. NULL: none is loaded. */
 struct catalog *catalogs_newest(struct catalogs *c, const char *resource, const char *database, char ret_database[64]);
 
 /* Rises with each load; 0: none yet. Cheap. */

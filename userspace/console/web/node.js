@@ -62,7 +62,7 @@ const COMES = { none: 'of no table', copy: '', derived: 'computed from ', unknow
 function rowsShown(r) {
   if (!r) return null;
   if (!r.known) return h('p.note.warn', {}, 'Its rows cannot be traced', r.why && [': ', said(r.why)]);
-  return [r.columns.length > 0 && h('div.scroll', {}, table(['Column', 'Shown', 'Comes from'], r.columns.map((c, i) => h('tr', {}, h('td.n', {}, i + 1),
+  return [r.columns.length > 0 && h('div.scroll', {}, table(['Column', 'Shown', 'Comes from'], r.columns.map((c, i) => h('tr', {}, h('td', {}, i + 1),
     h('td', {}, c.mask ? tag(c.mask.replaceAll('_', ' '), 'mask') : h('span.dim', {}, 'as it is'), c.detect.length > 0 && h('div.dim.small', {}, 'within texts: ', said(c.detect.join(', ')))),
     h('td.mono', {}, COMES[c.kind], said(c.from.join(', ')), said(c.why)))))),
   r.conditions.length > 0 && h('p.dim', {}, 'Its rows also tell of ', h('span.mono', {}, said(r.conditions.join(', ')))),

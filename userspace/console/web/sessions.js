@@ -71,15 +71,30 @@ function step(e, began) {
         e.params?.length > 0 && h('div.dim.small.mono', {}, e.params.map((p, i) => [i ? ', ' : '', `$${i + 1} = `, p === null ? 'NULL' : said(typeof p === 'object' ? p.b64 : p)])),
         (e.decision === 'deny' || e.decision === 'ask') && h('div.note.bad', {}, said(e.reason)),
         end?.error && h('div.note.bad', {}, end.sqlstate && h('code', {}, `${end.sqlstate} `), said(text(end, 'error'))), rowsOf(end)],
-      [said(e.rule), h('div', {}, end ? [end.rows !== undefined && `${count(end.rows)} ${end.rows === 1 ? 'row' : 'rows'} · `, span(ns(end.duration_ns))] : e.decision === 'deny' ? '' : since)]);
+      [said(e.rule), h('div', {}, end ? [end.rows !== undefined && `${count(end.rows)} ${end.rows === 1 ? 'row' : 'rows'} · `, end.masked > 0 && [tag(`${count(end.masked)} masked`, 'mask'), ' '], span(ns(end.duration_ns))] : e.decision === 'deny' ? '' : since)]);
     }
     case 'connect.refused': return line(tag('refused', 'bad'), [said(e.protocol), ' ', said(e.name ?? e.dst), h('div.note.bad', {}, said(e.reason))], e.count > 1 ? `${count(e.count)} times` : since);
     case 'flow.open': return plain('open', said(e.resource ?? e.dst), ' ', said(e.comm ?? ''));
     case 'flow.close': return plain('close', said(e.reason), ` · ${count(e.bytes_up)} B up, ${count(e.bytes_down)} B down`);
     case 'session.start': return plain('start', said(e.how), ' ', h('code', {}, said((e.command ?? []).filter((c) => typeof c === 'string').join(' '))));
-    default: return plain(e.type.replace(/^session\./, ''), said(e.reason ?? e.request ?? ''));
+    default: return plain(e.type.replace(/^session\.|^approval\./, '').replace('.', ' '), TOLD[e.type]?.(e) ?? said(e.reason ?? e.request ?? ''));
   }
 }
+
+// What else happens to a session, in a few words; null: what is not there is left out.
+const TOLD = {
+  'approval.request': (e) => ['request ', at(e), ' asks people: rule ', said(e.rule), ', ', said(e.gives ? `role ${e.gives}` : e.tag)],
+  'approval.join': (e) => ['request ', at(e), ': the same was sent again'],
+  'approval.vote': (e) => ['request ', at(e), ': ', said(e.by), ' says ', said(e.verdict), e.words && [': ', said(e.words)]],
+  'approval.escalate': (e) => ['request ', at(e), ': more people are asked'],
+  'approval.release': (e) => ['request ', at(e), ' is released'],
+  'approval.end': (e) => ['request ', at(e), ': ', said(e.end), e.reason && [', ', said(e.reason)]],
+  'grant.start': (e) => ['grant ', said(e.grant), e.gives && [': role ', said(e.gives)], ' until ', day(e.until * 1000)],
+  'grant.end': (e) => ['grant ', said(e.grant), ' ends: ', said(e.end)],
+  'session.kernel': (e) => `the kernel counted ${count(e.opened)} connections, ${count(e.used)} used`,
+  'session.reconciled': (e) => ['the kernel’s count against the record: ', tag(e.outcome, e.outcome === 'match' ? 'ok' : e.outcome === 'mismatch' ? 'bad' : 'warn'), e.reason && [' ', said(e.reason)]],
+};
+const at = (e) => h('a', { href: `/requests/${e.request}`, 'data-go': true }, said(e.request));
 
 // An operation and its end are one step.
 function join(events) {

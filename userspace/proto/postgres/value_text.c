@@ -21,7 +21,8 @@ struct type {
 	bool (*write)(struct cur *c, struct buf *out);
 };
 
-/* --- numbers ------------------------------------------------------------------------------------ */
+/* --- numbers ------------------------------------------------------------------------------------
+ */
 
 static bool write_bool(struct cur *c, struct buf *out)
 {
@@ -97,7 +98,9 @@ static bool write_float8(struct cur *c, struct buf *out)
 
 static uint16_t digit_at(struct span digits, int i)
 {
-	return i >= 0 && (size_t)i < digits.len / 2 ? (uint16_t)(digits.p[2 * i] << 8 | digits.p[2 * i + 1]) : 0;
+	return i >= 0 && (size_t)i < digits.len / 2
+		   ? (uint16_t)(digits.p[2 * i] << 8 | digits.p[2 * i + 1])
+		   : 0;
 }
 
 static bool are_digits(struct span digits)
@@ -108,19 +111,22 @@ static bool are_digits(struct span digits)
 	return true;
 }
 
-/* = src/backend/utils/adt/numeric.c, numeric_send: groups of four decimal digits, the first one's weight in
- * groups, the sign, and how many digits stand behind the point. */
+/* = src/backend/utils/adt/numeric.c, numeric_send: groups of four decimal digits, the first one's
+ * weight in groups, the sign, and how many digits stand behind the point. */
 static bool write_numeric(struct cur *c, struct buf *out)
 {
 	uint16_t n = cur_u16(c);
 	int weight = (int16_t)cur_u16(c), sign = cur_u16(c), scale = cur_u16(c);
 	struct span digits = cur_bytes(c, (size_t)n * 2);
 	if (sign >= NUMERIC_NAN) {
-		buf_add_str(out, sign == NUMERIC_NAN ? "NaN" : sign == NUMERIC_PLUS ? "Infinity" : "-Infinity");
+		buf_add_str(out, sign == NUMERIC_NAN	? "NaN"
+				 : sign == NUMERIC_PLUS ? "Infinity"
+							: "-Infinity");
 		return sign == NUMERIC_NAN || sign == NUMERIC_PLUS || sign == NUMERIC_MINUS;
 	}
-	if (cur_err(c) || n > NUMERIC_DIGITS || weight > NUMERIC_DIGITS || weight < -NUMERIC_DIGITS ||
-	    scale > NUMERIC_SCALE || (sign && sign != NUMERIC_NEGATIVE) || !are_digits(digits))
+	if (cur_err(c) || n > NUMERIC_DIGITS || weight > NUMERIC_DIGITS ||
+	    weight < -NUMERIC_DIGITS || scale > NUMERIC_SCALE ||
+	    (sign && sign != NUMERIC_NEGATIVE) || !are_digits(digits))
 		return false;
 	buf_add_str(out, sign ? "-" : "");
 	buf_printf(out, "%d", weight < 0 ? 0 : digit_at(digits, 0));
@@ -135,7 +141,8 @@ static bool write_numeric(struct cur *c, struct buf *out)
 	return true;
 }
 
-/* --- times -------------------------------------------------------------------------------------- */
+/* --- times --------------------------------------------------------------------------------------
+ */
 
 struct ymd {
 	int64_t year;
@@ -154,12 +161,14 @@ static struct ymd date_of(int64_t days)
 	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
 	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
 	int month = (int)(mp < 10 ? mp + 3 : mp - 9);
-	return (struct ymd){yoe + era * 400 + (month <= 2), month, (int)(doy - (153 * mp + 2) / 5 + 1)};
+	return (struct ymd){yoe + era * 400 + (month <= 2), month,
+			    (int)(doy - (153 * mp + 2) / 5 + 1)};
 }
 
 static void add_date(struct buf *out, struct ymd d)
 {
-	buf_printf(out, "%04lld-%02d-%02d", (long long)(d.year > 0 ? d.year : 1 - d.year), d.month, d.day);
+	buf_printf(out, "%04lld-%02d-%02d", (long long)(d.year > 0 ? d.year : 1 - d.year), d.month,
+		   d.day);
 }
 
 static const char *era_of(struct ymd d)
@@ -172,7 +181,8 @@ static void add_clock(struct buf *out, int64_t usecs)
 {
 	char part[8];
 	int64_t s = usecs / 1000000;
-	buf_printf(out, "%02lld:%02lld:%02lld", (long long)(s / 3600), (long long)(s / 60 % 60), (long long)(s % 60));
+	buf_printf(out, "%02lld:%02lld:%02lld", (long long)(s / 3600), (long long)(s / 60 % 60),
+		   (long long)(s % 60));
 	if (!(usecs % 1000000))
 		return;
 	int n = snprintf(part, sizeof(part), "%06d", (int)(usecs % 1000000));
@@ -240,7 +250,8 @@ static bool write_interval(struct cur *c, struct buf *out)
 	return true;
 }
 
-/* --- texts and the rest --------------------------------------------------------------------------- */
+/* --- texts and the rest
+ * --------------------------------------------------------------------------- */
 
 static bool write_rest(struct cur *c, struct buf *out)
 {
@@ -273,28 +284,28 @@ static bool write_uuid(struct cur *c, struct buf *out)
 
 /* catalog/pg_type.dat */
 static const struct type types[] = {
-	{16, "bool", 1000, "bool[]", write_bool},
-	{17, "bytea", 1001, "bytea[]", write_bytea},
-	{19, "name", 1003, "name[]", write_rest},
-	{20, "int8", 1016, "int8[]", write_int8},
-	{21, "int2", 1005, "int2[]", write_int2},
-	{23, "int4", 1007, "int4[]", write_int4},
-	{25, "text", 1009, "text[]", write_rest},
-	{26, "oid", 1028, "oid[]", write_oid},
-	{114, "json", 199, "json[]", write_rest},
-	{700, "float4", 1021, "float4[]", write_float4},
-	{701, "float8", 1022, "float8[]", write_float8},
-	{705, "unknown", 0, NULL, write_rest},
-	{1042, "char", 1014, "char[]", write_rest},
-	{1043, "varchar", 1015, "varchar[]", write_rest},
-	{1082, "date", 1182, "date[]", write_date},
-	{1083, "time", 1183, "time[]", write_time},
-	{1114, "timestamp", 1115, "timestamp[]", write_timestamp},
-	{1184, "timestamptz", 1185, "timestamptz[]", write_timestamptz},
-	{1186, "interval", 1187, "interval[]", write_interval},
-	{1700, "numeric", 1231, "numeric[]", write_numeric},
-	{2950, "uuid", 2951, "uuid[]", write_uuid},
-	{3802, "jsonb", 3807, "jsonb[]", write_jsonb},
+    {16, "bool", 1000, "bool[]", write_bool},
+    {17, "bytea", 1001, "bytea[]", write_bytea},
+    {19, "name", 1003, "name[]", write_rest},
+    {20, "int8", 1016, "int8[]", write_int8},
+    {21, "int2", 1005, "int2[]", write_int2},
+    {23, "int4", 1007, "int4[]", write_int4},
+    {25, "text", 1009, "text[]", write_rest},
+    {26, "oid", 1028, "oid[]", write_oid},
+    {114, "json", 199, "json[]", write_rest},
+    {700, "float4", 1021, "float4[]", write_float4},
+    {701, "float8", 1022, "float8[]", write_float8},
+    {705, "unknown", 0, NULL, write_rest},
+    {1042, "char", 1014, "char[]", write_rest},
+    {1043, "varchar", 1015, "varchar[]", write_rest},
+    {1082, "date", 1182, "date[]", write_date},
+    {1083, "time", 1183, "time[]", write_time},
+    {1114, "timestamp", 1115, "timestamp[]", write_timestamp},
+    {1184, "timestamptz", 1185, "timestamptz[]", write_timestamptz},
+    {1186, "interval", 1187, "interval[]", write_interval},
+    {1700, "numeric", 1231, "numeric[]", write_numeric},
+    {2950, "uuid", 2951, "uuid[]", write_uuid},
+    {3802, "jsonb", 3807, "jsonb[]", write_jsonb},
 };
 
 static const struct type *find(uint32_t oid, bool *ret_array)
@@ -341,7 +352,8 @@ static bool write_element(const struct type *t, struct span v, struct buf *out)
 	return is_good;
 }
 
-/* = src/backend/utils/adt/arrayfuncs.c, array_send. Of one dimension: the others are shown in hex. */
+/* = src/backend/utils/adt/arrayfuncs.c, array_send. Of one dimension: the others are shown in hex.
+ */
 static bool write_array(const struct type *t, struct span v, struct buf *out)
 {
 	struct cur c = cur_of(v);
@@ -377,8 +389,8 @@ bool value_text(uint32_t oid, struct span v, struct buf *out)
 	if (!t)
 		return false;
 	buf_init(&text, VALUE_TEXT_MAX(v.len));
-	bool is_good = (is_array ? write_array(t, v, &text) : write_one(t, v, &text)) && !buf_err(&text) &&
-		       utf8_valid(buf_span(&text));
+	bool is_good = (is_array ? write_array(t, v, &text) : write_one(t, v, &text)) &&
+		       !buf_err(&text) && utf8_valid(buf_span(&text));
 	if (is_good)
 		buf_add_span(out, buf_span(&text));
 	buf_done(&text);

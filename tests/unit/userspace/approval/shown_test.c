@@ -60,7 +60,8 @@ int main(void)
 	CHECK_INT(vote_of(b, r, "ann", "another login"), ERR_VERIFY);
 	CHECK_INT(vote_of(b, r, "ann", ""), ERR_VERIFY);
 	CHECK_INT(vote_of(b, r, "ann", "one"), 0);
-	/* It is told anew as often as it is read, takes no more room for it, and the oldest are forgotten. */
+	/* It is told anew as often as it is read, takes no more room for it, and the oldest are
+	 * forgotten. */
 	size_t used = r->arena.used;
 	for (int i = 0; i < 100000; i++)
 		request_show(r, "one");
