@@ -11,12 +11,14 @@
 
 #include "../unit/userspace/record/fault_calls.h"
 #include "../unit/userspace/record/rig_talk.h"
+#include "../unit/userspace/record/seal_keys.h"
+#include "record/opener.h"
 #include "record/scan.h"
 
 #define SEGMENT (1 << 20)
 
 static unsigned seed = 1;
-static int n_bad;
+static int n_bad, n_records, n_sealed;
 
 static unsigned pick(unsigned n)
 {
@@ -75,6 +77,8 @@ static uint64_t id_of(struct span stored)
 struct seen {
 	uint64_t next[2]; /* of each producer */
 	bool is_wrong;
+	bool is_sealed; /* it should be */
+	bool is_told;	/* a text stands in the clear all the same */
 };
 
 static int see(void *ctx, struct span line)
@@ -83,6 +87,7 @@ static int see(void *ctx, struct span line)
 	uint64_t id = line.len > 1 ? id_of(span_of(line.p, line.len - 1)) : UINT64_MAX;
 	if (id == UINT64_MAX)
 		return 0;
+	s->is_told = s->is_told || (s->is_sealed && !sealed_with(line).len);
 	s->is_wrong = s->is_wrong || id / 2 != s->next[id & 1];
 	s->next[id & 1] = id / 2 + 1;
 	return 0;
@@ -92,7 +97,7 @@ static int see(void *ctx, struct span line)
 static void check_all(const struct load *l, const char *what, int round)
 {
 	struct query *q;
-	struct seen s = {0};
+	struct seen s = {.is_sealed = l->g->cfg.n_encrypt_to};
 	int err = 0;
 	struct query_source source = {.path = l->g->store};
 	struct query_sink sink = {.line = see, .ctx = &s};
@@ -101,6 +106,8 @@ static void check_all(const struct load *l, const char *what, int round)
 		bad("%s %d: the record cannot be read", what, round);
 	query_free(q);
 	json_decref(j);
+	if (s.is_told)
+		bad("%s %d: an event is not sealed", what, round);
 	for (int p = 0; p < 2; p++)
 		if (s.is_wrong || s.next[p] != l->n_put[p])
 			bad("%s %d: producer %d put %" PRIu64 ", %" PRIu64 " are there%s", what,
@@ -122,10 +129,22 @@ struct run {
 	struct load l;
 };
 
+static struct seal_keys auditor;
+
+/* Every other record's payloads are packed and sealed. */
 static void run_begin(struct run *r)
 {
 	rig_init(&r->g, NULL, SEGMENT);
 	r->g.cfg.checkpoint_events = 500;
+	if (pick(2)) {
+		rig_kill(&r->g); /* it takes its configuration at its start */
+		r->g.cfg.compress = 3;
+		r->g.cfg.encrypt_to[0] = auditor.public;
+		r->g.cfg.n_encrypt_to = 1;
+		rig_start(&r->g);
+		n_sealed++;
+	}
+	n_records++;
 	load_init(&r->l, &r->g);
 	if (!rig_says(&r->g, 0))
 		bad("the recorder does not start");
@@ -455,6 +474,7 @@ int main(int argc, char **argv)
 		else
 			seed = (unsigned)atoi(optarg);
 	}
+	seal_keys_make(&auditor, "auditor", SEAL_RSA);
 	fault_init();
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		bool is_named = optind == argc;
@@ -470,5 +490,7 @@ int main(int argc, char **argv)
 		fflush(stdout);
 		n_run++;
 	}
+	printf("# %d records, %d of them sealed\n", n_records, n_sealed);
+	seal_keys_remove(&auditor);
 	return n_bad || !n_run;
 }

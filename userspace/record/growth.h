@@ -1,5 +1,5 @@
-/* How a tree grew: the fewest nodes that make it the larger one, in the order in which they are grafted (tree_graft).
- * Whoever holds the smaller tree gets the larger one from them, and thereby knows that nothing of the smaller was changed. */
+/* How a tree grew: the fewest nodes that make it the larger one, in the order in which they are grafted. Whoever
+ * holds the smaller tree gets the larger one from them, and thereby knows that nothing of the smaller was changed. */
 #pragma once
 
 #include "base/buf.h"

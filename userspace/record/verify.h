@@ -46,8 +46,8 @@ must_check int verify_segment(struct segment *g, const struct verify_options *o,
 must_check int verify_store(const char *path, struct segment *live, const struct verify_options *o,
 			    struct verify_result *ret_v);
 /* One line: {"bytes","exit","first","flows","key","last","left_out","line","lines","node","removed_to",
- * "root","signed_to"}, with "bad" where an event is. line: "OK node-07 events 5..12 signed-to 10 unsigned-tail 2
- * removed 1..4", "BAD node-07 event 7: ..." or "CANNOT TELL ..." for people; exit: 0, 1, 2; key: the
- * fingerprint of the key that signed; flows: counts; lines: for people, what they say (of a part:
- * nothing). */
+ * "root","signed_to"}, with "bad" where an event is. line: "OK node-07 events 5..12 signed-to 10
+ * unsigned-tail 2 removed 1..4", "BAD node-07 event 7: ..." or "CANNOT TELL ..." for people; exit: 0,
+ * 1, 2; key: the fingerprint of the key that signed; flows: counts; lines: for people, what they say
+ * (of a part: nothing). */
 void verify_json(struct buf *out, const struct verify_result *v, int err);
