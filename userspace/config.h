@@ -62,6 +62,7 @@ struct config {
 	int credential_ttl_s;
 	int login_timeout_ms, idle_timeout_ms, startup_timeout_ms;
 	int max_flows;
+	size_t payload_limit; /* "audit": {"payload_limit"}: record/parts.h */
 	size_t text_limit; /* bytes of statement text and of each parameter in an event */
 	size_t mask_limit; /* bytes of a row that are kept to mask it: proto.h */
 	int log_level;

@@ -4,6 +4,7 @@ who it was, on which tables and with which verdict is found all the same; the re
 auditor's private key opens it, by sluice and by Python that shares nothing with it; each segment and each recorder has a
 key of its own; who has no key is told so; packed payloads (zstd) read as ever."""
 import base64
+import hashlib
 import json
 import os
 import pathlib
@@ -49,7 +50,7 @@ import json, jsonschema, sys
 v = jsonschema.Draft202012Validator(json.load(open(sys.argv[1])))
 for line in sys.stdin:
     e = json.loads(line)
-    if e["type"] in ("op", "op.end", "record.key"):
+    if e["type"] in ("op", "op.end", "op.part", "record.key"):
         for err in v.iter_errors(e): print(e["type"], err.message[:300])
 """
 ROWS = "rowmarker-" + "q" * 30
@@ -200,9 +201,36 @@ def keys_change(c, s, keys):
     c.check(check.returncode == 0, "a late part verifies", check.stdout)
 
 
+def parts(c, s, keys):
+    """A statement that is too long for its event lies in parts before it, up to the configured limit, and is found whole."""
+    whole = "SELECT '" + "chunk \u00e9 " * 40000 + "partsend' FROM shop"
+    run_sql(s, whole, "SELECT '" + "x" * (1 << 20) + "' FROM shop")
+    events = list(map(json.loads, s.gw.sluice("search", "--role", "reader", "--json", *(["--decrypt-key", keys[0]] if keys else [])).stdout.splitlines()))
+    large = [e for e in events if e["type"] == "op" and e.get("text_len", 0) > 100000]
+    c.equal([e.get("text_parts", 0) for e in large][1:], [0], "over the limit it is cut as ever")
+    op = large[0]
+    found = [e for e in events if e["type"] == "op.part" and e["flow"] == op["flow"] and e["id"] == op["id"]]
+    c.check(len(found) == op["text_parts"] > 3, "as many parts as the operation says", len(found))
+    c.check(all(e["_seq"] < op["_seq"] and e["field"] == "text" and e["of"] == len(found) for e in found), "before it")
+    text = "".join(e["data"] for e in sorted(found, key=lambda e: e["part"]))
+    c.equal(hashlib.sha256(text.encode()).hexdigest(), op["text_sha256"], "whose hash it holds")
+    c.check(whole.startswith(text.rstrip(";\n")), "and which are the statement")
+    found = s.gw.sluice("search", "partsend", *(["--decrypt-key", keys[0]] if keys else []), check=False)
+    c.equal(found.returncode, 0, "a word at its end is found" + found.stderr)
+    shown = s.gw.sluice("replay", op["session"], "--speed", "max", *(["--decrypt-key", keys[0]] if keys else [])).stdout
+    c.check("partsend" in shown, "replay shows it whole", shown[-300:])
+    c.equal(s.gw.sluice("verify", check=False).returncode, 0, "and the record verifies")
+    until(lambda: "signed-to 0 " not in s.gw.sluice("verify", check=False).stdout)
+    folder = s.folder / "parts"
+    s.gw.sluice("export", "--format", "lmdb", "-o", folder, "--session", op["session"])
+    for who, r in (("ours", s.gw.sluice("verify", "--store", folder, check=False)),
+                   ("the auditor's", subprocess.run([PYTHON, VERIFIER, folder], capture_output=True, text=True))):
+        c.equal(r.returncode, 0, f"{who}: an export carries them ({r.stdout})")
+
+
 def packed(c):
     """Compression alone: the same answers, fewer bytes, and the text is searched as ever."""
-    with stack.Stack(POLICY, config={"audit": {"compress": 3}}) as s:
+    with stack.Stack(POLICY, config={"audit": {"compress": 3, "payload_limit": 600000, "checkpoint_seconds": 1}}) as s:
         s.pg.psql("CREATE TABLE shop (a text)", database=s.database)
         long = "packmarker " + "word " * 400
         run_sql(s, f"SELECT '{long}' FROM shop", "SELECT 'short' FROM shop")
@@ -215,6 +243,7 @@ def packed(c):
         c.check("packmarker" in s.gw.sluice("replay", session, "--speed", "max").stdout, "replay shows it")
         c.check("packmarker" in s.gw.sluice("export", "--format", "csv").stdout, "csv has it")
         c.equal(s.gw.sluice("verify", check=False).returncode, 0, "it verifies")
+        parts(c, s, None)
         one = [e for e in events if "packed" in e][0]
         plain = subprocess.run(["zstd", "-dqc"], input=base64.b64decode(one["packed"]), capture_output=True).stdout
         c.check(b"packmarker" in plain, "zstd alone unpacks it", plain[:100])
@@ -226,13 +255,14 @@ def main():
     folder.chmod(0o755)
     pairs = [keypair(folder, name) for name in ("auditor", "second", "stranger")]
     keys = [p for p, _ in pairs]
-    audit = {"encrypt_to": [str(p) for _, p in pairs[:2]], "segment_seconds": 12, "checkpoint_seconds": 1}
+    audit = {"encrypt_to": [str(p) for _, p in pairs[:2]], "segment_seconds": 12, "checkpoint_seconds": 1, "payload_limit": 600000}
     with stack.Stack(POLICY, config={"audit": audit}) as s:
         s.pg.psql("CREATE TABLE shop (a text); CREATE TABLE secretmarker_table (a text)", database=s.database)
         session = sealed(c, s, keys)
         until(lambda: "signed-to 0" not in s.gw.sluice("verify", check=False).stdout)
         exports(c, s, keys, session)
         tampered(c, s, keys)
+        parts(c, s, keys)
         keys_change(c, s, keys)
     packed(c)
     subprocess.run(["rm", "-rf", folder])

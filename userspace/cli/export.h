@@ -24,8 +24,6 @@ struct export_text {
 extern const struct export_text export_jsonl, export_csv, export_ocsf, export_asciicast;
 
 /* --- what the forms share --- */
-/* The text of a JSON string as it stands in an event (with its quotes) is appended. */
-void export_unescape(struct buf *out, struct span json_string);
 /* The text at key without its escapes, or "base64:..." of what is no text, or "[sealed]" of a statement's, or
  * nothing. */
 void export_value(struct buf *out, const struct scan *e, const char *key);

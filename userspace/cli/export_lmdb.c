@@ -16,6 +16,7 @@
 #include "cli/export_manifest.h"
 #include "record/sealer.h"
 #include "record/segment.h"
+#include "record/payload.h"
 
 struct leaving {
 	struct export_env env;
@@ -135,7 +136,7 @@ static int on_checkpoint(struct leaving *l, const struct scan *line)
 	buf_init(&note, NOTE_MAX);
 	int r = scan_event(scan_get(line, "_checkpoint"), false, &c);
 	if (r == 0)
-		export_unescape(&note, scan_get(&c, "note"));
+		payload_unescape(&note, scan_get(&c, "note"));
 	if (r == 0)
 		r = buf_err(&note) ? buf_err(&note) : checkpoint_read(buf_span(&note), last);
 	if (r == 0)

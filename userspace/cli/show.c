@@ -184,6 +184,16 @@ static void on_op(struct buf *out, const json_t *e)
 	}
 }
 
+/* One behind the other: the whole of what the operation behind them shows the beginning of. */
+static void on_part(struct buf *out, const json_t *e)
+{
+	if (!number_of(e, "part")) {
+		add_text(out, e, "field", "?");
+		buf_printf(out, ", in %" PRIu64 " parts\n" SHOW_INDENT, number_of(e, "of"));
+	}
+	add_text(out, e, "data", *text_of(e, "sealed") ? "[sealed]" : "");
+}
+
 static void on_op_end(struct buf *out, const json_t *e)
 {
 	buf_add_str(out, "   ");
@@ -233,6 +243,7 @@ static const struct {
     {"flow.close", on_flow_close},
     {"op", on_op},
     {"op.end", on_op_end},
+    {"op.part", on_part},
     {"connect.refused", on_refused},
     {"bypass.attempt", on_refused},
 };

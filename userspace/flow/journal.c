@@ -10,8 +10,9 @@
 #define BACKLOG_MAX (16 * 1024 * 1024)
 #define EVENT_KEEP  (64 * 1024)
 
-int journal_init(struct journal *j, const struct ring_desc *d)
+int journal_init(struct journal *j, const struct ring_desc *d, size_t payload_limit)
 {
+	parts_init(&j->parts, payload_limit);
 	buf_init(&j->event, 2 * RING_EVENT_MAX);
 	buf_init(&j->backlog, BACKLOG_MAX);
 	list_init(&j->holds);
@@ -36,6 +37,7 @@ void journal_done(struct journal *j)
 {
 	free_holds(&j->holds);
 	free_holds(&j->free_holds);
+	parts_done(&j->parts);
 	buf_done(&j->event);
 	buf_done(&j->backlog);
 	ring_free(j->ring);
@@ -76,13 +78,31 @@ static void event_clear(struct journal *j)
 		buf_reset(&j->event);
 }
 
+/* Before the event, once there is room for both. */
+static int put_parts(struct journal *j)
+{
+	struct span part;
+	size_t n = 1;
+	int r = 0;
+	for (size_t at = 0; parts_next(&j->parts, &at, &part);)
+		n++;
+	if (!ring_has_room(j->ring, n, buf_len(&j->parts.events) + buf_len(&j->event)))
+		return ring_check(j->ring) < 0 ? ERR_RECORD : ERR_FULL;
+	for (size_t at = 0; r == 0 && parts_next(&j->parts, &at, &part);)
+		r = put(j, part, NULL);
+	return r;
+}
+
 int journal_put(struct journal *j, uint64_t *ret_ticket)
 {
 	int r = buf_err(&j->event);
 	if (!r && buf_len(&j->backlog) && !journal_drain(j))
 		r = ring_check(j->ring) ? ERR_RECORD : ERR_FULL; /* nothing overtakes */
+	if (!r && buf_len(&j->parts.events))
+		r = put_parts(j);
 	if (!r)
 		r = put(j, buf_span(&j->event), ret_ticket);
+	parts_done(&j->parts); /* large, and rare */
 	event_clear(j);
 	return r;
 }

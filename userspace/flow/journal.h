@@ -6,6 +6,7 @@
 #include "flow/list.h"
 #include "policy/op.h"
 #include "proto/proto.h"
+#include "record/parts.h"
 #include "record/ring.h"
 
 struct flow;
@@ -27,17 +28,18 @@ struct journal {
 	struct ring *ring;
 	struct source wake; /* ring_desc.to_producer */
 	struct buf event;   /* scratch for one event */
+	struct parts parts; /* and for those that come before it */
 	struct buf backlog; /* events that must not be lost and found no room, or no recorder: length, bytes */
 	struct list holds, free_holds;
 	struct list ready; /* holds that are over, being handed out */
 	uint64_t lost;	   /* events that found no room in the backlog either */
 };
 
-must_check int journal_init(struct journal *j, const struct ring_desc *d);
+must_check int journal_init(struct journal *j, const struct ring_desc *d, size_t payload_limit);
 void journal_done(struct journal *j);
 
-/* Puts what stands in j->event. ret_ticket may be NULL. ERR_FULL, ERR_RECORD, ERR_LIMIT as
- * ring_put. */
+/* Puts what stands in j->parts and j->event, all of it or nothing. ret_ticket may be NULL. ERR_FULL,
+ * ERR_RECORD, ERR_LIMIT as ring_put. */
 must_check int journal_put(struct journal *j, uint64_t *ret_ticket);
 /* The same for what cannot wait to be asked again: keeps it (bounded) while there is no room, or nobody who records.
  * ERR_RECORD. */

@@ -110,7 +110,7 @@ int lane_init(struct lane *l, struct proxy *p, int index)
 		return -ENOMEM;
 	int err = loop_new(&l->loop);
 	if (!err)
-		err = journal_init(&l->journal, &p->env->rings[index]);
+		err = journal_init(&l->journal, &p->env->rings[index], p->cfg->payload_limit);
 	if (err)
 		return err;
 	loop_spin(l->loop, (uint64_t)p->cfg->spin_us * 1000);

@@ -174,7 +174,7 @@ static int record(struct flow *f, const struct op *op, const struct decision *d,
 		*ret_ticket = f->pipe.ticket;
 		return 0;
 	}
-	event_op(&j->event, &c, op, d, f->lane->proxy->cfg->text_limit);
+	event_op_whole(&j->event, j->parts.limit ? &j->parts : NULL, &c, op, d, f->lane->proxy->cfg->text_limit);
 	return journal_put(j, ret_ticket);
 }
 

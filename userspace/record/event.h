@@ -79,6 +79,11 @@ void event_flow_close(struct buf *out, const struct event_ctx *c, const char *re
  * with the full length and SHA-256. */
 void event_op(struct buf *out, const struct event_ctx *c, const struct op *op,
 	      const struct decision *d, size_t text_limit);
+/* The same; what the event cuts goes whole into op.part events, which come before it (record/parts.h). NULL: it does
+ * not. */
+struct parts;
+void event_op_whole(struct buf *out, struct parts *parts, const struct event_ctx *c, const struct op *op,
+		    const struct decision *d, size_t text_limit);
 /* op.end. rows_json: canonical JSON array of arrays (may be empty), columns_json: array of strings;
  * rows_sha256: over all rows where the resource keeps hashes, or NULL. is_cut: the limit was
  * reached. */

@@ -7,6 +7,7 @@
 #include "base/macro.h"
 #include "record/conceal.h"
 #include "record/literals.h"
+#include "record/parts.h"
 
 /* Together, with all else that an event has, under RING_EVENT_MAX. Sizes as JSON. */
 #define TEXT_MAX    (96 * 1024)
@@ -25,33 +26,51 @@ static void cut_marks(struct jw *w, const char *len_key, const char *sha_key, st
 	jw_str(w, sha_key, hex);
 }
 
-static void op_text(struct event_writer *e, struct span text, size_t limit)
+/* An event, and where what is too long for it goes. */
+struct op_event {
+	struct event_writer w;
+	size_t limit; /* of the text, and of each parameter */
+	uint64_t id;
+	struct parts *parts; /* NULL: it is cut */
+};
+
+static int put_parts(struct op_event *e, const char *field, struct span whole)
 {
-	struct span cut = text_cut(text, MIN(limit, (size_t)TEXT_MAX));
-	ev_text(e, "text", "text_b64", cut.p ? cut : span_str(""));
+	return e->parts ? parts_put(e->parts, e->w.c, e->id, field, whole) : 0;
+}
+
+static void op_text(struct op_event *e, struct span text)
+{
+	struct span cut = text_cut(text, MIN(e->limit, (size_t)TEXT_MAX));
+	char hex[65];
+	ev_text(&e->w, "text", "text_b64", cut.p ? cut : span_str(""));
 	if (cut.len == text.len)
 		return;
-	ev_key(e, "text_len");
-	cut_marks(&e->w, "text_len", "text_sha256", text);
+	sha256_hex(text, hex);
+	ev_int(&e->w, "text_len", text.len);
+	int n = put_parts(e, "text", text);
+	if (n)
+		ev_int(&e->w, "text_parts", (uint64_t)n);
+	ev_str(&e->w, "text_sha256", hex);
 }
 
 /* A text in which nothing is found stays as it is. */
-static void op_shown_text(struct event_writer *e, uint64_t kinds, struct span text, size_t limit)
+static void op_shown_text(struct op_event *e, uint64_t kinds, struct span text)
 {
 	struct buf b;
 	buf_init(&b, 2 * text.len + 64);
-	op_text(e, conceal(kinds, text, &b), limit);
+	op_text(e, conceal(kinds, text, &b));
 	buf_done(&b);
 }
 
 /* Values that masks keep out of the record: the text without its literals. How long it was and what it hashes
  * to is not said: a short one could be guessed. */
-static void op_hidden_text(struct event_writer *e, struct span text, size_t limit)
+static void op_hidden_text(struct op_event *e, struct span text)
 {
 	struct buf b;
 	buf_init(&b, text.len + 1);
 	literals_hide(text, &b);
-	op_text(e, buf_err(&b) ? (struct span){0} : buf_span(&b), limit);
+	op_text(e, buf_err(&b) ? (struct span){0} : buf_span(&b));
 	buf_done(&b);
 }
 
@@ -101,9 +120,40 @@ static void params_hash(const struct op *op, char hex[65])
 	buf_done(&all);
 }
 
-static void op_params(struct event_writer *e, const struct op *op, uint64_t kinds, size_t limit)
+static bool is_binary(const struct op *op, int i)
 {
-	size_t left = PARAMS_MAX;
+	return op->param_formats && op->param_formats[i] == 1;
+}
+
+/* Those that do not fit: all of them as they would stand in the event, cut nowhere. */
+static void params_whole(struct op_event *e, const struct op *op, uint64_t kinds)
+{
+	struct buf all, b;
+	struct jw w;
+	char hex[65];
+	buf_init(&all, PARTS_MAX);
+	jw_begin(&w, &all);
+	jw_array(&w, NULL);
+	for (int i = 0; i < op->n_params; i++) {
+		buf_init(&b, 2 * op->params[i].len + 64);
+		op_param(&w, conceal(kinds, op->params[i], &b), is_binary(op, i), PARTS_MAX);
+		buf_done(&b);
+	}
+	jw_array_end(&w);
+	int n = buf_err(&all) ? 0 : put_parts(e, "params", buf_span(&all));
+	if (n) {
+		sha256_hex(buf_span(&all), hex);
+		ev_str(&e->w, "params_json_sha256", hex);
+		ev_int(&e->w, "params_parts", (uint64_t)n);
+	}
+	buf_done(&all);
+}
+
+static void op_params(struct op_event *o, const struct op *op, uint64_t kinds)
+{
+	struct event_writer *e = &o->w;
+	size_t left = PARAMS_MAX, limit = o->limit;
+	bool is_cut = false;
 	int i = 0;
 	char hex[65];
 	struct buf b;
@@ -113,12 +163,15 @@ static void op_params(struct event_writer *e, const struct op *op, uint64_t kind
 	for (; i < op->n_params && left > MARK_SIZE; i++) {
 		size_t before = buf_len(e->w.out);
 		buf_init(&b, 2 * op->params[i].len + 64);
-		op_param(&e->w, conceal(kinds, op->params[i], &b), op->param_formats && op->param_formats[i] == 1,
-			 MIN(limit, left - MARK_SIZE));
+		struct span v = conceal(kinds, op->params[i], &b);
+		is_cut = is_cut || text_cut(v, MIN(limit, left - MARK_SIZE)).len < v.len;
+		op_param(&e->w, v, is_binary(op, i), MIN(limit, left - MARK_SIZE));
 		buf_done(&b);
 		left -= MIN(left, buf_len(e->w.out) - before);
 	}
 	jw_array_end(&e->w);
+	if (o->parts && (is_cut || i < op->n_params))
+		params_whole(o, op, kinds);
 	if (i == op->n_params)
 		return;
 	params_hash(op, hex);
@@ -167,39 +220,46 @@ static void op_needs(struct event_writer *e, const struct op *op)
 void event_op(struct buf *out, const struct event_ctx *c, const struct op *op,
 	      const struct decision *d, size_t text_limit)
 {
-	struct event_writer e;
-	ev_begin(&e, out, c, "op");
-	ev_flag(&e, "asked", decision_was_asked(op, d));
-	ev_str(&e, "class", class_name(op->class));
+	event_op_whole(out, NULL, c, op, d, text_limit);
+}
+
+void event_op_whole(struct buf *out, struct parts *parts, const struct event_ctx *c, const struct op *op,
+		    const struct decision *d, size_t text_limit)
+{
+	struct op_event o = {.limit = text_limit, .id = op->id, .parts = parts};
+	struct event_writer *e = &o.w;
+	ev_begin(e, out, c, "op");
+	ev_flag(e, "asked", decision_was_asked(op, d));
+	ev_str(e, "class", class_name(op->class));
 	bool is_masked = d->effect == EFFECT_ALLOW && d->masks && d->masks->n_client;
 	bool is_hidden = d->hides_text || conceal_has_password(op->text);
 	uint64_t kinds = d->detects_text ? CONCEAL_ALL : CONCEAL_SECRETS;
-	ev_str(&e, "decision", effect_name(is_masked ? EFFECT_MASK : d->effect));
-	ev_str(&e, "grant", d->grant[0] ? d->grant : NULL);
-	ev_flag(&e, "hidden", is_hidden);
-	ev_int(&e, "id", op->id);
-	op_needs(&e, op);
-	ev_flag(&e, "observed", d->is_observed);
+	ev_str(e, "decision", effect_name(is_masked ? EFFECT_MASK : d->effect));
+	ev_str(e, "grant", d->grant[0] ? d->grant : NULL);
+	ev_flag(e, "hidden", is_hidden);
+	ev_int(e, "id", op->id);
+	op_needs(e, op);
+	ev_flag(e, "observed", d->is_observed);
 	if (is_hidden)
-		op_hidden_params(&e, op);
+		op_hidden_params(e, op);
 	else
-		op_params(&e, op, kinds, text_limit);
-	ev_flag(&e, "permanent", op->is_permanent);
-	ev_str(&e, "protocol", op->protocol);
+		op_params(&o, op, kinds);
+	ev_flag(e, "permanent", op->is_permanent);
+	ev_str(e, "protocol", op->protocol);
 	if (d->reason[0])
-		ev_text(&e, "reason", "reason_b64", span_str(d->reason));
+		ev_text(e, "reason", "reason_b64", span_str(d->reason));
 	if (d->release)
-		ev_int(&e, "release", d->release);
-	ev_str(&e, "request", d->request[0] ? d->request : NULL);
-	ev_text(&e, "rule", "rule_b64", span_str(d->rule));
+		ev_int(e, "release", d->release);
+	ev_str(e, "request", d->request[0] ? d->request : NULL);
+	ev_text(e, "rule", "rule_b64", span_str(d->rule));
 	if (op->tag)
-		ev_text(&e, "tag", "tag_b64", text_cut(span_str(op->tag), 1024));
+		ev_text(e, "tag", "tag_b64", text_cut(span_str(op->tag), 1024));
 	if (is_hidden)
-		op_hidden_text(&e, op->text, text_limit);
+		op_hidden_text(&o, op->text);
 	else
-		op_shown_text(&e, kinds, op->text, text_limit);
-	ev_flag(&e, "write", op->is_write);
-	ev_end(&e);
+		op_shown_text(&o, kinds, op->text);
+	ev_flag(e, "write", op->is_write);
+	ev_end(e);
 }
 
 /* The rows that fit; the hash of those that do not. */

@@ -9,7 +9,8 @@ static unsigned height_at(uint64_t from, uint64_t size)
 	return h;
 }
 
-int growth_write(const struct tree_nodes *t, struct chain *c, uint64_t from, uint64_t size, struct buf *out)
+int growth_write(const struct tree_nodes *t, struct chain *c, uint64_t from, uint64_t size,
+		 struct buf *out)
 {
 	int r = 0;
 	while (r == 0 && from < size) {

@@ -11,10 +11,10 @@
 /* By type, ascending as the fields of an event are. */
 static const struct {
 	const char *type;
-	const char *const fields[9];
+	const char *const fields[10];
 } kept[] = {
     {"op",
-     {"params", "params_sha256", "reason", "reason_b64", "text", "text_b64", "text_len",
+     {"params", "params_json_sha256", "params_sha256", "reason", "reason_b64", "text", "text_b64", "text_len",
       "text_sha256"}},
     {"op.end", {"columns", "error", "error_b64", "result", "result_json_sha256", "result_sha256"}},
     {"op.part", {"data", "data_b64"}},
@@ -197,6 +197,42 @@ int payload_base64(struct span text, struct buf *out)
 		return ERR_MALFORMED;
 	buf_commit(out, text.len / 4 * 3 - pad);
 	return 0;
+}
+
+/* --- strings ---------------------------------------------------------------------------------
+ */
+
+static uint8_t unescaped(uint8_t c)
+{
+	static const char from[] = "nrtbf", to[] = "\n\r\t\b\f";
+	const char *at = strchr(from, c);
+	return at && c ? (uint8_t)to[at - from] : c;
+}
+
+static uint8_t hex_digit(uint8_t c)
+{
+	return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+/* Canonical JSON has the short escapes, and \u00xx for the other control characters. */
+void payload_unescape(struct buf *out, struct span s)
+{
+	const uint8_t *p = s.p + 1, *end = s.p + s.len - 1;
+	while (s.len >= 2 && p < end) {
+		const uint8_t *slash = memchr(p, '\\', (size_t)(end - p));
+		size_t plain = slash ? (size_t)(slash - p) : (size_t)(end - p);
+		buf_add(out, p, plain);
+		p += plain;
+		if (!slash || end - p < 2)
+			break;
+		if (p[1] == 'u' && end - p >= 6) {
+			buf_add_u8(out, (uint8_t)(hex_digit(p[4]) << 4 | hex_digit(p[5])));
+			p += 6;
+		} else {
+			buf_add_u8(out, unescaped(p[1]));
+			p += 2;
+		}
+	}
 }
 
 int payload_unpack_event(struct span stored, struct buf *out)

@@ -28,5 +28,8 @@ must_check int payload_unpack(struct span frame, struct buf *out);
 /* Base64 with padding. ERR_MALFORMED. */
 must_check int payload_base64(struct span text, struct buf *out);
 
+/* Appends the text of a JSON string as it stands in an event (with its quotes). */
+void payload_unescape(struct buf *out, struct span json_string);
+
 /* Appends the event with its packed payload restored. 1: it had one; 0: nothing was appended. */
 must_check int payload_unpack_event(struct span stored, struct buf *out);

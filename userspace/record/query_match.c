@@ -222,7 +222,7 @@ bool match_bytes(const struct match *m, struct span stored)
 /* What an event tells of, beside its needs' names. Names that were drawn (of sessions, flows, cgroups) are left out:
  * any short word occurs in some. */
 static const char *const told[] = {
-    "text", "params", "result",	 "columns",  "error", "reason", "words", "rule",   "tag",
+    "text", "params", "data", "result", "columns",  "error", "reason", "words", "rule",   "tag",
     "name", "dst",    "exe",	 "comm",     "command", "identity", "owner", "role",
     "groups", "resource", "sqlstate",
 };

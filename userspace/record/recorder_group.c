@@ -23,6 +23,7 @@ static const struct {
 } types[] = {
     {"op", 1 << PRODUCER_PROXY},
     {"op.end", 1 << PRODUCER_PROXY},
+    {"op.part", 1 << PRODUCER_PROXY},
     {"flow.open", 1 << PRODUCER_PROXY},
     {"flow.close", 1 << PRODUCER_PROXY},
     {"connect.refused", 1 << PRODUCER_PROXY | 1 << PRODUCER_MONITOR | 1 << PRODUCER_CONTROL},

@@ -172,6 +172,14 @@ static void copy_in(struct ring *r, uint64_t at, const void *p, size_t len)
 		memcpy(r->data, (const uint8_t *)p + first, len - first);
 }
 
+bool ring_has_room(struct ring *r, size_t n, size_t bytes)
+{
+	bool has = has_room(r, n * RING_FRAME + bytes);
+	if (!has)
+		wake_recorder(r);
+	return has;
+}
+
 int ring_put(struct ring *r, struct span event, uint64_t *ret_ticket)
 {
 	uint32_t len = (uint32_t)event.len;

@@ -29,6 +29,8 @@ void ring_free(struct ring *r); /* unmaps; closes nothing */
  * room: hold the operation, to_producer will tell); ERR_RECORD (the recorder is not alive or has
  * said that it cannot record: nothing may pass); ERR_LIMIT. */
 must_check int ring_put(struct ring *r, struct span event, uint64_t *ret_ticket);
+/* Is there room for n events of so many bytes together? If not, to_producer will tell. */
+bool ring_has_room(struct ring *r, size_t n, size_t bytes);
 /* Is everything up to ticket on disk? (With audit.durability memory: always, while the recorder
  * lives.) */
 bool ring_durable(struct ring *r, uint64_t ticket);

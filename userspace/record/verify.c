@@ -116,6 +116,8 @@ static int check_event(struct walk *w, uint64_t seq, struct span stored)
 	if (r == 0 && !w->v->is_bad)
 		r = verify_sealed(w, seq, &s);
 	if (r == 0 && !w->v->is_bad)
+		r = verify_parts(w, seq, &s);
+	if (r == 0 && !w->v->is_bad)
 		verify_ledger(w, seq, &s);
 	return r == 0 ? verify_signatures(w, seq) : r;
 }
@@ -240,12 +242,15 @@ static int walk_begin(struct walk *w, const struct verify_options *o, struct ver
 	int r = chain_new(&w->chain);
 	if (r == 0)
 		r = ledger_new(&w->ledger);
+	if (r == 0)
+		r = verify_parts_new(&w->parts);
 	return r ? r : quorum_check_new(&w->quorum);
 }
 
 static void walk_end(struct walk *w)
 {
 	chain_free(w->chain);
+	verify_parts_free(w->parts);
 	quorum_check_free(w->quorum);
 	if (w->flows)
 		flows_end(w->flows, &w->v->flows);

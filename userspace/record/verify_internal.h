@@ -2,10 +2,13 @@
 #pragma once
 
 #include "record/ledger.h"
+#include "record/payload.h"
 #include "record/scan.h"
 #include "record/segment_read.h"
 #include "record/verify.h"
 #include "record/verify_quorum.h"
+
+struct verify_parts;
 
 struct walk {
 	const struct verify_options *o;
@@ -24,6 +27,7 @@ struct walk {
 	uint64_t tombstone; /* the event that says so */
 	uint64_t n_nodes;   /* of an export: that stood for events */
 	char sealed_with[24];	/* the last key that was looked at */
+	struct verify_parts *parts;
 	struct quorum_check *quorum;
 	struct flows *flows; /* NULL: a segment alone */
 	struct ledger *ledger;
@@ -52,6 +56,10 @@ must_check int verify_signatures(struct walk *w, uint64_t seq);
 must_check int verify_removed(struct walk *w);
 /* Is this event the one that vouches for it? */
 must_check int verify_tombstone(struct walk *w, uint64_t seq, const struct scan *event);
+/* Is what stands in parts whole? verify_parts.c */
+must_check int verify_parts_new(struct verify_parts **ret_p);
+void verify_parts_free(struct verify_parts *p);
+must_check int verify_parts(struct walk *w, uint64_t seq, const struct scan *event);
 /* Can it be opened, by who may? verify_sealed.c */
 must_check int verify_sealed(struct walk *w, uint64_t seq, const struct scan *event);
 /* Are the sessions complete? verify_ledger.c: what is found stands apart, so that the chain is checked to its end. */

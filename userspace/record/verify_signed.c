@@ -186,7 +186,7 @@ int verify_end(struct walk *w)
 	struct verify_result *v = w->v;
 	if (w->gone.seq && (!w->tombstone || w->tombstone > v->signed_to))
 		return verify_missing(w, 1, w->gone.seq, "no signed tombstone says so");
-	if (w->o->fingerprint && v->last && v->signed_to < v->first)
+	if ((w->o->fingerprint || w->is_export) && v->last && v->signed_to < v->first)
 		unknown(w, "nothing in it is signed");
 	end_given(w);
 	v->has_root = w->has_tree && w->at.seq == v->last;
