@@ -100,6 +100,16 @@ static long sink_bytes(long before, int wait_ms)
 	return env.sink->bytes - before;
 }
 
+/* What an attempt before this one left on the wire (the end of a connection) is not this one's. */
+static void wait_quiet(void)
+{
+	long last = -1;
+	for (int i = 0; i < 50 && env.sink->bytes != last; i++) {
+		last = env.sink->bytes;
+		sleep_ms(20 * slowness());
+	}
+}
+
 static bool has_ended(pid_t pid)
 {
 	siginfo_t info = {0};
@@ -125,6 +135,8 @@ static struct result attempt(const struct vector *v, const struct attempt *a, in
 		sleep_ms(1);
 	if (v->before)
 		sleep_ms(60 * slowness());
+	if (!needs_toy) /* its beacon is never quiet */
+		wait_quiet();
 	long before = env.sink->bytes;
 	*turn = GO;
 	r.err = finish(pid);
