@@ -69,7 +69,7 @@ static void strings(void)
 	buf_init(&b, 1000);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		buf_reset(&b);
-		export_unescape(&b, span_str(rows[i].json));
+		payload_unescape(&b, span_str(rows[i].json));
 		CHECK_STR(text_of(&b), rows[i].text);
 	}
 	buf_done(&b);
