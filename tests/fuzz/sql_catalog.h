@@ -21,7 +21,7 @@ struct sql_row {
 	R(5, oid, schema, name, kind, category, preferred, element, array, base, rel, "0", check,  \
 	  "f", "f")
 #define FUNCTION(oid, schema, name, kind, set, result, args)                                       \
-	R(6, oid, schema, name, kind, "i", set, result, "0", "0", args, NULL, NULL, NULL)
+	R(6, oid, schema, name, kind, "i", set, result, "0", "0", args, NULL, NULL, NULL, "f")
 
 static const struct sql_row sql_rows[] = {
     R(0, "\"$user\", public", "app", "UTF8"),
