@@ -129,7 +129,7 @@ cases: deps ## 1,300 statements, each on a session of its own: refused or not, l
 peers: deps ## psql, pg_dump and the drivers that people use, direct and through the gateway, compared (PEERS="psql,pgjdbc")
 	$(AGAIN) all
 	$(Q)tests/peers/run
-pg-regress: deps ## PostgreSQL's own regression suite, direct and through the gateway (TESTS="select boolean")
+pg-regress: deps ## PostgreSQL's own regression suite, direct and through the gateway (REGRESS="select boolean")
 	$(AGAIN) all
 	$(Q)source=$$(tests/peers/pg_source) && tests/peers/pg_regress $$source
 bench-mask: deps ## a 100 MB result and COPY, masked, as a ratio to a bare relay: .output/bench-mask.tsv
