@@ -32,6 +32,7 @@ static const struct {
     {"name", MARK_NAME},
     {"protocol", MARK_PROTOCOL},
     {"outcome", MARK_OUTCOME},
+    {"asked", MARK_ASKED},
     {"", MARKS},
     {"t", MARKS},
     {"flo", MARKS},
