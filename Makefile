@@ -29,7 +29,7 @@ LDFLAGS := -pthread -Wl,--exclude-libs,ALL -Wl,-z,relro,-z,now $(if $(filter rel
 # What is a library, what a program, what a test: by place.
 CLI_C   := $(wildcard userspace/cli/*.c)
 WEB     := $(sort $(wildcard userspace/console/web/*))
-LIB_C   := $(filter-out $(CLI_C) userspace/main.c,$(wildcard policy/*.c userspace/*.c userspace/*/*.c userspace/*/*/*.c))
+LIB_C   := $(filter-out $(CLI_C) userspace/main.c,$(wildcard policy/*.c policy/*/*.c userspace/*.c userspace/*/*.c userspace/*/*/*.c))
 BPF_C   := $(wildcard bpf/*.bpf.c)
 TEST_C  := $(shell find tests/unit tests/e2e -name '*_test.c' 2>/dev/null)
 FUZZ_C  := $(wildcard tests/fuzz/*_fuzz.c)

@@ -1,6 +1,6 @@
 /* The operator's own detectors: names and patterns. */
 #include "base/macro.h"
-#include "policy/detect.h"
+#include "policy/detect/detect.h"
 #include "policy/load.h"
 
 static void detector_pattern(struct loader *l, const struct json_at *at, json_t *v, void *into)

@@ -1,6 +1,6 @@
 /* Masks: which columns, and how their values are shown. */
 #include "base/macro.h"
-#include "policy/detect.h"
+#include "policy/detect/detect.h"
 #include "policy/load.h"
 
 #define KEEP_MAX	1000

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/buf.h"
-#include "policy/detect.h"
+#include "policy/detect/detect.h"
 #include "policy/lineage.h"
 
 /* Ways to mask: name in policies. The ones behind FIRST and LAST take a number. */
@@ -47,7 +47,7 @@ struct mask_how {
 	enum mask_way way;
 	int n;		  /* keep_last, keep_first, truncate */
 	const char *text; /* fixed */
-	uint64_t detect;  /* not 0: within a text only what is found is masked: kinds of policy/detect.h */
+	uint64_t detect;  /* not 0: within a text only what is found is masked: kinds of policy/detect/detect.h */
 	uint64_t bare;	  /* those of them that need no word in front: the column's name is it */
 	const struct detect_patterns *patterns; /* lives as long as the masks' */
 	enum mask_scope scope;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The detectors against a second implementation of what they promise (policy/detect.h), that shares nothing with them:
+"""The detectors against a second implementation of what they promise (policy/detect/detect.h), that shares nothing with them:
 Python's re for the forms, integers and the ipaddress module for the checks, tables by the networks' and SWIFT's own lists.
 On random texts of true values, of values that are almost true, and of what may stand around them, both find the same bytes."""
 import ipaddress

@@ -35,7 +35,7 @@ def main():
         c.check(f".It Cm {key}\n" in sluiced, f"sluiced.8 has {key}")
     masks = (MAN / "sluice-masks.5").read_text()
     schema = json.loads((stack.ROOT / "policy/schema.json").read_text())
-    header = (stack.ROOT / "policy/detect.h").read_text()
+    header = (stack.ROOT / "policy/detect/detect.h").read_text()
     detectors = re.findall(r'^\tX\([A-Z]+, "([a-z_]+)"\)', header, re.M)
     c.check(len(detectors) == 10, "the detectors' names", detectors)
     items = {w for line in re.findall(r"^\.It Cm (.*)", masks, re.M) for w in line.split(" , ")}

@@ -3,7 +3,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "policy/detect.h"
+#include "policy/detect/detect.h"
 #include "proto/postgres/masking.h"
 #include "record/literals.h"
 #include "tests/unit/userspace/proto/postgres/rows_catalog.h"

@@ -8,7 +8,7 @@
 
 #include "base/buf.h"
 #include "base/macro.h"
-#include "policy/detect.h"
+#include "policy/detect/detect.h"
 
 static uint64_t kinds_of(char *names)
 {

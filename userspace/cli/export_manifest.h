@@ -21,8 +21,8 @@ struct export_facts {
 /* Writes the three; data.mdb becomes read-only. */
 must_check int export_manifest(const char *folder, const struct export_facts *f,
 			       const json_t *filters);
-/* The manifest against the verdict over the data (record/verify.h): 0 where they agree, or the folder is no export;
- * 1, 2 as exit codes, and the line that says why, the caller's. export_check.c */
+/* The manifest against the verdict over the data (record/verify/verify.h): 0 where they agree, or the folder is no
+ * export; 1, 2 as exit codes, and the line that says why, the caller's. export_check.c */
 must_check int export_check(const char *folder, const json_t *verdict, char **ret_line);
 /* Takes a half-made export away. */
 void export_unmake(const char *folder);

@@ -7,7 +7,7 @@
 
 #include "base/macro.h"
 #include "cli/cli.h"
-#include "record/query_match.h"
+#include "record/query/match.h"
 
 /* "2026-11-24", "2026-11-24T08:00:00Z", "90m", "24h", "7d" (ago) or Unix seconds -> Unix seconds as
  * text. NULL: neither. */

@@ -7,7 +7,7 @@
 #include "cli/api.h"
 #include "cli/cli.h"
 #include "record/opener.h"
-#include "record/query_match.h"
+#include "record/query/match.h"
 
 struct opened {
 	const struct record_source *source;

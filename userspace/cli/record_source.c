@@ -15,7 +15,7 @@
 #include "cli/api.h"
 #include "cli/cli.h"
 #include "record/checkpoint.h"
-#include "record/query.h"
+#include "record/query/query.h"
 
 /* Hands the lines on, and keeps back the one that says that the answer is not whole. */
 struct lines {

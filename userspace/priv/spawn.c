@@ -16,7 +16,7 @@
 #include "base/msg.h"
 #include "config.h"
 #include "priv/sandbox.h"
-#include "record/recorder.h"
+#include "record/recorder/recorder.h"
 
 #define FIRST_FD  3
 #define SPAWN_FDS (3 * (MAX_LOOPS + 2) + 16)

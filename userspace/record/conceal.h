@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "policy/mask.h"
 
-/* policy/detect.h: kinds that no record holds, and those that a masked record does not hold.
+/* policy/detect/detect.h: kinds that no record holds, and those that a masked record does not hold.
  * Addresses of hosts are what an audit is about. */
 #define CONCEAL_SECRETS (1ull << DETECT_JWT | 1ull << DETECT_PEM | 1ull << DETECT_TOKEN)
 #define CONCEAL_ALL	(DETECT_BUILT_INS & ~(1ull << DETECT_IP))

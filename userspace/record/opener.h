@@ -1,5 +1,5 @@
 /* The other side of sealer.h, for who has an auditor's private key: opens what is sealed. Keys come
- * as the lines that an answer holds for it ({"_key":[...],"type":"key"}, record/query.h). */
+ * as the lines that an answer holds for it ({"_key":[...],"type":"key"}, record/query/query.h). */
 #pragma once
 
 #include "record/sealer.h"

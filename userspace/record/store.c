@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/macro.h"
 #include "record/tree_read.h"
-#include "record/verify.h"
+#include "record/verify/verify.h"
 
 #define FULL_PERCENT 80
 

@@ -1,4 +1,4 @@
-#include "policy/detect.h"
+#include "policy/detect/detect.h"
 #include "policy/mask.h"
 
 #include "../tap.h"

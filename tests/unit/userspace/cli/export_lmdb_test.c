@@ -11,7 +11,7 @@
 
 #include "../../tap.h"
 #include "../record/rig_talk.h"
-#include "record/verify.h"
+#include "record/verify/verify.h"
 #include "said.h"
 
 #define EVENTS 700

@@ -24,10 +24,10 @@
 #include "priv/child.h"
 #include "priv/signer.h"
 #include "record/event.h"
-#include "record/query.h"
-#include "record/recorder.h"
+#include "record/query/query.h"
+#include "record/recorder/recorder.h"
 #include "record/ring.h"
-#include "record/verify.h"
+#include "record/verify/verify.h"
 #include "rig_sign.h"
 
 #define RIG_RINGS 4 /* control, two proxy loops, the monitor */

@@ -4,7 +4,7 @@
 
 #include "../../tap.h"
 #include "record/store.h"
-#include "record/verify.h"
+#include "record/verify/verify.h"
 #include "record_batch.h"
 #include "rig_sign.h"
 

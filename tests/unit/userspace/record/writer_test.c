@@ -3,7 +3,7 @@
 
 #include "../../tap.h"
 #include "record/block.h"
-#include "record/verify.h"
+#include "record/verify/verify.h"
 #include "record/writer.h"
 #include "record_batch.h"
 #include "rig_sign.h"
