@@ -114,7 +114,7 @@ static bool is_name(struct cur c)
 static uint64_t context_of(struct span name)
 {
 	char text[64] = "";
-	if (name.len < sizeof(text))
+	if (name.len && name.len < sizeof(text))
 		memcpy(text, name.p, name.len);
 	return detect_context(text);
 }
