@@ -80,7 +80,8 @@ static const struct key keys[] = {
 	{"audit.encrypt_to", K_PATHS, LIST(encrypt_to, n_encrypt_to), 2, 200, NULL, NULL,
 	 "RSA public keys (PEM) of auditors: statements, parameters, rows and errors on record are sealed for them"},
 	{"audit.compress", K_INT, AT(compress), 0, 19, "0", NULL,
-	 "they are compressed (zstd, this level) where that makes them smaller; 0: never"},
+	 "statements, parameters, rows and errors on record are compressed (zstd, this level) where that makes them "
+	 "smaller; 0: never"},
 	{"audit.payload_limit", K_SIZE, AT(payload_limit), 0, 2097152, "0", NULL,
 	 "a text or parameters too long for their event are kept whole beside it, up to this many bytes; 0: cut"},
 	{"audit.groups", K_GIDS, LIST(audit_gids, n_audit_gids), 0, 0, NULL, NULL,

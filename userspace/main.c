@@ -2,8 +2,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/macro.h"
@@ -11,6 +13,7 @@
 #include "config.h"
 #include "priv/monitor.h"
 #include "priv/spawn.h"
+#include "record/sealer.h"
 
 #define DEFAULT_CONFIG "/etc/sluice/sluice.json"
 #define CONFIG_LIMIT   (256 * 1024)
@@ -29,6 +32,22 @@ static int help(void)
 	return 0;
 }
 
+/* The auditors' keys, read as the recorder will: as that user, where we are root and may become it. */
+static int check_auditors(const struct config *cfg, const struct passwd *pw, const char *path)
+{
+	struct sealer *sealer = NULL;
+	char why[500];
+	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setgid(pw->pw_gid) < 0 || setuid(pw->pw_uid) < 0)) {
+		fprintf(stderr, "%s: \"user\": cannot become \"%s\": %s\n", path, cfg->user, err_text(-errno));
+		return 1;
+	}
+	int r = sealer_new(cfg->encrypt_to, cfg->n_encrypt_to, cfg->compress, &sealer, why, sizeof(why));
+	if (r < 0)
+		fprintf(stderr, "%s: %s\n", path, why);
+	sealer_free(sealer);
+	return r < 0;
+}
+
 static int check(const struct config *cfg, const char *path)
 {
 	const struct passwd *pw = getpwnam(cfg->user);
@@ -37,6 +56,8 @@ static int check(const struct config *cfg, const char *path)
 			path, cfg->user, pw ? "is root" : "does not exist");
 		return 1;
 	}
+	if (check_auditors(cfg, pw, path))
+		return 1;
 	printf("%s: good\n", path);
 	return 0;
 }

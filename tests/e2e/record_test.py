@@ -153,6 +153,8 @@ def copies(c, s):
         return copy / "segment-000001/data.mdb"
 
     anew()
+    none = verify("--key", "deadbeef")
+    c.check(none.returncode == 2 and "64 hex digits" in none.stderr and "segment-" not in none.stderr, "a key that is none is named", none.stderr)
     good = verify("--key", key)
     c.equal(good.returncode, 0, f"a copy verifies ({good.stdout.strip()} {good.stderr.strip()})")
     data = anew()

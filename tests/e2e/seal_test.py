@@ -249,6 +249,23 @@ def packed(c):
         c.check(b"packmarker" in plain, "zstd alone unpacks it", plain[:100])
 
 
+def checked(c, s, folder, pair):
+    """--check-config says what the recorder would say."""
+    private, public = pair
+    small = keypair(folder, "small", 2048)[1]
+    private.chmod(0o600)
+    wrong = {small: "at least 3072 bits", folder / "nowhere.pem": "No such file", s.gw.folder / "etc" / "policy.json": "expected an RSA public key"}
+    if os.geteuid() == 0:
+        wrong[private] = "Permission denied"
+    cfg = json.loads((s.gw.folder / "etc" / "sluice.json").read_text())
+    for file, why in {**wrong, public: None}.items():
+        cfg["audit"]["encrypt_to"] = [str(file)]
+        (folder / "sluice.json").write_text(json.dumps(cfg))
+        r = subprocess.run([str(stack.BUILD / "sluiced"), "-c", folder / "sluice.json", "--check-config"], capture_output=True, text=True, timeout=20)
+        c.equal(r.returncode, 1 if why else 0, f"--check-config with {file.name}")
+        c.check(not why or (str(file) in r.stderr and why in r.stderr), f"names it: {why}", r.stderr)
+
+
 def main():
     c = stack.Checks()
     folder = pathlib.Path(subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip())
@@ -264,6 +281,7 @@ def main():
         tampered(c, s, keys)
         parts(c, s, keys)
         keys_change(c, s, keys)
+        checked(c, s, folder, pairs[0])
     packed(c)
     subprocess.run(["rm", "-rf", folder])
     c.done()

@@ -169,6 +169,9 @@ static void complain_no_daemon(int err)
 	else if (err == -EACCES || err == -EPERM)
 		cli_remedy("you may not use this socket: ask for a place in \"enrol\" of the daemon's "
 			   "configuration");
+	else if (err == -EAFNOSUPPORT)
+		cli_remedy("here sluice run's guard lets nothing reach a Unix socket: ask from outside (elevate "
+			   "--session S), or start the workload with --without unix");
 	else
 		cli_remedy("see what it says: journalctl -u sluiced");
 }

@@ -109,7 +109,7 @@ static int verify_store_or_daemon(struct record_source *source, const struct cli
 		put_line(json_string_value(more));
 	put_key(source, verdict, fingerprint);
 	fflush(stdout);
-	if (r < 0 && code == CANNOT_TELL && source->store)
+	if (r < 0 && r != ERR_CONFIG && code == CANNOT_TELL && source->store)
 		cli_remedy("the folder has segment-000001 and so on in it, and you may read them");
 	json_decref(verdict);
 	json_decref(filters);

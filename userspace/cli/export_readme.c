@@ -11,7 +11,7 @@ const char export_readme[] =
     "## Checking it\n\n"
     "1. Get the fingerprint of the node's key from somebody you trust, not from this folder: it is the\n"
     "   SHA-256 of the 32 bytes of the public key, in hex.\n"
-    "2. `verify-export.py THIS-FOLDER --key FINGERPRINT` (about 200 lines of Python, with Debian's\n"
+    "2. `verify-export.py THIS-FOLDER --key FINGERPRINT` (about 300 lines of Python, with Debian's\n"
     "   python3-lmdb and python3-cryptography; sluice installs it, and its source has it in `deploy/`), or\n"
     "   `sluice verify THIS-FOLDER --key FINGERPRINT`. Both print\n\n"
     "       OK node-07 events 1..1204331 signed-to 1204317 unsigned-tail 14 left-out 1200000\n\n"

@@ -126,9 +126,11 @@ static int ask_store(const struct record_source *s, const json_t *question, stru
 	struct query *q = NULL;
 	pid_t pid = -1;
 	int status = 0, r = query_read(question, &q);
-	if (r == 0 && s->key && (r = key_read(s->key, key)) < 0)
+	if (r == 0 && s->key && (r = key_read(s->key, key)) < 0) {
 		cli_error("%s: no Ed25519 public key (PEM), and no fingerprint of one (64 hex digits): %s", s->key,
 			  err_text(r));
+		r = ERR_CONFIG;
+	}
 	if (r < 0) {
 		query_free(q);
 		return r;

@@ -186,7 +186,9 @@ static void dispatch(struct call *k, const struct route *r, const struct http_re
 	if (api_record_call(k, request, is_ok) < 0) {
 		log_error("a call of the admin API is not recorded");
 		if (!r->is_vital) {
-			conn_fail(k->conn, 503, "see the daemon's log", "the call cannot be recorded");
+			conn_fail(k->conn, 503,
+				  "the recorder is starting or away: try again; if it lasts, see the daemon's log",
+				  "the call cannot be recorded");
 			return;
 		}
 	}
