@@ -13,6 +13,7 @@
 
 #define SLOTS_MAX     64 /* unused ones above this are dropped */
 #define LOAD_LIMIT_NS (30 * NS_PER_SEC)
+#define LOAD_TRIES    2 /* of what passes, in a row */
 /* How long an idle login is kept: DROP DATABASE waits 5 s for others to leave. */
 #define KEEP_NS (1 * NS_PER_SEC)
 
@@ -302,10 +303,15 @@ static void load_locked(struct catalogs *c, struct catalog_slot *s, bool is_chec
 	pthread_cond_broadcast(&c->loaded);
 }
 
+static bool is_passing(int err)
+{
+	return err == -ETIMEDOUT || err == -ECONNRESET;
+}
+
 static int load_since(struct catalogs *c, struct catalog_slot *s, uint64_t since_ns, bool is_check,
 		      char ret_why[WHY_MAX])
 {
-	int err = 0;
+	int err = 0, tries = 0;
 	pthread_mutex_lock(&c->mutex);
 	while (!s->catalog || (is_check ? s->checked_ns : atomic_load(&s->began_ns)) < since_ns) {
 		if (s->is_loading) {
@@ -314,7 +320,8 @@ static int load_since(struct catalogs *c, struct catalog_slot *s, uint64_t since
 		}
 		load_locked(c, s, is_check && s->catalog && !catalog_slot_is_spoilt(s));
 		err = s->err;
-		if (err)
+		/* Sessions hang on it, and a server may be slow for a moment. */
+		if (err && (!is_passing(err) || ++tries == LOAD_TRIES))
 			break;
 	}
 	if (err)
