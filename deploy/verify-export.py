@@ -180,7 +180,7 @@ class Export:
         self.fingerprint = hashlib.sha256(self.key).hexdigest() if self.key else None
         if self.key and fingerprint and self.fingerprint != fingerprint:
             raise Bad(self.first, f"is signed with another key, {self.fingerprint[:16]}...")
-        self.signed_to, self.left_out, self.events, self.approvals, self.keys = self.first - 1, 0, 0, Approvals(), set()
+        self.signed_to, self.left_out, self.events, self.approvals, self.keys, self.hidden = self.first - 1, 0, 0, Approvals(), set(), []
         self.notes = self.rows("checkpoints")
         self.note = next(self.notes, None)
 
@@ -251,6 +251,7 @@ class Export:
                 raise Bad(n, "is here, and left out as well")
             if is_node:
                 self.tree.add(value[0], value[1:])
+                self.hidden += [(c, n) for c in self.given if n <= c.n < self.tree.size]
                 self.left_out, self.hash = self.left_out + (1 << value[0]), None
             else:
                 self.event(n, value, following)
@@ -274,6 +275,10 @@ class Export:
             if c.n > last:
                 raise Unknown(f"the checkpoint given at event {c.n} is newer than this export, which ends at event {last}: that the "
                               f"record went on from here is shown by sluice prove --consistency {self.signed_to} {c.n} on the node")
+
+        for c, n in self.hidden:
+            raise Unknown(f"the checkpoint given at event {c.n} lies in what the export leaves out as one, from event {n} on: the "
+                          "whole record, or sluice prove --consistency on the node, tells")
 
     def manifest(self, folder):
         with open(os.path.join(folder, "MANIFEST.json"), encoding="utf-8") as f:

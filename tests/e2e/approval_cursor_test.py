@@ -7,7 +7,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
-from approvers import SYNC, People, Wire, bind, execute, parse, query, states, values, wait_until  # noqa: E402
+from approvers import SYNC, People, Wire, bind, execute, message, parse, query, states, values, wait_until  # noqa: E402
 from stack import Checks, Stack  # noqa: E402
 
 POLICY = {
@@ -161,6 +161,30 @@ class Test(Checks):
         self.refused(w, "the role is taken back")
         w.close()
 
+    def copied_in(self):
+        """Rows that the client sends behind the grant's end are not written."""
+        with_insert = POLICY["rules"][2]["verbs"]
+        self.policy(lambda p: p["rules"][2].update(verbs=[with_insert, "insert"]))
+        w = Wire(self.s, "worker", sub="copier")
+        w.say(query("SELECT 1"))
+        session = self.people.events("op", identity="copier")[0]["session"]
+        self.s.gw.sluice("elevate", "--role", "boss", "--for", "5m", "--reason", "load", "--session", session)
+        r = self.people.pending(rule="lend-boss")
+        self.people.answer("approve", r, "ann")
+        self.check(wait_until(lambda: not states(w.say(query("SELECT v FROM hidden")))), "a role is lent")
+        w.put(parse("COPY hidden FROM STDIN") + bind() + execute() + message(b"H"), until="G", stays=True)
+        self.equal([k for k, _ in w.get()][-1:], [b"G"], "a COPY begins")
+        w.put(message(b"d", b"before\n"), until="", stays=True)
+        w.get()
+        self.s.gw.sluice("revoke-grant", self.grant_of(r), "--reason", "enough")
+        over = wait_until(lambda: self.people.events("flow.close", identity="copier"))
+        self.check(over and "has ended" in over[-1]["reason"], "and is over with the grant", over)
+        got = w.say(message(b"d", b"after\n") + message(b"c") + SYNC)
+        self.check(b"C" not in [k for k, _ in got], "what is sent then is lost", got)
+        self.equal(self.s.pg.psql("SELECT count(*) FROM hidden WHERE v IN ('before', 'after')", self.s.database), "0", "nothing was written")
+        w.close()
+        self.policy(lambda p: None)
+
     def policy(self, change):
         p = copy.deepcopy(json.loads(json.dumps(POLICY).replace("@PORT@", str(self.s.pg.port))))
         change(p)
@@ -175,7 +199,7 @@ def main():
                   "INSERT INTO open SELECT 'open-1234' FROM generate_series(1, 9); INSERT INTO hidden VALUES ('x'), ('y')", s.database)
         t = Test(s)
         for step in (t.held_cursor_of_a_grant, t.grant_by_time, t.used_up, t.approved_once, t.changed_policy, t.between,
-                     t.moved_name, t.lent_role):
+                     t.moved_name, t.lent_role, t.copied_in):
             try:
                 step()
             except Exception as e:  # noqa: BLE001

@@ -231,6 +231,7 @@ def tampered(c, s, out):
     for bad in ("00", "x" * 64):
         c.equal([code for code, _ in both(s, out / "whole", "--key", bad)], [2, 2], f"--key {bad[:4]} is no fingerprint")
     newer(c, s, out, key)
+    within(c, s, out, key)
     c.equal(both(s, out / "nowhere")[1][0], 2, "no export: the verifier cannot tell")
 
 
@@ -254,6 +255,34 @@ def newer(c, s, out, key):
     c.check(none.returncode == 1 and not (out / "nosuch").exists(), "and no folder", none.stderr)
     live = s.gw.sluice("verify").stdout.splitlines()
     c.equal(live[-1], f"key {key}: the node's own", "verify of the live store tells the node's fingerprint")
+
+
+def within(c, s, out, key):
+    """A checkpoint of a place that was left out as one says nothing: whoever signed anew could hide behind that."""
+    gaps = [(int.from_bytes(k, "big"), 1 << v[0]) for k, v in dumped(out / "part", "omitted").items()]
+    first, size = max(gaps, key=lambda g: g[1])
+    c.check(size > 1, "some events are left out as one", gaps)
+    node, n = "sluice/test-node", first
+    told = f"checkpoint {node} {n} {'A' * 43}= {'0' * 64} 1 {'A' * 92}"
+    made = subprocess.run([PYTHON, "-c", FORGED_CHECKPOINT, s.gw.folder / "state/keys/node.key", out / "part/KEY.pub", str(n)],
+                          capture_output=True, text=True)
+    c.equal(made.returncode, 0, f"another checkpoint, by the node's key {made.stderr}")
+    for line, what in ((told, "by nobody"), (made.stdout.strip(), "by the node's key")):
+        one, two = both(s, out / "part", "--key", key, "--checkpoint", line)
+        c.equal((one[0], two[0]), (2, 2), f"a checkpoint {what}, within what is left out: cannot tell ({one[1]}, {two[1]})")
+
+
+FORGED_CHECKPOINT = r"""
+import base64, hashlib, sys
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+raw, n = open(sys.argv[1], "rb").read(), sys.argv[3]
+public = load_pem_public_key(open(sys.argv[2], "rb").read()).public_bytes(Encoding.Raw, PublicFormat.Raw)
+root, chain, node = base64.b64encode(b"F" * 32).decode(), "ab" * 32, "sluice/test-node"
+signed = Ed25519PrivateKey.from_private_bytes(raw[:32]).sign(f"{node}\n{n}\n{root}\nchain {chain}\ntime 1\n".encode())
+own = hashlib.sha256(f"{node}\n\1".encode() + public).digest()[:4]
+print(f"checkpoint {node} {n} {root} {chain} 1 {base64.b64encode(own + signed).decode()}")
+"""
 
 
 def schema(c, s):

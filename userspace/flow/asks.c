@@ -602,6 +602,18 @@ void asks_control_gone(struct proxy *p)
 /* --- time ---------------------------------------------------------------------------------------
  */
 
+/* A COPY FROM STDIN writes as long as its client sends: not behind the end of what let it begin. */
+static bool reads_without_grant(struct flow *f)
+{
+	struct mandate m = {.release = 0};
+	for (uint32_t i = 0; i < f->pipe.n_running; i++) {
+		memcpy(m.grant, f->pipe.running[i].reads_by, sizeof(m.grant));
+		if (!ask_stands(f, &m))
+			return true;
+	}
+	return false;
+}
+
 void asks_check(struct flow *f, uint64_t now_ns)
 {
 	struct asked *a = f->asked;
@@ -609,6 +621,10 @@ void asks_check(struct flow *f, uint64_t now_ns)
 	if (f->login_role[0] && !login_is_granted(f)) {
 		flow_fail(f, "57P01",
 			  "the role that was granted for a time has ended: connect again");
+		return;
+	}
+	if (reads_without_grant(f)) {
+		flow_fail(f, "57P01", "the grant by which this COPY sends its rows has ended");
 		return;
 	}
 	if (a && a->release_ns && !a->flow->upstream.waiting) {

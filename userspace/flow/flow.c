@@ -605,7 +605,7 @@ void flow_check(struct flow *f, uint64_t now_ns, int64_t now_s)
 	else if (!f->pipe.n_running && !f->asked &&
 		 is_past(o->active_ns, now_ns, cfg->idle_timeout_ms))
 		flow_fail(f, "57P05", "idle for too long");
-	else if (f->asked || f->login_role[0])
+	else if (f->asked || f->login_role[0] || f->pipe.n_running)
 		asks_check(f, now_ns);
 	if (f->state == FLOW_CLOSING)
 		flow_step(f);

@@ -156,7 +156,9 @@ static int run(struct flow *f, const struct op *op, const struct decision *d)
 		p->running_cap = cap;
 	}
 	p->running[p->n_running++] =
-	    (struct running_op){op->id, loop_now(f->lane->loop), op->class, op->is_permanent, ""};
+	    (struct running_op){op->id, loop_now(f->lane->loop), op->class, op->is_permanent, "", ""};
+	if (op->reads_data)
+		memcpy(p->running[p->n_running - 1].reads_by, d->grant, sizeof(d->grant));
 	/* Of what a grant lets pass nobody waits for the outcome. */
 	if (!d->grant[0])
 		memcpy(p->running[p->n_running - 1].request, d->request, sizeof(d->request));

@@ -52,6 +52,8 @@ must_check int verify_key(struct walk *w, MDB_txn *txn);
 must_check int verify_next_signature(struct walk *w, MDB_cursor_op op);
 /* Checkpoints at the event that was just read: the store's and those that were given. */
 must_check int verify_signatures(struct walk *w, uint64_t seq);
+/* The events from this one to the last are left out as one: what is told of a place within cannot be compared. */
+void verify_hidden(struct walk *w, uint64_t first, uint64_t last);
 /* The record begins behind its first event: notes what has to be vouched for. */
 must_check int verify_removed(struct walk *w);
 /* Is this event the one that vouches for it? */

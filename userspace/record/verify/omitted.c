@@ -18,6 +18,7 @@ static int graft(struct walk *w, struct span node)
 	w->at.seq = w->v->last = w->at.tree.size;
 	w->expected = w->at.seq + 1;
 	w->v->left_out += w->expected - first;
+	verify_hidden(w, first, w->at.seq);
 	w->n_nodes++;
 	w->is_begun = false; /* its hash: only as the next event has it, and the tree holds that */
 	return verify_signatures(w, w->at.seq);

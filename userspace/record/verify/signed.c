@@ -109,6 +109,19 @@ static int check_given(struct walk *w, uint64_t seq)
 	return r < 0 || holds ? r : changed(w, seq, "the checkpoint from elsewhere has");
 }
 
+void verify_hidden(struct walk *w, uint64_t first, uint64_t last)
+{
+	for (size_t i = 0; i < w->o->n_checkpoints; i++) {
+		uint64_t at = w->o->checkpoints[i].seq;
+		if (at >= first && at < last)
+			unknown(w,
+				"the checkpoint given at event %" PRIu64
+				" lies in what the export leaves out as one, from event %" PRIu64
+				" on: the whole record, or sluice prove --consistency on the node, tells",
+				at, first);
+	}
+}
+
 int verify_signatures(struct walk *w, uint64_t seq)
 {
 	int r = check_given(w, seq);
