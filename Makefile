@@ -141,6 +141,9 @@ bench-more: deps ## logins, COMMIT, idle flows, a decision, the recorder: .outpu
 soak: deps ## 9,000 sessions at once for ten minutes, with flat memory (FLOWS=9000 SECONDS=600 RATE=250): .output/soak.tsv
 	$(AGAIN) all tools
 	$(Q)tests/bench/soak
+hold-many: deps ## 1,000 sessions held at once by an ask rule: memory, answers, the record (HOLDS=1000)
+	$(AGAIN) all
+	$(Q)HOLDS=$(or $(HOLDS),1000) TIMEOUT=900 tests/run tests/e2e/hold_many_test.py
 faults: deps ## a bad network to the database, long; each process killed or hung, the database too; nothing left (ROUNDS=200 SEED=1)
 	$(AGAIN) all
 	$(Q)ROUNDS=$(or $(ROUNDS),200) SEED=$(or $(SEED),1) TIMEOUT=3600 tests/run tests/e2e/network_test.py \
@@ -217,6 +220,6 @@ clean: ## remove what was built
 .PHONY: containment containment-soak containment-cost all help test test-run unit lint asan asan-run drivers bench bench-mask bench-more fuzz fuzz-run install deps quickstart tests fuzzers tools clean
 .PHONY: vmtest vmtest-all vmtest-run
 .PHONY: bench-audit cases peers pg-regress
-.PHONY: tsan tsan-run soak faults
+.PHONY: tsan tsan-run soak faults hold-many
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -37,10 +37,15 @@ def child_user():
 
 
 class Postgres:
-    def __init__(self, folder, port=None):
+    def __init__(self, folder, port=None, settings=None):
         self.folder, self.port = pathlib.Path(folder), port or free_port()
         subprocess.run([PG, "up", self.folder, str(self.port)], check=True)
         self.password = (self.folder / "password").read_text().strip()
+        for name, value in (settings or {}).items():
+            self.psql(f"ALTER SYSTEM SET {name} = '{value}'")
+        if settings:
+            self.down()
+            subprocess.run([PG, "up", self.folder, str(self.port)], check=True)
 
     def dsn(self, database="postgres", user="app", password=None):
         return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
@@ -212,16 +217,16 @@ def sweep_killed():
 
 
 class Stack:
-    """with Stack(policy, setup=..., database=...) as s: s.pg, s.gw"""
+    """with Stack(policy, setup=..., database=..., settings={the server's}) as s: s.pg, s.gw"""
 
-    def __init__(self, policy, setup=None, database="evade", config=None):
+    def __init__(self, policy, setup=None, database="evade", config=None, settings=None):
         sweep_killed()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sl-"))
         self.folder.chmod(0o755)
         (self.folder / "owner").write_text(str(os.getpid()))
         self.pg = self.gw = None
         try:
-            self.pg = Postgres(self.folder / "pg")
+            self.pg = Postgres(self.folder / "pg", settings=settings)
             self.database = database
             self.pg.psql(f'CREATE DATABASE "{database}"')
             if setup:
