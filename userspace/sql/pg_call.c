@@ -174,6 +174,7 @@ struct ty operate(struct walk *w, const List *names, struct ty left, struct ty r
 		need_resolved(w, &call, &r, true);
 		if (!total_call(w, NULL, &call, &r))
 			touch_failure(w);
+		touch_choice(w, &r, (const struct ty[]){left, right}, 2);
 		if (r.n_named == 0)
 			need_unknown(w, &call);
 		result = T(r.result);
@@ -336,6 +337,7 @@ static struct ty call_result(struct walk *w, FuncCall *f, const struct call *cal
 	struct origin *definition = defined(w, &r);
 	if (!total_call(w, f, call, &r))
 		touch_failure(w);
+	touch_choice(w, &r, types, call->n);
 	need_by_arguments(w, call->name, types, call->n);
 	w->last_function = r.one ? r.one->function : NULL;
 	result = result_type(w, call, &r);

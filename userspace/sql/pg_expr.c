@@ -312,8 +312,15 @@ static struct ty subscripted(struct walk *w, struct scope *s, struct ty of, A_In
 {
 	const struct cat_type *t = cat_type(w->c, type_base(w->c, of.oid));
 	uint32_t index = t && t->oid == TYPE_JSONB ? TYPE_TEXT : TYPE_INT4;
+	struct origin *by = NULL, **up = w->values;
+	w->values = &by;
 	expr_as(w, s, i->lidx, index);
 	expr_as(w, s, i->uidx, index);
+	w->values = up;
+	if (by) { /* beyond its bounds is NULL, which no mask covers */
+		touch(w, by);
+		touch_predicate(w, by);
+	}
 	if (t && t->has_subscript)
 		walk_execute(w, t->schema->name, t->name, "a type with subscripting of its own");
 	if (!t || i->is_slice || t->oid == TYPE_JSONB)

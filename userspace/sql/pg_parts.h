@@ -88,6 +88,7 @@ struct ty operate_named(struct walk *w, const char *name, struct ty left, struct
  * masked values where predicates are denied. */
 bool total_call(const struct walk *w, const FuncCall *f, const struct call *call, const struct resolved *r);
 bool total_cast(const struct walk *w, uint32_t from, uint32_t to);
+void touch_choice(struct walk *w, const struct resolved *r, const struct ty *types, int n);
 /* Sorting, grouping and comparing by the type's default operators. */
 void need_order(struct walk *w, struct ty t);
 /* By the operator that ORDER BY names, if it does. */

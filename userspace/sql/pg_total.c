@@ -192,3 +192,26 @@ bool total_cast(const struct walk *w, uint32_t from, uint32_t to)
 	return t->kind == 'b' && !t->element && t->is_system &&
 	       type_coercion(w->c, from, to, 'e').kind == COERCION_RELABEL;
 }
+
+/* Of PostgreSQL's own, such as pick a part of their first argument by the others. */
+static const char *const choosers[] = {
+    "array_length",
+    "jsonb_array_element",
+    "jsonb_array_element_text",
+    "jsonb_extract_path",
+    "jsonb_extract_path_text",
+    "jsonb_object_field",
+    "jsonb_object_field_text",
+};
+
+/* Where there is no such part, they give NULL, which no mask covers: what they pick by is a
+ * condition. */
+void touch_choice(struct walk *w, const struct resolved *r, const struct ty *types, int n)
+{
+	const struct cat_function *is = r->one ? r->one->function : NULL;
+	bool chooses = false;
+	for (size_t i = 0; is && i < ARRAY_LEN(choosers); i++)
+		chooses |= !strcmp(is->name, choosers[i]);
+	for (int i = 1; chooses && i < n; i++)
+		touch_predicate(w, types[i].from);
+}
