@@ -61,28 +61,42 @@ static void list_remove(struct settings_list *l, const char *name)
 	memmove(&l->at[i], &l->at[i + 1], (size_t)(l->n - i) * sizeof(l->at[0]));
 }
 
-/* False: no room. */
-static bool list_set(struct settings_list **at, const char *name, const char *value, bool is_unknown)
+/* An entry without a value, unknown, in its place. False: no room. */
+static bool list_insert(struct settings_list *l, int i, const char *name)
 {
-	struct settings_list *l = *at ? *at : (*at = calloc(1, sizeof(*l)));
-	if (!l)
-		return false;
-	/* Copied first: name and value may be the list's own. */
-	struct changed_setting c = {strdup(name), value ? strdup(value) : NULL, is_unknown};
-	if (c.name)
-		list_remove(l, c.name);
-	bool fits = c.name && (!value || c.value) && l->n < SETTINGS_MAX && l->bytes + size_of(&c) <= SETTINGS_BYTES;
-	if (!fits) {
+	struct changed_setting c = {.name = strdup(name), .is_unknown = true};
+	if (!c.name || l->n == SETTINGS_MAX || l->bytes + size_of(&c) > SETTINGS_BYTES) {
 		free(c.name);
-		free(c.value);
 		return false;
 	}
-	int i = find(l, name);
 	memmove(&l->at[i + 1], &l->at[i], (size_t)(l->n - i) * sizeof(l->at[0]));
 	l->at[i] = c;
 	l->n++;
 	l->bytes += size_of(&c);
 	return true;
+}
+
+/* A name that is there stays as it is: the caller's may be that very one. False: no room, and what the list says of it
+ * is unknown. */
+static bool list_set(struct settings_list **at, const char *name, const char *value, bool is_unknown)
+{
+	struct settings_list *l = *at ? *at : (*at = calloc(1, sizeof(*l)));
+	int i = find(l, name);
+	if (!l || (!is_at(l, i, name) && !list_insert(l, i, name)))
+		return false;
+	struct changed_setting *e = &l->at[i], c = {e->name, value ? strdup(value) : NULL, is_unknown};
+	size_t bytes = l->bytes - size_of(e) + size_of(&c);
+	bool fits = (!value || c.value) && bytes <= SETTINGS_BYTES;
+	if (!fits) {
+		free(c.value);
+		c.value = NULL;
+		c.is_unknown = true;
+		bytes = l->bytes - size_of(e) + size_of(&c);
+	}
+	free(e->value);
+	*e = c;
+	l->bytes = bytes;
+	return fits;
 }
 
 static bool list_copy(struct settings_list **to, const struct settings_list *from)
