@@ -59,20 +59,30 @@ static int send_execute(struct pg *pg, struct name *portal, uint64_t op_id, stru
 	return extended_send(pg, 'E', buf_span(&pg->client.body), t, out);
 }
 
-static int execute_decided(struct pg *pg, const struct decision *d, struct sink *out)
+/* False: it does not go on, and ret_err is all that is left to say: it was refused, or is skipped to the Sync. */
+static bool execute_passes(struct pg *pg, const struct decision *d, struct masking **ret_masking, int *ret_err,
+			   struct sink *out)
 {
 	char detail[REFUSE_DETAIL];
+	*ret_err = 0;
 	if (!decision_passes(d)) {
 		struct msg_error e = refuse_words(pg, d, detail);
-		return pg->discards ? 0 : refuse_extended(pg, &e, out);
+		*ret_err = pg->discards ? 0 : refuse_extended(pg, &e, out);
+		return false;
 	}
 	if (pg->discards) {
 		op_skipped(pg->deciding.op.id, out);
-		return 0;
+		return false;
 	}
+	*ret_err = op_masking(pg, d, ret_masking);
+	return !*ret_err;
+}
+
+static int execute_decided(struct pg *pg, const struct decision *d, struct sink *out)
+{
 	struct masking *masking;
-	int err = op_masking(pg, d, &masking);
-	if (err)
+	int err;
+	if (!execute_passes(pg, d, &masking, &err, out))
 		return err;
 	op_accepted(pg);
 	return send_execute(pg, NULL, pg->deciding.op.id, masking, out);
@@ -128,18 +138,9 @@ static int again_decided(struct pg *pg, const struct decision *d, struct sink *o
 	};
 	static const struct op_result superseded = {.error = "not run: decided again when it was to be executed"};
 	struct name *portal = pg->deciding.portal;
-	char detail[REFUSE_DETAIL];
-	if (!decision_passes(d)) {
-		struct msg_error e = refuse_words(pg, d, detail);
-		return pg->discards ? 0 : refuse_extended(pg, &e, out);
-	}
-	if (pg->discards) {
-		op_skipped(pg->deciding.op.id, out);
-		return 0;
-	}
 	struct masking *masking;
-	int err = op_masking(pg, d, &masking);
-	if (err)
+	int err;
+	if (!execute_passes(pg, d, &masking, &err, out))
 		return err;
 	if (masking && portal->lacks_formats) {
 		struct op_result r = {.sqlstate = blind.sqlstate, .error = blind.message};
