@@ -174,12 +174,7 @@ static bool copy_ask(struct arena *a, const struct ask *from, struct ask *to)
 
 static unsigned spread(const char *a, const char *b)
 {
-	uint32_t h = 2166136261u; /* FNV-1a: whoever makes others' requests collide makes them be counted, no more */
-	for (const char *p = a; *p; p++)
-		h = (h ^ (uint8_t)*p) * 16777619u;
-	for (const char *p = b; *p; p++)
-		h = (h ^ (uint8_t)*p) * 16777619u;
-	return h % BUCKETS;
+	return span_hash(span_hash(SPAN_HASH_START, span_str(a)), span_str(b)) % BUCKETS;
 }
 
 static void tally(struct book *b, const struct request *r, int by)

@@ -35,6 +35,17 @@ static inline bool span_is(struct span a, const char *s)
 	return span_eq(a, span_str(s));
 }
 
+/* FNV-1a, for tables of our own: whoever makes keys collide makes them be looked at longer, no more. */
+#define SPAN_HASH_START 2166136261u
+
+/* h: SPAN_HASH_START, or the hash of what stands before. */
+static inline uint32_t span_hash(uint32_t h, struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		h = (h ^ s.p[i]) * 16777619u;
+	return h;
+}
+
 struct cur {
 	const uint8_t *p, *end;
 	int err; /* 0, ERR_MORE (ran out) or ERR_MALFORMED */

@@ -47,10 +47,7 @@ void ledger_free(struct ledger *l)
 
 static uint32_t bucket_of(struct span id)
 {
-	uint32_t h = 2166136261u; /* FNV-1a */
-	for (size_t i = 0; i < id.len; i++)
-		h = (h ^ id.p[i]) * 16777619u;
-	return h % BUCKETS;
+	return span_hash(SPAN_HASH_START, id) % BUCKETS;
 }
 
 struct ledger_entry *ledger_find(const struct ledger *l, struct span session)

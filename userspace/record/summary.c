@@ -309,10 +309,7 @@ static void row_read(struct row *r, struct span json)
 
 static uint32_t hash_of(const char *id)
 {
-	uint32_t h = 2166136261u; /* FNV-1a */
-	for (; *id; id++)
-		h = (h ^ (uint8_t)*id) * 16777619u;
-	return h % BUCKETS;
+	return span_hash(SPAN_HASH_START, span_str(id)) % BUCKETS;
 }
 
 static struct row *row_get(struct summaries *s, struct store *store, const char *id)

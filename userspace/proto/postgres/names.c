@@ -109,10 +109,7 @@ static struct span cut(struct span name)
 
 static unsigned hash(struct span key)
 {
-	uint32_t h = 2166136261u; /* FNV-1a; a session can only slow itself down */
-	for (size_t i = 0; i < key.len; i++)
-		h = (h ^ key.p[i]) * 16777619u;
-	return h % BUCKETS;
+	return span_hash(SPAN_HASH_START, key) % BUCKETS;
 }
 
 static bool is_named(const struct name *n, struct span key)

@@ -43,10 +43,7 @@ void flows_free(struct flows *f)
 
 static uint32_t hash_of(struct span id)
 {
-	uint32_t h = 2166136261u; /* FNV-1a */
-	for (size_t i = 0; i < id.len; i++)
-		h = (h ^ id.p[i]) * 16777619u;
-	return h % BUCKETS;
+	return span_hash(SPAN_HASH_START, id) % BUCKETS;
 }
 
 /* The place that points to the flow, or would. An id is unique on its node; the session tells
