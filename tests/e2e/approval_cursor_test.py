@@ -147,13 +147,18 @@ class Test(Checks):
         self.refused(w, "a name that means another table by now")
         w.close()
 
-    def lent_role(self):
-        w = Wire(self.s, "worker", sub="lender")
+    def lend(self, who, why):
+        """A session that a role was lent to, and the request behind it."""
+        w = Wire(self.s, "worker", sub=who)
         w.say(query("SELECT 1"))
-        session = self.people.events("op", identity="lender")[0]["session"]
-        self.s.gw.sluice("elevate", "--role", "boss", "--for", "5m", "--reason", "look", "--session", session)
+        session = self.people.events("op", identity=who)[0]["session"]
+        self.s.gw.sluice("elevate", "--role", "boss", "--for", "5m", "--reason", why, "--session", session)
         r = self.people.pending(rule="lend-boss")
         self.people.answer("approve", r, "ann")
+        return w, r
+
+    def lent_role(self):
+        w, r = self.lend("lender", "look")
         sql = "DECLARE c CURSOR WITH HOLD FOR SELECT v FROM hidden ORDER BY v"
         self.check(wait_until(lambda: not states(w.say(query(sql)))), "a lent role opens it")
         self.equal(values(w.say(execute("c", 1) + SYNC)), ["x"], "and reads it")
@@ -165,12 +170,7 @@ class Test(Checks):
         """Rows that the client sends behind the grant's end are not written."""
         with_insert = POLICY["rules"][2]["verbs"]
         self.policy(lambda p: p["rules"][2].update(verbs=[with_insert, "insert"]))
-        w = Wire(self.s, "worker", sub="copier")
-        w.say(query("SELECT 1"))
-        session = self.people.events("op", identity="copier")[0]["session"]
-        self.s.gw.sluice("elevate", "--role", "boss", "--for", "5m", "--reason", "load", "--session", session)
-        r = self.people.pending(rule="lend-boss")
-        self.people.answer("approve", r, "ann")
+        w, r = self.lend("copier", "load")
         self.check(wait_until(lambda: not states(w.say(query("SELECT v FROM hidden")))), "a role is lent")
         w.put(parse("COPY hidden FROM STDIN") + bind() + execute() + message(b"H"), until="G", stays=True)
         self.equal([k for k, _ in w.get()][-1:], [b"G"], "a COPY begins")

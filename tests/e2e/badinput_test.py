@@ -12,13 +12,7 @@ import pgwire  # noqa: E402
 import stack  # noqa: E402
 from pgwire import cstr, message  # noqa: E402
 
-POLICY = {
-    "version": 1,
-    "issuers": [{"issuer": "https://sluice.local", "audience": "sluice"}],
-    "roles": {"viewer": ["viewer"]},
-    "resources": [{"name": "db", "protocol": "postgres", "match": ["127.0.0.1:@PORT@"], "credentials": {"viewer": "file:CRED/db"}}],
-    "rules": [{"id": "read", "resource": "db", "roles": ["viewer"], "verbs": ["select"], "relations": ["public.*"], "effect": "allow"}],
-}
+POLICY = stack.one_role("viewer", "read", "select")
 STARTUP = {
     "garbage": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 4,
     "length 0": struct.pack("!I", 0) + b"x" * 20,

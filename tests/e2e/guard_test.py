@@ -14,13 +14,7 @@ import threading
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import stack  # noqa: E402
 
-POLICY = {
-    "version": 1,
-    "issuers": [{"issuer": "https://sluice.local", "audience": "sluice"}],
-    "roles": {"viewer": ["viewer"]},
-    "resources": [{"name": "db", "protocol": "postgres", "match": ["127.0.0.1:@PORT@"], "credentials": {"viewer": "file:CRED/db"}}],
-    "rules": [{"id": "read", "resource": "db", "roles": ["viewer"], "verbs": ["select"], "relations": ["public.*"], "effect": "allow"}],
-}
+POLICY = stack.one_role("viewer", "read", "select")
 
 # name: Python code that must print "fine" behind the guard
 WORKS = {

@@ -12,14 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import stack  # noqa: E402
 import truth  # noqa: E402
 
-POLICY = {
-    "version": 1,
-    "issuers": [{"issuer": "https://sluice.local", "audience": "sluice"}],
-    "roles": {"writer": ["writer"]},
-    "resources": [{"name": "db", "protocol": "postgres", "match": ["127.0.0.1:@PORT@"], "credentials": {"writer": "file:CRED/db"}}],
-    "rules": [{"id": "all", "resource": "db", "roles": ["writer"], "verbs": ["select", "insert"], "relations": ["public.*"],
-               "effect": "allow"}],
-}
+POLICY = stack.one_role("writer", "all", "select", "insert")
 
 
 def proxy(s):

@@ -12,13 +12,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import stack  # noqa: E402
 
-POLICY = {
-    "version": 1,
-    "issuers": [{"issuer": "https://sluice.local", "audience": "sluice"}],
-    "roles": {"viewer": ["viewer"]},
-    "resources": [{"name": "db", "protocol": "postgres", "match": ["127.0.0.1:@PORT@"], "credentials": {"viewer": "file:CRED/db"}}],
-    "rules": [{"id": "read", "resource": "db", "roles": ["viewer"], "verbs": ["select"], "relations": ["public.*"], "effect": "allow"}],
-}
+POLICY = stack.one_role("viewer", "read", "select")
 SLOWNESS = float(os.environ.get("SLOWNESS", "1"))
 TCP = "socket.socket(socket.AF_INET, socket.SOCK_STREAM)"
 # vector: (what tries it, BPF LSM?). OUT: a process outside; GIVER: a Unix socket of another workload, which hands one of its

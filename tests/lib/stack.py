@@ -36,6 +36,17 @@ def child_user():
     raise SystemExit("stack: neither user sluice nor nobody exists")
 
 
+def one_role(role, rule, *verbs):
+    """A policy in which one role may do this to what is in public of one database, and nobody anything else."""
+    return {
+        "version": 1,
+        "issuers": [{"issuer": "https://sluice.local", "audience": "sluice"}],
+        "roles": {role: [role]},
+        "resources": [{"name": "db", "protocol": "postgres", "match": ["127.0.0.1:@PORT@"], "credentials": {role: "file:CRED/db"}}],
+        "rules": [{"id": rule, "resource": "db", "roles": [role], "verbs": list(verbs), "relations": ["public.*"], "effect": "allow"}],
+    }
+
+
 class Postgres:
     def __init__(self, folder, port=None, settings=None):
         self.folder, self.port = pathlib.Path(folder), port or free_port()
