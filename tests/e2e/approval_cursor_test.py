@@ -7,6 +7,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+import pgwire  # noqa: E402
 from approvers import SYNC, People, Wire, bind, execute, message, parse, query, states, values, wait_until  # noqa: E402
 from stack import Checks, Stack  # noqa: E402
 
@@ -185,6 +186,47 @@ class Test(Checks):
         w.close()
         self.policy(lambda p: None)
 
+    def is_running(self, mark):
+        sql = f"SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%{mark}%' AND pid <> pg_backend_pid()"
+        return self.s.pg.psql(sql, self.s.database) != "0"
+
+    def cut_off(self, w, mark, who, what):
+        """Its client is told why, the server stops, and the record says so."""
+        got = w.get()
+        last = pgwire.errors(got)[-1:]
+        self.check(last and last[0]["S"] == "FATAL" and last[0]["C"] == "57P01" and "grant" in last[0]["M"], f"{what}: its client is told", last)
+        self.check(b"C" not in [k for k, _ in got], f"{what}: it does not end well")
+        self.check(wait_until(lambda: not self.is_running(mark)), f"{what}: it is cancelled at the server")
+        over = wait_until(lambda: self.people.events("flow.close", identity=who))
+        self.check(over and "the grant by which this statement runs has ended" in over[-1]["reason"], f"{what}: it is on record", over)
+        w.close()
+
+    def running(self):
+        """A statement that runs as its grant ends does not go on: neither one that sends rows nor one that is silent."""
+        slow = "SELECT count(*) /* %s */ FROM hidden a, secret b, secret c, secret d, secret e, secret f, secret g, secret h, secret i, secret j, secret k"
+        rows = "SELECT repeat(a.v, 100000) /* %s */ FROM hidden a, secret b, secret c, secret d, secret e, secret f, secret g, secret h, secret i, secret j"
+        for mark, sql in (("silent", slow), ("streams", rows)):
+            w, r = self.lend(mark, "look long")
+            self.check(wait_until(lambda: not states(w.say(query("SELECT v FROM hidden")))), f"{mark}: a role is lent")
+            w.put(query(sql % mark), until="", stays=True)  # its client does not read on, so that it cannot run to its end
+            w.get()
+            self.check(wait_until(lambda: self.is_running(mark)), f"{mark}: it runs")
+            self.s.gw.sluice("revoke-grant", self.grant_of(r), "--reason", "enough")
+            over = wait_until(lambda: self.people.events("flow.close", identity=mark))
+            self.check(over, f"{mark}: the flow ends")
+            w.put(b"", stays=True)
+            self.cut_off(w, mark, mark, mark)
+
+    def running_by_time(self):
+        """The first statement of a grant for its text, too, ends with it, and those who approved are told."""
+        w = Wire(self.s, "worker", sub="timed")
+        w.put(query("SELECT count(*) /* timed */ FROM secret a, secret b, secret c, secret d, secret e, secret f, secret g, secret h, secret i, secret j"))
+        r = self.people.pending(rule="ask-secret")
+        self.equal(self.people.answer("approve", r, "ann", "--choice", "text", "--for", "2s").returncode, 0, "approved for two seconds")
+        self.cut_off(w, "timed", "timed", "by time")
+        told = wait_until(lambda: self.people.requests("ended", request=r["request"]))
+        self.check(told and "has ended" in told[0]["outcome"]["error"], "its approvers are told", told)
+
     def policy(self, change):
         p = copy.deepcopy(json.loads(json.dumps(POLICY).replace("@PORT@", str(self.s.pg.port))))
         change(p)
@@ -199,7 +241,7 @@ def main():
                   "INSERT INTO open SELECT 'open-1234' FROM generate_series(1, 9); INSERT INTO hidden VALUES ('x'), ('y')", s.database)
         t = Test(s)
         for step in (t.held_cursor_of_a_grant, t.grant_by_time, t.used_up, t.approved_once, t.changed_policy, t.between,
-                     t.moved_name, t.lent_role, t.copied_in):
+                     t.moved_name, t.lent_role, t.copied_in, t.running, t.running_by_time):
             try:
                 step()
             except Exception as e:  # noqa: BLE001

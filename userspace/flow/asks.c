@@ -602,12 +602,15 @@ void asks_control_gone(struct proxy *p)
 /* --- time ---------------------------------------------------------------------------------------
  */
 
-/* A COPY FROM STDIN writes as long as its client sends: not behind the end of what let it begin. */
-static bool reads_without_grant(struct flow *f)
+/* What runs, writes or sends rows on as long as it likes: not behind the end of the grant that let it begin. */
+static bool runs_without_grant(struct flow *f)
 {
 	struct mandate m = {.release = 0};
 	for (uint32_t i = 0; i < f->pipe.n_running; i++) {
-		memcpy(m.grant, f->pipe.running[i].reads_by, sizeof(m.grant));
+		const char *grant = f->pipe.running[i].grant;
+		if (!*grant || !strcmp(grant, m.grant)) /* one lets many of a pipeline pass */
+			continue;
+		memcpy(m.grant, grant, sizeof(m.grant));
 		if (!ask_stands(f, &m))
 			return true;
 	}
@@ -623,8 +626,8 @@ void asks_check(struct flow *f, uint64_t now_ns)
 			  "the role that was granted for a time has ended: connect again");
 		return;
 	}
-	if (reads_without_grant(f)) {
-		flow_fail(f, "57P01", "the grant by which this COPY sends its rows has ended");
+	if (runs_without_grant(f)) {
+		flow_fail(f, "57P01", "the grant by which this statement runs has ended");
 		return;
 	}
 	if (a && a->release_ns && !a->flow->upstream.waiting) {

@@ -157,8 +157,7 @@ static int run(struct flow *f, const struct op *op, const struct decision *d)
 	}
 	p->running[p->n_running++] =
 	    (struct running_op){op->id, loop_now(f->lane->loop), op->class, op->is_permanent, "", ""};
-	if (op->reads_data)
-		memcpy(p->running[p->n_running - 1].reads_by, d->grant, sizeof(d->grant));
+	memcpy(p->running[p->n_running - 1].grant, d->grant[0] ? d->grant : d->made_grant, sizeof(d->grant));
 	/* Of what a grant lets pass nobody waits for the outcome. */
 	if (!d->grant[0])
 		memcpy(p->running[p->n_running - 1].request, d->request, sizeof(d->request));
@@ -483,10 +482,11 @@ static void on_result(struct sink *s, uint64_t op_id, const struct op_result *re
 
 void pipeline_done(struct flow *f)
 {
+	char why[300];
 	asks_drop_flow(f);
+	snprintf(why, sizeof(why), "the connection ended while it ran: %s", f->origin.reason);
 	for (uint32_t i = 0; i < f->pipe.n_running; i++)
-		tell_outcome(f, f->pipe.running[i].request,
-			     &(struct op_result){.sqlstate = "08006", .error = "the connection ended while it ran"});
+		tell_outcome(f, f->pipe.running[i].request, &(struct op_result){.sqlstate = "08006", .error = why});
 	journal_drop_flow(&f->lane->journal, f);
 	rows_free(f->pipe.rows);
 	event_known_done(&f->pipe.known);

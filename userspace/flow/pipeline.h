@@ -18,7 +18,7 @@ struct running_op {
 	enum op_class class;
 	bool is_permanent;
 	char request[24]; /* by whose approval it runs; "" none */
-	char reads_by[24]; /* the grant by which it takes the client's rows (COPY FROM STDIN); "" none */
+	char grant[24];	  /* by which it runs, or that its approval made: it ends with that; "" none */
 };
 
 struct pipeline {
