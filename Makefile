@@ -122,9 +122,9 @@ bench: deps ## ratios to a direct connection, beside pgbouncer and a bare relay:
 drivers: deps ## masked values through psycopg, asyncpg, pg8000, node-postgres, pgjdbc, pgx and tokio-postgres, from the registries
 	$(AGAIN) all
 	$(Q)tests/drivers/run
-cases: deps ## 1,300 statements, each on a session of its own: refused or not, leaked or not (tests/cases/*_breadth.tsv)
+cases: deps ## 1,440 statements, each on a session of its own: refused or not, leaked or not (tests/cases/*_breadth.tsv)
 	$(AGAIN) all
-	$(Q)tests/cases/run --setup tests/cases/setup.sql tests/cases/write_breadth.tsv
+	$(Q)tests/cases/run --setup tests/cases/setup.sql tests/cases/write_breadth.tsv tests/cases/must_work_breadth.tsv
 	$(Q)tests/cases/run --setup tests/cases/setup.sql tests/cases/mask_breadth.tsv
 peers: deps ## psql, pg_dump and the drivers that people use, direct and through the gateway, compared (PEERS="psql,pgjdbc")
 	$(AGAIN) all
