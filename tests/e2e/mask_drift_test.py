@@ -19,9 +19,15 @@ CREATE TYPE nest AS (p pair, q text[]);
 CREATE DOMAIN code AS text;
 CREATE TYPE mood AS ENUM ('sad', 'glad');
 CREATE TYPE stretch AS RANGE (subtype = text);
-CREATE TABLE own (id int, s_pairs pair[], s_nests nest[], s_codes code[], s_moods mood[], s_stretch stretch, s_deep nest);
+CREATE EXTENSION citext;
+CREATE EXTENSION hstore;
+CREATE DOMAIN soft AS citext;
+CREATE DOMAIN feeling AS mood;
+CREATE TABLE own (id int, s_pairs pair[], s_nests nest[], s_codes code[], s_moods mood[], s_stretch stretch, s_deep nest, s_soft soft,
+  s_softs citext[], s_feeling feeling, s_store hstore, s_stores hstore[]);
 INSERT INTO own VALUES (1, ARRAY[ROW(7, '512-64-7301')::pair, NULL, ROW(NULL, 'a "b"')::pair], ARRAY[ROW(ROW(7, '512-64-7301'), '{512-64-7301}')::nest],
-  '{512-64-7301}', '{sad,glad}', '[512-64-7301,a)', ROW(ROW(7, '512-64-7301'), '{"512-64-7301",NULL}'));
+  '{512-64-7301}', '{sad,glad}', '[512-64-7301,a)', ROW(ROW(7, '512-64-7301'), '{"512-64-7301",NULL}'),
+  '512-64-7301', '{512-64-7301}', 'sad', 'a=>512-64-7301', ARRAY['a=>512-64-7301'::hstore]);
 CREATE TABLE people (id int PRIMARY KEY, name text, ssn text, tail text);
 INSERT INTO people VALUES (1, 'Ada', '512-64-7301', 'end'), (2, NULL, NULL, NULL);
 CREATE TABLE made (id int, name text, ssn text);
@@ -181,7 +187,8 @@ class Drift:
         a, shown = self.agent, {
             "s_pairs": rb'{"(0,***-**-7301)",NULL,"(,\"* \"\"*\"\"\")"}', "s_codes": b"{***-**-7301}", "s_moods": b"{NULL,NULL}",
             "s_nests": rb'{"(\"(0,***-**-7301)\",{***-**-7301})"}', "s_stretch": b"empty",
-            "s_deep": b'("(0,***-**-7301)","{***-**-7301,NULL}")'}
+            "s_deep": b'("(0,***-**-7301)","{***-**-7301,NULL}")', "s_soft": b"***-**-7301", "s_softs": b"{***-**-7301}",
+            "s_feeling": b"", "s_store": b"", "s_stores": b"{NULL}"}
         for column, text in shown.items():
             sql = f"SELECT id, {column} FROM own"
             self.shows(sql, text, column)

@@ -41,6 +41,10 @@ CREATE TRIGGER copied_t BEFORE UPDATE ON copied FOR EACH ROW WHEN (old.who = '51
 CREATE POLICY copied_p ON copied USING (who <> '512-64-7301');
 CREATE DOMAIN copied_d AS text DEFAULT '512-64-7301' CHECK (VALUE <> '512-64-7301');
 CREATE STATISTICS copied_s ON (who || '512-64-7301') FROM copied;
+CREATE TABLE listed (who text, id int) PARTITION BY LIST (who);
+CREATE TABLE listed_1 PARTITION OF listed FOR VALUES IN ('512-64-7301');
+CREATE TABLE listed_2 PARTITION OF listed DEFAULT;
+CREATE TABLE keyed (who text, id int) PARTITION BY HASH ((who || '512-64-7301'));
 """
 # What shows definitions; and what people and programs ask of the catalogue with what must be in the answer.
 DEFINITIONS = [
@@ -60,11 +64,31 @@ DEFINITIONS = [
     "SELECT pg_get_ruledef(oid) FROM pg_rewrite", "SELECT pg_get_triggerdef(oid), tgqual::text FROM pg_trigger", "SELECT qual FROM pg_policies",
     "SELECT pg_get_expr(polqual, polrelid) FROM pg_policy", "SELECT typdefault, typdefaultbin FROM pg_type WHERE typname ~ 'copied'",
     "SELECT domain_default FROM information_schema.domains", "SELECT stxexprs FROM pg_statistic_ext", "SELECT pg_get_statisticsobjdef(oid) FROM pg_statistic_ext",
+    "SELECT pg_get_statisticsobjdef_columns(oid), pg_get_statisticsobjdef_expressions(oid) FROM pg_statistic_ext",
     "SELECT action_condition, action_statement FROM information_schema.triggers", "SELECT string_agg(definition, '') FROM pg_views",
     "SELECT string_to_table(pg_get_viewdef('copied_view'::regclass), '-')", "SELECT id FROM people WHERE pg_get_viewdef('copied_view'::regclass) LIKE '%512%'",
     "SELECT CASE WHEN true THEN definition END FROM pg_views", "SELECT (SELECT definition FROM pg_views WHERE viewname = 'copied_view')",
     "SELECT coalesce(definition, 'x') || '' FROM pg_views", "COPY (SELECT prosrc FROM pg_proc WHERE proname ~ 'copied') TO STDOUT",
+    "SELECT relname, relpartbound FROM pg_class WHERE relispartition", "SELECT * FROM pg_class WHERE relispartition",
+    "SELECT relpartbound::text FROM pg_class WHERE relispartition", "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relispartition",
+    "SELECT pg_get_partition_constraintdef('listed_1'::regclass)", "SELECT pg_get_partkeydef('keyed'::regclass)",
+    "SELECT partexprs FROM pg_partitioned_table", "SELECT c FROM pg_class c WHERE relispartition",
     "SELECT 1/(strpos(pg_get_viewdef('copied_view'::regclass), '513'))", "SELECT x FROM (SELECT substr(definition, 1, 900) AS x FROM pg_views) t",
+]
+# What sorts by a definition, or a piece of it, among values of the asker's own: refused.
+SORTED = [
+    "SELECT oid FROM pg_proc ORDER BY left(pg_get_function_arguments(oid), 20)", "SELECT oid FROM pg_proc ORDER BY pg_get_function_arguments(oid) > 'a'",
+    "SELECT 1 FROM pg_proc ORDER BY pg_get_function_arguments(length(prosrc)::oid)", "SELECT oid FROM pg_proc ORDER BY prosrc",
+    "SELECT 1 FROM (SELECT length(prosrc)::oid AS oid FROM pg_proc) p ORDER BY pg_get_function_arguments(oid)",
+    "SELECT pg_get_function_arguments(oid) FROM pg_proc UNION ALL SELECT 'a text DEFAULT ''6' ORDER BY 1",
+    "SELECT CASE WHEN proname = 'copied_f' THEN pg_get_function_arguments(oid) ELSE 'a text DEFAULT ''6' END FROM pg_proc ORDER BY 1",
+    "SELECT CASE WHEN pronargs = 0 THEN '*' ELSE upper(pg_get_function_arguments(oid)) END FROM pg_proc ORDER BY 1",
+    "SELECT x FROM (SELECT pg_get_function_arguments(oid) AS x FROM pg_proc UNION SELECT 'b') t ORDER BY x",
+    "SELECT *, 1 FROM pg_proc ORDER BY 2, pg_get_function_arg_default(oid, 1)", "SELECT DISTINCT pg_get_function_arguments(oid) FROM pg_proc",
+    "SELECT pg_get_function_arguments(oid) FROM pg_proc GROUP BY 1", "SELECT rank() OVER (ORDER BY pg_get_function_arguments(oid)) FROM pg_proc",
+    "SELECT 1 FROM pg_class ORDER BY pg_get_expr(relpartbound, oid) = 'FOR VALUES IN (''512-64-7301'')'", "SELECT 1 FROM pg_class ORDER BY relpartbound::text",
+    "SELECT 1 FROM pg_class ORDER BY pg_get_expr(relpartbound, oid) < 'DEFAULT'", "SELECT 1 FROM pg_class ORDER BY pg_get_expr(relpartbound, oid)",
+    "SELECT 1 FROM pg_class WHERE pg_get_expr(relpartbound, oid) = 'DEFAULT'", "SELECT 1 FROM pg_attrdef ORDER BY pg_get_expr(adbin, length(adbin::text)::oid) = 'DEFAULT'",
 ]
 ASKED = [
     ("SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid, true) FROM "
@@ -77,6 +101,11 @@ ASKED = [
      "pg_catalog.pg_class c2, pg_catalog.pg_index i WHERE c.oid = 'copied'::regclass AND c.oid = i.indrelid AND i.indexrelid = c2.oid ORDER BY 1",
      b"WHERE who <> '****'::text"),
     ("SELECT pg_catalog.pg_get_viewdef('copied_view'::regclass, true)", b"FROM copied"),
+    ("SELECT c.oid::pg_catalog.regclass, pg_catalog.pg_get_expr(c.relpartbound, c.oid) FROM pg_catalog.pg_class c, pg_catalog.pg_inherits i "
+     "WHERE c.oid = i.inhrelid AND i.inhparent = 'listed'::regclass "
+     "ORDER BY pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT', c.oid::pg_catalog.regclass::pg_catalog.text", b"FOR VALUES IN ('****')"),
+    ("SELECT proname, pg_catalog.pg_get_function_arguments(p.oid) FROM pg_catalog.pg_proc p WHERE proname ~ 'copied' ORDER BY 1, 2",
+     b"a text DEFAULT '****'::text"),
     ("SELECT proname, prosrc FROM pg_proc WHERE proname = 'copied_f'", b"BEGIN RETURN '****'; END"),
     ("SELECT column_name, column_default FROM information_schema.columns WHERE table_name = 'copied' ORDER BY 1", b"later"),
     ("SELECT table_name, view_definition FROM information_schema.views WHERE table_name = 'v'", b"SELECT"),
@@ -160,6 +189,9 @@ class Fresh:
                 raw, closed = a.query(sql, "d") if way == "simple" else a.ask("d", parse(sql, "")[:-5] + run("", way == "binary"))
                 number = b"-7301" in raw or b"512-6" in raw or b"[ 60 0 0 0 53 49 50" in raw
                 self.c.check(not closed and not number, f"{sql}, {way}: no constant", f"{closed} {raw[-200:]!r}")
+        for sql in SORTED:
+            raw, closed = a.query(sql, "d")
+            self.c.check(not closed and b"C42501" in raw, f"{sql}: refused", f"{closed} {raw[-300:]!r}")
         for sql, shown in ASKED:
             raw, closed = a.query(sql, "d")
             self.c.check(not closed and shown in raw and b"-7301" not in raw, f"{sql[:70]}: {shown}", f"{closed} {raw[-700:]!r}")

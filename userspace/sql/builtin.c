@@ -276,7 +276,7 @@ struct definition {
 	bool is_raw;
 };
 
-/* Left out: names, comments, enum labels, partition bounds (psql sorts by them). */
+/* Left out: names, comments, enum labels, and which rows a publication has (psql's \d of every table makes a UNION of them). */
 static const struct definition definitions[] = {
     {"attributes", "attribute_default", false},
     {"check_constraints", "check_clause", false},
@@ -286,11 +286,13 @@ static const struct definition definitions[] = {
     {"parameters", "parameter_default", false},
     {"pg_attrdef", "adbin", true},
     {"pg_attribute", "attmissingval", true},
+    {"pg_class", "relpartbound", true},
     {"pg_constraint", "conbin", true},
     {"pg_index", "indexprs", true},
     {"pg_index", "indpred", true},
     {"pg_indexes", "indexdef", false},
     {"pg_matviews", "definition", false},
+    {"pg_partitioned_table", "partexprs", true},
     {"pg_policies", "qual", false},
     {"pg_policies", "with_check", false},
     {"pg_policy", "polqual", true},
@@ -334,8 +336,11 @@ static const struct {
     {"pg_get_function_sqlbody", "pg_proc", "prosqlbody"},
     {"pg_get_functiondef", "pg_proc", "prosrc"},
     {"pg_get_indexdef", "pg_index", "indexprs"},
+    {"pg_get_partition_constraintdef", "pg_class", "relpartbound"},
+    {"pg_get_partkeydef", "pg_partitioned_table", "partexprs"},
     {"pg_get_ruledef", "pg_rewrite", "ev_action"},
     {"pg_get_statisticsobjdef", "pg_statistic_ext", "stxexprs"},
+    {"pg_get_statisticsobjdef_columns", "pg_statistic_ext", "stxexprs"},
     {"pg_get_statisticsobjdef_expressions", "pg_statistic_ext", "stxexprs"},
     {"pg_get_triggerdef", "pg_trigger", "tgqual"},
     {"pg_get_viewdef", "pg_rewrite", "ev_action"},

@@ -138,6 +138,10 @@ const struct cat_relation *need_relation(struct walk *w, const RangeVar *v, stru
 /* A relation that is to be made. */
 void need_new_relation(struct walk *w, const RangeVar *v);
 
+/* pg_sorted.c: is it one of the keys by which psql sorts definitions, whose order tells nothing of what stands in them?
+ * by: one of n's; key: what it was read to be made of. */
+bool sorts_definition(struct walk *w, struct scope *s, const SelectStmt *n, const SortBy *by, const struct origin *key);
+
 /* pg_select.c: queries. */
 /* Any query, also one that writes and returns. */
 const struct row *query(struct walk *w, struct scope *up, Node *n);

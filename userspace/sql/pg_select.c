@@ -367,12 +367,17 @@ static struct ty sort_key(struct walk *w, struct scope *s, Node *n, const struct
 	return f->ty;
 }
 
-static void sort_clause(struct walk *w, struct scope *s, const List *sorts, const struct row *out)
+static void sort_clause(struct walk *w, struct scope *s, const SelectStmt *n, const struct row *out)
 {
 	ListCell *cell;
-	foreach (cell, sorts) {
+	foreach (cell, n->sortClause) {
 		SortBy *by = lfirst(cell);
+		struct origin *key = NULL, **up = w->values;
+		w->values = &key;
 		struct ty t = sort_key(w, s, by->node, out);
+		w->values = up;
+		if (key && !sorts_definition(w, s, n, by, key))
+			touch(w, key);
 		need_sort(w, by, t);
 	}
 }
@@ -523,7 +528,7 @@ static const struct row *plain_select(struct walk *w, struct scope *s, SelectStm
 	expr_as(w, s, n->havingClause, TYPE_BOOL);
 	windows(w, s, n->windowClause);
 	distinct_clause(w, s, n->distinctClause, out);
-	sort_clause(w, s, n->sortClause, out);
+	sort_clause(w, s, n, out);
 	locking(w, s, n);
 	return out;
 }
@@ -608,7 +613,7 @@ const struct row *select_query(struct walk *w, struct scope *up, SelectStmt *n)
 			out = plain_select(w, &s, n, allows);
 		w->filling = NULL;
 		if (n->op != SETOP_NONE || n->valuesLists)
-			sort_clause(w, &s, n->sortClause, out);
+			sort_clause(w, &s, n, out);
 		expr_as(w, &s, n->limitOffset, TYPE_INT8);
 		expr_as(w, &s, n->limitCount, TYPE_INT8);
 	}

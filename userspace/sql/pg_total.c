@@ -16,6 +16,7 @@ enum demand {
 	DEMAND_SINGLE,	/* the same, and no array */
 	DEMAND_INTEGER, /* its sum is of a type that holds it */
 	DEMAND_KEYS,	/* the same as OUTPUT, and each other one, from the first, a constant */
+	DEMAND_FORMAT,	/* the same as OUTPUT, and the first a constant with no other specifiers than %s */
 };
 
 /* Sorted by name. The most arguments that are total. */
@@ -41,6 +42,7 @@ static const struct total {
     {"cume_dist", 0, DEMAND_NONE},
     {"dense_rank", 0, DEMAND_NONE},
     {"first_value", 1, DEMAND_NONE},
+    {"format", ANY_NUMBER, DEMAND_FORMAT},
     {"gen_random_uuid", 0, DEMAND_NONE},
     {"initcap", 1, DEMAND_NONE},
     {"json_agg", 1, DEMAND_OUTPUT},
@@ -136,6 +138,18 @@ static bool has_constant_keys(const FuncCall *f)
 	return f;
 }
 
+/* %I fails for NULL, and a width may be an argument. */
+static bool has_plain_format(const FuncCall *f)
+{
+	const A_Const *c = f && f->args != NIL ? linitial(f->args) : NULL;
+	if (!c || !IsA(c, A_Const) || c->isnull || !IsA(&c->val, String))
+		return false;
+	for (const char *p = strchr(strVal(&c->val), '%'); p; p = strchr(p + 2, '%'))
+		if (p[1] != 's' && p[1] != '%')
+			return false;
+	return true;
+}
+
 static int compare(const void *name, const void *member)
 {
 	return strcmp(name, ((const struct total *)member)->name);
@@ -152,6 +166,8 @@ bool total_call(const struct walk *w, const FuncCall *f, const struct call *call
 	for (int i = 0; i < call->n; i++)
 		if (!is_meant(w, t->demand, call->types[i]))
 			return false;
+	if (t->demand == DEMAND_FORMAT)
+		return has_plain_format(f);
 	return t->demand != DEMAND_KEYS || has_constant_keys(f);
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/macro.h"
 #include "sql/catalog_read.h"
+#include "sql/types.h"
 
 #define DEPTH_MAX 16 /* domains of rows of arrays of ... */
 
@@ -151,6 +152,13 @@ static bool mask_element(const void *ctx, uint32_t type, uint16_t format, struct
 	return mask_typed(ctx, type, format, value, out);
 }
 
+/* Is it text under another name, as citext is: any text is one of it, as it stands and in both formats? */
+static bool is_string(const struct catalog *c, const struct cat_type *t)
+{
+	return t->kind == 'b' && t->category == 'S' && type_coercion(c, t->oid, TYPE_TEXT, 'e').kind == COERCION_RELABEL &&
+	       type_coercion(c, TYPE_TEXT, t->oid, 'e').kind == COERCION_RELABEL;
+}
+
 static bool mask_typed(const struct row *in, uint32_t type, uint16_t format, struct span value, struct buf *out)
 {
 	const struct cat_type *t = cat_type(in->catalog, type);
@@ -161,6 +169,8 @@ static bool mask_typed(const struct row *in, uint32_t type, uint16_t format, str
 		return false;
 	if (t->kind == 'd')
 		return mask_typed(&here, t->base, format, value, out);
+	if (is_string(in->catalog, t))
+		return mask_value(in->how, TYPE_TEXT, format, value, out);
 	if (in->how->way == MASK_WHOLE) /* what is computed has no constant that is not misleading */
 		return false;
 	if (t->element && !t->has_subscript)
