@@ -276,7 +276,8 @@ struct definition {
 	bool is_raw;
 };
 
-/* Left out: names, comments, enum labels, and which rows a publication has (psql's \d of every table makes a UNION of them). */
+/* Left out: names, comments, enum labels; and which rows a publication has: psql's \d of every table makes a UNION of
+ * these. */
 static const struct definition definitions[] = {
     {"attributes", "attribute_default", false},
     {"check_constraints", "check_clause", false},

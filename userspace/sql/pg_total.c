@@ -1,10 +1,12 @@
-/* What may be done to a masked value although failing or not would tell of it: nothing that can fail by it. A short
- * list of functions, operators' functions and casts of PostgreSQL's own that give a value for every argument there
- * is, whatever else stands beside it. Left out on purpose, because they fail for some values: arithmetic (overflow,
- * division), every cast that reads text, LIKE and regular expressions (a pattern's end is looked at only if the rest
- * fits), substr (a negative length), replace and the like, to_char, dates, json (not jsonb) read inside, XML, array
- * concatenation (sizes), sums of numeric and float. Comparisons are conditions, and not in it. What is left to fail
- * is a value's size of 1 GB and the server's memory: neither looks at more than lengths. */
+/* What may be done to a masked value although failing or not would tell of it: nothing that can
+ * fail by it. A short list of functions, operators' functions and casts of PostgreSQL's own that
+ * give a value for every argument there is, whatever else stands beside it. Left out on purpose,
+ * because they fail for some values: arithmetic (overflow, division), every cast that reads text,
+ * LIKE and regular expressions (a pattern's end is looked at only if the rest fits), substr (a
+ * negative length), replace and the like, to_char, dates, json (not jsonb) read inside, XML, array
+ * concatenation (sizes), sums of numeric and float. Comparisons are conditions, and not in it. What
+ * is left to fail is a value's size of 1 GB and the server's memory: neither looks at more than
+ * lengths. */
 #include "sql/pg_walk.h"
 
 #define ANY_NUMBER CAT_MAX_ARGS
@@ -16,7 +18,8 @@ enum demand {
 	DEMAND_SINGLE,	/* the same, and no array */
 	DEMAND_INTEGER, /* its sum is of a type that holds it */
 	DEMAND_KEYS,	/* the same as OUTPUT, and each other one, from the first, a constant */
-	DEMAND_FORMAT,	/* the same as OUTPUT, and the first a constant with no other specifiers than %s */
+	DEMAND_FORMAT, /* the same as OUTPUT, and the first a constant with no other specifiers than
+			  %s */
 };
 
 /* Sorted by name. The most arguments that are total. */
@@ -92,7 +95,8 @@ static const struct total {
     {"upper", 1, DEMAND_NONE},
 };
 
-/* Is a value of the type written by a function of PostgreSQL's own, which never fails? Types' own modules may. */
+/* Is a value of the type written by a function of PostgreSQL's own, which never fails? Types' own
+ * modules may. */
 static bool is_written(const struct walk *w, uint32_t type, int depth)
 {
 	const struct cat_type *t = cat_type(w->c, type_base(w->c, type));
@@ -122,7 +126,8 @@ static bool is_meant(const struct walk *w, enum demand demand, uint32_t type)
 	case DEMAND_INTEGER:
 		return is_integer(type_base(w->c, type));
 	case DEMAND_SINGLE:
-		return type && !type_element(w->c, type) && (type == TYPE_UNKNOWN || is_written(w, type, 0));
+		return type && !type_element(w->c, type) &&
+		       (type == TYPE_UNKNOWN || is_written(w, type, 0));
 	default:
 		return type == TYPE_UNKNOWN || is_written(w, type, 0);
 	}
@@ -155,12 +160,15 @@ static int compare(const void *name, const void *member)
 	return strcmp(name, ((const struct total *)member)->name);
 }
 
-bool total_call(const struct walk *w, const FuncCall *f, const struct call *call, const struct resolved *r)
+bool total_call(const struct walk *w, const FuncCall *f, const struct call *call,
+		const struct resolved *r)
 {
 	const struct cat_function *is = r->one ? r->one->function : NULL;
-	if (!is || is->oid >= CAT_FIRST_USER_OID || !is->is_read || call->has_names || call->is_variadic)
+	if (!is || is->oid >= CAT_FIRST_USER_OID || !is->is_read || call->has_names ||
+	    call->is_variadic)
 		return false;
-	const struct total *t = bsearch(is->name, totals, ARRAY_LEN(totals), sizeof(*totals), compare);
+	const struct total *t =
+	    bsearch(is->name, totals, ARRAY_LEN(totals), sizeof(*totals), compare);
 	if (!t || call->n > t->n || (f && f->agg_within_group))
 		return false;
 	for (int i = 0; i < call->n; i++)

@@ -1,6 +1,7 @@
-/* Types of the database itself, masked inside: rows field by field, arrays element by element, domains as what they
- * are made of; a range becomes the empty one. PostgreSQL documentation, "Composite Type Input and Output Syntax"; in
- * binary the form of record_send. Whatever is not exactly that, and every other type, becomes NULL. */
+/* Types of the database itself, masked inside: rows field by field, arrays element by element,
+ * domains as what they are made of; a range becomes the empty one. PostgreSQL documentation,
+ * "Composite Type Input and Output Syntax"; in binary the form of record_send. Whatever is not
+ * exactly that, and every other type, becomes NULL. */
 #include "proto/postgres/masking.h"
 
 #include "base/macro.h"
@@ -16,7 +17,8 @@ struct row {
 	int depth;
 };
 
-static bool mask_typed(const struct row *in, uint32_t type, uint16_t format, struct span value, struct buf *out);
+static bool mask_typed(const struct row *in, uint32_t type, uint16_t format, struct span value,
+		       struct buf *out);
 
 /* ---- binary ---- */
 
@@ -100,7 +102,8 @@ static bool mask_one(const struct row *row, int i, struct cur *c, struct buf *ou
 	buf_init(&shown, out->limit);
 	bool ok = read_field(c, &value, &is_null) && !buf_err(&value);
 	bool is_value = ok && !is_null &&
-			mask_typed(row, row->form->columns[i].type, 0, buf_span(&value), &shown) && !buf_err(&shown);
+			mask_typed(row, row->form->columns[i].type, 0, buf_span(&value), &shown) &&
+			!buf_err(&shown);
 	if (is_value)
 		write_field(buf_span(&shown), out);
 	buf_done(&value);
@@ -147,19 +150,23 @@ static bool add_empty(const struct cat_type *t, uint16_t format, struct buf *out
 	return true;
 }
 
-static bool mask_element(const void *ctx, uint32_t type, uint16_t format, struct span value, struct buf *out)
+static bool mask_element(const void *ctx, uint32_t type, uint16_t format, struct span value,
+			 struct buf *out)
 {
 	return mask_typed(ctx, type, format, value, out);
 }
 
-/* Is it text under another name, as citext is: any text is one of it, as it stands and in both formats? */
+/* Is it text under another name, as citext is: any text is one of it, as it stands and in both
+ * formats? */
 static bool is_string(const struct catalog *c, const struct cat_type *t)
 {
-	return t->kind == 'b' && t->category == 'S' && type_coercion(c, t->oid, TYPE_TEXT, 'e').kind == COERCION_RELABEL &&
+	return t->kind == 'b' && t->category == 'S' &&
+	       type_coercion(c, t->oid, TYPE_TEXT, 'e').kind == COERCION_RELABEL &&
 	       type_coercion(c, TYPE_TEXT, t->oid, 'e').kind == COERCION_RELABEL;
 }
 
-static bool mask_typed(const struct row *in, uint32_t type, uint16_t format, struct span value, struct buf *out)
+static bool mask_typed(const struct row *in, uint32_t type, uint16_t format, struct span value,
+		       struct buf *out)
 {
 	const struct cat_type *t = cat_type(in->catalog, type);
 	struct row here = {in->catalog, in->how, NULL, in->depth + 1};
@@ -171,7 +178,8 @@ static bool mask_typed(const struct row *in, uint32_t type, uint16_t format, str
 		return mask_typed(&here, t->base, format, value, out);
 	if (is_string(in->catalog, t))
 		return mask_value(in->how, TYPE_TEXT, format, value, out);
-	if (in->how->way == MASK_WHOLE) /* what is computed has no constant that is not misleading */
+	if (in->how->way ==
+	    MASK_WHOLE) /* what is computed has no constant that is not misleading */
 		return false;
 	if (t->element && !t->has_subscript)
 		return mask_array(mask_element, &here, t->element, format, value, out);
@@ -181,8 +189,8 @@ static bool mask_typed(const struct row *in, uint32_t type, uint16_t format, str
 	return here.form && mask_row(&here, format, value, out);
 }
 
-bool mask_value_in(const struct catalog *c, const struct mask_how *how, uint32_t type, uint16_t format,
-		   struct span value, struct buf *out)
+bool mask_value_in(const struct catalog *c, const struct mask_how *how, uint32_t type,
+		   uint16_t format, struct span value, struct buf *out)
 {
 	struct row top = {.catalog = c, .how = how};
 	bool is_null = how->way == MASK_NULL || how->way == MASK_DROP;
