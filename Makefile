@@ -131,7 +131,13 @@ peers: deps ## psql, pg_dump and the drivers that people use, direct and through
 	$(Q)tests/peers/run
 pg-regress: deps ## PostgreSQL's own regression suite, direct and through the gateway (REGRESS="select boolean")
 	$(AGAIN) all
-	$(Q)source=$$(tests/peers/pg_source) && tests/peers/pg_regress $$source
+	$(Q)source=$$(tests/peers/pg_source) && tests/peers/pg_suite $$source regress
+pg-isolation: deps ## PostgreSQL's isolation tests, several sessions at once, in the same way (REGRESS="deadlock-hard")
+	$(AGAIN) all
+	$(Q)source=$$(tests/peers/pg_source) && tests/peers/pg_suite $$source isolation
+pg-pipeline: deps ## libpq's own test of its pipeline mode, in the same way, message by message (REGRESS="nosync")
+	$(AGAIN) all
+	$(Q)source=$$(tests/peers/pg_source) && tests/peers/pg_suite $$source pipeline
 bench-mask: deps ## a 100 MB result and COPY, masked, as a ratio to a bare relay: .output/bench-mask.tsv
 	$(AGAIN) all tools
 	$(Q)tests/bench/mask
@@ -219,7 +225,7 @@ clean: ## remove what was built
 	rm -rf $(O)
 .PHONY: containment containment-soak containment-cost all help test test-run unit lint asan asan-run drivers bench bench-mask bench-more fuzz fuzz-run install deps quickstart tests fuzzers tools clean
 .PHONY: vmtest vmtest-all vmtest-run
-.PHONY: bench-audit cases peers pg-regress
+.PHONY: bench-audit cases peers pg-regress pg-isolation pg-pipeline
 .PHONY: tsan tsan-run soak faults hold-many
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

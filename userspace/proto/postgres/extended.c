@@ -126,6 +126,8 @@ static int take_parse(struct pg *pg, const struct parse *m, struct reading *r, s
 	    .severity = "ERROR",
 	    .sqlstate = "42601",
 	    .message = "cannot insert multiple commands into a prepared statement",
+	    .file = "postgres.c",
+	    .routine = "exec_parse_message",
 	};
 	if (reading_is_refused(pg, r)) {
 		struct msg_error e = refuse_syntax(sql_entry_result(r->entry));
