@@ -1,5 +1,7 @@
 #include "config_place.h"
 
+#include <stdlib.h>
+
 /* A cursor over accepted JSON: skips, compares, never builds. All reads are bounded by the end. */
 struct scan {
 	const uint8_t *p, *end;
@@ -99,10 +101,12 @@ struct place config_place(struct span text, const char *path, int index)
 {
 	struct scan s = {text.p, text.p + text.len}, next;
 	skip_space(&s);
-	while (*path && peek(&s) == '{') {
+	while (*path && (peek(&s) == '{' || peek(&s) == '[')) {
 		size_t len = strcspn(path, ".");
 		next = s;
-		if (!enter_member(&next, span_of(path, len)))
+		bool is_there = peek(&s) == '{' ? enter_member(&next, span_of(path, len))
+						: strspn(path, "0123456789") == len && enter_element(&next, atoi(path));
+		if (!is_there)
 			return place_of(text, s.p);
 		s = next;
 		path += len + (path[len] == '.');

@@ -2,18 +2,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/msg.h"
+#include "check/check.h"
 #include "config.h"
 #include "priv/monitor.h"
 #include "priv/spawn.h"
-#include "record/sealer.h"
 
 #define DEFAULT_CONFIG "/etc/sluice/sluice.json"
 #define CONFIG_LIMIT   (256 * 1024)
@@ -32,34 +31,23 @@ static int help(void)
 	return 0;
 }
 
-/* The auditors' keys, read as the recorder will: as that user, where we are root and may become it. */
-static int check_auditors(const struct config *cfg, const struct passwd *pw, const char *path)
+static int say_checked(const struct check *k)
 {
-	struct sealer *sealer = NULL;
-	char why[500];
-	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setgid(pw->pw_gid) < 0 || setuid(pw->pw_uid) < 0)) {
-		fprintf(stderr, "%s: \"user\": cannot become \"%s\": %s\n", path, cfg->user, err_text(-errno));
+	bool is_partial = false;
+	if (check_run(k, true, &is_partial))
 		return 1;
-	}
-	int r = sealer_new(cfg->encrypt_to, cfg->n_encrypt_to, cfg->compress, &sealer, why, sizeof(why));
-	if (r < 0)
-		fprintf(stderr, "%s: %s\n", path, why);
-	sealer_free(sealer);
-	return r < 0;
+	printf("%s: good%s\n", k->name,
+	       is_partial ? ", as far as this user may see (root also sees policy, credentials, certificates, keys)" : "");
+	return 0;
 }
 
-static int check(const struct config *cfg, const char *path)
+/* A mistake ends it here, with its place, and not when a process that has read it dies. */
+static int start(const struct check *k)
 {
-	const struct passwd *pw = getpwnam(cfg->user);
-	if (!pw || pw->pw_uid == 0) {
-		fprintf(stderr, "%s: \"user\": \"%s\" %s, expected an unprivileged user of this machine\n",
-			path, cfg->user, pw ? "is root" : "does not exist");
-		return 1;
-	}
-	if (check_auditors(cfg, pw, path))
-		return 1;
-	printf("%s: good\n", path);
-	return 0;
+	bool is_partial;
+	if (check_run(k, false, &is_partial))
+		return EX_CONFIG;
+	return monitor_run(k->cfg, &(struct monitor_options){k->name, k->text});
 }
 
 /* The text is read once and handed to every child, so that all live by the same configuration. */
@@ -81,21 +69,20 @@ static int run(const char *path, bool is_check, bool is_cleanup)
 	char why[500];
 	size_t len = 0;
 	if (read_text(path, &text, &len) < 0)
-		return 1;
+		return is_check ? 1 : EX_CONFIG;
 	if (config_parse(span_of(text, len), path, &cfg, why, sizeof(why)) < 0) {
 		fprintf(stderr, "%s\n", why);
-		return 1;
+		return is_check ? 1 : EX_CONFIG;
 	}
 	log_init("monitor", (enum log_level)cfg->log_level);
+	const struct check k = {cfg, path, span_of(text, len)};
 	int r;
 	if (is_check)
-		r = check(cfg, path);
+		r = say_checked(&k);
 	else if (geteuid() != 0)
 		r = (fprintf(stderr, "sluiced: must be started as root\n"), 1);
-	else if (is_cleanup)
-		r = monitor_cleanup(cfg);
 	else
-		r = monitor_run(cfg, &(struct monitor_options){path, span_of(text, len)});
+		r = is_cleanup ? monitor_cleanup(cfg) : start(&k);
 	config_free(cfg);
 	return r;
 }

@@ -1,24 +1,28 @@
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/msg.h"
 #include "config.h"
 #include "console/console_internal.h"
+#include "console/tls.h"
 
 #define PEM_LIMIT (256 * 1024)
 
-static int ask(struct console *c, const char *what, char **ret_text, size_t *ret_len)
+static int ask(int monitor_fd, const char *what, char **ret_text, size_t *ret_len, struct tls_fault *fault)
 {
 	struct msg answer = {0};
 	json_t *q = json_pack("{s:s,s:s}", "t", "open_tls", "what", what);
-	int r = q ? msg_call(c->env->call_fd, q, NULL, 0, &answer) : -ENOMEM;
+	int r = q ? msg_call(monitor_fd, q, NULL, 0, &answer) : -ENOMEM;
 	json_decref(q);
+	const char *why = r == 0 ? json_string_value(json_object_get(answer.json, "why")) : NULL;
 	_cleanup_(closep) int fd = r == 0 ? msg_take_fd(&answer, 0) : -1;
 	if (r == 0 && fd < 0)
 		r = ERR_NOT_FOUND;
 	if (r == 0)
 		r = fd_read_all(fd, PEM_LIMIT, ret_text, ret_len);
+	snprintf(fault->why, sizeof(fault->why), "%s", why ? why : err_text(r));
 	msg_done(&answer);
 	return r;
 }
@@ -87,11 +91,11 @@ static SSL_CTX *new_context(void)
 	return ctx;
 }
 
-static int load(struct console *c, SSL_CTX *ctx, const char *what, int (*use)(SSL_CTX *, BIO *))
+static int load(int monitor_fd, SSL_CTX *ctx, const char *what, int (*use)(SSL_CTX *, BIO *), struct tls_fault *fault)
 {
 	char *text = NULL;
 	size_t len = 0;
-	int r = ask(c, what, &text, &len);
+	int r = ask(monitor_fd, what, &text, &len, fault);
 	BIO *bio = r == 0 ? BIO_new_mem_buf(text, (int)len) : NULL;
 	if (r == 0)
 		r = bio ? use(ctx, bio) : -ENOMEM;
@@ -99,22 +103,37 @@ static int load(struct console *c, SSL_CTX *ctx, const char *what, int (*use)(SS
 	if (text)
 		OPENSSL_cleanse(text, len);
 	free(text);
-	if (r < 0)
-		log_error("\"console.%s\": %s: %s", what,
-			  *what == 'c' ? c->cfg->console_certificate : c->cfg->console_key,
-			  r == ERR_MALFORMED ? "no such PEM, or the key is not the certificate's"
-					     : err_text(r));
+	if (r == ERR_MALFORMED)
+		snprintf(fault->why, sizeof(fault->why), "%s",
+			 *what == 'c' ? "it holds no certificate (PEM)"
+				      : "it holds no key (PEM, without a passphrase) that is the certificate's");
 	return r;
+}
+
+int tls_read_context(int monitor_fd, const struct config *cfg, SSL_CTX **ret_ctx, struct tls_fault *ret_fault)
+{
+	SSL_CTX *ctx = new_context();
+	*ret_fault = (struct tls_fault){"console.certificate", cfg->console_certificate, "out of memory"};
+	int r = ctx ? load(monitor_fd, ctx, "certificate", use_chain, ret_fault) : -ENOMEM;
+	if (r == 0) {
+		*ret_fault = (struct tls_fault){"console.key", cfg->console_key, ""};
+		r = load(monitor_fd, ctx, "key", use_key, ret_fault);
+	}
+	if (r < 0) {
+		SSL_CTX_free(ctx);
+		return r;
+	}
+	*ret_ctx = ctx;
+	return 0;
 }
 
 int tls_load(struct console *c)
 {
-	SSL_CTX *ctx = new_context();
-	int r = ctx ? load(c, ctx, "certificate", use_chain) : -ENOMEM;
-	if (r == 0)
-		r = load(c, ctx, "key", use_key);
+	struct tls_fault fault;
+	SSL_CTX *ctx = NULL;
+	int r = tls_read_context(c->env->call_fd, c->cfg, &ctx, &fault);
 	if (r < 0) {
-		SSL_CTX_free(ctx);
+		log_error("\"%s\": %s: %s", fault.key, fault.path, fault.why);
 		return r;
 	}
 	SSL_CTX_free(c->tls); /* connections hold their own reference */

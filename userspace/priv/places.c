@@ -47,10 +47,8 @@ int places_prepare(struct monitor *m)
 	char store[256], keys[256];
 	const struct config *c = m->cfg;
 	const struct passwd *pw = getpwnam(c->user);
-	if (!pw || pw->pw_uid == 0 || pw->pw_gid == 0) {
-		log_error("\"user\": \"%s\" %s; create it (useradd --system %s) or name another", c->user,
-			  pw ? "is root, who must not run the unprivileged processes" : "does not exist",
-			  c->user);
+	if (!pw || pw->pw_uid == 0 || pw->pw_gid == 0) { /* check/check.c said so before, with its place */
+		log_error("\"user\": \"%s\" is none that the unprivileged processes can run as", c->user);
 		return ERR_CONFIG;
 	}
 	uid_t uid = pw->pw_uid;

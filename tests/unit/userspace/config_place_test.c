@@ -21,6 +21,9 @@ static void finds_values(void)
 		{"\n\n {}", "a", -1, 3, 2},
 		{"", "a", 0, 1, 1},
 		{"{\"a\":[[1,2],{\"z\":[3]},4]}", "a", 2, 1, 23},
+		{"{\"a\":[[1,2],\n{\"z\":3},4]}", "a.1.z", -1, 2, 6},
+		{"{\"a\":[[1,2],\n{\"z\":3},4]}", "a.7.z", -1, 1, 6},
+		{"{\"a\":[[1,2],\n{\"z\":3},4]}", "a.z", -1, 1, 6},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct place p = config_place(span_str(rows[i].text), rows[i].path, rows[i].index);
