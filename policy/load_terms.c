@@ -303,3 +303,26 @@ bool plan_grant_terms(const struct plan *p, const char *from, const char *role, 
 	}
 	return false;
 }
+
+static const char *notify_at(const struct terms *t, int *i)
+{
+	if (*i < t->n_notify)
+		return t->notify[*i];
+	*i -= t->n_notify;
+	return NULL;
+}
+
+bool plan_notify(const struct plan *p, int i, const char **ret_rule, const char **ret_name)
+{
+	for (int k = 0; k < p->n_rules + p->n_grants; k++) {
+		bool is_rule = k < p->n_rules;
+		const struct terms *t = is_rule ? &p->rules[k].terms : &p->grants[k - p->n_rules].terms;
+		const char *name = is_rule && p->rules[k].effect != EFFECT_ASK ? NULL : notify_at(t, &i);
+		if (!name)
+			continue;
+		*ret_rule = is_rule ? p->rules[k].id : p->grants[k - p->n_rules].id;
+		*ret_name = name;
+		return true;
+	}
+	return false;
+}

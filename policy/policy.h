@@ -158,3 +158,5 @@ bool plan_role_uses(const struct plan *p, const struct resource *r, const char *
 bool plan_terms(const struct plan *p, const char *id, struct terms *ret);
 /* Those by which `from` may ask for `role`. False: it may not. */
 bool plan_grant_terms(const struct plan *p, const char *from, const char *role, struct terms *ret);
+/* The i-th name in "notify" of all rules that ask and of all "grants", and whose it is. False: there are no more. */
+bool plan_notify(const struct plan *p, int i, const char **ret_rule, const char **ret_name);

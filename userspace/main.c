@@ -37,7 +37,7 @@ static int say_checked(const struct check *k)
 	if (check_run(k, true, &is_partial))
 		return 1;
 	printf("%s: good%s\n", k->name,
-	       is_partial ? ", as far as this user may see (root also sees policy, credentials, certificates, keys)" : "");
+	       is_partial ? ", as far as this user sees (root: policy, credentials, certificates, keys, too)" : "");
 	return 0;
 }
 

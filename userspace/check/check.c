@@ -16,10 +16,13 @@
 
 #define FOUND_MAX 100
 
-/* --- findings ------------------------------------------------------------------------------------- */
+/* --- findings
+ * ------------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 5, 0))) static void print(struct checking *c, const struct source_text *in,
-							const char *key, int index, const char *fmt, va_list ap)
+__attribute__((format(printf, 5, 0))) static void print(struct checking *c,
+							const struct source_text *in,
+							const char *key, int index, const char *fmt,
+							va_list ap)
 {
 	struct place at = config_place(in->text, key, index);
 	fprintf(stderr, "%s:%d:%d: ", in->name, at.line, at.column);
@@ -37,7 +40,8 @@ void found(struct checking *c, const char *key, int index, const char *fmt, ...)
 	va_end(ap);
 }
 
-void found_in(struct checking *c, const struct source_text *in, const char *key, const char *fmt, ...)
+void found_in(struct checking *c, const struct source_text *in, const char *key, const char *fmt,
+	      ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
@@ -45,9 +49,11 @@ void found_in(struct checking *c, const struct source_text *in, const char *key,
 	va_end(ap);
 }
 
-/* --- asking --------------------------------------------------------------------------------------- */
+/* --- asking
+ * --------------------------------------------------------------------------------------- */
 
-char *check_read(struct checking *c, json_t *request, size_t limit, size_t *ret_len, char *ret_why, size_t why_size)
+char *check_read(struct checking *c, json_t *request, size_t limit, size_t *ret_len, char *ret_why,
+		 size_t why_size)
 {
 	struct msg answer = {0};
 	char *text = NULL;
@@ -62,7 +68,8 @@ char *check_read(struct checking *c, json_t *request, size_t limit, size_t *ret_
 	return text;
 }
 
-/* --- answering ------------------------------------------------------------------------------------ */
+/* --- answering
+ * ------------------------------------------------------------------------------------ */
 
 static int answer(const struct config *cfg, int fd)
 {
@@ -72,8 +79,10 @@ static int answer(const struct config *cfg, int fd)
 	if (r < 0)
 		return r;
 	r = open_requested(cfg, in.json, &file);
-	const char *why = r == ERR_DENIED ? "it is no file that lies in a folder of \"credential_dirs\" (keys: \"key_dirs\")"
-					  : err_text(r);
+	const char *why =
+	    r == ERR_DENIED
+		? "it is no file that lies in a folder of \"credential_dirs\" (keys: \"key_dirs\")"
+		: err_text(r);
 	json_t *j = r == 0 ? json_pack("{s:b}", "ok", 1)
 			   : json_pack("{s:b,s:s,s:s}", "ok", 0, "err", err_name(r), "why", why);
 	r = j ? msg_send(fd, j, &file, file >= 0) : -ENOMEM;
@@ -82,7 +91,8 @@ static int answer(const struct config *cfg, int fd)
 	return r;
 }
 
-/* --- as the user ---------------------------------------------------------------------------------- */
+/* --- as the user
+ * ---------------------------------------------------------------------------------- */
 
 static bool become(const struct passwd *pw)
 {
@@ -96,7 +106,8 @@ static bool become(const struct passwd *pw)
 static int look(struct checking *c, const struct passwd *pw, bool is_all)
 {
 	if (!become(pw)) {
-		found(c, "user", -1, "\"user\": cannot become \"%s\": %s", c->k->cfg->user, err_text(-errno));
+		found(c, "user", -1, "\"user\": cannot become \"%s\": %s", c->k->cfg->user,
+		      err_text(-errno));
 		return c->n_found;
 	}
 	check_needed(c);
@@ -125,7 +136,9 @@ static int look_apart(struct checking *c, const struct passwd *pw, bool is_all)
 		;
 	close(ends[0]);
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		return found(c, "user", -1, "the configuration could not be checked: no process for it"), 1;
+		return found(c, "user", -1,
+			     "the configuration could not be checked: no process for it"),
+		       1;
 	return WEXITSTATUS(status);
 }
 
@@ -135,9 +148,12 @@ int check_run(const struct check *k, bool is_all, bool *ret_is_partial)
 	const struct passwd *pw = getpwnam(k->cfg->user);
 	*ret_is_partial = geteuid() != 0;
 	if (!pw || pw->pw_uid == 0 || pw->pw_gid == 0) {
-		found(&c, "user", -1, "\"user\": \"%s\" %s: create one (useradd --system --no-create-home --shell "
-		      "/usr/sbin/nologin %s) or name another unprivileged user", k->cfg->user,
-		      pw ? "is root, who must not run the unprivileged processes" : "does not exist",
+		found(&c, "user", -1,
+		      "\"user\": \"%s\" %s: create one (useradd --system --no-create-home --shell "
+		      "/usr/sbin/nologin %s) or name another unprivileged user",
+		      k->cfg->user,
+		      pw ? "is root, who must not run the unprivileged processes"
+			 : "does not exist",
 		      pw ? "sluice" : k->cfg->user);
 		return c.n_found;
 	}

@@ -34,7 +34,8 @@ static int open_key(const struct config *cfg, const char *path, int *ret_fd)
 static int open_credential(const struct config *cfg, const char *source, int *ret_fd)
 {
 	const char *path = strchr(source, '/');
-	return path ? open_beneath(cfg->credential_dirs, cfg->n_credential_dirs, path, ret_fd) : ERR_UNSUPPORTED;
+	return path ? open_beneath(cfg->credential_dirs, cfg->n_credential_dirs, path, ret_fd)
+		    : ERR_UNSUPPORTED;
 }
 
 int open_requested(const struct config *cfg, const json_t *request, int *ret_fd)

@@ -45,27 +45,30 @@ void check_needed(struct checking *c)
 	check_sinks(c);
 }
 
-/* --- the rest --------------------------------------------------------------------------------------- */
+/* --- the rest
+ * --------------------------------------------------------------------------------------- */
 
 /* Read as the user, as the process that needs it does. */
 static void check_authorities(struct checking *c, const char *key, const char *path)
 {
 	FILE *f = path ? fopen(path, "re") : NULL;
 	if (path && !f)
-		found(c, key, -1, "\"%s\": %s: %s (the user \"%s\" must be able to read it)", key, path,
-		      strerror(errno), c->k->cfg->user);
+		found(c, key, -1, "\"%s\": %s: %s (the user \"%s\" must be able to read it)", key,
+		      path, strerror(errno), c->k->cfg->user);
 	if (!f)
 		return;
 	X509 *x = PEM_read_X509(f, NULL, NULL, NULL);
 	if (!x)
-		found(c, key, -1, "\"%s\": %s: expected the certificates (PEM) of authorities", key, path);
+		found(c, key, -1, "\"%s\": %s: expected the certificates (PEM) of authorities", key,
+		      path);
 	X509_free(x);
 	ERR_clear_error();
 	fclose(f);
 }
 
 /* source: "file:/path". */
-static void check_secret(struct checking *c, const char *place, const char *key, const char *source, size_t min)
+static void check_secret(struct checking *c, const char *place, const char *key, const char *source,
+			 size_t min)
 {
 	char why[300];
 	size_t len = 0;
@@ -73,13 +76,14 @@ static void check_secret(struct checking *c, const char *place, const char *key,
 		found(c, place, -1, "\"%s\": expected \"file:/path\"", key);
 		return;
 	}
-	char *text = check_read(c, json_pack("{s:s,s:s}", "t", "open_key", "path", source + 5), SECRET_FILE_MAX, &len,
-				why, sizeof(why));
+	char *text = check_read(c, json_pack("{s:s,s:s}", "t", "open_key", "path", source + 5),
+				SECRET_FILE_MAX, &len, why, sizeof(why));
 	if (!text)
 		found(c, place, -1, "\"%s\": %s: %s", key, source + 5, why);
 	else if (strcspn(text, "\r\n") < min)
-		found(c, place, -1, "\"%s\": %s: shorter than %zu characters: openssl rand -hex 32 makes one", key,
-		      source + 5, min);
+		found(c, place, -1,
+		      "\"%s\": %s: shorter than %zu characters: openssl rand -hex 32 makes one",
+		      key, source + 5, min);
 	if (text)
 		explicit_bzero(text, len);
 	free(text);
@@ -96,7 +100,8 @@ static void check_certificate(struct checking *c)
 	}
 	const X509 *own = SSL_CTX_get0_certificate(ctx);
 	if (X509_cmp_current_time(X509_get0_notAfter(own)) < 0)
-		found(c, "console.certificate", -1, "\"console.certificate\": %s: it has expired", cfg->console_certificate);
+		found(c, "console.certificate", -1, "\"console.certificate\": %s: it has expired",
+		      cfg->console_certificate);
 	SSL_CTX_free(ctx);
 }
 
@@ -107,16 +112,21 @@ static void check_console(struct checking *c)
 		return;
 	check_certificate(c);
 	if (!cfg->public_url)
-		found(c, "console", -1, "\"public_url\" is not set: nobody can log in to the console without the address that "
+		found(c, "console", -1,
+		      "\"public_url\" is not set: nobody can log in to the console without the "
+		      "address that "
 		      "people reach it at");
 	if (!cfg->console_issuer)
-		found(c, "console", -1, "\"console.issuer\" is not set: the OpenID provider that people log in with");
+		found(c, "console", -1,
+		      "\"console.issuer\" is not set: the OpenID provider that people log in with");
 	if (!cfg->n_admin_groups && !cfg->n_approver_groups && !cfg->n_auditor_groups)
-		found(c, "console", -1, "none of \"console.admin_groups\", \"console.approver_groups\" and "
+		found(c, "console", -1,
+		      "none of \"console.admin_groups\", \"console.approver_groups\" and "
 		      "\"console.auditor_groups\" is set: whoever logs in sees nothing");
 	check_authorities(c, "console.issuer_ca", cfg->console_issuer_ca);
 	if (cfg->console_client_secret)
-		check_secret(c, "console.client_secret", "console.client_secret", cfg->console_client_secret, 1);
+		check_secret(c, "console.client_secret", "console.client_secret",
+			     cfg->console_client_secret, 1);
 }
 
 void check_named(struct checking *c)
@@ -127,6 +137,7 @@ void check_named(struct checking *c)
 	check_console(c);
 	for (int i = 0; i < cfg->hooks.n; i++) {
 		snprintf(place, sizeof(place), "webhooks.%d.secret", i);
-		check_secret(c, place, "webhooks: secret", cfg->hooks.at[i].secret, HOOK_SECRET_MIN);
+		check_secret(c, place, "webhooks: secret", cfg->hooks.at[i].secret,
+			     HOOK_SECRET_MIN);
 	}
 }

@@ -2,19 +2,22 @@
 
 #include "cli/api.h"
 #include "cli/cli.h"
+#include "cli/doctor_local.h"
 #include "cli/options.h"
 #include "cli/session.h"
 #include "kernel/kernel.h"
 
 /* The daemon's own findings; without a daemon this process looks itself, as far as it may. */
-static json_t *ask(const char **ret_by)
+static json_t *ask(const char **ret_by, json_t **ret_names)
 {
 	json_t *answer = NULL;
+	*ret_names = NULL;
 	int status = 0;
 	if (api_call("GET", "/v1/doctor", NULL, &answer, &status) == 0 && status == 200) {
 		*ret_by = "the daemon";
 		json_t *rows = json_is_array(answer) ? answer : json_object_get(answer, "features");
 		json_incref(rows);
+		*ret_names = json_incref(json_object_get(answer, "names"));
 		json_decref(answer);
 		return rows;
 	}
@@ -45,12 +48,15 @@ int cmd_doctor(int argc, char **argv)
 		return CLI_USAGE;
 	if (argc > 1)
 		return cli_usage("doctor", "no argument is expected");
-	json_t *rows = ask(&by);
+	json_t *names, *rows = ask(&by, &names);
 	if (!json_array_size(rows)) {
 		cli_error("nothing could be found out about this kernel");
 		json_decref(rows);
+		json_decref(names);
 		return 1;
 	}
+	doctor_look(rows, names);
+	json_decref(names);
 	json_array_foreach (rows, i, r)
 		n_missing += !json_is_true(json_object_get(r, "have"));
 	if (is_json) {

@@ -14,6 +14,7 @@ static void on_peer(struct console *c, struct msg *m)
 	c->control_fd = fd;
 	if (fd >= 0 && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
 		closep(&c->control_fd);
+	tls_tell(c);
 }
 
 static void on_reload(struct console *c, struct msg *m)
@@ -21,6 +22,7 @@ static void on_reload(struct console *c, struct msg *m)
 	(void)m;
 	if (tls_load(c) == 0)
 		log_info("the certificate was read again");
+	tls_tell(c);
 }
 
 static void on_stop(struct console *c, struct msg *m)

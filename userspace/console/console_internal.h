@@ -30,6 +30,7 @@ struct console {
 	struct source notify, listen;
 	int control_fd; /* -1: it is not there */
 	SSL_CTX *tls;	/* NULL: no certificate that can be used */
+	char fault[400]; /* what was wrong when it was read last; "": nothing */
 	struct client *first;
 	int n_clients;
 };
@@ -37,6 +38,8 @@ struct console {
 /* tls.c: the certificate and key, asked of the monitor. The old ones stay where the new ones are no
  * good. */
 must_check int tls_load(struct console *c);
+/* Tells control until when it is good, for whoever asks how the gateway is. */
+void tls_tell(struct console *c);
 
 /* client.c */
 void client_accept(struct console *c);

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/macro.h"
@@ -10,7 +11,8 @@
 
 #define PEM_LIMIT (256 * 1024)
 
-static int ask(int monitor_fd, const char *what, char **ret_text, size_t *ret_len, struct tls_fault *fault)
+static int ask(int monitor_fd, const char *what, char **ret_text, size_t *ret_len,
+	       struct tls_fault *fault)
 {
 	struct msg answer = {0};
 	json_t *q = json_pack("{s:s,s:s}", "t", "open_tls", "what", what);
@@ -91,7 +93,8 @@ static SSL_CTX *new_context(void)
 	return ctx;
 }
 
-static int load(int monitor_fd, SSL_CTX *ctx, const char *what, int (*use)(SSL_CTX *, BIO *), struct tls_fault *fault)
+static int load(int monitor_fd, SSL_CTX *ctx, const char *what, int (*use)(SSL_CTX *, BIO *),
+		struct tls_fault *fault)
 {
 	char *text = NULL;
 	size_t len = 0;
@@ -104,16 +107,20 @@ static int load(int monitor_fd, SSL_CTX *ctx, const char *what, int (*use)(SSL_C
 		OPENSSL_cleanse(text, len);
 	free(text);
 	if (r == ERR_MALFORMED)
-		snprintf(fault->why, sizeof(fault->why), "%s",
-			 *what == 'c' ? "it holds no certificate (PEM)"
-				      : "it holds no key (PEM, without a passphrase) that is the certificate's");
+		snprintf(
+		    fault->why, sizeof(fault->why), "%s",
+		    *what == 'c'
+			? "it holds no certificate (PEM)"
+			: "it holds no key (PEM, without a passphrase) that is the certificate's");
 	return r;
 }
 
-int tls_read_context(int monitor_fd, const struct config *cfg, SSL_CTX **ret_ctx, struct tls_fault *ret_fault)
+int tls_read_context(int monitor_fd, const struct config *cfg, SSL_CTX **ret_ctx,
+		     struct tls_fault *ret_fault)
 {
 	SSL_CTX *ctx = new_context();
-	*ret_fault = (struct tls_fault){"console.certificate", cfg->console_certificate, "out of memory"};
+	*ret_fault =
+	    (struct tls_fault){"console.certificate", cfg->console_certificate, "out of memory"};
 	int r = ctx ? load(monitor_fd, ctx, "certificate", use_chain, ret_fault) : -ENOMEM;
 	if (r == 0) {
 		*ret_fault = (struct tls_fault){"console.key", cfg->console_key, ""};
@@ -132,11 +139,33 @@ int tls_load(struct console *c)
 	struct tls_fault fault;
 	SSL_CTX *ctx = NULL;
 	int r = tls_read_context(c->env->call_fd, c->cfg, &ctx, &fault);
+	c->fault[0] = 0;
 	if (r < 0) {
-		log_error("\"%s\": %s: %s", fault.key, fault.path, fault.why);
+		snprintf(c->fault, sizeof(c->fault), "\"%s\": %s: %s", fault.key, fault.path,
+			 fault.why);
+		log_error("%s", c->fault);
 		return r;
 	}
 	SSL_CTX_free(c->tls); /* connections hold their own reference */
 	c->tls = ctx;
 	return 0;
+}
+
+/* Seconds since the epoch, or 0. */
+static json_int_t ends_at(const SSL_CTX *ctx)
+{
+	const X509 *own = ctx ? SSL_CTX_get0_certificate(ctx) : NULL;
+	struct tm tm;
+	return own && ASN1_TIME_to_tm(X509_get0_notAfter(own), &tm) == 1 ? (json_int_t)timegm(&tm)
+									 : 0;
+}
+
+void tls_tell(struct console *c)
+{
+	json_t *j = json_pack("{s:s,s:I,s:s}", "t", "certificate", "until", ends_at(c->tls),
+			      "fault", c->fault);
+	int r = c->control_fd < 0 ? 0 : j ? msg_send(c->control_fd, j, NULL, 0) : -ENOMEM;
+	json_decref(j);
+	if (r < 0)
+		log_warn("control is not told of the certificate: %s", err_text(r));
 }

@@ -112,36 +112,28 @@ void api_status(struct call *k)
 
 /* --- doctor ------------------------------------------------------------------------------------- */
 
-static json_t *finding(const char *feature, bool have, const char *need, const char *cost, const char *remedy)
+/* For the asker's own look at whether the node's resolver knows them. */
+static json_t *declared_names(const struct plan *p)
 {
-	return json_pack("{s:s,s:b,s:s,s:s,s:s}", "feature", feature, "have", have, "need", need, "cost",
-			 cost, "remedy", remedy);
-}
-
-static json_t *config_findings(const struct control *c)
-{
-	const struct config *cfg = c->cfg;
-	return json_pack("[o,o,o,o]",
-			 finding("policy in force", c->policy.plan != NULL, "a policy without errors",
-				 "nothing passes",
-				 c->policy.last_error ? c->policy.last_error
-						      : "sluice init --dsn URL writes a first one"),
-			 finding("newest policy taken", !c->policy.last_error, "a policy without errors",
-				 "the policy from before stays in force",
-				 c->policy.last_error ? c->policy.last_error : "none"),
-			 finding("recorder", c->recorder.fd >= 0, "the recorder process", "nothing passes",
-				 "see the daemon's log"),
-			 finding("durable record", cfg->is_durable, "\"audit\": {\"durability\": \"sync\"}",
-				 "a power cut may lose the record of what was done",
-				 "set audit.durability to sync"));
+	json_t *names = json_array();
+	for (int i = 0; p && i < plan_n_resources(p); i++) {
+		const struct resource *r = plan_resource(p, i);
+		for (int k = 0; k < r->n_matches; k++)
+			if (r->matches[k].host && !strchr(r->matches[k].host, '*'))
+				json_array_append_new(names, json_string(r->matches[k].host));
+	}
+	return names;
 }
 
 void api_doctor(struct call *k)
 {
-	json_t *rows = json_deep_copy(k->c->probe), *own = config_findings(k->c);
+	json_t *rows = json_deep_copy(k->c->probe), *own = findings(k->c);
 	json_array_extend(rows, own);
 	json_decref(own);
-	conn_answer(k->conn, 200, json_pack("{s:o,s:O}", "features", rows, "gaps", k->c->gaps));
+	json_t *j = json_pack("{s:o,s:O}", "features", rows, "gaps", k->c->gaps);
+	if (sees_all(k->conn))
+		json_object_set_new(j, "names", declared_names(k->c->policy.plan));
+	conn_answer(k->conn, 200, j);
 }
 
 /* --- policy ------------------------------------------------------------------------------------- */

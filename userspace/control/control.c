@@ -124,7 +124,7 @@ static int start_servers(struct control *c)
 	c->api = (struct server){.on_request = api_request, .may_stay = api_may_stay, .is_local = true};
 	c->metrics = (struct server){.on_request = metrics_request};
 	c->web = (struct server){.on_request = web_request};
-	int r = server_start(&c->api, c, c->loop, c->env->control_fd);
+	int r = api_open_when_ready(c);
 	if (r == 0)
 		r = server_start(&c->metrics, c, c->loop, c->env->metrics_fd);
 	return r < 0 ? r : server_start(&c->web, c, c->loop, -1);

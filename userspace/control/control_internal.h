@@ -60,7 +60,8 @@ struct control {
 	struct sessions sessions;
 	struct approvals approvals;
 	struct source cgroup_watch;
-	struct timer beat, sweep;
+	struct timer beat, sweep, opening;
+	uint64_t opens_ns; /* ready.c: when the API answers at the latest */
 	struct server api, metrics, web;
 	json_t *status; /* the proxy's last, or NULL */
 	uint64_t status_ns, status_before_ns;
@@ -71,6 +72,7 @@ struct control {
 	uint64_t n_explained;
 	uint64_t n_enrolled, n_enrol_refused, n_kernel_refused, n_requests, n_reconciled, n_mismatches;
 	json_t *gaps, *probe;
+	json_t *certificate; /* the console's, as it says: {until, fault}; NULL: it has said nothing */
 };
 
 /* monitor_calls.c: one call, one answer; blocking, and the monitor answers at once. */
@@ -126,6 +128,12 @@ bool api_may_stay(struct conn *conn); /* not from inside a workload */
 void api_request(struct conn *conn, const struct http_request *r);
 void metrics_request(struct conn *conn, const struct http_request *r);
 void status_arrived(struct control *c);
+/* findings.c: what is with the gateway itself, in the form of the kernel's probe. A new array. */
+json_t *findings(const struct control *c);
+/* ready.c: NULL if operations can pass, else why not, for people. */
+const char *why_not_ready(const struct control *c);
+/* The admin API, from when the gateway is ready on, or a few seconds after its start. */
+must_check int api_open_when_ready(struct control *c);
 /* api_explain.c */
 void explain_from_proxy(struct control *c, struct msg *m);
 void explain_proxy_gone(struct control *c);

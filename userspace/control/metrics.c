@@ -1,4 +1,6 @@
 /* /metrics in the Prometheus text format, /healthz, /readyz. No label holds anything that an agent said. */
+#include <stdio.h>
+
 #include "base/macro.h"
 #include "control/control_internal.h"
 
@@ -49,20 +51,9 @@ static void by_resource(struct buf *b, json_t *resources)
 	}
 }
 
-static bool is_ready(const struct control *c)
-{
-	uint64_t now = clock_mono_ns();
-	for (int i = HEALTH_RECORDER; i <= HEALTH_LOOP_0; i++) {
-		uint64_t beat = atomic_load(&c->env->health->beat_ns[i]);
-		if (now > beat && now - beat > HEALTH_STALE_MS * NS_PER_MS)
-			return false;
-	}
-	return c->policy.plan && c->proxy.fd >= 0 && c->recorder.fd >= 0;
-}
-
 static void write_metrics(const struct control *c, struct buf *b)
 {
-	metric(b, "sluice_ready", "gauge", "1 if operations can pass.", is_ready(c));
+	metric(b, "sluice_ready", "gauge", "1 if operations can pass.", !why_not_ready(c));
 	metric(b, "sluice_policy_error", "gauge", "1 if the newest policy file was not taken.",
 	       c->policy.last_error != NULL);
 	metric(b, "sluice_sessions", "gauge", "Live sessions.", c->sessions.n_live);
@@ -95,9 +86,10 @@ void metrics_request(struct conn *conn, const struct http_request *r)
 	} else if (span_is(r->path, "/healthz")) {
 		conn_answer_text(conn, 200, "text/plain", span_str("ok\n"));
 	} else if (span_is(r->path, "/readyz")) {
-		bool ready = is_ready(c);
-		conn_answer_text(conn, ready ? 200 : 503, "text/plain",
-				 span_str(ready ? "ready\n" : "not ready\n"));
+		const char *why = why_not_ready(c);
+		char text[200];
+		snprintf(text, sizeof(text), "%s%s\n", why ? "not ready: " : "ready", why ? why : "");
+		conn_answer_text(conn, why ? 503 : 200, "text/plain", span_str(text));
 	} else if (span_is(r->path, "/metrics")) {
 		buf_init(&b, 1024 * 1024);
 		write_metrics(c, &b);

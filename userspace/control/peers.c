@@ -115,8 +115,13 @@ static void on_console(struct source *s, uint32_t events)
 	(void)events;
 	if (!peer_take(p, &m))
 		return;
-	const char *from = json_string_value(json_object_get(m.json, "from"));
+	const char *from = json_string_value(json_object_get(m.json, "from")),
+		   *t = json_string_value(json_object_get(m.json, "t"));
 	int fd = msg_take_fd(&m, 0);
+	if (t && !strcmp(t, "certificate")) {
+		json_decref(p->c->certificate);
+		p->c->certificate = json_incref(m.json);
+	}
 	if (fd >= 0 && from && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0)
 		server_adopt(&p->c->web, fd, from);
 	else

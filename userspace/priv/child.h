@@ -75,6 +75,7 @@
  *             reconciled {session, result: "match" | "partial" | "mismatch"}: record/ledger.h
  *             written    {ticket, seq}: an approval.* or grant.* event of control is on disk under this number
  * console -> control:
+ *             certificate {until, fault}: what is shown to browsers: until when it is good, or what is wrong with it
  *             conn       {from: "address:port"} fd: one end of a stream, with one HTTP request on it as the client
  *                        sent it (parsed, not changed), for which control answers and then closes
  * control -> recorder:
