@@ -184,6 +184,7 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	install -D -m 644 deploy/sluice.json $(DESTDIR)$(PREFIX)/share/doc/sluice/sluice.json
 	install -D -m 644 deploy/sluice-console.json $(DESTDIR)$(PREFIX)/share/doc/sluice/sluice-console.json
 	install -D -m 755 deploy/verify-export.py $(DESTDIR)$(PREFIX)/share/sluice/verify-export.py
+	install -D -m 644 deploy/verify_claims.py $(DESTDIR)$(PREFIX)/share/sluice/verify_claims.py
 	install -D -m 644 userspace/record/events.schema.json $(DESTDIR)$(PREFIX)/share/doc/sluice/events.schema.json
 	install -D -m 644 userspace/console/web/openapi.json $(DESTDIR)$(PREFIX)/share/doc/sluice/openapi.json
 	install -D -m 644 policy/schema.json $(DESTDIR)$(PREFIX)/share/doc/sluice/policy.schema.json

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Checks an export of a sluice record (sluice export --format lmdb) with nothing of sluice: Debian's python3-lmdb
-and python3-cryptography. The format is that of the export's README.md. Prints one line; exits with 0 if the export
-is what the node signed and each release of an approval in it has its quorum, 1 if it is not (the first bad event is named), 2 if that cannot be told."""
+and python3-cryptography. The format is that of the export's README.md. This file checks that the export is what the
+node signed: chain, tree, checkpoints, manifest. verify_claims.py, beside it, checks what its events say of each other.
+Prints one line; exits with 0: good, 1: bad (the first bad event is named), 2: it cannot be told."""
 import argparse
 import base64
 import hashlib
@@ -10,22 +11,17 @@ import json
 import os
 import re
 import sys
-import unicodedata
 
-import lmdb
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+try:
+    import lmdb
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from verify_claims import Bad, Claims, Unknown
+except ImportError as why:
+    print(f"CANNOT TELL ?: this needs python3-lmdb, python3-cryptography, and verify_claims.py beside it ({why})")
+    sys.exit(2)
 
 NOTE = re.compile("(sluice/(\\S+)\n(\\d+)\n(\\S{44})\nchain ([0-9a-f]{64})\ntime \\d+\n)\n\u2014 sluice/(\\S+) (\\S{92})\n")
-DAMAGED = (lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError)
-
-
-class Bad(Exception):
-    """The number of the event, and what is wrong with it."""
-
-
-class Unknown(Exception):
-    pass
 
 
 def sha(*parts):
@@ -34,6 +30,21 @@ def sha(*parts):
 
 def number(key):
     return int.from_bytes(key, "big")
+
+
+def no_float(text):
+    raise ValueError(text)
+
+
+def canonical(n, stored):
+    """The one way to write an event, which every reader reads the same."""
+    try:
+        e = json.loads(stored, parse_float=no_float, parse_constant=no_float)
+        if json.dumps(e, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() == stored:
+            return e
+    except (ValueError, RecursionError):
+        pass
+    raise Bad(n, "is not canonical JSON")
 
 
 class Tree:
@@ -66,107 +77,23 @@ class Checkpoint:
         self.node, self.n, self.signed = m[2], int(m[3]), m[1].encode()
         self.root, self.chain, self.blob = base64.b64decode(m[4]), bytes.fromhex(m[5]), base64.b64decode(m[7])
 
+    @classmethod
+    def of_line(cls, line):
+        """checkpoint sluice/<node> <n> <root> <hash> <time> <blob>, with anything before it."""
+        node, n, root, chain, time, blob = (line.strip().split(" ")[-6:] + [""] * 6)[:6]
+        return cls(f"{node}\n{n}\n{root}\nchain {chain}\ntime {time}\n\n\u2014 {node} {blob}\n", Unknown(f"no checkpoint: {line}"))
+
     def is_signed_by(self, key):
-        if not key or self.blob[:4] != sha(f"sluice/{self.node}\n\1".encode(), key)[:4]:
-            return False
         try:
             Ed25519PublicKey.from_public_bytes(key).verify(self.blob[4:], self.signed)
-        except InvalidSignature:
+        except (InvalidSignature, ValueError):
             return False
-        return True
-
-
-def from_line(line):
-    """checkpoint sluice/<node> <n> <root> <hash> <time> <blob>, with anything before it."""
-    node, n, root, chain, time, blob = (line.strip().split(" ")[-6:] + [""] * 6)[:6]
-    return Checkpoint(f"{node}\n{n}\n{root}\nchain {chain}\ntime {time}\n\n\u2014 {node} {blob}\n", Unknown(f"no checkpoint: {line}"))
-
-
-def fold(name):
-    """Case, and how Unicode composes a letter, make no other person."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name or "").casefold())
-
-
-def is_same_person(a, b):
-    names, owners = [fold(v["by"]) for v in (a, b)], [fold(v.get("by_owner")) for v in (a, b)]
-    tied = owners[0] and owners[0] in (names[1], owners[1]) or owners[1] and owners[1] == names[0]
-    return tied or (a["by_issuer"] == b["by_issuer"] and names[0] == names[1])
-
-
-class Approvals:
-    """Every release stands behind answers that make its quorum; all that went by it stands behind the release."""
-    USES = re.compile(rb'"type":"(approv(al|er)\.[a-z]+|grant\.start)"|"decision":"(allow|mask)".*"request":"')
-
-    def __init__(self):
-        self.requests, self.untold = {}, 0
-
-    def lacks(self, stage, votes):
-        """A group of the quorum that somebody is missing of. Each person stands in one place."""
-        places, taken = [a["group"] for a in stage["approvers"] for _ in range(a["need"])], {}
-
-        def place(vote, seen):
-            for i, group in enumerate(places):
-                if i in seen or group not in vote["by_groups"]:
-                    continue
-                seen.add(i)
-                if i not in taken or place(taken[i], seen):
-                    taken[i] = vote
-                    return True
-            return False
-
-        for vote in votes:
-            place(vote, set())
-        return next((g for i, g in enumerate(places) if i not in taken), None if places else "nobody")
-
-    def release(self, n, e, r, elsewhere):
-        votes = []
-        for at in e["votes"]:
-            vote = r["answers"].get(at)
-            if vote is None and elsewhere(at):
-                self.untold += 1
-                r["releases"].add(n)
-                return
-            if vote is None or at >= n or vote["verdict"] != "approve" or not e["hash"] == vote["hash"] == r["hash"]:
-                raise Bad(n, f"releases {e['request']} by event {at}, which is no answer before it that approves it")
-            asker = {fold(r["identity"]), fold(r["owner"])} - {""}
-            if {fold(vote["by"]), fold(vote.get("by_owner"))} & asker or any(is_same_person(vote, v) for v in votes):
-                raise Bad(n, f"releases {e['request']} by an answer of who asked, or by two of one person: {vote['by']}")
-            votes.append(vote)
-        missing = [self.lacks(stage, votes) for stage in r["quorum"][:r["opened"] + 1]] or ["nobody"]
-        if None not in missing:
-            raise Bad(n, f"releases {e['request']} without its quorum: of group {missing[-1]} somebody is missing")
-        r["releases"].add(n)
-
-    def event(self, n, stored, elsewhere):
-        if not self.USES.search(stored):
-            return
-        e = json.loads(stored)
-        r = self.requests.get(e.get("request"))
-        if e["type"] == "approval.request":
-            self.requests[e["request"]] = {**e, "answers": {}, "releases": set(), "opened": 0}
-        elif e["type"] == "approver.revoke":
-            for vote in (v for r in self.requests.values() for v in r["answers"].values()):
-                if vote["by"] == e["approver"] and e.get("approver_issuer") in (None, vote["by_issuer"]):
-                    vote["verdict"] = "revoked"
-        elif e["type"] in ("approval.release", "grant.start", "op") and not r:
-            if not elsewhere(0):
-                raise Bad(n, f"went by request {e['request']}, and nobody asked for that before it")
-            self.untold += 1
-        elif e["type"] == "approval.vote" and r:
-            r["answers"][n] = e
-        elif e["type"] == "approval.escalate" and r:
-            r["opened"] = e["stage"]
-        elif e["type"] == "approval.release":
-            self.release(n, e, r, elsewhere)
-        elif e["type"] in ("grant.start", "op") and e.get("release") not in r["releases"]:
-            if not 0 < e.get("release", 0) < n or not elsewhere(e["release"]):
-                raise Bad(n, f"went by request {e['request']}, which was not released before it")
-            self.untold += 1
+        return self.blob[:4] == sha(f"sluice/{self.node}\n\1".encode(), key)[:4]
 
 
 class Export:
     def __init__(self, folder, fingerprint, given):
-        self.env, self.given = lmdb.open(folder, readonly=True, lock=False, max_dbs=16), given
+        self.env, self.given, self.unsure = lmdb.open(folder, readonly=True, lock=False, max_dbs=16), given, None
         if os.path.getsize(os.path.join(folder, "data.mdb")) < (self.env.info()["last_pgno"] + 1) * self.env.stat()["psize"]:
             raise lmdb.CorruptedError("the file is cut")
         self.txn, meta = self.env.begin(), dict.fromkeys(("schema", "node", "first", "prev", "edge", "key", "head", "head_edge"), b"")
@@ -180,18 +107,19 @@ class Export:
         self.fingerprint = hashlib.sha256(self.key).hexdigest() if self.key else None
         if self.key and fingerprint and self.fingerprint != fingerprint:
             raise Bad(self.first, f"is signed with another key, {self.fingerprint[:16]}...")
-        self.signed_to, self.left_out, self.events, self.approvals, self.keys, self.hidden = self.first - 1, 0, 0, Approvals(), set(), []
+        self.signed_to, self.left_out, self.events, self.claims = self.first - 1, 0, 0, Claims(self)
         self.notes = self.rows("checkpoints")
         self.note = next(self.notes, None)
 
     def rows(self, name):
         return iter(self.txn.cursor(self.env.open_db(name.encode(), self.txn, create=False)))
 
-    def elsewhere(self, n):
-        """May event n (0: any) have been, and not be here?"""
-        if n == 0 or n < self.first:
-            return self.first > 1 or self.left_out > 0
-        return self.left_out > 0 and self.txn.get(n.to_bytes(8, "big"), db=self.env.open_db(b"events", self.txn, create=False)) is None
+    def get(self, name, key):
+        return self.txn.get(key, db=self.env.open_db(name.encode(), self.txn, create=False))
+
+    def cannot_tell(self, why):
+        """Unless something is bad; the first word counts."""
+        self.unsure = self.unsure or why
 
     def compare(self, c, whose):
         if c.root != self.tree.root() or (self.hash and c.chain != self.hash):
@@ -223,25 +151,25 @@ class Export:
             if is_vouched and n > self.first:  # then it is the one before that was changed
                 raise Bad(n - 1, f"was changed: event {n} holds another hash of it")
             raise Bad(n, "was changed: it does not hold the hash of the event before it")
-        e = json.loads(stored) if b"record.tombstone" in stored else {"type": ""}
+        e = canonical(n, stored)
         if e["type"] == "record.tombstone" and e["last"] == self.first - 1 and not self.tombstone:
             if (e["chain"], e["root"]) != self.gone:
                 raise Bad(self.first, f"does not go on from what was removed by the tombstone, event {n}")
             self.tombstone = n
-        sealed = re.search(rb'"sealed":"([^"]{24})', stored)
-        if sealed and sealed[1] not in self.keys:
-            to = self.txn.get(sealed[1], db=self.env.open_db(b"keys", self.txn, create=False))
-            if to is None or base64.b64encode(sha(to)[:18]) != sealed[1]:
-                raise Bad(n, "is sealed with a key that is not here, or was changed since")
-            self.keys.add(sealed[1])
         self.hash, self.events = own, self.events + 1
         self.tree.add(0, sha(b"\0", own))
-        self.approvals.event(n, stored, self.elsewhere)
+        self.claims.event(n, e)
+
+    def node_of_omitted(self, n, value):
+        self.tree.add(value[0], value[1:])
+        self.left_out, self.hash = self.left_out + (1 << value[0]), None
+        for c in (c for c in self.given if n <= c.n < self.tree.size):
+            self.cannot_tell(f"the checkpoint given at event {c.n} lies in what the export leaves out as one, from event {n} on: "
+                             "the whole record, or sluice prove --consistency on the node, tells")
 
     def walk(self):
         events = ((number(k), 0, v) for k, v in self.rows("events"))
-        nodes = ((number(k), 1, v) for k, v in self.rows("omitted"))
-        entries = heapq.merge(events, nodes)
+        entries = heapq.merge(events, ((number(k), 1, v) for k, v in self.rows("omitted")))
         at = next(entries, None)
         while at:
             (n, is_node, value), following = at, next(entries, None)
@@ -249,12 +177,7 @@ class Export:
                 raise Bad(self.tree.size + 1, f"is missing, up to {n - 1}: the numbers have a gap")
             if n < self.tree.size + 1 or (following and following[0] == n):
                 raise Bad(n, "is here, and left out as well")
-            if is_node:
-                self.tree.add(value[0], value[1:])
-                self.hidden += [(c, n) for c in self.given if n <= c.n < self.tree.size]
-                self.left_out, self.hash = self.left_out + (1 << value[0]), None
-            else:
-                self.event(n, value, following)
+            self.node_of_omitted(n, value) if is_node else self.event(n, value, following)
             self.at_border()
             at = following
 
@@ -267,18 +190,15 @@ class Export:
             raise Bad(last, "does not end the tree that the export says")
         if self.first > 1 and not 0 < self.tombstone <= self.signed_to:
             raise Bad(1, f"is missing, up to {self.first - 1}: no signed tombstone says so")
+        self.claims.end()
         if self.signed_to < self.first <= last:
-            raise Unknown("nothing in it is signed")
+            self.cannot_tell("nothing in it is signed")
         for c in self.given:
             if c.node != self.node or not c.is_signed_by(self.key) or c.n < self.first - 1:
-                raise Unknown(f"the checkpoint given at event {c.n} is of another node or key, or older than what is kept")
-            if c.n > last:
-                raise Unknown(f"the checkpoint given at event {c.n} is newer than this export, which ends at event {last}: that the "
-                              f"record went on from here is shown by sluice prove --consistency {self.signed_to} {c.n} on the node")
-
-        for c, n in self.hidden:
-            raise Unknown(f"the checkpoint given at event {c.n} lies in what the export leaves out as one, from event {n} on: the "
-                          "whole record, or sluice prove --consistency on the node, tells")
+                self.cannot_tell(f"the checkpoint given at event {c.n} is of another node or key, or older than what is kept")
+            elif c.n > last:
+                self.cannot_tell(f"the checkpoint given at event {c.n} is newer than this export, which ends at event {last}: that "
+                                 f"the record went on from here is shown by sluice prove --consistency {self.signed_to} {c.n} on the node")
 
     def manifest(self, folder):
         with open(os.path.join(folder, "MANIFEST.json"), encoding="utf-8") as f:
@@ -290,6 +210,14 @@ class Export:
             raise Bad(self.tree.size, f"MANIFEST.json names no filter, and {self.left_out} events are left out")
         if said != found:
             raise Bad(self.tree.size, f"MANIFEST.json says {said}, the data {found}")
+
+    def verdict(self):
+        if self.unsure:
+            raise Unknown(self.unsure)
+        more = f" removed 1..{self.first - 1}" * (self.first > 1) + f" left-out {self.left_out}" * bool(self.left_out)
+        more += f" answers-elsewhere {self.claims.untold}" * bool(self.claims.untold)
+        tail = self.tree.size - self.signed_to
+        return f"OK {self.node} events {self.first}..{self.tree.size} signed-to {self.signed_to} unsigned-tail {tail}{more}"
 
 
 def main():
@@ -303,18 +231,16 @@ def main():
     if not a.key:
         print("note: without --key the signatures are checked with the key that the export itself names", file=sys.stderr)
     try:
-        e = Export(a.folder, a.key and a.key.lower(), [from_line(line) for line in a.checkpoint])
+        e = Export(a.folder, a.key and a.key.lower(), [Checkpoint.of_line(line) for line in a.checkpoint])
         e.walk()
         e.end()
         e.manifest(a.folder)
-        more = f" removed 1..{e.first - 1}" * (e.first > 1) + f" left-out {e.left_out}" * bool(e.left_out)
-        more += f" answers-elsewhere {e.approvals.untold}" * bool(e.approvals.untold)
-        print(f"OK {e.node} events {e.first}..{e.tree.size} signed-to {e.signed_to} unsigned-tail {e.tree.size - e.signed_to}{more}")
+        print(e.verdict())
         return 0
     except Bad as bad:
         print(f"BAD {e.node if e else '?'} event {bad.args[0]}: {bad.args[1]}")
         return 1
-    except DAMAGED as why:
+    except (lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError) as why:
         print(f"BAD {e.node if e else '?'}: it cannot be read, the file is damaged or cut ({why})")
         return 1
     except (Unknown, OSError, lmdb.Error, ValueError, LookupError, TypeError) as why:

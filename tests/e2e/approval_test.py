@@ -143,23 +143,58 @@ class Test(Checks):
             "run before it was released": (["swap", release, op], release),
         }
         for what, (change, bad) in cases.items():
-            folder = self.gw.folder / "forged"
-            shutil.rmtree(folder, ignore_errors=True)
-            self.gw.sluice("export", "--format", "lmdb", "-o", folder)
-            if change:
-                subprocess.run([PYTHON, ROOT / "tests/lib/forge.py", folder, json.dumps(change)], check=True)
-            for name, run in (("sluice verify", [BUILD / "sluice", "verify", folder]),
-                              ("verify-export.py", [PYTHON, ROOT / "deploy/verify-export.py", folder])):
-                done = subprocess.run(run, capture_output=True, text=True)
-                want = f"BAD test-node event {bad}: " if bad else "OK test-node events 1.."
-                said = done.stdout.startswith(want) and (not bad or r["request"] in done.stdout)
-                self.check(said and done.returncode == bool(bad), f"{name}, {what}", f"{done.stdout}{done.stderr}, expected {want}")
-        folder = self.gw.folder / "part"
-        self.gw.sluice("export", "--format", "lmdb", "--session", r["session"], "-o", folder)
-        for run in ([BUILD / "sluice", "verify", folder], [PYTHON, ROOT / "deploy/verify-export.py", folder]):
+            want = f"BAD test-node event {bad}: " if bad else "OK test-node events 1.."
+            for said in self.verdicts_on(["export", "--format", "lmdb"], what, change, bool(bad)):
+                self.check(said.startswith(want) and (not bad or r["request"] in said), f"{what}: names it", (said, want))
+
+    def verdicts_on(self, export, what, change, code, prepare=None):
+        """What both verifiers say of an export that was changed."""
+        folder, original, lines = self.gw.folder / "forged", self.gw.folder / "-".join(export), []
+        shutil.rmtree(folder, ignore_errors=True)
+        if not original.exists():
+            self.gw.sluice(*export, "-o", original)
+        shutil.copytree(original, folder)
+        if change:
+            subprocess.run([PYTHON, ROOT / "tests/lib/forge.py", folder, json.dumps(change)], check=True)
+        if prepare:
+            prepare(folder)
+        for name, run in (("sluice verify", [BUILD / "sluice", "verify", folder]),
+                          ("verify-export.py", [PYTHON, ROOT / "deploy/verify-export.py", folder])):
             done = subprocess.run(run, capture_output=True, text=True)
-            self.check(done.stdout.startswith("OK") and "answers-elsewhere" not in done.stdout, "one session, with its answers",
-                       done.stdout + done.stderr)
+            self.equal(done.returncode, code, f"{name}, {what} ({done.stdout}{done.stderr})")
+            lines.append((done.stdout.splitlines() or [""])[0])
+        if code != 1:
+            self.equal(lines[0], lines[1], f"{what}: both say the same")
+        return lines
+
+    def left_out(self, r):
+        """What an approval rests on goes with every part that has its operation; where somebody took it out, nothing is OK."""
+        votes, release = self.events("approval.vote", r["request"]), self.events("approval.release", r["request"])[0]["_seq"]
+        ann, bob = (v["_seq"] for v in votes)
+        op, asked = self.events("op", r["request"])[0], self.events("approval.request", r["request"])[0]["_seq"]
+        end = self.events("approval.end", r["request"])[0]["_seq"]
+        since = str(op["time"] // 10**9 + 1)
+        whole, n = ["export", "--format", "lmdb"], op["_seq"]
+        cases = {
+            "an answer": (ann, release, ann), "the other answer": (bob, release, bob), "the release": (release, n, release),
+            "the request": (asked, release, 0), "the end of it": (end, 0, 0), "all of it": ((asked, ann, bob, release), n, 0),
+        }
+        for what, (gone, rests, on) in cases.items():
+            change = ["omit", *(gone if isinstance(gone, tuple) else (gone,))]
+            for said in self.verdicts_on(whole, f"{what} is left out", change, 2 if rests else 0):
+                want = f"CANNOT TELL test-node: event {rests} rests on {f'event {on}' if on else 'one before it'}, which is left out"
+                self.check(not rests or said == want, f"{what} is left out: said", (said, want))
+
+        def unfiltered(folder):
+            path = folder / "MANIFEST.json"
+            path.write_text(json.dumps({**json.loads(path.read_text()), "filters": {}}))
+        for said in self.verdicts_on(whole, "an answer is left out by no filter", ["omit", ann], 1, unfiltered):
+            self.check("names no filter" in said, "which is worse", said)
+        for what, filters in {"its session": ["--session", r["session"]], "what was let through": ["--verdict", "allow"],
+                              "its resource": ["--resource", "db"], "what was asked about": ["--verdict", "ask"],
+                              "what came after": ["--since", since]}.items():
+            for said in self.verdicts_on([*whole, *filters], f"a part: {what}", None, 0):
+                self.check(said.startswith("OK") and "left-out" in said and "elsewhere" not in said, f"a part, {what}: with its answers", said)
 
     def denied(self):
         p = self.psql("INSERT INTO t(v) VALUES (1)")
@@ -467,7 +502,7 @@ def main():
         t.evidence(r)
         for step in (t.denied, t.expired, t.wrong_hash, t.joined, t.approved_while_nobody_waits, t.cancelled,
                      t.escalated, t.token_ends, t.race, t.patience, t.bound_to_parameters, t.bound_to_meaning, t.pattern, t.elevation,
-                     t.hostile_text, t.revoked_approver, t.policy_change, t.revoked_session, t.changed_names, t.restart, lambda: t.forged(r)):
+                     t.hostile_text, t.revoked_approver, t.policy_change, t.revoked_session, t.changed_names, t.restart, lambda: t.forged(r), lambda: t.left_out(r)):
             try:
                 step()
             except Exception as e:  # noqa: BLE001

@@ -214,7 +214,13 @@ def tampered(c, s, out):
     shutil.copytree(out / "whole", bare)
     subprocess.run([PYTHON, "-c", TAMPER, bare, "drop-checkpoints"], check=True)
     one, two = both(s, bare, "--key", key)
-    c.equal((one[0], two[0]), (2, 2), f"without its checkpoints nothing can be told ({one[1]}, {two[1]})")
+    c.equal((one[0], two[0]), (1, 1), f"without its checkpoints it is not what its manifest says ({one[1]}, {two[1]})")
+    manifest = bare / "MANIFEST.json"
+    m = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**m, "checkpoints": {**m["checkpoints"], "signed_to": 0}}))
+    one, two = both(s, bare, "--key", key)
+    c.equal((one[0], two[0]), (2, 2), f"and with one that fits nothing can be told ({one[1]}, {two[1]})")
+    c.equal(one[1].splitlines()[0], two[1], "which both say")
     manifest = out / "whole/MANIFEST.json"
     text = manifest.read_text()
     manifest.write_text(text.replace('"events": ', '"events": 1'))

@@ -16,6 +16,7 @@
 #include "cli/record_source.h"
 #include "record/proof.h"
 
+#define BAD	    1
 #define CANNOT_TELL 2
 
 static int take_answer(void *ctx, const char *line, size_t len)
@@ -85,6 +86,20 @@ static void put_key(const struct record_source *source, const json_t *verdict, c
 		printf("key %s: %s\n", key, whose);
 }
 
+/* What cannot be told of the data is bad all the same if the manifest does not fit it. */
+static int check_manifest(const char *folder, const json_t *verdict, int code, char **ret_said)
+{
+	const char *root = json_string_value(json_object_get(verdict, "root"));
+	if (code == BAD || (code == CANNOT_TELL && !(root && *root))) /* it was not read to its end */
+		return code;
+	int said = export_check(folder, verdict, ret_said);
+	if (code == 0 || said == BAD)
+		return said;
+	free(*ret_said);
+	*ret_said = NULL;
+	return code;
+}
+
 static int verify_store_or_daemon(struct record_source *source, const struct cli_list *checkpoints)
 {
 	_cleanup_(freep) char *said = NULL;
@@ -100,8 +115,8 @@ static int verify_store_or_daemon(struct record_source *source, const struct cli
 	const char *line = json_string_value(json_object_get(verdict, "line"));
 	int code = r == 0 && line ? (int)json_integer_value(json_object_get(verdict, "exit"))
 				  : CANNOT_TELL;
-	if (code == 0 && source->store)
-		code = export_check(source->store, verdict, &said);
+	if (source->store)
+		code = check_manifest(source->store, verdict, code, &said);
 	line = said ? said : line;
 	if (line)
 		put_line(line);

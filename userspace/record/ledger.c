@@ -90,7 +90,8 @@ void ledger_forget(struct ledger *l, const struct ledger_entry *e)
 	if (!gone)
 		return;
 	*at = gone->next;
-	l->n--;
+	if (--l->n == 0)
+		l->strays = 0;
 	l->n_asked -= gone->asked_ns != 0;
 	entry_free(gone);
 }

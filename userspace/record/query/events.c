@@ -57,22 +57,29 @@ int answer_checkpoint(struct answer *a, struct segment *g, uint64_t seq)
 /* --- events -------------------------------------------------------------------------------------
  */
 
+static int take_match(struct answer *a, struct segment *g, struct span stored)
+{
+	struct span seen;
+	int r = answer_match(a, stored, &seen);
+	if (r != 1)
+		return r;
+	return a->rests ? rests_note(a->rests, seen) : answer_event(a, g, stored);
+}
+
 static int one_event(struct answer *a, struct segment *g, uint64_t seq, struct span stored,
 		     bool with_checkpoints)
 {
-	struct span seen;
 	a->next = seq + 1;
 	if (a->keeper)
 		return keeper_event(a, g, seq, stored);
-	int r = answer_match(a, stored, &seen);
-	r = r == 1 ? answer_event(a, g, stored) : r;
+	int r = take_match(a, g, stored);
 	return r == 0 && with_checkpoints ? answer_checkpoint(a, g, seq) : r;
 }
 
 /* 1: no more is wanted. */
 static int walk_range(struct answer *a, struct seg_cursor *c, uint64_t first, uint64_t last)
 {
-	bool with_checkpoints = a->q->kind == Q_EXPORT && query_is_whole(a->q);
+	bool with_checkpoints = a->q->kind == Q_EXPORT && !a->rests && query_is_whole(a->q);
 	uint64_t seq;
 	struct span stored;
 	int r, n = 0;
@@ -95,7 +102,7 @@ static int walk_segment(struct answer *a, struct segment *g)
 {
 	struct ranges ranges = {0};
 	struct seg_cursor c;
-	int r = query_ranges(a->q, g, &ranges);
+	int r = a->keeper ? query_all(&ranges) : query_ranges(a->q, g, &ranges);
 	if (r == 0)
 		r = seg_cursor_open(g, &c);
 	if (r == 0) {
@@ -117,19 +124,18 @@ static int on_journaled(void *ctx, const struct batch *b)
 	uint8_t prev[HASH_LEN];
 	uint64_t seq;
 	struct scan e;
-	struct span seen;
+	bool is_passed = a->rests && !a->keeper; /* it only looks */
 	int r = 0;
 	for (size_t at = 0; r == 0 && batch_next(b, &at, &stored);) {
 		if (chain_prefix_read(stored, prev, &seq) < 0 || scan_event(stored, true, &e) < 0)
 			return ERR_VERIFY;
-		if (a->q->keys && span_is(scan_plain(&e, "type"), "record.key"))
+		if (a->q->keys && !is_passed && span_is(scan_plain(&e, "type"), "record.key"))
 			r = answer_key(a, scan_plain(&e, "key"), scan_get(&e, "to"));
 		if (r == 0 && a->keeper && seq >= a->next) {
 			a->next = seq + 1;
 			r = keeper_event(a, NULL, seq, stored);
 		} else if (r == 0 && seq >= a->next && (!a->q->to || seq <= a->q->to)) {
-			r = answer_match(a, stored, &seen);
-			r = r == 1 ? answer_event(a, NULL, stored) : r;
+			r = take_match(a, NULL, stored);
 		}
 	}
 	return r > 0 ? -ECANCELED : r; /* the limit is reached: not an error */
@@ -179,16 +185,28 @@ static int walk_store(struct answer *a)
 	return r;
 }
 
-/* All of it, in order; of what does not match, the hashes. */
+static int find_rests(struct answer *a)
+{
+	if (query_is_whole(a->q) && !a->q->from && !a->q->to)
+		return 0;
+	int r = rests_new(&a->rests);
+	r = r == 0 ? walk_store(a) : r;
+	return r > 0 ? 0 : r; /* up to "to" */
+}
+
+/* All of it, in order; of what does not match, and nothing rests on, the hashes. */
 static int answer_kept(struct answer *a)
 {
+	int r = find_rests(a);
 	a->next = 0;
-	int r = keeper_new(a, &a->keeper);
+	if (r == 0)
+		r = keeper_new(a, &a->keeper);
 	if (r == 0)
 		r = walk_store(a);
 	if (r == 0)
 		r = keeper_end(a);
 	keeper_free(a->keeper);
+	rests_free(a->rests);
 	return r;
 }
 

@@ -255,7 +255,8 @@ static int is_kept(struct answer *a, uint64_t seq, struct span stored)
 	/* Without it nobody could tell what retention removed from what was taken away. */
 	if (memmem(stored.p, stored.len, tombstone, sizeof(tombstone) - 1))
 		return 1;
-	return seq >= q->from && (!q->to || seq <= q->to) ? answer_match(a, stored, &seen) : 0;
+	int r = seq >= q->from && (!q->to || seq <= q->to) ? answer_match(a, stored, &seen) : 0;
+	return r || !a->rests ? r : rests_has(a->rests, stored);
 }
 
 static int hold(struct keeper *k, struct segment *g, uint64_t seq, struct span stored)

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "record/query/query.h"
 #include "record/query/match.h"
+#include "record/query/rests.h"
 #include "record/scan.h"
 #include "record/verify/verify.h"
 
@@ -37,6 +38,7 @@ struct answer {
 	char key_told[24];	/* the last one */
 	uint64_t n_sealed;	/* events that a text was not looked for in */
 	struct keeper *keeper; /* NULL: what does not match is passed over */
+	struct rests *rests;   /* of a part: what its events need; without keeper: it is being found */
 };
 
 bool answer_is_stopped(const struct answer *a);
@@ -72,6 +74,7 @@ struct ranges {
 	struct range *at; /* the caller's to free, also after an error */
 	size_t n, cap;
 };
+must_check int query_all(struct ranges *ranges);
 /* Appends, ascending, what of a segment may match. */
 must_check int query_ranges(const struct query *q, struct segment *g, struct ranges *ranges);
 

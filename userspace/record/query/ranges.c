@@ -79,13 +79,18 @@ static int walk_blocks(const struct query *q, MDB_cursor *c, struct ranges *rang
 	return r == MDB_NOTFOUND ? 0 : segment_err(r);
 }
 
+int query_all(struct ranges *ranges)
+{
+	return add(ranges, 0, UINT64_MAX);
+}
+
 int query_ranges(const struct query *q, struct segment *g, struct ranges *ranges)
 {
 	MDB_txn *txn;
 	MDB_cursor *c;
 	bool has_blocks = g->number != SEGMENT_EXPORT;
-	if (query_is_whole(q) || q->keeps_hashes || !(has_blocks || q->session))
-		return add(ranges, 0, UINT64_MAX);
+	if (query_is_whole(q) || !(has_blocks || q->session))
+		return query_all(ranges);
 	int r = segment_err(mdb_txn_begin(g->env, NULL, MDB_RDONLY, &txn));
 	if (r < 0)
 		return r;

@@ -39,6 +39,8 @@ struct walk {
 __attribute__((format(printf, 3, 4))) int verify_bad(struct walk *w, uint64_t seq, const char *fmt,
 						     ...);
 int verify_missing(struct walk *w, uint64_t from, uint64_t to, const char *who);
+/* Unless something is bad, it cannot be told: the first reason is kept. signed.c */
+__attribute__((format(printf, 2, 3))) void verify_unknown(struct walk *w, const char *fmt, ...);
 
 /* --- omitted.c: an export. What is bad stands in the result. --- */
 /* Goes over what is left out, up to the event before this one. */

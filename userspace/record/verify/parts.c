@@ -119,13 +119,15 @@ static int check(struct walk *w, uint64_t seq, const struct scan *e, const char 
 		return 0;
 	name_of(e, span_str(field), name);
 	struct gathered *g = find(w->parts, name);
-	bool may_be_elsewhere = w->v->left_out || w->v->first > 1 || w->o->from;
-	if (!g || g->n != n)
-		return may_be_elsewhere ? 0
-					: verify_bad(w, seq,
-						     "says that its %s is in %" PRIu64
-						     " parts before it: they are not there",
-						     field, n);
+	bool is_whole = g && g->n == n, is_removed = w->v->first > 1 || w->o->from;
+	if (!is_whole && w->v->left_out)
+		verify_unknown(w, "event %" PRIu64 " says that its %s is in %" PRIu64
+				  " parts before it: they are left out", seq, field, n);
+	else if (!is_whole && !is_removed)
+		verify_bad(w, seq, "says that its %s is in %" PRIu64
+				   " parts before it: they are not there", field, n);
+	if (!is_whole)
+		return 0;
 	struct span said = scan_plain(e, hash_key);
 	bool is_done = EVP_DigestFinal_ex(g->sha, hash, NULL);
 	bool is_clear = g->is_clear && said.len;

@@ -260,6 +260,8 @@ static enum quorum_verdict on_release(struct look *l)
 	const char *lacks = "nobody";
 	size_t i, opened = (size_t)json_integer_value(json_object_get(l->request, "opened"));
 	json_t *v;
+	/* What goes by it rests on it, whatever it rests on itself. */
+	json_array_append_new(json_object_get(l->request, "releases"), json_integer((json_int_t)l->seq));
 	if (strcmp(text_of(l->event, "hash"), text_of(l->request, "hash")))
 		return say(l, QUORUM_BAD, "releases %.30s with another hash than was asked about",
 			   text_of(l->event, "request"));
@@ -275,8 +277,6 @@ static enum quorum_verdict on_release(struct look *l)
 		return say(l, QUORUM_BAD,
 			   "releases %.30s without its quorum: of group %.80s somebody is missing",
 			   text_of(l->event, "request"), lacks);
-	json_array_append_new(json_object_get(l->request, "releases"),
-			      json_integer((json_int_t)l->seq));
 	return QUORUM_FINE;
 }
 

@@ -5,10 +5,11 @@
 
 #include "record/verify/internal.h"
 
-/* What is given by the caller and does not fit tells nothing about the store. */
-__attribute__((format(printf, 2, 3))) static void unknown(struct walk *w, const char *fmt, ...)
+void verify_unknown(struct walk *w, const char *fmt, ...)
 {
 	va_list ap;
+	if (w->v->is_unknown)
+		return;
 	va_start(ap, fmt);
 	vsnprintf(w->v->why, sizeof(w->v->why), fmt, ap);
 	va_end(ap);
@@ -114,7 +115,7 @@ void verify_hidden(struct walk *w, uint64_t first, uint64_t last)
 	for (size_t i = 0; i < w->o->n_checkpoints; i++) {
 		uint64_t at = w->o->checkpoints[i].seq;
 		if (at >= first && at < last)
-			unknown(w,
+			verify_unknown(w,
 				"the checkpoint given at event %" PRIu64
 				" lies in what the export leaves out as one, from event %" PRIu64
 				" on: the whole record, or sluice prove --consistency on the node, tells",
@@ -169,15 +170,15 @@ static void end_given(struct walk *w)
 	for (size_t i = 0; i < w->o->n_checkpoints && !v->is_bad; i++) {
 		const struct checkpoint *c = &w->o->checkpoints[i];
 		if (strcmp(c->node, v->node) != 0)
-			unknown(w, "the checkpoint given at event %" PRIu64 " is of the node %s",
+			verify_unknown(w, "the checkpoint given at event %" PRIu64 " is of the node %s",
 				c->seq, c->node);
 		else if (v->has_key && checkpoint_check(c, v->key) < 0)
-			unknown(w,
+			verify_unknown(w,
 				"the checkpoint given at event %" PRIu64
 				" is not signed with this record's key",
 				c->seq);
 		else if (c->seq > v->last && w->is_export)
-			unknown(w,
+			verify_unknown(w,
 				"the checkpoint given at event %" PRIu64
 				" is newer than this export, which ends at event %" PRIu64
 				": that the record went on from here is shown by sluice prove --consistency "
@@ -187,7 +188,7 @@ static void end_given(struct walk *w)
 			verify_missing(w, v->last + 1, c->seq,
 				       "the checkpoint from elsewhere was signed there");
 		else if (c->seq < w->gone.seq)
-			unknown(w,
+			verify_unknown(w,
 				"the checkpoint given at event %" PRIu64
 				" is older than what is kept, from event %" PRIu64,
 				c->seq, w->gone.seq + 1);
@@ -200,7 +201,7 @@ int verify_end(struct walk *w)
 	if (w->gone.seq && (!w->tombstone || w->tombstone > v->signed_to))
 		return verify_missing(w, 1, w->gone.seq, "no signed tombstone says so");
 	if ((w->o->fingerprint || w->is_export) && v->last && v->signed_to < v->first)
-		unknown(w, "nothing in it is signed");
+		verify_unknown(w, "nothing in it is signed");
 	end_given(w);
 	v->has_root = w->has_tree && w->at.seq == v->last;
 	return v->has_root ? tree_root(&w->at.tree, w->chain, v->root) : 0;

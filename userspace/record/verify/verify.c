@@ -69,11 +69,17 @@ static int check_quorum(struct walk *w, uint64_t seq, struct span stored, const 
 	int r = quorum_check_event(w->quorum, seq, stored, s, &verdict, &missing);
 	if (r < 0 || verdict == QUORUM_FINE)
 		return r;
-	bool may_be_elsewhere = missing ? missing < w->v->first || is_left_out(w, missing)
-					: w->v->first > 1 || w->v->left_out;
-	if (verdict == QUORUM_BAD || !may_be_elsewhere)
+	bool is_removed = missing ? missing < w->v->first : w->v->first > 1;
+	bool is_omitted = missing ? missing >= w->v->first && is_left_out(w, missing) : w->v->left_out;
+	if (verdict == QUORUM_BAD || !(is_removed || is_omitted))
 		return verify_bad(w, seq, "%s", quorum_check_why(w->quorum));
-	w->v->untold++;
+	if (is_omitted && missing)
+		verify_unknown(w, "event %" PRIu64 " rests on event %" PRIu64 ", which is left out", seq,
+			       missing);
+	else if (is_omitted)
+		verify_unknown(w, "event %" PRIu64 " rests on one before it, which is left out", seq);
+	else
+		w->v->untold++;
 	return 0;
 }
 

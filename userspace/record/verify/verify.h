@@ -29,7 +29,7 @@ struct verify_result {
 	uint64_t signed_to;
 	uint64_t removed_to; /* events 1 to this one were removed, a tombstone says so; 0: none */
 	uint64_t left_out;   /* events that an export has only the hashes of */
-	uint64_t untold;     /* uses of an approval whose answers may lie in what is not here */
+	uint64_t untold;     /* uses of an approval whose answers may lie in what was removed */
 	uint64_t bytes;	     /* that were hashed */
 	bool has_root;
 	uint8_t root[HASH_LEN]; /* of the tree up to last */
