@@ -2,8 +2,7 @@
  * fail by it. A short list of functions, operators' functions and casts of PostgreSQL's own that
  * give a value for every argument there is, whatever else stands beside it. Left out on purpose,
  * because they fail for some values: arithmetic (overflow, division), every cast that reads text,
- * LIKE and regular expressions (a pattern's end is looked at only if the rest fits), substr (a
- * negative length), replace and the like, to_char, dates, json (not jsonb) read inside, XML, array
+ * LIKE and regular expressions (a pattern's end is looked at only if the rest fits), replace and the like, to_char, dates, json (not jsonb) read inside, XML, array
  * concatenation (sizes), sums of numeric and float. Comparisons are conditions, and not in it. What
  * is left to fail is a value's size of 1 GB and the server's memory: neither looks at more than
  * lengths. */
@@ -20,6 +19,7 @@ enum demand {
 	DEMAND_KEYS,	/* the same as OUTPUT, and each other one, from the first, a constant */
 	DEMAND_FORMAT, /* the same as OUTPUT, and the first a constant with no other specifiers than
 			  %s */
+	DEMAND_SLICE,  /* the second an integer (not a pattern), the third a length, and a constant */
 };
 
 /* Sorted by name. The most arguments that are total. */
@@ -87,6 +87,8 @@ static const struct total {
     {"sha384", 1, DEMAND_NONE},
     {"sha512", 1, DEMAND_NONE},
     {"string_agg", 2, DEMAND_NONE},
+    {"substr", 3, DEMAND_SLICE},
+    {"substring", 3, DEMAND_SLICE},
     {"sum", 1, DEMAND_INTEGER},
     {"textanycat", 2, DEMAND_OUTPUT},
     {"textcat", 2, DEMAND_NONE},
@@ -122,6 +124,7 @@ static bool is_meant(const struct walk *w, enum demand demand, uint32_t type)
 {
 	switch (demand) {
 	case DEMAND_NONE:
+	case DEMAND_SLICE:
 		return true;
 	case DEMAND_INTEGER:
 		return is_integer(type_base(w->c, type));
@@ -155,6 +158,18 @@ static bool has_plain_format(const FuncCall *f)
 	return true;
 }
 
+/* A negative length fails. */
+static bool has_plain_length(const struct walk *w, const FuncCall *f, const struct call *call)
+{
+	if (!f || call->n < 2 || !is_integer(call->types[1]))
+		return false;
+	if (call->n == 2)
+		return true;
+	const A_Const *c = list_nth(f->args, 2);
+	w->needs->reads_numbers = true;
+	return IsA(c, A_Const) && !c->isnull && IsA(&c->val, Integer) && intVal(&c->val) >= 0;
+}
+
 static int compare(const void *name, const void *member)
 {
 	return strcmp(name, ((const struct total *)member)->name);
@@ -176,6 +191,8 @@ bool total_call(const struct walk *w, const FuncCall *f, const struct call *call
 			return false;
 	if (t->demand == DEMAND_FORMAT)
 		return has_plain_format(f);
+	if (t->demand == DEMAND_SLICE)
+		return has_plain_length(w, f, call);
 	return t->demand != DEMAND_KEYS || has_constant_keys(f);
 }
 

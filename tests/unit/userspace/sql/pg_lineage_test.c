@@ -106,6 +106,11 @@ static const struct row rows[] = {
     /* expressions */
     {"SELECT substr(ssn, 1), ssn || '', ssn = 'x', ssn IS NULL, NOT ssn > '5' FROM customers",
      "derived(c.ssn) | derived(c.ssn) | derived(c.ssn) | derived(c.ssn) | derived(c.ssn) ? c.ssn"},
+    {"SELECT substring(ssn from 1 for 3), substr(ssn, 2), substr(ssn, id, 0) FROM customers",
+     "derived(c.ssn) | derived(c.ssn) | derived(c.ssn,c.id)"},
+    {"SELECT substr(ssn, 1, -1) FROM customers", "derived(c.ssn) ? c.ssn"},
+    {"SELECT substr(name, 1, length(ssn)) FROM customers", "derived(c.name,c.ssn) ? c.name,c.ssn"},
+    {"SELECT substring(ssn from 'x') FROM customers", "derived(c.ssn) ? c.ssn"},
     {"SELECT ssn::varchar, ssn::varchar(3), ssn::uuid, ssn COLLATE \"C\", CAST(ssn AS text) FROM "
      "customers",
      "copy c.ssn | derived(c.ssn) | derived(c.ssn) | copy c.ssn | copy c.ssn ? c.ssn"},
