@@ -27,6 +27,13 @@ static void login_users(struct loader *l, const struct json_at *at, json_t *v, v
 		load_strings(l, at, v, MAX_LIST, one_user, &t->users);
 }
 
+static void login_authentication(struct loader *l, const struct json_at *at, json_t *v, void *into)
+{
+	static const char *const names[] = {"gateway", "client"};
+	((struct login_terms *)into)->is_clients =
+	    load_choice(l, at, json_string_value(v), names, ARRAY_LEN(names)) == 1;
+}
+
 static void login_role(struct loader *l, const struct json_at *at, json_t *v, void *into)
 {
 	const char *s = load_text(l, at, v);
@@ -98,6 +105,7 @@ static void login_settings(struct loader *l, const struct json_at *at, json_t *v
 
 static const struct field login_fields[] = {
     {"users", SHAPE_STRINGS, false, "user names or patterns", login_users},
+    {"authentication", SHAPE_STRING, false, "\"gateway\" or \"client\"", login_authentication},
     {"role", SHAPE_STRING, false, "a role of the database", login_role},
     {"settings", SHAPE_OBJECT, false, "an object of settings and values", login_settings},
 };
@@ -109,5 +117,8 @@ void load_login(struct loader *l, const struct json_at *at, json_t *v, void *int
 		return;
 	*t = (struct login_terms){.role = NULL};
 	load_object(l, at, v, login_fields, ARRAY_LEN(login_fields), t);
+	if (t->is_clients && !json_object_get(v, "users"))
+		load_fail_member(l, at, "authentication",
+				 "clients that log in themselves; expected \"users\" beside it: as whom they may");
 	((struct resource *)into)->login = t;
 }

@@ -16,6 +16,11 @@ bool login_takes_user(const struct login_terms *t, const char *user)
 	return t && t->users.n && patterns_match_one(&t->users, user);
 }
 
+bool login_is_clients(const struct login_terms *t)
+{
+	return t && t->is_clients;
+}
+
 /* Settings that change who acts are held where a role is; what makes a transaction writable is where its default is. */
 bool login_pins(const struct login_terms *t, const char *setting)
 {
@@ -114,7 +119,8 @@ bool login_is_same(const struct login_terms *a, const struct login_terms *b)
 	static const struct login_terms none;
 	a = a ? a : &none;
 	b = b ? b : &none;
-	bool is_same = a->n_pins == b->n_pins && a->users.n == b->users.n && is_same_text(a->role, b->role);
+	bool is_same = a->n_pins == b->n_pins && a->users.n == b->users.n && a->is_clients == b->is_clients &&
+		       is_same_text(a->role, b->role);
 	for (int i = 0; is_same && i < a->n_pins; i++)
 		is_same = is_same_text(a->pins[i].name, b->pins[i].name) &&
 			  is_same_text(a->pins[i].value, b->pins[i].value);

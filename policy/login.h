@@ -16,6 +16,7 @@ struct pin {
 /* Lives as long as its plan. */
 struct login_terms {
 	struct patterns users;	/* names that a client may log in by; n 0: the credential's alone */
+	bool is_clients;	/* the client proves to the server itself who it is, as one of users */
 	const char *role;	/* SET ROLE, or NULL */
 	const struct pin *pins; /* of different names */
 	int n_pins;
@@ -29,6 +30,8 @@ struct pin_values {
 
 /* May a client log in under this name of its own? t may be NULL: no. */
 bool login_takes_user(const struct login_terms *t, const char *user);
+/* Is the login the client's own affair? t may be NULL: no. */
+bool login_is_clients(const struct login_terms *t);
 /* Is this setting (in any case) held by the resource? t may be NULL: no. */
 bool login_pins(const struct login_terms *t, const char *setting);
 /* The value as it is to be set, control characters as '?'. NULL: the arena is full. */

@@ -11,6 +11,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+import memory  # noqa: E402
 import stack  # noqa: E402
 
 SETUP = """
@@ -278,33 +279,14 @@ def methods(b):
     b.secret(f"user=app password={b.pg.password}")
 
 
-def places(pid, words):
-    """How often each word stands in what a process can write to."""
-    found = dict.fromkeys(words, 0)
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
-        for line in maps:
-            area, mode = line.split()[:2]
-            if "w" not in mode or "[v" in line:
-                continue
-            a, z = (int(x, 16) for x in area.split("-"))
-            try:
-                mem.seek(a)
-                page = mem.read(z - a)
-            except OSError:
-                continue
-            for word in words:
-                found[word] += page.count(word)
-    return found
-
-
-def memory(b):
+def in_memory(b):
     """After logins their passwords are in no process of the gateway: SCRAM, MD5, several, failed ones too."""
-    known, words = f"127.0.0.1:{b.pg.port}".encode(), {}
+    words = []
     b.pg.psql("SET password_encryption = 'md5'; CREATE ROLE five LOGIN PASSWORD 'md5-secret-9Hc4Lp'")
     for user, word in (("reader", "scram-secret-7Qx2Vn"), ("five", "md5-secret-9Hc4Lp")):
         if user == "reader":
             b.pg.psql(f"ALTER ROLE reader PASSWORD '{word}'")
-        words[word.encode()] = user
+        words.append(word)
         for text in (f"user={user} password={word}", f"postgresql://{user}:{word}@x/?sslmode=disable",
                      f"user={user} password='{word}' sslmode=prefer"):
             hba = b.s.folder / "pg/data/pg_hba.conf"
@@ -315,17 +297,12 @@ def memory(b):
             b.says(f"a login of {user}", f"{user}|{user}", WHO)
             hba.write_text(was)
     b.secret("user=reader password=wrong-secret-3Zt8Kd")
-    words[b"wrong-secret-3Zt8Kd"] = "nobody"
+    words.append("wrong-secret-3Zt8Kd")
     b.refused("a wrong one", "authentication failed", WHO)
     b.secret("user=reader password=unread-secret-5Wy1Gf nonsense=1")
-    words[b"unread-secret-5Wy1Gf"] = "nobody"
+    words.append("unread-secret-5Wy1Gf")
     b.refused("a credential that does not read", "neither", WHO)
-    out = subprocess.run(["pgrep", "-P", str(b.gw.process.pid)], capture_output=True, text=True).stdout
-    found, seen = {}, 0
-    for pid in [str(b.gw.process.pid), *out.split()]:
-        n = places(pid, [*words, known])
-        seen += n.pop(known)
-        found[pid] = {w.decode(): k for w, k in n.items() if k}
+    found, seen = memory.of_gateway(b.gw, words, f"127.0.0.1:{b.pg.port}")
     b.t.check(seen > 0, "what is no secret is found there")
     b.t.check(not any(found.values()), "no password is in any process", found)
     b.pg.psql("ALTER ROLE reader PASSWORD 'reader-pw'")
@@ -339,7 +316,7 @@ def main():
     try:
         with stack.Stack(policy(), folder) as s:
             b = Bench(s, t)
-            parts = [users, pinned, reload, sources, methods, in_time, memory, inherited]
+            parts = [users, pinned, reload, sources, methods, in_time, in_memory, inherited]
             for part in parts:
                 if not sys.argv[1:] or part.__name__ in sys.argv[1:]:
                     part(b)

@@ -16,6 +16,7 @@
 #include "flow/grants.h"
 #include "flow/lane.h"
 #include "flow/proxy.h"
+#include "policy/login.h"
 #include "record/literals.h"
 
 #define SHOWN_MAX  (256 * 1024) /* of text and parameters: what can be shown to a person whole */
@@ -215,6 +216,8 @@ int ask_about(struct flow *f, const struct op *op, struct decision *ret)
 
 static bool is_same_login(const struct flow *f, const char *role)
 {
+	if (login_is_clients(f->resource->login))
+		return true;
 	const char *a = resource_credential(f->resource, role);
 	const char *b = resource_credential(f->resource, f->login_role[0] ? f->login_role
 									  : f->session->who.role);

@@ -9,6 +9,7 @@
 #include "base/macro.h"
 #include "flow/asks.h"
 #include "flow/cancelling.h"
+#include "flow/dial.h"
 #include "flow/lane.h"
 #include "flow/proxy.h"
 #include "upstream/tls.h"
@@ -126,11 +127,14 @@ static bool feed_unread(struct flow *f, enum dir d)
 	size_t before = buf_len(in);
 	if (!before || !may_feed(f, d))
 		return false;
+	bool is_private = dial_is_private(f);
 	struct cur c = cur_of(buf_span(in));
 	const uint8_t *from = c.p;
 	feed(f, d, &c);
 	if (f->state == FLOW_CLOSED)
 		return false;
+	if (is_private)
+		explicit_bzero(in->mem + in->start, (size_t)(c.p - from));
 	buf_consume(in, (size_t)(c.p - from));
 	if (!buf_len(in) && in->mem)
 		buf_done(in); /* an idle flow holds no memory for what it might read */
@@ -287,6 +291,8 @@ static void feed_read(struct flow *f, enum dir d, size_t n)
 		if (f->state == FLOW_CLOSED)
 			return;
 	}
+	if (dial_is_private(f) && !e->in.mem)
+		(void)buf_reserve(&e->in, PROTO_UNREAD_MAX); /* what grows leaves copies behind */
 	buf_add(&e->in, c.p, (size_t)(c.end - c.p));
 	if (buf_err(&e->in))
 		flow_close(f, "out of memory");
@@ -308,6 +314,7 @@ static const char *why_lost(const struct flow_end *e, enum dir d, char text[200]
 static void read_end(struct flow *f, enum dir d)
 {
 	struct flow_end *e = &f->ends[d];
+	struct lane *lane = f->lane;
 	char text[200];
 	if (f->state == FLOW_LINGERING) {
 		ssize_t n = e->io->read(e, f->lane->scratch, LANE_SCRATCH);
@@ -328,8 +335,11 @@ static void read_end(struct flow *f, enum dir d)
 	} else if (n == 0) {
 		e->is_eof = true;
 	} else {
+		bool is_private = dial_is_private(f);
 		e->bytes_in += (uint64_t)n;
 		feed_read(f, d, (size_t)n);
+		if (is_private)
+			explicit_bzero(lane->scratch, (size_t)n);
 	}
 }
 
@@ -559,6 +569,10 @@ void flow_close(struct flow *f, const char *reason)
 	set_state(f, FLOW_CLOSED);
 	record_close(f);
 	f->proto->done(f->module);
+	for (enum dir d = FROM_CLIENT; dial_is_private(f) && d <= FROM_SERVER; d++) {
+		buf_wipe(&f->ends[d].in);
+		buf_wipe(&f->ends[d].out);
+	}
 	upstream_done(f);
 	tls_server_done(f);
 	pipeline_done(f);

@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "flow/dial.h"
+
 static ssize_t plain_read(struct flow_end *e, void *p, size_t n)
 {
 	ssize_t got;
@@ -106,6 +108,8 @@ int end_flush(struct flow_end *e)
 			return 0;
 		if (n < 0)
 			return (int)n;
+		if (dial_is_private(e->flow))
+			explicit_bzero(e->out.mem + e->out.start, (size_t)n);
 		buf_consume(&e->out, (size_t)n);
 		if ((size_t)n < s.len && e->io == &io_plain)
 			return 0; /* the socket is full: epoll says when it is not */

@@ -9,6 +9,7 @@
 #include "flow/questions.h"
 #include "flow/asks.h"
 #include "flow/cancelling.h"
+#include "flow/dial.h"
 #include "flow/flow.h"
 #include "flow/lane.h"
 #include "flow/proxy.h"
@@ -368,7 +369,12 @@ void pipeline_retry(struct lane *lane)
 
 static int on_dial(struct sink *s, const struct dial *d)
 {
-	return upstream_dial(flow_of_sink(s), d);
+	return dial_start(flow_of_sink(s), d);
+}
+
+static int on_entered(struct sink *s, const struct entered *e)
+{
+	return dial_entered(flow_of_sink(s), e);
 }
 
 static int on_facts(struct sink *s)
@@ -506,6 +512,7 @@ const struct sink_ops pipeline_ops = {
     .stands = on_stands,
     .barrier = on_barrier,
     .dial = on_dial,
+    .entered = on_entered,
     .facts = on_facts,
     .views = on_views,
     .stale = on_stale,

@@ -81,9 +81,19 @@ static void fill_options(struct flow *f, const struct dial *d, struct target *t)
 	}
 	if (terms && terms->role) {
 		add_option(&all, "role", terms->role);
-		add_option(&place, "role", terms->role);
+		if (!terms->is_clients) /* the session will say who it acts as */
+			add_option(&place, "role", terms->role);
 	}
 	t->options = take_options(&t->arena, &all);
+	t->place = take_options(&t->arena, &place);
+}
+
+void target_act_as(struct target *t, const char *user)
+{
+	struct buf place;
+	buf_init(&place, OPTIONS_BYTES);
+	buf_add_str(&place, t->place ? t->place : "");
+	add_option(&place, "role", user);
 	t->place = take_options(&t->arena, &place);
 }
 
@@ -126,7 +136,12 @@ int target_fill(struct flow *f, const struct dial *d, struct target *t, char ret
 	bool has_users = r->login && r->login->users.n;
 	char role[64];
 	const char *own = f->session->who.role, *held = pinned(f, d);
-	const char *source = resource_credential(r, ask_login_role(f, own, role));
+	/* A role that is lent does not change as whom a client logs in. */
+	if (login_is_clients(r->login))
+		snprintf(role, sizeof(role), "%s", own);
+	else
+		ask_login_role(f, own, role);
+	const char *source = resource_credential(r, role);
 	snprintf(f->login_role, sizeof(f->login_role), "%s", strcmp(role, own) ? role : "");
 	arena_init(a, TARGET_BYTES);
 	t->resource = arena_str(a, r->name);

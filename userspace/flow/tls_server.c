@@ -17,6 +17,7 @@
 #include "flow/proxy.h"
 #include "upstream/tls.h"
 #include "flow/worker.h"
+#include "policy/login.h"
 
 #define LEAVES_MAX 256
 #define LEAF_NS	   (12 * 3600 * NS_PER_SEC) /* then a new one: it is good for longer */
@@ -333,6 +334,8 @@ int tls_server_start(struct flow *f, struct span first, bool is_direct)
 	if (err)
 		return err;
 	tls_set_owner(t, f, is_direct);
+	if (login_is_clients(f->resource->login)) /* what comes may be a password */
+		SSL_set_options(tls_ssl(t), SSL_OP_CLEANSE_PLAINTEXT);
 	flow_secure(f, FROM_CLIENT, t);
 	return 0;
 }

@@ -7,70 +7,21 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/macro.h"
-#include "flow/asks.h"
 #include "flow/cancelling.h"
 #include "flow/cancels.h"
-#include "upstream/catalogs.h"
-#include "flow/questions.h"
+#include "flow/dial.h"
 #include "flow/flow.h"
 #include "flow/lane.h"
-#include "upstream/login.h"
 #include "flow/names.h"
 #include "flow/proxy.h"
-#include "flow/refuse.h"
-#include "flow/target.h"
+#include "flow/questions.h"
 #include "flow/worker.h"
 #include "sql/catalog.h"
+#include "upstream/catalogs.h"
 
 #define FRESH_NS (100 * NS_PER_MS) /* a catalogue younger than this is loaded again only so often */
 
-/* A dial, done by a worker; then handed back to its lane. flow is touched in the lane only. */
-struct dial_job {
-	struct job job;
-	struct mail mail;
-	struct lane *lane;
-	struct flow *flow; /* NULL: it has gone meanwhile */
-	enum dir dir;
-	bool is_postgres, is_opaque_allowed;
-	struct target target;
-	struct login login;
-	struct catalog_slot *slot;
-};
-
-static void dial_free(struct dial_job *j)
-{
-	catalog_slot_unref(j->lane->proxy->catalogs, j->slot);
-	login_done(&j->login);
-	arena_done(&j->target.arena);
-	free(j);
-}
-
-static void dial_work(struct job *job)
-{
-	struct dial_job *j = container_of(job, struct dial_job, job);
-	struct proxy *p = j->lane->proxy;
-	uint64_t now = clock_mono_ns();
-	uint64_t deadline = now + (uint64_t)p->cfg->login_timeout_ms * NS_PER_MS;
-	char why[WHY_MAX];
-
-	int err = j->is_postgres ? login_postgres(&p->monitor, &j->target, deadline, &j->login)
-				 : login_connect(&j->target, deadline, &j->login);
-	if (!err && j->is_postgres && !j->target.replication) {
-		err = catalogs_slot(p->catalogs, &j->target, &j->slot);
-		snprintf(why, sizeof(why), "%s", err ? err_text(err) : "");
-		if (!err)
-			err = catalogs_load(p->catalogs, j->slot, 0, why);
-		if (err && !j->is_opaque_allowed) {
-			j->login.err = err;
-			strcpy(j->login.sqlstate, "58000");
-			snprintf(j->login.why, sizeof(j->login.why), "%s", why);
-		}
-	}
-	if (j->login.err)
-		log_warn("resource %s: %s", j->target.resource, j->login.why);
-	lane_post(j->lane, &j->mail);
-}
-
+/* The slot's newest. */
 static void set_catalog(struct flow *f)
 {
 	struct upstream *u = &f->upstream;
@@ -80,111 +31,10 @@ static void set_catalog(struct flow *f)
 	u->catalog = catalog_slot_get(all, u->slot);
 }
 
-/* Takes over what the worker brought; fills in what the module is told. */
-static void take_login(struct flow *f, struct dial_job *j, struct dialled *d)
+void upstream_read_by(struct flow *f, struct catalog_slot *slot)
 {
-	struct upstream *u = &f->upstream;
-	struct login *l = &j->login;
-	if (!l->err && j->is_postgres) {
-		struct cancel_target real = {l->peer, l->pid, l->key, l->tls ? l->client : NULL};
-		u->cancel = cancels_add(f->lane->proxy->cancels, f, &real);
-		if (!u->cancel)
-			l->err = -ENOMEM;
-	}
-	d->err = l->err;
-	d->reason = l->err ? l->why : NULL;
-	d->sqlstate = l->err ? l->sqlstate : NULL;
-	if (l->err)
-		return;
-	flow_attach_server(f, TAKE_FD(l->fd), buf_span(&l->leftover));
-	if (l->tls)
-		flow_secure(f, FROM_SERVER, TAKE(l->tls));
-	flow_running(f);
-	if (!j->is_postgres)
-		return;
-	u->slot = TAKE(j->slot);
-	if (u->slot)
-		set_catalog(f);
-	d->greeting = buf_span(&l->greeting);
-	d->cancel_pid = cancel_pid(u->cancel);
-	d->cancel_key = cancel_key(u->cancel);
-	d->search_path = u->catalog ? catalog_search_path(u->catalog) : NULL;
-}
-
-static void dial_arrived(struct mail *m, struct lane *lane)
-{
-	struct dial_job *j = container_of(m, struct dial_job, mail);
-	struct flow *f = j->flow;
-	struct dialled d = {0};
-	(void)lane;
-	if (f && f->state < FLOW_CLOSING) {
-		f->upstream.dialling = NULL;
-		take_login(f, j, &d);
-		if (d.err) {
-			flow_blame(f, d.reason);
-			refuse_connect(f->lane, f->session, "tcp", &f->origin.info, f->origin.name,
-				       d.reason);
-		}
-		flow_resume(f, j->dir, &(struct resume){.kind = RESUME_DIALLED, .dialled = &d});
-	} else if (f) {
-		f->upstream.dialling = NULL;
-	}
-	dial_free(j);
-}
-
-/* A dial that is refused before it begins; told by way of the inbox, as any other. */
-static void refuse_dial(struct dial_job *j, int err, const char *sqlstate, const char *why)
-{
-	j->login.err = err;
-	strcpy(j->login.sqlstate, sqlstate);
-	snprintf(j->login.why, sizeof(j->login.why), "%s", why);
-	lane_post(j->lane, &j->mail);
-}
-
-static void start_dial(struct flow *f, struct dial_job *j, const struct dial *d)
-{
-	char why[WHY_MAX];
-	const char *role = f->session->who.role;
-	char sqlstate[6];
-	int err = target_fill(f, d, &j->target, sqlstate, why);
-	if (err) {
-		refuse_dial(j, err, sqlstate, why);
-	} else if (session_is_over(f->session, (int64_t)(clock_real_ns() / NS_PER_SEC))) {
-		refuse_dial(j, ERR_DENIED, "28000",
-			    f->session->who.expires ? "the identity of this workload has expired"
-						    : "the identity of this workload was revoked");
-	} else if (!plan_role_uses(f->lane->plan, f->resource, role)) {
-		snprintf(why, sizeof(why), "role %.60s may not use resource %.60s", role,
-			 f->resource->name);
-		refuse_dial(j, ERR_DENIED, "28000", why);
-	} else if (j->is_postgres && !j->target.credential) {
-		snprintf(why, sizeof(why), "resource %.60s has no credential for role %.60s",
-			 f->resource->name, role);
-		refuse_dial(j, ERR_DENIED, "28000", why);
-	} else if (pool_submit(f->lane->proxy->pool, &j->job) < 0) {
-		refuse_dial(j, ERR_FULL, "53300", "too many logins are waiting");
-	}
-}
-
-int upstream_dial(struct flow *f, const struct dial *d)
-{
-	if (f->state != FLOW_OPENING || f->upstream.dialling || !f->resource)
-		return ERR_STATE;
-	struct dial_job *j = calloc(1, sizeof(*j));
-	if (!j)
-		return -ENOMEM;
-	j->job.work = dial_work;
-	j->mail.run = dial_arrived;
-	j->lane = f->lane;
-	j->flow = f;
-	j->dir = f->pipe.dir;
-	j->is_postgres = strcmp(f->proto->name, "postgres") == 0;
-	j->is_opaque_allowed = f->env.is_opaque_allowed;
-	login_init(&j->login);
-	f->upstream.dialling = j;
-	f->upstream.is_replication = d->replication != NULL;
-	start_dial(f, j, d);
-	return ERR_HELD;
+	f->upstream.slot = slot;
+	set_catalog(f);
 }
 
 /* Waiting for something that a worker fetches: a fresh catalogue, or a name's addresses. */
@@ -423,8 +273,7 @@ void upstream_done(struct flow *f)
 {
 	struct upstream *u = &f->upstream;
 	struct proxy *p = f->lane->proxy;
-	if (u->dialling)
-		u->dialling->flow = NULL;
+	dial_done(f);
 	if (u->waiting)
 		u->waiting->flow = NULL;
 	cancelling_done(f);

@@ -12,7 +12,8 @@ struct cancel_entry;
 struct cancel_job;
 
 struct upstream {
-	struct dial_job *dialling; /* on its way, or NULL */
+	struct dial_job *dialling; /* on its way, or NULL: dial.c */
+	struct dial_job *entering; /* connected, and the client logs in itself; NULL */
 	struct wait_job *waiting;  /* for a fresh catalogue or an address, or NULL */
 	bool is_replication;	   /* no statements: a stream */
 	bool waiting_is_silent;	   /* the flow waits, the module does not know */
@@ -25,11 +26,12 @@ struct upstream {
 };
 
 /* sink_ops of pipeline.c */
-must_check int upstream_dial(struct flow *f, const struct dial *d);
 must_check int upstream_facts(struct flow *f);
 must_check int upstream_views(struct flow *f);
 must_check int upstream_resolve(struct flow *f, const char *name, struct resolved *ret);
 const struct catalog *upstream_catalog(void *flow);
+/* The session is there: its names are read by this catalogue, which is owned from now on. */
+void upstream_read_by(struct flow *f, struct catalog_slot *slot);
 /* Was the catalogue read at since_ns (CLOCK_MONOTONIC) or later? 0: it was, or none is used;
  * ERR_HELD: it is being read, and then is called; -EAGAIN: something else is awaited, ask again
  * later; -ENOMEM, ERR_LIMIT. */

@@ -41,13 +41,24 @@ struct dialled {
 	struct span greeting;  /* postgres: the server's ParameterStatus messages as they came */
 	uint32_t cancel_pid, cancel_key; /* postgres: what the client is to be told (ours) */
 	const char *search_path; /* postgres: the login's default search_path, as SHOW gives it */
+	/* postgres: the client is to log in itself: the startup packet to send. Then greeting to search_path come with a
+	 * second answer, to entered(). */
+	struct span startup;
+	bool is_tls, is_verified; /* towards the server, and it is sure who that is: for a login of the client's */
+};
+
+/* The client has logged in itself, or the server has not let it. Borrowed. */
+struct entered {
+	const char *why;   /* NULL: it has; else what the record says, without a secret */
+	const char *user;  /* current_user of the session; NULL: replication */
+	uint32_t pid, key; /* BackendKeyData, as the server gave it */
 };
 
 /* What a held feed waits for. */
 enum resume_kind {
 	RESUME_DECISION, /* for op_id: ev->decision; its event is accepted (and on disk if permanent) */
 	RESUME_BARRIER,  /* all events of this flow so far are on disk */
-	RESUME_DIALLED,  /* ev->dialled */
+	RESUME_DIALLED,  /* ev->dialled: after dial, and after entered */
 	RESUME_FACTS,    /* the catalogue was reloaded */
 	RESUME_RESOLVED, /* ev->resolved */
 	RESUME_CANCELLED, /* what was asked with cancel() is done */
@@ -82,6 +93,9 @@ struct sink_ops {
 	int (*barrier)(struct sink *s);
 	/* Always ERR_HELD on success. */
 	int (*dial)(struct sink *s, const struct dial *d);
+	/* After a dial that left the login to the client. ERR_HELD until all else that a session needs is there; with why
+	 * 0: the flow knows, and the module ends it. */
+	int (*entered)(struct sink *s, const struct entered *e);
 	/* The catalogue lacks a name or is stale: reload. ERR_HELD, or 0 if it is as fresh as can be. */
 	int (*facts)(struct sink *s);
 	/* Are the catalogue's views still what they were? ERR_HELD: resume (RESUME_FACTS) comes when that

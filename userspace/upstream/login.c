@@ -363,8 +363,9 @@ static int pump_one(struct pump *p, struct msg_line *monitor, const struct targe
 	int err = login_connect(t, p->deadline_ns, p->login);
 	if (!err)
 		err = start_tls(p, monitor, t, c);
-	if (!err)
-		err = start_libpq(p, t, c);
+	if (err || p->is_bare)
+		return err;
+	err = start_libpq(p, t, c);
 	if (!err)
 		err = run_login(p);
 	authentication_done(&p->authentication);
@@ -430,6 +431,11 @@ int pump_login(struct pump *p, struct msg_line *monitor, const struct target *t)
 	if (err)
 		return fail(p->login, err, "28000", why);
 	const char *want = credential_get(&c, "target_session_attrs");
+	if (p->is_bare && want && strcmp(want, "any")) {
+		credential_done(&c);
+		return fail(p->login, ERR_UNSUPPORTED, "28000",
+			    "target_session_attrs of the credential cannot be asked before a login of the client's own");
+	}
 	bool is_picky = want && !strcmp(want, "prefer-standby");
 	err = try_hosts(p, monitor, t, &c, !is_picky);
 	if (err && is_picky && may_try_next(p)) {
@@ -446,5 +452,13 @@ int login_postgres(struct msg_line *monitor, const struct target *t, uint64_t de
 	struct pump p = {.login = l, .deadline_ns = deadline_ns, .limit_ns = deadline_ns};
 	int err = pump_login(&p, monitor, t);
 	pump_done(&p); /* its Terminate goes to our socket, not to the server */
+	return err;
+}
+
+int login_reach(struct msg_line *monitor, const struct target *t, uint64_t deadline_ns, struct login *l)
+{
+	struct pump p = {.login = l, .is_bare = true, .deadline_ns = deadline_ns, .limit_ns = deadline_ns};
+	int err = pump_login(&p, monitor, t);
+	pump_done(&p);
 	return err;
 }

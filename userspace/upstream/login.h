@@ -50,6 +50,8 @@ must_check int login_connect(const struct target *t, uint64_t deadline_ns, struc
 /* The whole way for PostgreSQL. */
 must_check int login_postgres(struct msg_line *monitor, const struct target *t,
 			      uint64_t deadline_ns, struct login *l);
+/* The way up to the login: connected to the first host that answers, in TLS as the credential says. */
+must_check int login_reach(struct msg_line *monitor, const struct target *t, uint64_t deadline_ns, struct login *l);
 /* Sends a CancelRequest and waits for the server to close. client: over TLS; NULL: in clear. */
 void login_send_cancel(const struct addr *peer, struct tls_client *client, uint32_t pid,
 		       uint32_t key, uint64_t deadline_ns);

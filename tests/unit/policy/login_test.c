@@ -42,6 +42,10 @@ static void loads(void)
 	    {"{\"settings\": {\"a\": \"{nobody}\"}}", "no place"},
 	    {"{\"settings\": {\"a\": \"{identity\"}}", "no place"},
 	    {"{\"user\": \"a\"}", "user"},
+	    {"{\"users\": \"a\", \"authentication\": \"client\"}", NULL},
+	    {"{\"authentication\": \"gateway\"}", NULL},
+	    {"{\"authentication\": \"client\"}", "as whom they may"},
+	    {"{\"users\": \"a\", \"authentication\": \"me\"}", "expected one of"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct policy_errors e = {.n = 0};
@@ -124,6 +128,9 @@ static void keeps(void)
 		CHECK_INT(login_undoes(&settings, &op) != NULL, rows[i].by_settings);
 		CHECK(!login_undoes(&users, &op) && !login_undoes(NULL, &op));
 	}
+	struct login_terms clients = {.is_clients = true};
+	CHECK(login_is_clients(&clients) && !login_is_clients(&users) && !login_is_clients(NULL));
+	CHECK(!login_is_same(&users, &clients) && login_is_same(&clients, &clients));
 	CHECK(login_is_same(NULL, &users) && login_is_same(&role, &role) && !login_is_same(&role, &settings));
 	CHECK(!login_is_same(&settings, NULL));
 }

@@ -17,7 +17,7 @@
 
 struct pg;
 
-enum phase { PG_STARTUP, PG_DIALLING, PG_READY, PG_OVER };
+enum phase { PG_STARTUP, PG_DIALLING, PG_ENTERING, PG_READY, PG_OVER };
 enum hold { HOLD_NONE, HOLD_DIAL, HOLD_DECISION, HOLD_BARRIER, HOLD_FACTS, HOLD_CANCEL };
 
 enum client_step { CLIENT_HEADER, CLIENT_GATHER, CLIENT_PASS, CLIENT_DROP };
@@ -89,6 +89,8 @@ struct deferred {
 	struct buf body;
 };
 
+struct entry;
+
 struct pg {
 	struct proto_env env;
 	enum phase phase;
@@ -116,6 +118,7 @@ struct pg {
 	struct sink *sink;   /* of the call that is under way */
 	const char *why, *why_state; /* of the error that ends the flow, and its SQLSTATE; NULL: the code's own */
 	char answer_tag[64]; /* of the Query that is being answered: its last CommandComplete */
+	struct entry *entry; /* while the client logs in itself, else NULL: entry.h */
 	uint16_t *formats;   /* of the Query's result that is being answered */
 	int n_formats;
 	struct buf scratch;  /* masked fields of a row that is recorded */

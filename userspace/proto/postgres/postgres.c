@@ -7,6 +7,7 @@
 #include "base/macro.h"
 #include "proto/postgres/answer.h"
 #include "proto/postgres/copy_out.h"
+#include "proto/postgres/entry.h"
 
 #define ARENA_MAX (8 * 1024 * 1024)
 #define HEAD_MAX  (256 * 1024)
@@ -104,6 +105,8 @@ static int finish(struct pg *pg, int err, struct sink *out)
  * it goes on as soon as the server has said something. */
 static int feed_server(struct pg *pg, struct cur *in, struct sink *out)
 {
+	if (pg->phase == PG_ENTERING)
+		return entry_server(pg, in, out);
 	if (pg->phase != PG_READY)
 		return ERR_STATE;
 	int err = server_feed(pg, in, out);
@@ -129,6 +132,8 @@ static int pg_feed(void *state, enum dir d, struct cur *in, struct sink *out)
 		err = feed_server(pg, in, out);
 	else if (pg->hold)
 		err = pg->is_held_here ? 0 : ERR_HELD; /* resume comes for the side that was told */
+	else if (pg->phase == PG_ENTERING)
+		err = entry_client(pg, in, out);
 	else
 		err =
 		    pg->phase == PG_STARTUP ? startup_feed(pg, in, out) : client_feed(pg, in, out);
@@ -198,6 +203,7 @@ static void pg_done(void *state)
 	buf_done(&pg->server.head);
 	buf_done(&pg->scratch);
 	copy_out_done(pg);
+	entry_free(pg->entry);
 	free(pg->formats);
 	arena_done(&pg->arena);
 }

@@ -1,7 +1,7 @@
 /* From the first byte to ReadyForQuery: the requests before the startup packet, the packet, its
  * settings, the dial. PostgreSQL documentation, "Message Flow: Start-up", "Canceling Requests in
  * Progress", "SSL Session Encryption"; settings in options= as pg_split_opts() reads them. */
-#include "proto/postgres/pg.h"
+#include "proto/postgres/entry.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -423,9 +423,13 @@ int startup_dialled(struct pg *pg, const struct dialled *d, struct sink *out)
 	if (d->err)
 		return fatal(pg, out, d->sqlstate ? d->sqlstate : "08006",
 			     d->reason ? d->reason : err_text(d->err));
-	int err = pg->session.version ? 0 : session_init(&pg->session, d->search_path);
+	if (d->startup.len)
+		return entry_begin(pg, d, out);
+	const char *path = pg->entry ? entry_search_path(pg->entry) : d->search_path;
+	struct span greeting = pg->entry ? entry_greeting(pg->entry) : d->greeting;
+	int err = pg->session.version ? 0 : session_init(&pg->session, path);
 	if (!err)
-		err = take_greeting(pg, d->greeting);
+		err = take_greeting(pg, greeting);
 	if (err)
 		return err;
 	for (int i = 0; pg->options && pg->options[i]; i += 2)
@@ -433,7 +437,8 @@ int startup_dialled(struct pg *pg, const struct dialled *d, struct sink *out)
 	pg->options = NULL;
 	arena_done(&pg->arena);
 	msg_add(b, 'R', span_of(authentication_ok, sizeof(authentication_ok)));
-	buf_add_span(b, d->greeting);
+	buf_add_span(b, greeting);
+	entry_free(TAKE(pg->entry));
 	buf_add_u8(b, 'K');
 	buf_add_u32(b, 12);
 	buf_add_u32(b, d->cancel_pid);

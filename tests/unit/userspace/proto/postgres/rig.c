@@ -82,6 +82,18 @@ static void rig_decide(struct rig *r, const struct op *op, struct decision *d)
 	buf_add_str(&r->log, "\n");
 }
 
+static int rig_entered(struct sink *s, const struct entered *e)
+{
+	struct rig *r = rig_of(s);
+	if (e->why) {
+		buf_printf(&r->log, "refused: %s\n", e->why);
+		return 0;
+	}
+	buf_printf(&r->log, "entered as %s, %u %u\n", e->user ? e->user : "-", e->pid, e->key);
+	r->is_dialling = true;
+	return ERR_HELD;
+}
+
 static bool rig_stands(struct sink *s, uint64_t plan, const struct mandate *m)
 {
 	(void)m;
@@ -187,6 +199,7 @@ static const struct sink_ops rig_ops = {
     .stands = rig_stands,
     .barrier = rig_barrier,
     .dial = rig_dial,
+    .entered = rig_entered,
     .facts = rig_facts,
     .views = rig_views,
     .stale = rig_stale,
