@@ -109,12 +109,12 @@ asan: deps ## unit and fuzz tests under the address and undefined-behaviour sani
 asan-run: $(TESTS) $(FUZZERS)
 	$(Q)ASAN_OPTIONS=detect_leaks=1 tests/run $(call pick,$(TESTS) $(FUZZERS))
 # What has threads. Under a fixed layout: TSan of gcc 12 does not know what newer kernels may randomize. The libraries
-# that are not built with it are left out by tests/tsan.supp. Tests that fork a process which makes threads: it may.
+# that are not built with it are left out by tests/tsan.supp.
 TSAN_T  := flow recorder writer ring loop upstream server console live sinks cache catalog
 tsan: deps ## the tests of what has threads under the thread sanitizer (T=word)
 	$(AGAIN) VARIANT=tsan tsan-run
 tsan-run: $(TESTS)
-	$(Q)TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp halt_on_error=0 exitcode=66 die_after_fork=0" setarch -R tests/run \
+	$(Q)TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp halt_on_error=0 exitcode=66" setarch -R tests/run \
 	  $(if $(T),$(call pick,$(TESTS)),$(sort $(foreach w,$(TSAN_T),$(foreach t,$(TESTS),$(if $(findstring $(w),$(t)),$(t))))))
 bench: deps ## ratios to a direct connection, beside pgbouncer and a bare relay: .output/bench.tsv
 	$(AGAIN) all tools

@@ -27,8 +27,8 @@ enum dial_stage {
 	STAGE_CATALOG, /* it has: the catalogue */
 };
 
-/* Done by a worker, then handed back to its lane. flow is touched in the lane only. Of a client's own login it stays
- * with the flow between its two stages. */
+/* Done by a worker, then handed back to its lane. flow is touched in the lane only. Of a client's
+ * own login it stays with the flow between its two stages. */
 struct dial_job {
 	struct job job;
 	struct mail mail;
@@ -73,8 +73,9 @@ static int reach(struct dial_job *j)
 	uint64_t deadline = clock_mono_ns() + (uint64_t)p->cfg->login_timeout_ms * NS_PER_MS;
 	if (!j->is_postgres)
 		return login_connect(&j->target, deadline, &j->login);
-	return j->stage == STAGE_CONNECT ? login_reach(&p->monitor, &j->target, deadline, &j->login)
-					 : login_postgres(&p->monitor, &j->target, deadline, &j->login);
+	return j->stage == STAGE_CONNECT
+		   ? login_reach(&p->monitor, &j->target, deadline, &j->login)
+		   : login_postgres(&p->monitor, &j->target, deadline, &j->login);
 }
 
 static void dial_work(struct job *job)
@@ -213,7 +214,8 @@ static void start(struct flow *f, struct dial_job *j, const struct dial *d)
 
 int dial_start(struct flow *f, const struct dial *d)
 {
-	if (f->state != FLOW_OPENING || f->upstream.dialling || f->upstream.entering || !f->resource)
+	if (f->state != FLOW_OPENING || f->upstream.dialling || f->upstream.entering ||
+	    !f->resource)
 		return ERR_STATE;
 	struct dial_job *j = calloc(1, sizeof(*j));
 	if (!j)

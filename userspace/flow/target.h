@@ -12,6 +12,6 @@ struct flow;
  * sqlstate and why are for the client. */
 must_check int target_fill(struct flow *f, const struct dial *d, struct target *t,
 			   char ret_sqlstate[6], char ret_why[WHY_MAX]);
-/* Names of its catalogue are to be read as this user of the database does: it is set as the role. What does not fit fails
- * the arena. */
+/* Names of its catalogue are to be read as this user of the database does: it is set as the role. What does not
+ * fit fails the arena. */
 void target_act_as(struct target *t, const char *user);

@@ -41,8 +41,8 @@ struct dialled {
 	struct span greeting;  /* postgres: the server's ParameterStatus messages as they came */
 	uint32_t cancel_pid, cancel_key; /* postgres: what the client is to be told (ours) */
 	const char *search_path; /* postgres: the login's default search_path, as SHOW gives it */
-	/* postgres: the client is to log in itself: the startup packet to send. Then greeting to search_path come with a
-	 * second answer, to entered(). */
+	/* postgres: the client is to log in itself: the startup packet to send. Then greeting to search_path come
+	 * with a second answer, to entered(). */
 	struct span startup;
 	bool is_tls, is_verified; /* towards the server, and it is sure who that is: for a login of the client's */
 };
@@ -93,8 +93,8 @@ struct sink_ops {
 	int (*barrier)(struct sink *s);
 	/* Always ERR_HELD on success. */
 	int (*dial)(struct sink *s, const struct dial *d);
-	/* After a dial that left the login to the client. ERR_HELD until all else that a session needs is there; with why
-	 * 0: the flow knows, and the module ends it. */
+	/* After a dial that left the login to the client. ERR_HELD until all else that a session needs is there;
+	 * with why 0: the flow knows, and the module ends it. */
 	int (*entered)(struct sink *s, const struct entered *e);
 	/* The catalogue lacks a name or is stale: reload. ERR_HELD, or 0 if it is as fresh as can be. */
 	int (*facts)(struct sink *s);

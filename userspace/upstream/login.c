@@ -434,7 +434,7 @@ int pump_login(struct pump *p, struct msg_line *monitor, const struct target *t)
 	if (p->is_bare && want && strcmp(want, "any")) {
 		credential_done(&c);
 		return fail(p->login, ERR_UNSUPPORTED, "28000",
-			    "target_session_attrs of the credential cannot be asked before a login of the client's own");
+			    "target_session_attrs of the credential cannot be asked before a client's own login");
 	}
 	bool is_picky = want && !strcmp(want, "prefer-standby");
 	err = try_hosts(p, monitor, t, &c, !is_picky);

@@ -7,8 +7,11 @@
 int startup_packet(const struct target *t, struct buf *out)
 {
 	const char *const pairs[][2] = {
-	    {"user", t->user},	     {"database", t->database},		   {"replication", t->replication},
-	    {"options", t->options}, {"application_name", t->application},
+	    {"user", t->user},
+	    {"database", t->database},
+	    {"replication", t->replication},
+	    {"options", t->options},
+	    {"application_name", t->application},
 	};
 	size_t at = buf_len(out);
 	buf_add_u32(out, 0);

@@ -6,7 +6,9 @@
 
 #include "base/macro.h"
 
-#define ANSWER_MAX   (16 * 1024) /* of the client; PostgreSQL's own limit is 65,535, of which SCRAM needs 300 */
+#define ANSWER_MAX                                                                                 \
+	(16 * 1024) /* of the client; PostgreSQL's own limit is 65,535, of which SCRAM needs 300   \
+		     */
 #define MESSAGE_MAX  (32 * 1024) /* of the server; both less than what may stay unread */
 #define GREETING_MAX (64 * 1024)
 #define SCRAM	     "SCRAM-SHA-256"
@@ -25,7 +27,14 @@ enum state {
 };
 
 /* Codes of Authentication messages. */
-enum { AUTH_OK = 0, AUTH_CLEARTEXT = 3, AUTH_MD5 = 5, AUTH_SASL = 10, AUTH_SASL_CONTINUE = 11, AUTH_SASL_FINAL = 12 };
+enum {
+	AUTH_OK = 0,
+	AUTH_CLEARTEXT = 3,
+	AUTH_MD5 = 5,
+	AUTH_SASL = 10,
+	AUTH_SASL_CONTINUE = 11,
+	AUTH_SASL_FINAL = 12
+};
 
 struct entry {
 	enum state state;
@@ -87,8 +96,8 @@ void entry_free(struct entry *e)
 	free(e);
 }
 
-/* A whole message at the front of in, at most max bytes; else 0 (not all there), ERR_MALFORMED, ERR_LIMIT. 1: it is
- * taken. */
+/* A whole message at the front of in, at most max bytes; else 0 (not all there), ERR_MALFORMED,
+ * ERR_LIMIT. 1: it is taken. */
 static int take(struct cur *in, size_t max, struct span *ret_whole)
 {
 	struct cur c = *in;
@@ -114,11 +123,11 @@ static struct span body_of(struct span whole)
 /* ---- the client's answers ---- */
 
 static const char garbled[] = "the client's side of the login is malformed";
-static const char unbound[] =
-    "TLS ends at the gateway, so SCRAM cannot be bound to the server's: set channel_binding=disable";
+static const char unbound[] = "TLS ends at the gateway, so SCRAM cannot be bound to the server's: "
+			      "set channel_binding=disable";
 
-/* GS2's header says whether the client would have bound the login (RFC 5802, 7): a server with TLS takes "y" for a
- * sign that somebody stands between, and is right. */
+/* GS2's header says whether the client would have bound the login (RFC 5802, 7): a server with TLS
+ * takes "y" for a sign that somebody stands between, and is right. */
 static const char *scram_fault(const struct entry *e, struct span body)
 {
 	struct cur c = cur_of(body);
@@ -131,7 +140,8 @@ static const char *scram_fault(const struct entry *e, struct span body)
 		return unbound;
 	if (first.p[0] == 'y' && e->is_tls)
 		return unbound;
-	bool is_plain = (first.p[0] == 'n' || first.p[0] == 'y') && first.p[1] == ',' && first.p[2] == ',';
+	bool is_plain =
+	    (first.p[0] == 'n' || first.p[0] == 'y') && first.p[1] == ',' && first.p[2] == ',';
 	return is_plain ? NULL : garbled;
 }
 
@@ -151,7 +161,8 @@ static bool is_awaited(const struct entry *e)
 
 int entry_client(struct pg *pg, struct cur *in, struct sink *out)
 {
-	static const enum state next[] = {[PASSWORD] = ANSWERED, [MECHANISM] = FIRST, [PROOF] = PROVED};
+	static const enum state next[] = {
+	    [PASSWORD] = ANSWERED, [MECHANISM] = FIRST, [PROOF] = PROVED};
 	struct entry *e = pg->entry;
 	struct span whole = {0};
 	if (!cur_left(in))
@@ -195,7 +206,9 @@ static int offer(struct pg *pg, struct span rest, struct sink *out)
 {
 	static const uint8_t ours[] = "\0\0\0\012" SCRAM "\0"; /* and the end of the list */
 	if (!offers_scram(rest))
-		return refuse(pg, out, "28000", "the upstream offers no SCRAM-SHA-256, and no other mechanism is passed through");
+		return refuse(pg, out, "28000",
+			      "the upstream offers no SCRAM-SHA-256, and no other mechanism is "
+			      "passed through");
 	msg_add(out->to[TO_CLIENT], 'R', span_of(ours, sizeof(ours)));
 	pg->entry->state = MECHANISM;
 	return 0;
@@ -206,7 +219,8 @@ static int let_in(struct pg *pg, struct sink *out)
 	struct entry *e = pg->entry;
 	if (e->state == BEGUN)
 		return refuse(pg, out, "28000",
-			      "the upstream lets anybody in from the gateway's address: nobody has shown who they are");
+			      "the upstream lets anybody in from the gateway's address: nobody has "
+			      "shown who they are");
 	if (e->state != ANSWERED)
 		return malformed(pg, out);
 	e->state = IN;
@@ -236,9 +250,10 @@ static int authentication(struct pg *pg, struct span whole, struct sink *out)
 	if (code == AUTH_SASL && e->state == BEGUN)
 		return offer(pg, rest, out);
 	if (code == AUTH_CLEARTEXT && !e->is_verified)
-		return refuse(pg, out, "28000",
-			      "the upstream asks for the password in clear, and it is not sure who it is "
-			      "(sslmode=verify-full): refused");
+		return refuse(
+		    pg, out, "28000",
+		    "the upstream asks for the password in clear, and it is not sure who it is "
+		    "(sslmode=verify-full): refused");
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
 		if (steps[i].code != code || steps[i].from != e->state)
 			continue;
@@ -250,7 +265,8 @@ static int authentication(struct pg *pg, struct span whole, struct sink *out)
 	}
 	if (e->state != BEGUN)
 		return malformed(pg, out);
-	return refuse(pg, out, "28000", "the upstream asks for a way to log in that is not passed through");
+	return refuse(pg, out, "28000",
+		      "the upstream asks for a way to log in that is not passed through");
 }
 
 /* ---- once it is in ---- */
@@ -277,8 +293,10 @@ static int hand_over(struct pg *pg, struct sink *out)
 	struct entry *e = pg->entry;
 	e->state = DONE;
 	pg->hold = HOLD_DIAL;
-	pg->is_held_here = true; /* while the server was listened to: the client's side is not told */
-	int err = out->ops->entered(out, &(struct entered){.user = e->user, .pid = e->pid, .key = e->key});
+	pg->is_held_here =
+	    true; /* while the server was listened to: the client's side is not told */
+	int err = out->ops->entered(
+	    out, &(struct entered){.user = e->user, .pid = e->pid, .key = e->key});
 	return err ? err : ERR_STATE;
 }
 
@@ -291,7 +309,8 @@ static int ready(struct pg *pg, struct span body, struct sink *out)
 		return hand_over(pg, out);
 	if (e->state == ASKED)
 		return e->user ? hand_over(pg, out)
-			       : refuse(pg, out, "58000", "the upstream does not say what names mean to this login");
+			       : refuse(pg, out, "58000",
+					"the upstream does not say what names mean to this login");
 	msg_add(out->to[TO_SERVER], 'Q', span_of(question, sizeof(question)));
 	e->state = ASKED;
 	return 0;
@@ -303,9 +322,11 @@ static int on_error(struct pg *pg, struct span whole, struct sink *out)
 	struct msg_error_read said;
 	char why[80];
 	msg_read_error(body_of(whole), &said);
-	snprintf(why, sizeof(why), "the upstream refused the client's login (SQLSTATE %.5s)", said.sqlstate);
+	snprintf(why, sizeof(why), "the upstream refused the client's login (SQLSTATE %.5s)",
+		 said.sqlstate);
 	if (pg->entry->state == ASKED)
-		return refuse(pg, out, "58000", "the upstream does not say what names mean to this login");
+		return refuse(pg, out, "58000",
+			      "the upstream does not say what names mean to this login");
 	sink_pass(out, FROM_SERVER, whole);
 	pg->phase = PG_OVER;
 	(void)!out->ops->entered(out, &(struct entered){.why = why});

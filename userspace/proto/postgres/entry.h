@@ -1,9 +1,9 @@
-/* The client proves to the server itself who it is: what both say until then passes through here, message by message,
- * and nothing of it is kept. PostgreSQL documentation, 55.2.1 (Start-up), 55.3 (SASL Authentication).
+/* The client proves to the server itself who it is: what both say until then passes through here, message by
+ * message, and nothing of it is kept. PostgreSQL documentation, 55.2.1 (Start-up), 55.3 (SASL Authentication).
  *
- * Passed: the password in clear, to a server that is sure to be the right one; md5; SCRAM-SHA-256. SCRAM-SHA-256-PLUS is
- * taken out of what the server offers: TLS ends at the gateway, so its binding could not hold. What else the server asks
- * for, and a server that asks for nothing, ends the flow. */
+ * Passed: the password in clear, to a server that is sure to be the right one; md5; SCRAM-SHA-256.
+ * SCRAM-SHA-256-PLUS is taken out of what the server offers: TLS ends at the gateway, so its binding could not
+ * hold. What else the server asks for, and a server that asks for nothing, ends the flow. */
 #pragma once
 
 #include "proto/postgres/pg.h"

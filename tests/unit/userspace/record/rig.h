@@ -44,6 +44,7 @@ struct rig {
 	pthread_t monitor;
 	pthread_mutex_t mutex;	       /* of the call channel */
 	struct checkpoint last_signed; /* by the monitor's thread */
+	bool has_monitor;
 	atomic_bool stops;
 	pid_t pid;
 };
@@ -71,17 +72,25 @@ static inline void *rig_monitor(void *arg)
 	return NULL;
 }
 
+static inline void rig_end_monitor(struct rig *g)
+{
+	atomic_store(&g->stops, true);
+	if (g->has_monitor)
+		pthread_join(g->monitor, NULL);
+	g->has_monitor = false;
+}
+
+/* No thread is there while it forks: what a sanitizer knows of one would be wrong in the child. */
 static inline void rig_start(struct rig *g)
 {
 	int ends[2];
-	pthread_mutex_lock(&g->mutex); /* channels are new with every process */
+	rig_end_monitor(g); /* channels are new with every process */
 	for (int i = 0; i < 2; i++) {
 		closep(&g->call[i]);
 		closep(&g->notify[i]);
 	}
 	if (msg_pair(g->call) < 0 || msg_pair(g->notify) < 0)
 		abort();
-	pthread_mutex_unlock(&g->mutex);
 	struct child_env env = {.call_fd = g->call[1],
 				.notify_fd = g->notify[1],
 				.health = g->health,
@@ -103,6 +112,10 @@ static inline void rig_start(struct rig *g)
 	json_decref(j);
 	close(ends[1]);
 	g->peer = ends[0];
+	atomic_store(&g->stops, false);
+	if (pthread_create(&g->monitor, NULL, rig_monitor, g))
+		abort();
+	g->has_monitor = true;
 }
 
 /* dir: NULL for a folder of its own. segment_bytes 0: 64 MiB. */
@@ -136,7 +149,6 @@ static inline void rig_init(struct rig *g, const char *dir, uint64_t segment_byt
 	pthread_mutex_init(&g->mutex, NULL);
 	g->call[0] = g->call[1] = g->notify[0] = g->notify[1] = -1;
 	rig_start(g);
-	pthread_create(&g->monitor, NULL, rig_monitor, g);
 }
 
 /* The recorder's exit code, or minus the signal. */
@@ -163,8 +175,7 @@ static inline void rig_done(struct rig *g)
 {
 	if (g->pid)
 		rig_stop(g);
-	atomic_store(&g->stops, true);
-	pthread_join(g->monitor, NULL);
+	rig_end_monitor(g);
 	for (int i = 0; i < RIG_RINGS; i++) {
 		ring_free(g->producers[i]);
 		ring_desc_done(&g->rings[i]);
