@@ -610,7 +610,7 @@ static bool runs_without_grant(struct flow *f)
 {
 	struct mandate m = {.release = 0};
 	for (uint32_t i = 0; i < f->pipe.n_running; i++) {
-		const char *grant = f->pipe.running[i].grant;
+		const char *grant = pipeline_running(&f->pipe, i)->grant;
 		if (!*grant || !strcmp(grant, m.grant)) /* one lets many of a pipeline pass */
 			continue;
 		memcpy(m.grant, grant, sizeof(m.grant));

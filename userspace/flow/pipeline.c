@@ -143,25 +143,40 @@ static void count(struct flow *f, const struct op *op, const struct decision *d)
 		COUNT(r->denied);
 }
 
+/* A place behind the last one. What has ended in front makes room, once it is half of all: so that a long pipeline
+ * moves each but once or twice. */
+static int make_room(struct pipeline *p)
+{
+	if (p->running_from + p->n_running < p->running_cap)
+		return 0;
+	if (p->running_from && p->running_from >= p->running_cap / 2) {
+		memmove(p->running, pipeline_running(p, 0), p->n_running * sizeof(*p->running));
+		p->running_from = 0;
+		return 0;
+	}
+	uint32_t cap = MAX(4u, p->running_cap * 2);
+	if (cap > RUNNING_MAX)
+		return ERR_LIMIT;
+	struct running_op *more = realloc(p->running, cap * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	p->running = more;
+	p->running_cap = cap;
+	return 0;
+}
+
 static int run(struct flow *f, const struct op *op, const struct decision *d)
 {
 	struct pipeline *p = &f->pipe;
-	if (p->n_running == p->running_cap) {
-		uint32_t cap = MAX(4u, p->running_cap * 2);
-		if (cap > RUNNING_MAX)
-			return ERR_LIMIT;
-		struct running_op *more = realloc(p->running, cap * sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		p->running = more;
-		p->running_cap = cap;
-	}
-	p->running[p->n_running++] =
-	    (struct running_op){op->id, loop_now(f->lane->loop), op->class, op->is_permanent, "", ""};
-	memcpy(p->running[p->n_running - 1].grant, d->grant[0] ? d->grant : d->made_grant, sizeof(d->grant));
+	int err = make_room(p);
+	if (err)
+		return err;
+	struct running_op *r = pipeline_running(p, p->n_running++);
+	*r = (struct running_op){op->id, loop_now(f->lane->loop), op->class, op->is_permanent, "", ""};
+	memcpy(r->grant, d->grant[0] ? d->grant : d->made_grant, sizeof(r->grant));
 	/* Of what a grant lets pass nobody waits for the outcome. */
 	if (!d->grant[0])
-		memcpy(p->running[p->n_running - 1].request, d->request, sizeof(d->request));
+		memcpy(r->request, d->request, sizeof(d->request));
 	return 0;
 }
 
@@ -431,12 +446,15 @@ static void on_row(struct sink *s, uint64_t op_id, const struct span *fields, in
 static bool take_running(struct pipeline *p, uint64_t op_id, struct running_op *ret)
 {
 	for (uint32_t i = 0; i < p->n_running; i++) {
-		if (p->running[i].id != op_id)
+		struct running_op *r = pipeline_running(p, i);
+		if (r->id != op_id)
 			continue;
-		*ret = p->running[i];
-		memmove(p->running + i, p->running + i + 1,
-			(p->n_running - i - 1) * sizeof(*p->running));
+		*ret = *r;
 		p->n_running--;
+		if (i)
+			memmove(r, r + 1, (p->n_running - i) * sizeof(*r));
+		else
+			p->running_from = p->n_running ? p->running_from + 1 : 0;
 		return true;
 	}
 	return false;
@@ -492,14 +510,14 @@ void pipeline_done(struct flow *f)
 	asks_drop_flow(f);
 	snprintf(why, sizeof(why), "the connection ended while it ran: %s", f->origin.reason);
 	for (uint32_t i = 0; i < f->pipe.n_running; i++)
-		tell_outcome(f, f->pipe.running[i].request, &(struct op_result){.sqlstate = "08006", .error = why});
+		tell_outcome(f, pipeline_running(&f->pipe, i)->request, &(struct op_result){.sqlstate = "08006", .error = why});
 	journal_drop_flow(&f->lane->journal, f);
 	rows_free(f->pipe.rows);
 	event_known_done(&f->pipe.known);
 	free(f->pipe.running);
 	f->pipe.rows = NULL;
 	f->pipe.running = NULL;
-	f->pipe.n_running = f->pipe.running_cap = 0;
+	f->pipe.running_from = f->pipe.n_running = f->pipe.running_cap = 0;
 }
 
 static void on_stale(struct sink *s)

@@ -24,13 +24,19 @@ struct running_op {
 struct pipeline {
 	enum dir dir;		    /* which side is being fed or resumed: what a hold belongs to */
 	uint64_t ticket;	    /* of the flow's last event */
-	struct running_op *running; /* in the order of their ids */
-	uint32_t n_running, running_cap;
+	struct running_op *running; /* in the order of their ids; those before running_from have ended */
+	uint32_t running_from, n_running, running_cap;
 	bool has_ddl;	   /* uncommitted changes of the catalogue may be open */
 	struct rows *rows; /* of the operation whose rows arrive, or NULL */
 	struct resource_counts *counts;
 	struct event_known known; /* what all its events say */
 };
+
+/* The i-th from the oldest. */
+static inline struct running_op *pipeline_running(const struct pipeline *p, uint32_t i)
+{
+	return &p->running[p->running_from + i];
+}
 
 extern const struct sink_ops pipeline_ops;
 

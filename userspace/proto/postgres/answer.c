@@ -60,7 +60,7 @@ static int on_parsed(struct answer *a)
 	struct op_result r = {0};
 	if (t->name) {
 		t->name->is_live = true;
-		names_remove_older(&a->pg->stmts, name_key(t->name), t->name->seq);
+		names_supersede(&a->pg->stmts, t->name);
 	}
 	if (t->op_id)
 		a->out->ops->result(a->out, t->op_id, &r);
@@ -73,7 +73,7 @@ static int on_bound(struct answer *a)
 {
 	struct name *portal = a->t->name;
 	portal->is_live = true;
-	names_remove_older(&a->pg->portals, name_key(portal), portal->seq);
+	names_supersede(&a->pg->portals, portal);
 	tracks_pop(&a->pg->tracks);
 	return 0;
 }
@@ -338,7 +338,7 @@ static void abandon(struct answer *a, struct track *t, const struct op_result *c
 	if ((t->kind == TRACK_PARSE || t->kind == TRACK_BIND) && t->name) {
 		struct names *table = t->kind == TRACK_PARSE ? &pg->stmts : &pg->portals;
 		if (cause && (!t->name->key_len || t->kind == TRACK_BIND))
-			names_remove_older(table, name_key(t->name), t->name->seq);
+			names_supersede(table, t->name);
 		names_remove(table, t->name);
 	}
 	if ((t->kind == TRACK_CLOSE_STMT || t->kind == TRACK_CLOSE_PORTAL) && t->name)

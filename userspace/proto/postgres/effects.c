@@ -46,7 +46,7 @@ static int add_name(struct pg *pg, struct track *by, struct prepared *from, int 
 	name_opened(n, from->entry, index, NULL);
 	n->is_live = n->is_ended = true;
 	n->is_cursor = st->kind == SQL_DECLARE_CURSOR;
-	names_remove_older(t, name_key(n), n->seq);
+	names_supersede(t, n);
 	if (!n->is_cursor)
 		return 0;
 	/* Whoever reads from it is decided for itself: by what the names meant here, and by what let this pass. */

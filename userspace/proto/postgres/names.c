@@ -173,17 +173,30 @@ void names_remove(struct names *t, struct name *n)
 	unlink_at(t, at);
 }
 
-void names_remove_older(struct names *t, struct span name, uint64_t seq)
+static void remove_older_behind(struct names *t, struct name **at, struct span key, uint64_t seq)
 {
-	struct span key = cut(name);
-	if (!t->buckets)
-		return;
-	for (struct name **at = &t->buckets[hash(key)]; *at;) {
+	while (*at) {
 		if ((*at)->seq < seq && is_named(*at, key))
 			unlink_at(t, at);
 		else
 			at = &(*at)->next;
 	}
+}
+
+void names_remove_older(struct names *t, struct span name, uint64_t seq)
+{
+	struct span key = cut(name);
+	if (t->buckets)
+		remove_older_behind(t, &t->buckets[hash(key)], key, seq);
+}
+
+/* Older ones stand behind it: the many newer ones of a pipeline are not looked at. */
+void names_supersede(struct names *t, struct name *n)
+{
+	if (n->is_listed)
+		remove_older_behind(t, &n->next, name_key(n), n->seq);
+	else
+		names_remove_older(t, name_key(n), n->seq);
 }
 
 void names_clear(struct names *t, uint64_t seq, bool with_cursors)

@@ -100,6 +100,8 @@ struct name *names_find(const struct names *t, struct span name);
 /* Removes one version, or all versions of its name that are older than seq. */
 void names_remove(struct names *t, struct name *n);
 void names_remove_older(struct names *t, struct span name, uint64_t seq);
+/* The server has made this version: removes all older ones of its name. */
+void names_supersede(struct names *t, struct name *n);
 /* Removes all live ones that are older than seq; cursors too, if asked. */
 void names_clear(struct names *t, uint64_t seq, bool with_cursors);
 /* Marks the newest version as ended by message seq, once that is answered; and takes the mark back.
