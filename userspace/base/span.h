@@ -25,6 +25,9 @@ static inline struct span span_str(const char *s)
 	return (struct span){(const uint8_t *)s, strlen(s)};
 }
 
+/* Of a string literal, for tables: what is compared for each event knows its length. */
+#define SPAN_LITERAL(s) {(const uint8_t *)(s), sizeof(s) - 1}
+
 static inline bool span_eq(struct span a, struct span b)
 {
 	return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);

@@ -64,26 +64,37 @@ int batch_marks(const struct batch *b, struct buf *out)
 	return buf_err(out);
 }
 
-int batch_reserve(struct batch *to, const struct batch *from)
+void batch_end(const struct batch *b, struct batch_place *ret)
 {
-	if (!buf_reserve(&to->events, buf_len(&from->events)))
-		return buf_err(&to->events);
-	return buf_reserve(&to->marks, buf_len(&from->marks)) ? 0 : buf_err(&to->marks);
+	ret->events = buf_len(&b->events);
+	ret->marks = buf_len(&b->marks);
+	ret->first = b->first;
+	ret->last = b->last;
+	memcpy(ret->hash, b->hash, HASH_LEN);
+	memcpy(ret->positions, b->positions, sizeof(ret->positions));
+	ret->n_positions = b->n_positions;
 }
 
-int batch_append(struct batch *to, const struct batch *from)
+void batch_since(const struct batch *b, const struct batch_place *from, struct batch *ret_part)
 {
-	int err = batch_reserve(to, from);
-	if (err < 0)
-		return err;
-	buf_add_span(&to->events, buf_span(&from->events));
-	buf_add_span(&to->marks, buf_span(&from->marks));
-	to->first = to->first ? to->first : from->first;
-	to->last = from->last;
-	memcpy(to->hash, from->hash, HASH_LEN);
-	memcpy(to->positions, from->positions, sizeof(to->positions));
-	to->n_positions = from->n_positions;
-	return 0;
+	bool is_empty = buf_len(&b->events) == from->events;
+	*ret_part = *b;
+	ret_part->events.start += from->events;
+	ret_part->marks.start += from->marks;
+	ret_part->first = is_empty ? 0 : from->first ? from->last + 1 : b->first;
+	ret_part->last = is_empty ? 0 : b->last;
+}
+
+void batch_back(struct batch *b, const struct batch_place *to)
+{
+	b->events.end = b->events.start + to->events;
+	b->marks.end = b->marks.start + to->marks;
+	b->events.err = b->marks.err = 0;
+	b->first = to->first;
+	b->last = to->last;
+	memcpy(b->hash, to->hash, HASH_LEN);
+	memcpy(b->positions, to->positions, sizeof(b->positions));
+	b->n_positions = to->n_positions;
 }
 
 bool batch_next(const struct batch *b, size_t *at, struct span *ret_stored)

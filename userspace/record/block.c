@@ -6,17 +6,17 @@
 
 static const struct {
 	enum mark field;
-	const char *value; /* NULL: whatever it is */
+	struct span value; /* p NULL: whatever it is */
 	enum block_verdict verdict;
 } verdicts[] = {
-    {MARK_DECISION, "\"allow\"", BLOCK_ALLOW},
-    {MARK_DECISION, "\"mask\"", BLOCK_MASK},
-    {MARK_ASKED, "true", BLOCK_ASK},
-    {MARK_DECISION, "\"deny\"", BLOCK_DENY},
-    {MARK_OBSERVED, "true", BLOCK_OBSERVED},
-    {MARK_SQLSTATE, NULL, BLOCK_ERROR},
-    {MARK_TYPE, "\"connect.refused\"", BLOCK_REFUSED},
-    {MARK_TYPE, "\"bypass.attempt\"", BLOCK_REFUSED},
+    {MARK_DECISION, SPAN_LITERAL("\"allow\""), BLOCK_ALLOW},
+    {MARK_DECISION, SPAN_LITERAL("\"mask\""), BLOCK_MASK},
+    {MARK_ASKED, SPAN_LITERAL("true"), BLOCK_ASK},
+    {MARK_DECISION, SPAN_LITERAL("\"deny\""), BLOCK_DENY},
+    {MARK_OBSERVED, SPAN_LITERAL("true"), BLOCK_OBSERVED},
+    {MARK_SQLSTATE, {0}, BLOCK_ERROR},
+    {MARK_TYPE, SPAN_LITERAL("\"connect.refused\""), BLOCK_REFUSED},
+    {MARK_TYPE, SPAN_LITERAL("\"bypass.attempt\""), BLOCK_REFUSED},
 };
 
 /* Any even spread does; what is stored is found by the same function only. */
@@ -64,7 +64,7 @@ void block_add(struct block *b, const struct marked *event)
 		add_time(b, mark_u64(event, MARK_TIME));
 	for (size_t k = 0; k < ARRAY_LEN(verdicts); k++) {
 		struct span value = mark_get(event, verdicts[k].field);
-		if (value.len && (!verdicts[k].value || span_is(value, verdicts[k].value)))
+		if (value.len && (!verdicts[k].value.p || span_eq(value, verdicts[k].value)))
 			b->verdicts |= verdicts[k].verdict;
 	}
 }

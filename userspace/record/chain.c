@@ -1,3 +1,6 @@
+/* SHA-256 by OpenSSL's own functions for it: what EVP does around them takes as long again for an event's leaf and
+ * node, and a fifth of an event's time. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "record/chain.h"
 
 #include <errno.h>
@@ -6,8 +9,7 @@
 #include "base/ossl.h"
 
 struct chain {
-	EVP_MD *md;
-	EVP_MD_CTX *ctx;
+	SHA256_CTX ctx;
 };
 
 #define PREV_KEY "{\"_prev\":\""
@@ -20,40 +22,27 @@ int chain_new(struct chain **ret_c)
 	struct chain *c = calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
-	c->md = EVP_MD_fetch(NULL, "SHA256", NULL);
-	c->ctx = EVP_MD_CTX_new();
-	if (!c->md || !c->ctx || EVP_DigestInit_ex2(c->ctx, c->md, NULL) != 1) {
-		chain_free(c);
-		return -ENOMEM;
-	}
 	*ret_c = c;
 	return 0;
 }
 
 void chain_free(struct chain *c)
 {
-	if (!c)
-		return;
-	EVP_MD_CTX_free(c->ctx);
-	EVP_MD_free(c->md);
 	free(c);
 }
 
 int chain_hash(struct chain *c, const uint8_t prev[HASH_LEN], struct span stored,
 	       uint8_t out[HASH_LEN])
 {
-	bool ok = EVP_DigestInit_ex2(c->ctx, NULL, NULL) == 1 &&
-		  EVP_DigestUpdate(c->ctx, prev, HASH_LEN) == 1 &&
-		  EVP_DigestUpdate(c->ctx, stored.p, stored.len) == 1 &&
-		  EVP_DigestFinal_ex(c->ctx, out, NULL) == 1;
+	bool ok = SHA256_Init(&c->ctx) == 1 && SHA256_Update(&c->ctx, prev, HASH_LEN) == 1 &&
+		  SHA256_Update(&c->ctx, stored.p, stored.len) == 1 && SHA256_Final(out, &c->ctx) == 1;
 	return ok ? 0 : -EIO;
 }
 
 int chain_digest(struct chain *c, struct span bytes, uint8_t out[HASH_LEN])
 {
-	bool ok = EVP_DigestInit_ex2(c->ctx, NULL, NULL) == 1 &&
-		  EVP_DigestUpdate(c->ctx, bytes.p, bytes.len) == 1 &&
-		  EVP_DigestFinal_ex(c->ctx, out, NULL) == 1;
+	bool ok = SHA256_Init(&c->ctx) == 1 && SHA256_Update(&c->ctx, bytes.p, bytes.len) == 1 &&
+		  SHA256_Final(out, &c->ctx) == 1;
 	return ok ? 0 : -EIO;
 }
 
@@ -106,13 +95,20 @@ int chain_prefix_read(struct span stored, uint8_t ret_prev[HASH_LEN], uint64_t *
 	return 0;
 }
 
+#define PAIRS(hi)                                                                                                      \
+	{hi, '0'}, {hi, '1'}, {hi, '2'}, {hi, '3'}, {hi, '4'}, {hi, '5'}, {hi, '6'}, {hi, '7'}, {hi, '8'}, {hi, '9'}, \
+	    {hi, 'a'}, {hi, 'b'}, {hi, 'c'}, {hi, 'd'}, {hi, 'e'}, {hi, 'f'}
+
+/* Each byte's two digits. */
+static const char hex_pairs[256][2] = {
+    PAIRS('0'), PAIRS('1'), PAIRS('2'), PAIRS('3'), PAIRS('4'), PAIRS('5'), PAIRS('6'), PAIRS('7'),
+    PAIRS('8'), PAIRS('9'), PAIRS('a'), PAIRS('b'), PAIRS('c'), PAIRS('d'), PAIRS('e'), PAIRS('f'),
+};
+
 void hex_encode(const uint8_t *p, size_t len, char *out)
 {
-	static const char hex[] = "0123456789abcdef";
-	for (size_t i = 0; i < len; i++) {
-		out[2 * i] = hex[p[i] >> 4];
-		out[2 * i + 1] = hex[p[i] & 15];
-	}
+	for (size_t i = 0; i < len; i++)
+		memcpy(out + 2 * i, hex_pairs[p[i]], 2);
 	out[2 * len] = 0;
 }
 

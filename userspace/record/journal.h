@@ -44,10 +44,18 @@ must_check int batch_mark(struct batch *b, const struct marks *m, const uint8_t 
 /* The marks of all events, made where the batch has none, as read from the journal. ERR_MALFORMED,
  * -ENOMEM, ERR_LIMIT. */
 must_check int batch_marks(const struct batch *b, struct buf *out);
-/* Room for from's events behind to's. -ENOMEM, ERR_LIMIT. */
-must_check int batch_reserve(struct batch *to, const struct batch *from);
-/* Puts from's events behind to's; positions and hash are then from's. -ENOMEM, ERR_LIMIT. */
-must_check int batch_append(struct batch *to, const struct batch *from);
+/* How far a batch went, for what is added behind: that alone, which borrows from b and holds until more is added;
+ * taken back. */
+struct batch_place {
+	size_t events, marks; /* bytes */
+	uint64_t first, last;
+	uint8_t hash[HASH_LEN];
+	struct ring_position positions[JOURNAL_RINGS];
+	uint32_t n_positions;
+};
+void batch_end(const struct batch *b, struct batch_place *ret);
+void batch_since(const struct batch *b, const struct batch_place *from, struct batch *ret_part);
+void batch_back(struct batch *b, const struct batch_place *to);
 /* The frames, one after the other: *at starts at 0. False at the end. */
 bool batch_next(const struct batch *b, size_t *at, struct span *ret_stored);
 

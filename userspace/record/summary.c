@@ -87,6 +87,7 @@ struct row {
 
 struct summaries {
 	struct row *buckets[BUCKETS];
+	struct row *last; /* that was asked for, or NULL: mostly the next one, too */
 	int n_rows;
 	struct buf text;
 };
@@ -126,6 +127,7 @@ void summaries_forget(struct summaries *s)
 		s->buckets[i] = NULL;
 	}
 	s->n_rows = 0;
+	s->last = NULL;
 }
 
 void summaries_free(struct summaries *s)
@@ -312,15 +314,25 @@ static uint32_t hash_of(const char *id)
 	return span_hash(SPAN_HASH_START, span_str(id)) % BUCKETS;
 }
 
-static struct row *row_get(struct summaries *s, struct store *store, const char *id)
+static struct row *row_find(const struct summaries *s, const char *id)
 {
-	struct row **bucket = &s->buckets[hash_of(id)];
-	for (struct row *r = *bucket; r; r = r->next)
+	if (s->last && !strcmp(s->last->id, id))
+		return s->last;
+	for (struct row *r = s->buckets[hash_of(id)]; r; r = r->next)
 		if (!strcmp(r->id, id))
 			return r;
-	struct row *r = calloc(1, sizeof(*r));
+	return NULL;
+}
+
+static struct row *row_get(struct summaries *s, struct store *store, const char *id)
+{
+	struct row *r = s->last = row_find(s, id);
+	if (r)
+		return r;
+	r = calloc(1, sizeof(*r));
 	if (!r)
 		return NULL;
+	struct row **bucket = &s->buckets[hash_of(id)];
 	memcpy(r->id, id, strlen(id));
 	buf_reset(&s->text);
 	if (store_get(store, DB_SESSIONS, span_str(id), &s->text) == 0)
@@ -384,18 +396,18 @@ static void on_refused(struct row *r, const struct marked *e)
 static void take_type(struct row *r, const struct marked *e)
 {
 	static const struct {
-		const char *type;
+		struct span type;
 		void (*take)(struct row *r, const struct marked *e);
-	} types[] = {{"op", on_op},
-		     {"flow.open", on_flow},
-		     {"session.start", on_start},
-		     {"session.end", on_end},
-		     {"session.reconciled", on_reconciled},
-		     {"connect.refused", on_refused},
-		     {"bypass.attempt", on_refused}};
+	} types[] = {{SPAN_LITERAL("op"), on_op},
+		     {SPAN_LITERAL("flow.open"), on_flow},
+		     {SPAN_LITERAL("session.start"), on_start},
+		     {SPAN_LITERAL("session.end"), on_end},
+		     {SPAN_LITERAL("session.reconciled"), on_reconciled},
+		     {SPAN_LITERAL("connect.refused"), on_refused},
+		     {SPAN_LITERAL("bypass.attempt"), on_refused}};
 	struct span type = mark_plain(e, MARK_TYPE);
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
-		if (span_is(type, types[i].type)) {
+		if (span_eq(type, types[i].type)) {
 			types[i].take(r, e);
 			return;
 		}

@@ -18,44 +18,44 @@ static const char *const producer_names[] = {"control", "proxy", "monitor"};
 /* Who may say what: a proxy that was taken over can neither end a session nor load a policy on
  * record. */
 static const struct {
-	const char *type;
+	struct span type;
 	unsigned producers; /* 1 << enum producer */
 } types[] = {
-    {"op", 1 << PRODUCER_PROXY},
-    {"op.end", 1 << PRODUCER_PROXY},
-    {"op.part", 1 << PRODUCER_PROXY},
-    {"flow.open", 1 << PRODUCER_PROXY},
-    {"flow.close", 1 << PRODUCER_PROXY},
-    {"connect.refused", 1 << PRODUCER_PROXY | 1 << PRODUCER_MONITOR | 1 << PRODUCER_CONTROL},
-    {"bypass.attempt", 1 << PRODUCER_MONITOR},
-    {"session.start", 1 << PRODUCER_CONTROL},
-    {"session.guard", 1 << PRODUCER_CONTROL},
-    {"session.strays", 1 << PRODUCER_CONTROL},
-    {"session.freeze", 1 << PRODUCER_CONTROL},
-    {"session.thaw", 1 << PRODUCER_CONTROL},
-    {"session.kill", 1 << PRODUCER_CONTROL},
-    {"session.release", 1 << PRODUCER_CONTROL},
-    {"session.renew", 1 << PRODUCER_CONTROL},
-    {"session.expire", 1 << PRODUCER_CONTROL},
-    {"session.revoke", 1 << PRODUCER_CONTROL},
-    {"session.end", 1 << PRODUCER_CONTROL},
-    {"session.kernel", 1 << PRODUCER_MONITOR},
-    {"policy.load", 1 << PRODUCER_CONTROL},
-    {"admin.login", 1 << PRODUCER_CONTROL},
-    {"admin.logout", 1 << PRODUCER_CONTROL},
-    {"admin.call", 1 << PRODUCER_CONTROL},
-    {"approval.request", 1 << PRODUCER_CONTROL},
-    {"approval.join", 1 << PRODUCER_CONTROL},
-    {"approval.vote", 1 << PRODUCER_CONTROL},
-    {"approval.escalate", 1 << PRODUCER_CONTROL},
-    {"approval.release", 1 << PRODUCER_CONTROL},
-    {"approval.end", 1 << PRODUCER_CONTROL},
-    {"approver.revoke", 1 << PRODUCER_CONTROL},
-    {"grant.start", 1 << PRODUCER_CONTROL},
-    {"grant.end", 1 << PRODUCER_CONTROL},
-    {"node.start", 1 << PRODUCER_MONITOR},
-    {"node.stop", 1 << PRODUCER_MONITOR},
-    {"node.fault", 1 << PRODUCER_MONITOR},
+    {SPAN_LITERAL("op"), 1 << PRODUCER_PROXY},
+    {SPAN_LITERAL("op.end"), 1 << PRODUCER_PROXY},
+    {SPAN_LITERAL("op.part"), 1 << PRODUCER_PROXY},
+    {SPAN_LITERAL("flow.open"), 1 << PRODUCER_PROXY},
+    {SPAN_LITERAL("flow.close"), 1 << PRODUCER_PROXY},
+    {SPAN_LITERAL("connect.refused"), 1 << PRODUCER_PROXY | 1 << PRODUCER_MONITOR | 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("bypass.attempt"), 1 << PRODUCER_MONITOR},
+    {SPAN_LITERAL("session.start"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("session.guard"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("session.strays"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("session.freeze"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("session.thaw"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("session.kill"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("session.release"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("session.renew"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("session.expire"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("session.revoke"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("session.end"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("session.kernel"), 1 << PRODUCER_MONITOR},
+    {SPAN_LITERAL("policy.load"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("admin.login"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("admin.logout"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("admin.call"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("approval.request"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("approval.join"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("approval.vote"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("approval.escalate"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("approval.release"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("approval.end"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("approver.revoke"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("grant.start"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("grant.end"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("node.start"), 1 << PRODUCER_MONITOR},
+    {SPAN_LITERAL("node.stop"), 1 << PRODUCER_MONITOR},
+    {SPAN_LITERAL("node.fault"), 1 << PRODUCER_MONITOR},
 };
 
 int lanes_open(struct recorder *r)
@@ -153,7 +153,7 @@ static bool is_event(const struct lane *l)
 	if (!mark_get(&e, MARK_SESSION).len || !mark_get(&e, MARK_TIME).len)
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
-		if (span_is(type, types[i].type))
+		if (span_eq(type, types[i].type))
 			return types[i].producers & 1u << l->producer;
 	return false;
 }
@@ -208,12 +208,12 @@ static int append(struct recorder *r, struct span event, const struct marks *m)
 	if (err < 0)
 		return err;
 	size_t prefix = chain_prefix_len(r->seq + 1), len = prefix + event.len - 1;
-	uint8_t *to = batch_add(&r->group, r->seq + 1, len);
+	uint8_t *to = batch_add(&r->pending, r->seq + 1, len);
 	if (!to)
-		return buf_err(&r->group.events);
+		return buf_err(&r->pending.events);
 	chain_prefix(r->hash, r->seq + 1, to);
 	memcpy(to + prefix, event.p + 1, event.len - 1);
-	err = batch_mark(&r->group, m, r->hash, prefix - 1);
+	err = batch_mark(&r->pending, m, r->hash, prefix - 1);
 	if (err < 0)
 		return err;
 	r->seq++;
@@ -375,15 +375,16 @@ static int take_events(struct recorder *r)
 static void note_positions(struct recorder *r)
 {
 	for (int i = 0; i < r->n_lanes; i++) {
-		memcpy(r->group.positions[i].ring, ring_consumer_id(r->lanes[i].ring), 16);
-		r->group.positions[i].pos = r->lanes[i].taken;
+		memcpy(r->pending.positions[i].ring, ring_consumer_id(r->lanes[i].ring), 16);
+		r->pending.positions[i].pos = r->lanes[i].taken;
 	}
-	r->group.n_positions = (uint32_t)r->n_lanes;
-	memcpy(r->group.hash, r->hash, HASH_LEN);
+	r->pending.n_positions = (uint32_t)r->n_lanes;
+	memcpy(r->pending.hash, r->hash, HASH_LEN);
 }
 
 static int write_all(struct recorder *r, bool tells_garbage)
 {
+	struct batch group;
 	bool tells_key;
 	int n = 0, err = seal_begin(r, &tells_key);
 	if (err == 0 && tells_key)
@@ -399,15 +400,12 @@ static int write_all(struct recorder *r, bool tells_garbage)
 		err = tell_ledger(r);
 	if (err == 0 && r->owes_tombstone) /* the last of the group: settle knows its number */
 		err = tell_tombstone(r);
-	if (err < 0 || !r->group.first)
+	if (err < 0 || r->pending.last == r->group.last)
 		return err < 0 ? err : n;
-	/* Before it is durable, so that nothing can go wrong between the journal and LMDB. */
-	err = batch_reserve(&r->pending, &r->group);
-	if (err < 0)
-		return err;
 	note_positions(r);
+	batch_since(&r->pending, &r->group, &group);
 	atomic_store(&r->is_writing, true);
-	err = journal_write(r->journal, &r->group, r->cfg->is_durable);
+	err = journal_write(r->journal, &group, r->cfg->is_durable);
 	atomic_store(&r->is_writing, false);
 	return err < 0 ? err : n;
 }
@@ -475,18 +473,15 @@ int group_write(struct recorder *r)
 	r->is_blocked = buf_len(&r->pending.events) > PENDING_BYTES;
 	if ((!has_any && !tells_garbage) || r->is_blocked)
 		return 0;
-	batch_reset(&r->group);
+	batch_end(&r->pending, &r->group);
 	int n = write_all(r, tells_garbage);
-	if (n >= 0 && r->group.first) {
-		int err = batch_append(&r->pending, &r->group);
-		n = err < 0 ? err : n;
-	}
-	if (n < 0)
+	if (n < 0) {
+		batch_back(&r->pending, &r->group);
 		undo(r, seq, hash);
-	else
+	} else {
 		settle(r, tells_garbage);
-	if (n >= 0)
 		tell_places(r);
+	}
 	if (n == ERR_FULL) {
 		r->is_blocked = true; /* the writer is behind: a matter of time, not a failure */
 		n = 0;

@@ -56,8 +56,8 @@ struct recorder {
 	struct chain *chain;
 	uint64_t seq; /* the last event in the journal, and its hash */
 	uint8_t hash[HASH_LEN];
-	struct batch group;   /* goes to the journal */
-	struct batch pending; /* is there, and goes to the writer */
+	struct batch pending; /* is in the journal, and goes to the writer; behind group what goes to the journal now */
+	struct batch_place group;
 	uint64_t pending_ns;  /* since when */
 	struct buf own;	      /* an event of the recorder's own */
 	bool is_drained;      /* the last group took all that was there when it began */

@@ -24,7 +24,6 @@
 			  */
 #define FLUSH_BYTES (2 * 1024 * 1024)
 #define CATCH_UP_MS 10000
-#define GROUP_MAX   JOURNAL_HALF
 #define PENDING_MAX (64 * 1024 * 1024)
 #define CHUNK_BYTES (4 * 1024 * 1024)
 
@@ -371,7 +370,6 @@ static int start(struct recorder *r)
 {
 	signal(SIGPIPE, SIG_IGN);
 	buf_init(&r->own, RING_EVENT_MAX);
-	batch_init(&r->group, GROUP_MAX);
 	batch_init(&r->pending, PENDING_MAX);
 	int err = nonblocking(r->env->notify_fd);
 	if (err == 0)
@@ -400,7 +398,6 @@ static void end(struct recorder *r)
 	chain_free(r->chain);
 	ledger_free(r->ledger);
 	sealer_free(r->sealer);
-	batch_done(&r->group);
 	batch_done(&r->pending);
 	buf_done(&r->own);
 	for (int i = 0; i < r->n_peers; i++)
