@@ -123,6 +123,7 @@ struct op {
 	enum op_class class;	   /* the heaviest of its statements */
 	const char *tag;	   /* for people: "SELECT", "DELETE", "BEGIN; SELECT", "connect" */
 	struct span text;	   /* statement text, destination, question */
+	uint64_t *looked; /* kinds that the record conceals and that are not in it: kept with it; NULL: it comes once */
 	const struct span *params; /* bound parameter values as on the wire; p NULL is SQL NULL */
 	const uint16_t *param_formats; /* 0 text, 1 binary; n_params of them */
 	int n_params;

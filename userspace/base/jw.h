@@ -36,10 +36,12 @@ void jw_raw(struct jw *w, const char *key, struct span json);
 /* Fields that are canonical JSON already, each with a comma before it: ",\"a\":1,\"b\":2". last_key: the last one's. */
 void jw_fields(struct jw *w, struct span fields, const char *last_key);
 
-/* Does key a come before key b? Mostly the first letter tells. */
+/* Does key a come before key b? Mostly the first letters tell. */
 static inline bool jw_key_before(const char *a, const char *b)
 {
-	return *a != *b ? (uint8_t)*a < (uint8_t)*b : strcmp(a, b) < 0;
+	for (; *a == *b && *a; a++)
+		b++;
+	return (uint8_t)*a < (uint8_t)*b;
 }
 
 /* The first byte from p on that may be a quote, a backslash, a control character or none of ASCII's, eight looked at

@@ -16,3 +16,6 @@ struct span conceal(uint64_t kinds, struct span text, struct buf *scratch);
 /* Does a statement set or hand over a password ("PASSWORD '..'", "OPTIONS (password '..')")? Then
  * its literals are not for the record. */
 bool conceal_has_password(struct span sql);
+/* Neither a password nor anything of these kinds. looked: what was found to be in it neither, remembered with the
+ * text (op.looked); or NULL. */
+bool conceal_is_clean(uint64_t kinds, struct span text, uint64_t *looked);

@@ -232,8 +232,9 @@ void event_op_whole(struct buf *out, struct parts *parts, const struct event_ctx
 	ev_flag(e, "asked", decision_was_asked(op, d));
 	ev_str(e, "class", class_name(op->class));
 	bool is_masked = d->effect == EFFECT_ALLOW && d->masks && d->masks->n_client;
-	bool is_hidden = d->hides_text || conceal_has_password(op->text);
 	uint64_t kinds = d->detects_text ? CONCEAL_ALL : CONCEAL_SECRETS;
+	bool is_clean = !d->hides_text && conceal_is_clean(kinds, op->text, op->looked);
+	bool is_hidden = d->hides_text || (!is_clean && conceal_has_password(op->text));
 	ev_str(e, "decision", effect_name(is_masked ? EFFECT_MASK : d->effect));
 	ev_str(e, "grant", d->grant[0] ? d->grant : NULL);
 	ev_flag(e, "hidden", is_hidden);
@@ -256,6 +257,8 @@ void event_op_whole(struct buf *out, struct parts *parts, const struct event_ctx
 		ev_text(e, "tag", "tag_b64", text_cut(span_str(op->tag), 1024));
 	if (is_hidden)
 		op_hidden_text(&o, op->text);
+	else if (is_clean)
+		op_text(&o, op->text);
 	else
 		op_shown_text(&o, kinds, op->text);
 	ev_flag(e, "write", op->is_write);

@@ -26,6 +26,7 @@ struct prepared {
 	int n_told_types;
 	char *columns; /* names of the result, each with its NUL, or NULL */
 	int n_columns;
+	uint64_t looked; /* op.looked of its text */
 	size_t len;
 	uint8_t text[];
 };

@@ -548,6 +548,12 @@ static bool is_plain(const struct pg *pg, const struct sql_stmt *st)
 	return !uses_name(st) && !hidden_setting(st) && !pg->session.doubt;
 }
 
+/* Is it the text of a prepared statement, which comes again and again? */
+static bool is_kept(const struct pg *pg, struct span text)
+{
+	return pg->deciding.stmt && text.p == pg->deciding.stmt->text;
+}
+
 int op_build(struct pg *pg, struct span text, const struct sql_result *r, int index,
 	     const char *why, struct sink *out)
 {
@@ -561,6 +567,7 @@ int op_build(struct pg *pg, struct span text, const struct sql_result *r, int in
 	op->n_settings = SESSION_SETTINGS;
 	op->n_changed = settings_shown(&pg->session.changed, &op->is_unsure);
 	op->changed = pg->session.changed.shown;
+	op->looked = is_kept(pg, text) ? &pg->deciding.stmt->looked : NULL;
 	op->declared = pg->deciding.stmt ? pg->deciding.stmt->types : NULL;
 	op->n_declared = pg->deciding.stmt ? pg->deciding.stmt->n_types : 0;
 	op->is_in_transaction = op_in_block(pg) || pg->in_segment;

@@ -26,5 +26,13 @@ int main(void)
 	      conceal_has_password(span_str("password")));
 	CHECK(!conceal_has_password(span_str("pass word")) &&
 	      !conceal_has_password(span_str("w")) && !conceal_has_password(null));
+	/* What was looked for once is not looked for again. */
+	uint64_t looked = 0;
+	CHECK(conceal_is_clean(CONCEAL_SECRETS, plain, &looked) && looked == CONCEAL_SECRETS);
+	CHECK(conceal_is_clean(CONCEAL_SECRETS, span_str("k = 'AKIAIOSFODNN7EXAMPLE'"), &looked));
+	CHECK(!conceal_is_clean(CONCEAL_ALL, span_str("card = '4111111111111111'"), &looked));
+	CHECK(looked == CONCEAL_SECRETS && !conceal_is_clean(CONCEAL_SECRETS, span_str("AKIAIOSFODNN7EXAMPLE"), NULL));
+	looked = 0;
+	CHECK(!conceal_is_clean(CONCEAL_SECRETS, span_str("ALTER ROLE a PASSWORD 'x'"), &looked) && !looked);
 	return tap_done();
 }
