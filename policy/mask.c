@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unictype.h>
+#include <unistr.h>
 
 #include "base/macro.h"
 #include "base/ossl.h"
@@ -87,10 +89,30 @@ static bool is_digit(uint8_t c)
 	return (uint8_t)(c - '0') < 10;
 }
 
+/* Is the character at i a digit, of whatever script? *ret_len: its bytes; *ret: '0' to '9'. */
+static bool digit_at(struct span v, size_t i, size_t *ret_len, uint8_t *ret)
+{
+	ucs4_t u;
+	*ret_len = 1;
+	if (v.p[i] < 0x80) {
+		*ret = v.p[i];
+		return is_digit(v.p[i]);
+	}
+	*ret_len = char_len(v.p + i, v.len - i);
+	int value = u8_mbtoucr(&u, v.p + i, *ret_len) > 0 ? uc_digit_value(u) : -1;
+	*ret = (uint8_t)('0' + value);
+	return value >= 0;
+}
+
 static void zero_digits(struct span v, struct buf *out)
 {
-	for (size_t i = 0; i < v.len; i++)
-		buf_add_u8(out, is_digit(v.p[i]) ? '0' : v.p[i]);
+	uint8_t digit;
+	for (size_t i = 0, n; i < v.len; i += n) {
+		if (digit_at(v, i, &n, &digit))
+			buf_add_u8(out, '0');
+		else
+			buf_add(out, v.p + i, n);
+	}
 }
 
 /* ---- under a key ---- */
@@ -145,12 +167,12 @@ static void add_hash(const struct mask_how *how, struct span v, struct buf *out)
 /* Other digits for a number's, whatever stands between them; every 32 digits depend on all. */
 static void other_digits(const struct mask_how *how, struct span v, struct buf *out)
 {
-	uint8_t stream[32];
+	uint8_t stream[32], digit;
 	struct buf digits;
 	buf_init(&digits, v.len + 1);
-	for (size_t i = 0; i < v.len; i++)
-		if (is_digit(v.p[i]))
-			buf_add_u8(&digits, v.p[i]);
+	for (size_t i = 0, n; i < v.len; i += n)
+		if (digit_at(v, i, &n, &digit))
+			buf_add_u8(&digits, digit);
 	if (buf_err(&digits)) {
 		zero_digits(v, out);
 		buf_done(&digits);
@@ -158,9 +180,9 @@ static void other_digits(const struct mask_how *how, struct span v, struct buf *
 	}
 	hmac(how->key, sizeof(how->key), buf_span(&digits), stream);
 	buf_wipe(&digits);
-	for (size_t i = 0, k = 0; i < v.len; i++) {
-		if (!is_digit(v.p[i])) {
-			buf_add_u8(out, v.p[i]);
+	for (size_t i = 0, k = 0, n; i < v.len; i += n) {
+		if (!digit_at(v, i, &n, &digit)) {
+			buf_add(out, v.p + i, n);
 			continue;
 		}
 		if (k == sizeof(stream)) {

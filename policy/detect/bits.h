@@ -65,6 +65,24 @@ BITS_INLINE uint64_t numbers(const struct scan *s, const struct block *b, const 
 	return ret;
 }
 
+/* First digits of groups as cards and social security numbers have them, with something between
+ * these that joins no other numbers. */
+BITS_INLINE uint64_t linked(const struct scan *s, const struct block *b, const struct block *next)
+{
+	uint64_t d = b->digit, after = next->digit;
+	uint64_t three = d & ~(d << 1 | s->digit_before) & ahead(d, after, 1) & ahead(d, after, 2) &
+			 s->wanted.number;
+	if (!three)
+		return 0;
+	uint64_t link = ~(b->alnum | b->joint), link_after = ~(next->alnum | next->joint);
+	uint64_t ssn = ahead(link, link_after, 3) & ahead(d, after, 4) & ahead(d, after, 5) &
+		       ahead(link, link_after, 6) & ahead(d, after, 7) & ahead(d, after, 8) &
+		       ahead(d, after, 9) & ahead(d, after, 10);
+	uint64_t card = ahead(d, after, 3) & ahead(link, link_after, 4) & ahead(d, after, 5) &
+			ahead(d, after, 6) & ahead(d, after, 7);
+	return three & (ssn | card);
+}
+
 BITS_INLINE uint64_t ibans(const struct block *b, const struct block *next)
 {
 	return b->upper & ahead(b->upper, next->upper, 1) & ahead(b->digit, next->digit, 2) &
@@ -113,12 +131,19 @@ BITS_INLINE bool mark(const struct scan *s, const struct block *b, const struct 
 	uint64_t escaped = b->backslash << 1 | s->backslash_before;
 	ret->at = s->at;
 	ret->number = numbers(s, b, next);
+	ret->wide = linked(s, b, next);
+	if ((b->high | next->high) && (b->lead | b->digit))
+		ret->wide |= wide_marks(s, b, next);
 	ret->iban = ibans(b, next) & s->wanted.iban;
 	ret->colon = colons(s, b->colon, next->colon);
 	ret->mail = b->at & s->wanted.mail;
 	/* No token's prefix begins within a word; the n of "\n" is none. */
-	ret->word = b->word & ~((b->alnum & ~escaped) << 1 | s->word_before) & s->wanted.word;
-	return ret->number | ret->iban | ret->colon | ret->mail | ret->word;
+	uint64_t word = b->word & ~((b->alnum & ~escaped) << 1 | s->word_before) & s->wanted.word;
+	ret->word = 0;
+	for (; word; word &= word - 1)
+		ret->word |=
+		    begins_word(s->text, s->at + (size_t)__builtin_ctzll(word)) ? word & -word : 0;
+	return ret->number | ret->wide | ret->iban | ret->colon | ret->mail | ret->word;
 }
 
 /* Behind the text are zeros. */

@@ -6,14 +6,16 @@
  * costs a look, no more; so the buckets are made such that few words of any language are. */
 #define BUCKETS 8
 static const char *const words[BUCKETS][3] = {
-    {"e-p", "y-", "JBp"},	/* eyJ (a JWT), -----BEGIN, pypi- */
-    {"aA", "KSBCIwW", "ICzsS"}, /* AKIA, ASIA, ABIA, ACCA, AIza, aws_secret */
-    {"g", "hil", "pousrtdfc"},	/* ghp_, ..., github_pat_, glpat-, ... */
-    {"xy", "oa", "xp2"},	/* xoxb-, ..., xapp-, ya29. */
-    {"srpw", "kh", "_-s"},	/* sk_, sk-, rk_, pk_, whsec_ */
-    {"nd", "po", "mpb"},	/* npm_, dop_v1_, dob */
-    {"GhDS", "OfG", "C_B."},	/* GOCSPX-, hf_, DOB, SG. */
-    {"bB", "oiOI", "rR"},	/* born, birth */
+    {"e-p", "y-", "JBpA"}, /* eyJ (a JWT), -----BEGIN, pypi- */
+    {"aA", "KSBCIwWTG",
+     "ICzsSAEC"}, /* AKIA, ASIA, ABIA, ACCA, ABSK, AIza, aws_secret, ATATT3, AGE- */
+    {"glf", "hils",
+     "pousrtdfcaimkng"},	/* ghp_, ..., github_pat_, glpat-, ..., gsk_, lin_api_, figd_ */
+    {"xy", "oa", "xp2i"},	/* xoxb-, ..., xapp-, ya29., xai- */
+    {"srpw", "kh8bp", "_-spl"}, /* sk_, sk-, rk_, pk_, whsec_, r8_, sbp_, sb_, shpat_, pplx- */
+    {"nd", "pocta", "mpborkn"}, /* npm_, dop_v1_, ..., dob, dckr_, ntn_, dapi */
+    {"GhDSP", "OfGM", "C_B.A"}, /* GOCSPX-, hf_, DOB, SG., PMAK- */
+    {"bBh", "oiOIv", "rRosb"},	/* born, birth, hooks., hvs. */
 };
 
 /* Classes of bytes, a bit each. The first four have the bit's place in CLASS_.._PLACE. */
@@ -22,6 +24,7 @@ static const char *const words[BUCKETS][3] = {
 #define PLACE_AT	2
 #define PLACE_COLON	3
 #define PLACE_BACKSLASH 6
+#define PLACE_LEAD	7
 #define ALPHA_1		16 /* A to O, a to o */
 #define ALPHA_2		32 /* P to Z, p to z */
 #define ALNUM		(1 << PLACE_DIGIT | ALPHA_1 | ALPHA_2)
@@ -41,7 +44,7 @@ static void add(int table, uint8_t c, int bits)
 	halves.high[table][c >> 4] |= (uint8_t)bits;
 }
 
-/* Each class is all that its halves can make, but for those with the high bit. */
+/* Each class is all that its halves can make; of those with the high bit there is one. */
 static void add_classes(void)
 {
 	for (uint8_t c = '0'; c <= '9'; c++)
@@ -51,6 +54,8 @@ static void add_classes(void)
 	add(3, '@', 1 << PLACE_AT);
 	add(3, ':', 1 << PLACE_COLON);
 	add(3, '\\', 1 << PLACE_BACKSLASH);
+	for (const char *c = "\xd9\xdb\xef"; *c; c++) /* of the digits that find_wide reads */
+		add(3, (uint8_t)*c, 1 << PLACE_LEAD);
 	for (uint8_t c = 'A'; c <= 'Z'; c++) {
 		add(3, c, c < 'P' ? ALPHA_1 : ALPHA_2);
 		add(3, c | 0x20, c < 'P' ? ALPHA_1 : ALPHA_2);
@@ -80,8 +85,11 @@ static void classify_plain(const uint8_t *p, struct block *ret)
 		b.at |= (class >> PLACE_AT & 1) << i;
 		b.colon |= (class >> PLACE_COLON & 1) << i;
 		b.backslash |= (class >> PLACE_BACKSLASH & 1) << i;
+		b.high |= (uint64_t)(p[i] >> 7) << i;
+		b.lead |= (class >> PLACE_LEAD & 1) << i;
 		b.alnum |= (uint64_t)((class & ALNUM) != 0) << i;
 		b.upper |= (uint64_t)((uint8_t)(p[i] - 'A') < 26) << i;
+		b.fifth |= (uint64_t)(p[i] >> 5 & 1) << i;
 		b.word |= (uint64_t)(is_word != 0) << i;
 	}
 	*ret = b;
@@ -118,7 +126,6 @@ bool pass_plain(struct scan *s, struct marks *ret)
 	    const uint8_t *p, struct block *ret)                                                   \
 	{                                                                                          \
 		struct block b = {0};                                                              \
-		uint64_t not_upper = 0;                                                            \
 		for (int i = 0; i < 64; i += STEP) {                                               \
 			VEC c = LOAD((const void *)(p + i));                                       \
 			VEC class = NAME##_of(c, 3), word = NAME##_of(c, 0);                       \
@@ -131,9 +138,13 @@ bool pass_plain(struct scan *s, struct marks *ret)
 			b.backslash |= NAME##_bit(class, PLACE_BACKSLASH) << i;                    \
 			b.alnum |= NAME##_any(AND(class, SET1(ALNUM))) << i;                       \
 			b.word |= NAME##_any(word) << i;                                           \
-			not_upper |= NAME##_bit(c, 5) << i;                                        \
+			b.fifth |= NAME##_bit(c, 5) << i;                                          \
+			uint64_t high = (uint32_t)MASK(c);                                         \
+			b.high |= high << i;                                                       \
+			if (high)                                                                  \
+				b.lead |= NAME##_bit(class, PLACE_LEAD) << i;                      \
 		}                                                                                  \
-		b.upper = b.alnum & ~not_upper;                                                    \
+		b.upper = b.alnum & ~b.fifth;                                                      \
 		*ret = b;                                                                          \
 	}                                                                                          \
 	__attribute__((target(TARGET))) bool pass_##NAME(struct scan *s, struct marks *ret)        \

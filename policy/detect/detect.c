@@ -70,6 +70,8 @@ static bool find_at(const struct scan *s, const struct marks *m, int k, size_t f
 		return true;
 	if (m->number & bit && find_number(s->d, s->text, i, from, ret))
 		return true;
+	if (m->wide & bit && find_wide(s->d, s->text, i, from, ret))
+		return true;
 	if (m->mail & bit)
 		return find_email(s->text, i, from, ret);
 	return m->colon & bit && find_ip6(s->text, i, from, ret);
@@ -77,7 +79,7 @@ static bool find_at(const struct scan *s, const struct marks *m, int k, size_t f
 
 static bool find_in(const struct scan *s, const struct marks *m, size_t from, struct find *ret)
 {
-	uint64_t all = m->number | m->iban | m->colon | m->mail | m->word;
+	uint64_t all = m->number | m->wide | m->iban | m->colon | m->mail | m->word;
 	for (; all; all &= all - 1) {
 		int k = __builtin_ctzll(all);
 		if (m->at + (size_t)k >= s->until)

@@ -52,7 +52,7 @@ struct detect {
 };
 
 /* Runs of which a find longer than DETECT_LONGEST is one. */
-enum detect_run { RUN_NONE, RUN_JWT, RUN_PEM, RUN_BASE64URL, RUN_ALNUM };
+enum detect_run { RUN_NONE, RUN_JWT, RUN_PEM, RUN_BASE64URL, RUN_BASE64, RUN_ALNUM };
 
 struct find {
 	size_t at, len;

@@ -10,13 +10,15 @@ struct block {
 	uint64_t digit, alnum, upper, backslash;
 	uint64_t joint; /* what may stand between the digits of a number */
 	uint64_t colon, at;
+	uint64_t high, lead; /* not ASCII; and of these what digits may begin with: only where high is */
+	uint64_t fifth; /* has bit 5 */
 	uint64_t word; /* the first of three bytes that some token or context begins with */
 };
 
 /* Where in a block an exact check is worth its cost. */
 struct marks {
 	size_t at; /* of the block */
-	uint64_t number, iban, colon, mail, word;
+	uint64_t number, wide, iban, colon, mail, word;
 };
 
 /* A pass over the blocks of a text. */
@@ -65,6 +67,12 @@ static inline bool is_joint(uint8_t c)
 	return c == '-' || c == ' ' || c == '.' || c == '(' || c == ')' || c == '/';
 }
 
+/* What also stands between the groups of a card or social security number, and hardly ever in other numbers. */
+static inline bool is_linking(uint8_t c)
+{
+	return c == '_' || c == ':' || c == ';' || c == '|';
+}
+
 static inline bool is_base64url(uint8_t c)
 {
 	return is_alnum(c) || c == '-' || c == '_';
@@ -92,6 +100,15 @@ static inline bool digit_at(struct span s, size_t i)
 	return i < s.len && is_digit(s.p[i]);
 }
 
+/* The length of a digit that is not ASCII at i: full-width, Arabic-Indic or its extended form; 0: none. */
+static inline size_t wide_digit_at(struct span s, size_t i)
+{
+	uint8_t a = byte_at(s, i), b = byte_at(s, i + 1), c = byte_at(s, i + 2);
+	if ((a == 0xd9 && b >= 0xa0 && b <= 0xa9) || (a == 0xdb && b >= 0xb0 && b <= 0xb9))
+		return 2;
+	return a == 0xef && b == 0xbc && c >= 0x90 && c <= 0x99 ? 3 : 0;
+}
+
 static inline unsigned number_at(struct span s, size_t i, size_t n)
 {
 	unsigned v = 0;
@@ -116,6 +133,10 @@ bool has_word_before(struct span s, size_t i, size_t near, const char *const *wo
  * byte that is more than DETECT_BEHIND before i, and at none behind i + DETECT_LONGEST but to end a
  * run. */
 bool find_number(const struct detect *d, struct span s, size_t i, size_t from, struct find *ret);
+/* Where find_wide is worth its cost, but for what bits.h notices itself. */
+uint64_t wide_marks(const struct scan *s, const struct block *b, const struct block *next);
+/* The same as find_number where the number is written with other characters. */
+bool find_wide(const struct detect *d, struct span s, size_t i, size_t from, struct find *ret);
 bool find_phone(const struct detect *d, struct span s, size_t i, size_t from, struct find *ret);
 /* The whole column is dates of birth. */
 bool find_birth(struct span s, size_t i, size_t from, struct find *ret);
@@ -123,6 +144,19 @@ bool find_email(struct span s, size_t at, size_t from, struct find *ret);
 bool find_iban(struct span s, size_t i, struct find *ret);
 bool find_ip6(struct span s, size_t colon, size_t from, struct find *ret);
 bool find_word(const struct detect *d, struct span s, size_t i, size_t from, struct find *ret);
+/* May find_word find something by these three bytes? Hardly ever true for others. */
+extern uint64_t word_begins[64]; /* a bit for each hash */
+static inline uint32_t word_hash(struct span s, size_t i)
+{
+	uint32_t key = byte_at(s, i) | (uint32_t)byte_at(s, i + 1) << 8 | (uint32_t)byte_at(s, i + 2) << 16;
+	return key * 0x9e3779b1u >> 20;
+}
+
+static inline bool begins_word(struct span s, size_t i)
+{
+	uint32_t hash = word_hash(s, i);
+	return word_begins[hash >> 6] >> (hash & 63) & 1;
+}
 /* The length of a date at i in some usual form; 0: none. */
 size_t date_at(struct span s, size_t i);
 /* The first find of the pattern i at or behind from; len 0: none. */

@@ -23,11 +23,10 @@ static bool is_upper(uint8_t c)
 bool detect_run_has(enum detect_run r, uint8_t c)
 {
 	static const char *const more[] = {
-	    [RUN_JWT] = "-_.",
-	    [RUN_PEM] =
-		"+/=-\r\n\t \\:,", /* headers too, and line ends that JSON or a shell escaped */
-	    [RUN_BASE64URL] = "-_",
-	    [RUN_ALNUM] = "",
+	    [RUN_JWT] = "-_.",	    [RUN_PEM] = "+/=-\r\n\t \\:,", /* headers too, and line ends
+								      that JSON or a shell escaped
+								    */
+	    [RUN_BASE64URL] = "-_", [RUN_BASE64] = "+/=",	   [RUN_ALNUM] = "",
 	};
 	return r != RUN_NONE && (is_alnum(c) || is_of(more[r], c));
 }
@@ -86,57 +85,102 @@ static bool find_pem(struct span s, size_t i, struct find *ret)
 /* As their issuers publish them; behind the prefix at least min characters of the alphabet, and if
  * max is not 0 at most so many. */
 static const struct token {
-	char prefix[14]; /* of three characters or more */
+	char prefix[26]; /* of three characters or more */
 	enum detect_run of;
 	uint16_t min, max;
 } tokens[] = {
-    {"AKIA", RUN_ALNUM, 16, 16},	   /* AWS, access key */
-    {"ASIA", RUN_ALNUM, 16, 16},	   /* AWS, temporary access key */
-    {"ABIA", RUN_ALNUM, 16, 16},	   /* AWS, bearer token */
-    {"ACCA", RUN_ALNUM, 16, 16},	   /* AWS, context-specific */
-    {"AIza", RUN_BASE64URL, 35, 35},	   /* Google, API key */
-    {"ya29.", RUN_BASE64URL, 20, 0},	   /* Google, OAuth access token */
-    {"GOCSPX-", RUN_BASE64URL, 24, 0},	   /* Google, OAuth client secret */
-    {"ghp_", RUN_ALNUM, 36, 0},		   /* GitHub, personal */
-    {"gho_", RUN_ALNUM, 36, 0},		   /* GitHub, OAuth */
-    {"ghu_", RUN_ALNUM, 36, 0},		   /* GitHub, user to server */
-    {"ghs_", RUN_ALNUM, 36, 0},		   /* GitHub, server to server */
-    {"ghr_", RUN_ALNUM, 36, 0},		   /* GitHub, refresh */
-    {"github_pat_", RUN_BASE64URL, 40, 0}, /* GitHub, fine-grained */
-    {"glpat-", RUN_BASE64URL, 20, 0},	   /* GitLab */
-    {"gldt-", RUN_BASE64URL, 20, 0},	   /* GitLab, deploy */
-    {"glrt-", RUN_BASE64URL, 20, 0},	   /* GitLab, runner */
-    {"glft-", RUN_BASE64URL, 20, 0},	   /* GitLab, feed */
-    {"glcbt-", RUN_BASE64URL, 20, 0},	   /* GitLab, job */
-    {"glsoat-", RUN_BASE64URL, 20, 0},	   /* GitLab, OAuth access */
-    {"xoxo-", RUN_BASE64URL, 20, 0},	   /* Slack */
-    {"xoxb-", RUN_BASE64URL, 20, 0},	   /* Slack */
-    {"xoxp-", RUN_BASE64URL, 20, 0},	   /* Slack */
-    {"xoxa-", RUN_BASE64URL, 20, 0},	   /* Slack */
-    {"xoxr-", RUN_BASE64URL, 20, 0},	   /* Slack */
-    {"xoxs-", RUN_BASE64URL, 20, 0},	   /* Slack */
-    {"xapp-", RUN_BASE64URL, 20, 0},	   /* Slack, app */
-    {"sk_live_", RUN_ALNUM, 16, 0},	   /* Stripe */
-    {"sk_test_", RUN_ALNUM, 16, 0},	   /* Stripe */
-    {"rk_live_", RUN_ALNUM, 16, 0},	   /* Stripe, restricted */
-    {"rk_test_", RUN_ALNUM, 16, 0},	   /* Stripe, restricted */
-    {"whsec_", RUN_ALNUM, 24, 0},	   /* Stripe, webhook */
-    {"sk-ant-", RUN_BASE64URL, 24, 0},	   /* Anthropic */
-    {"sk-proj-", RUN_BASE64URL, 24, 0},	   /* OpenAI */
-    {"sk-svcacct-", RUN_BASE64URL, 24, 0}, /* OpenAI */
-    {"sk-", RUN_ALNUM, 32, 0},		   /* OpenAI, older */
-    {"npm_", RUN_ALNUM, 36, 0},		   /* npm */
-    {"pypi-AgE", RUN_BASE64URL, 70, 0},	   /* PyPI */
-    {"SG.", RUN_JWT, 60, 0},		   /* SendGrid */
-    {"hf_", RUN_ALNUM, 30, 0},		   /* Hugging Face */
-    {"dop_v1_", RUN_ALNUM, 40, 0},	   /* DigitalOcean */
+    {"AKIA", RUN_ALNUM, 16, 16},		      /* AWS, access key */
+    {"ASIA", RUN_ALNUM, 16, 16},		      /* AWS, temporary access key */
+    {"ABIA", RUN_ALNUM, 16, 16},		      /* AWS, bearer token */
+    {"ACCA", RUN_ALNUM, 16, 16},		      /* AWS, context-specific */
+    {"ABSK", RUN_BASE64, 100, 0},		      /* AWS, Bedrock */
+    {"AIza", RUN_BASE64URL, 35, 35},		      /* Google, API key */
+    {"ya29.", RUN_BASE64URL, 20, 0},		      /* Google, OAuth access token */
+    {"GOCSPX-", RUN_BASE64URL, 24, 0},		      /* Google, OAuth client secret */
+    {"ghp_", RUN_ALNUM, 36, 0},			      /* GitHub, personal */
+    {"gho_", RUN_ALNUM, 36, 0},			      /* GitHub, OAuth */
+    {"ghu_", RUN_ALNUM, 36, 0},			      /* GitHub, user to server */
+    {"ghs_", RUN_ALNUM, 36, 0},			      /* GitHub, server to server */
+    {"ghs_", RUN_JWT, 80, 0},			      /* the same, with a JWT in it */
+    {"ghr_", RUN_ALNUM, 36, 0},			      /* GitHub, refresh */
+    {"github_pat_", RUN_BASE64URL, 40, 0},	      /* GitHub, fine-grained */
+    {"glpat-", RUN_JWT, 20, 0},			      /* GitLab; routable ones have dots */
+    {"gldt-", RUN_BASE64URL, 20, 0},		      /* GitLab, deploy */
+    {"glrt-", RUN_JWT, 20, 0},			      /* GitLab, runner */
+    {"glrtr-", RUN_JWT, 20, 0},			      /* GitLab, runner registration */
+    {"glft-", RUN_BASE64URL, 20, 0},		      /* GitLab, feed */
+    {"glcbt-", RUN_JWT, 20, 0},			      /* GitLab, job */
+    {"glsoat-", RUN_BASE64URL, 20, 0},		      /* GitLab, OAuth access */
+    {"gloas-", RUN_BASE64URL, 20, 0},		      /* GitLab, OAuth application */
+    {"glptt-", RUN_BASE64URL, 20, 0},		      /* GitLab, trigger */
+    {"glimt-", RUN_BASE64URL, 20, 0},		      /* GitLab, incoming mail */
+    {"glagent-", RUN_BASE64URL, 20, 0},		      /* GitLab, Kubernetes agent */
+    {"glffct-", RUN_BASE64URL, 20, 0},		      /* GitLab, feature flags */
+    {"glsa_", RUN_BASE64URL, 32, 0},		      /* Grafana, service account */
+    {"glc_", RUN_BASE64, 32, 0},		      /* Grafana Cloud */
+    {"gsk_", RUN_ALNUM, 40, 0},			      /* Groq */
+    {"xoxo-", RUN_BASE64URL, 20, 0},		      /* Slack */
+    {"xoxb-", RUN_BASE64URL, 20, 0},		      /* Slack */
+    {"xoxp-", RUN_BASE64URL, 20, 0},		      /* Slack */
+    {"xoxa-", RUN_BASE64URL, 20, 0},		      /* Slack */
+    {"xoxr-", RUN_BASE64URL, 20, 0},		      /* Slack */
+    {"xoxs-", RUN_BASE64URL, 20, 0},		      /* Slack */
+    {"xoxc-", RUN_BASE64URL, 20, 0},		      /* Slack, browser */
+    {"xoxd-", RUN_BASE64URL, 20, 0},		      /* Slack, cookie */
+    {"xoxe-", RUN_BASE64URL, 20, 0},		      /* Slack, refresh */
+    {"xoxe.xoxb-", RUN_BASE64URL, 20, 0},	      /* Slack, rotated */
+    {"xoxe.xoxp-", RUN_BASE64URL, 20, 0},	      /* Slack, rotated */
+    {"xapp-", RUN_BASE64URL, 20, 0},		      /* Slack, app */
+    {"hooks.slack.com/services/", RUN_BASE64, 40, 0}, /* Slack, incoming webhook */
+    {"sk_live_", RUN_ALNUM, 16, 0},		      /* Stripe */
+    {"sk_test_", RUN_ALNUM, 16, 0},		      /* Stripe */
+    {"sk_org_", RUN_BASE64URL, 24, 0},		      /* Stripe, organization */
+    {"rk_live_", RUN_ALNUM, 16, 0},		      /* Stripe, restricted */
+    {"rk_test_", RUN_ALNUM, 16, 0},		      /* Stripe, restricted */
+    {"whsec_", RUN_BASE64, 24, 0},		      /* Stripe, Svix: webhook */
+    {"sk-ant-", RUN_BASE64URL, 24, 0},		      /* Anthropic */
+    {"sk-proj-", RUN_BASE64URL, 24, 0},		      /* OpenAI, project */
+    {"sk-svcacct-", RUN_BASE64URL, 24, 0},	      /* OpenAI, service account */
+    {"sk-admin-", RUN_BASE64URL, 24, 0},	      /* OpenAI, admin */
+    {"sk-None-", RUN_BASE64URL, 24, 0},		      /* OpenAI, of no project */
+    {"sk-or-v1-", RUN_ALNUM, 40, 0},		      /* OpenRouter */
+    {"sk-", RUN_ALNUM, 32, 0},			      /* OpenAI, older; DeepSeek and others */
+    {"xai-", RUN_ALNUM, 60, 0},			      /* xAI */
+    {"r8_", RUN_ALNUM, 37, 0},			      /* Replicate */
+    {"sbp_", RUN_ALNUM, 40, 0},			      /* Supabase, personal */
+    {"sb_secret_", RUN_BASE64URL, 20, 0},	      /* Supabase, server */
+    {"shpat_", RUN_ALNUM, 32, 0},		      /* Shopify */
+    {"shpca_", RUN_ALNUM, 32, 0},		      /* Shopify, custom app */
+    {"shppa_", RUN_ALNUM, 32, 0},		      /* Shopify, private app */
+    {"shpss_", RUN_ALNUM, 32, 0},		      /* Shopify, shared secret */
+    {"npm_", RUN_ALNUM, 36, 0},			      /* npm */
+    {"pypi-AgE", RUN_BASE64URL, 70, 0},		      /* PyPI */
+    {"SG.", RUN_JWT, 60, 0},			      /* SendGrid */
+    {"hf_", RUN_ALNUM, 30, 0},			      /* Hugging Face */
+    {"dop_v1_", RUN_ALNUM, 40, 0},		      /* DigitalOcean, personal */
+    {"doo_v1_", RUN_ALNUM, 40, 0},		      /* DigitalOcean, OAuth */
+    {"dor_v1_", RUN_ALNUM, 40, 0},		      /* DigitalOcean, refresh */
+    {"dckr_pat_", RUN_BASE64URL, 27, 0},	      /* Docker Hub, personal */
+    {"dckr_oat_", RUN_BASE64URL, 27, 0},	      /* Docker Hub, organization */
+    {"ATATT3", RUN_BASE64URL, 100, 0},		      /* Atlassian */
+    {"ATCTT3", RUN_BASE64URL, 100, 0},		      /* Atlassian, access */
+    {"hvs.", RUN_BASE64URL, 24, 0},		      /* HashiCorp Vault, service */
+    {"hvb.", RUN_BASE64URL, 100, 0},		      /* HashiCorp Vault, batch */
+    {"pplx-", RUN_ALNUM, 40, 0},		      /* Perplexity */
+    {"lin_api_", RUN_ALNUM, 32, 0},		      /* Linear */
+    {"ntn_", RUN_ALNUM, 40, 0},			      /* Notion */
+    {"figd_", RUN_BASE64URL, 32, 0},		      /* Figma */
+    {"PMAK-", RUN_BASE64URL, 50, 0},		      /* Postman */
+    {"dapi", RUN_ALNUM, 32, 40},		      /* Databricks */
+    {"AGE-SECRET-KEY-1", RUN_ALNUM, 40, 0},	      /* age */
 };
 
 static bool find_token(struct span s, size_t i, struct find *ret)
 {
 	for (size_t k = 0; k < ARRAY_LEN(tokens); k++) {
 		const struct token *t = &tokens[k];
-		if (t->prefix[0] != s.p[i] || !starts_with(s, i, t->prefix))
+		if (t->prefix[0] != s.p[i] || t->prefix[1] != byte_at(s, i + 1) ||
+		    !starts_with(s, i, t->prefix))
 			continue;
 		size_t from = i + strlen(t->prefix), end = run_end(s, from, t->of);
 		if (end - from >= t->min && (!t->max || end - from <= t->max))
@@ -191,6 +235,30 @@ static bool find_birth_date(struct span s, size_t i, size_t from, struct find *r
 
 /* ---- all of them ---- */
 
+uint64_t word_begins[64];
+
+static void note_begin(const char *three)
+{
+	uint32_t hash = word_hash(span_of(three, 3), 0);
+	word_begins[hash >> 6] |= 1ull << (hash & 63);
+}
+
+static __attribute__((constructor)) void fill_begins(void)
+{
+	static const char *const plain[] = {"eyJ", "eyA", "--B"}, *const any_case[] = {
+								      "aws", "bor", "bir", "dob"};
+	for (size_t i = 0; i < ARRAY_LEN(tokens); i++)
+		note_begin(tokens[i].prefix);
+	for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+		note_begin(plain[i]);
+	for (size_t i = 0; i < ARRAY_LEN(any_case) * 8; i++) {
+		char three[3];
+		for (int k = 0; k < 3; k++)
+			three[k] = (char)(any_case[i / 8][k] ^ (i >> k & 1 ? 0x20 : 0));
+		note_begin(three);
+	}
+}
+
 bool find_word(const struct detect *d, struct span s, size_t i, size_t from, struct find *ret)
 {
 	uint8_t before = byte_before(s, i);
@@ -202,7 +270,8 @@ bool find_word(const struct detect *d, struct span s, size_t i, size_t from, str
 		return true;
 	if (d->kinds >> DETECT_TOKEN & 1 && find_aws_secret(s, i, from, ret))
 		return true;
-	if (d->kinds >> DETECT_JWT & 1 && starts_with(s, i, "eyJ") && find_jwt(s, i, ret))
+	bool is_object = starts_with(s, i, "eyJ") || starts_with(s, i, "eyA"); /* {" and { */
+	if (d->kinds >> DETECT_JWT & 1 && is_object && find_jwt(s, i, ret))
 		return true;
 	return d->kinds >> DETECT_TOKEN & 1 && find_token(s, i, ret);
 }

@@ -26,6 +26,67 @@ static const struct {
     {B(CARD), 0, "[4222222222222] 9111111111111111 0.4111111111111111 a4111111111111111f"},
     {B(CARD), 0, "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"},
     {B(CARD), 0, "{\"card\":\"[4111111111111111]\",\"n\":[4111111111111111]}"},
+    {B(SSN), 0,
+     "[247_56_8310] [247:56:8310], [247;56;8310] [247|56|8310] 247~56~8310 247_56_83101 "
+     "1247_56_8310"},
+    {B(SSN), 0,
+     "[247\xe2\x80\x91"
+     "56\xe2\x80\x91"
+     "8310] [247\xc2\xa0"
+     "56\xc2\xa0"
+     "8310]. \xd1\x8f [247\xe2\x80\x93"
+     "56\xe2\x80\x93"
+     "8310]"},
+    {B(SSN), 0,
+     "[247\xe2\x88\x92"
+     "56-8310] [247\xe3\x80\x80"
+     "56\xe3\x80\x80"
+     "8310] 000\xe2\x80\x91"
+     "56\xe2\x80\x91"
+     "8310"},
+    {B(SSN), 0,
+     "[\xef\xbc\x92\xef\xbc\x94\xef\xbc\x97\xef\xbc\x8d\xef\xbc\x95\xef\xbc\x96\xef\xbc\x8d\xef\xbc"
+     "\x98"
+     "\xef\xbc\x93\xef\xbc\x91\xef\xbc\x90]\xe5\xb9\xb4"},
+    {B(SSN), 0,
+     "\xd9\x86 [\xd9\xa2\xd9\xa4\xd9\xa7-\xd9\xa5\xd9\xa6-\xd9\xa8\xd9\xa3\xd9\xa1\xd9\xa0] "
+     "\xd9\xa2\xd9\xa0\xd9\xa2\xd9\xa4"},
+    {B(SSN), 0, "ssn [\xdb\xb2\xdb\xb4\xdb\xb7\xdb\xb5\xdb\xb6\xdb\xb8\xdb\xb3\xdb\xb1\xdb\xb0]!"},
+    {B(CARD), 0,
+     "[5491_0382_6471_9357] [5491|0382|6471|9357], [5491:0382:6471:9357]; 5491_0382_6471_9358 "
+     "1234_5678"},
+    {B(CARD), 0,
+     "[5491\xe2\x80\x90"
+     "0382\xe2\x80\x90"
+     "6471\xe2\x80\x90"
+     "9357] [5491\xc2\xa0"
+     "0382\xc2\xa0"
+     "6471\xc2\xa0"
+     "9357]\xc2\xa0x"},
+    {B(CARD), 0,
+     "[\xef\xbc\x95\xef\xbc\x94\xef\xbc\x99\xef\xbc\x91"
+     "038264719357]"},
+    {B(CARD), 0, "[3782;822463;10005] 3782;822463;10006"},
+    {B(PHONE), 0,
+     "[+33\xc2\xa0"
+     "1\xc2\xa0"
+     "23\xc2\xa0"
+     "45\xc2\xa0"
+     "67\xc2\xa0"
+     "89], [212\xe2\x80\x91"
+     "555\xe2\x80\x91"
+     "0123], "
+     "2024\xe5\xb9\xb4"
+     "5\xe6\x9c\x88"
+     "6 1234567\xe5\xb9\xb4"},
+    {B(PHONE), 0,
+     "[+\xd9\xa4\xd9\xa9 \xd9\xa3\xd9\xa0 \xd9\xa1\xd9\xa2\xd9\xa3\xd9\xa4\xd9\xa5\xd9\xa6], "
+     "[212\xe2\x80\x91"
+     "555\xe2\x80\x91"
+     "0123 x77]"},
+    {B(IP), 0,
+     "[\xef\xbc\x91\xef\xbc\x90\xef\xbc\x8e"
+     "0.0.1]"},
     {B(EMAIL), 0, "alt [gia.alt@example.org]. <[o'hara+x@mail.example.com]> '[ada@example.com]'"},
     {B(EMAIL), 0, "a@b, x@y.z, @example.com, me@ u@1.22 @ @@ a@.de"},
     {B(EMAIL), 0, "[j\xc3\xb6rg@m\xc3\xbcller.example]"},
@@ -73,6 +134,42 @@ static const struct {
      "sk-learn"},
     {B(TOKEN), 0,
      "[sk-ant-api03-abcdefghijklmnopqrstuvwxyz-_AA] [sk_live_abcdefghijklmnop0123] task-sk-"},
+    {B(TOKEN), 0,
+     "[sk-proj-abcdefghijklmnop_qrstuvwxyz-01] [sk-svcacct-abcdefghijklmnop_qrstuvw] "
+     "[sk-admin-abcdefghijklmnopqrstuvwx] sk-proj-x"},
+    {B(TOKEN), 0,
+     "[glpat-abcdefghij0123456789.01.abcdefg0] [glptt-abcdefghij0123456789] "
+     "[glagent-abcdefghij0123456789]"},
+    {B(TOKEN), 0,
+     "url=https://[hooks.slack.com/services/T01234567/B01234567/abcdefghijklmnopqrstuvwx]\" "
+     "hooks.slack.com/x"},
+    {B(TOKEN), 0,
+     "[xoxe.xoxp-1-abcdefghijklmnopqrstuvwx] [xoxe-1-abcdefghijklmnopqrstuvwx], "
+     "[xoxd-abcdefghijklmnopqrst]"},
+    {B(TOKEN), 0,
+     "[ghs_123456_eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxMjM0NTYifQ.abcdefghijklmnopqrstuvwxyz0123456789]"
+     " ghs_12"},
+    {B(TOKEN), 0,
+     "[github_pat_11ABCDEFG0abcdefghijkl_mnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ012] "
+     "github_pat_x"},
+    {B(TOKEN), 0,
+     "[shpat_0123456789abcdef0123456789abcdef] [r8_abcdefghijklmnopqrstuvwxyz01234567890] "
+     "[gsk_abcdefghijklmnopqrstuvwxyz0123456789ABCD]"},
+    {B(TOKEN), 0,
+     "[dckr_pat_abcdefghijklmnopqrstuvwxy_A] [sbp_0123456789abcdef0123456789abcdef01234567] "
+     "[sb_secret_abcdefghijklmnopqrst_u]"},
+    {B(TOKEN), 0,
+     "[AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ] "
+     "[dor_v1_0123456789abcdef0123456789abcdef01234567]"},
+    {B(TOKEN), 0,
+     "[hvs.abcdefghijklmnopqrstuvwx_0] [lin_api_abcdefghijklmnopqrstuvwxyz012345] "
+     "[dapi0123456789abcdef0123456789abcdef] hvs.x"},
+    {B(TOKEN), 0,
+     "[ntn_abcdefghijklmnopqrstuvwxyz01234567890123] "
+     "[pplx-abcdefghijklmnopqrstuvwxyz01234567890123] the name has a book"},
+    {B(JWT), 0,
+     "[eyAiYWxnIjogIkhTMjU2In0.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJlLWJ5dGVz] "
+     "[eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0..aXZpdml2.Y2lwaGVy.dGFn]"},
     {B(TOKEN), 0, "[AIzaSyA1234567890abcdefghijklmnopqrstuv]"},
     {B(BIRTH), 0,
      "born on [1990-05-06], dob: [6/5/1990]; date_of_birth=[5 May 1990], birthday 7, 2024-01-01"},
@@ -145,6 +242,10 @@ static bool slow_at(const struct detect *d, struct span s, size_t i, size_t from
 		return true;
 	bool is_start = is_digit(s.p[i]) && !is_digit(byte_before(s, i));
 	if (is_start && (d->kinds & numbers || d->bare & B(BIRTH)) && find_number(d, s, i, from, f))
+		return true;
+	bool may_be_wide = s.p[i] >= 0x80 || is_start;
+	if (may_be_wide && (d->kinds & numbers || d->bare & B(BIRTH)) &&
+	    find_wide(d, s, i, from, f))
 		return true;
 	if (s.p[i] == '@' && d->kinds & B(EMAIL))
 		return find_email(s, i, from, f);
@@ -229,6 +330,19 @@ static const char *const pieces[] = {
     "card ",
     "001-",
     "7767.",
+    "_",
+    "|",
+    ";",
+    "4111:1111_1111;1111",
+    "247|56|8310",
+    "\xc2\xa0",
+    "\xe2\x80\x91",
+    "\xe2\x88\x92",
+    "\xef\xbc\x94\xef\xbc\x91\xef\xbc\x91\xef\xbc\x91",
+    "\xd9\xa2\xd9\xa4\xd9\xa7",
+    "\xdb\xb5\xdb\xb6",
+    "\xd9\xa8\xd9\xa3\xd9\xa1\xd9\xa0",
+    "\xe5\xb9\xb4",
 };
 
 static size_t make_text(unsigned *seed, uint8_t *out, size_t size)
