@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -132,6 +133,54 @@ def sealed(c, s, keys):
     c.check("textmarker" not in wrong.stdout and "for other auditors" in wrong.stderr, "another's key opens nothing", wrong.stderr)
     c.equal(s.gw.sluice("replay", session, "--decrypt-key", "/nonexistent", check=False).returncode, 1, "no key file")
     return session
+
+
+REGION = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r.*")
+
+
+def in_memory(pid, words):
+    """Which of the words stand in a process's memory, rings included."""
+    found = set()
+    with open(f"/proc/{pid}/mem", "rb", 0) as mem, open(f"/proc/{pid}/maps") as maps:
+        for line in maps:
+            region = REGION.match(line)
+            if not region or "[v" in line:
+                continue
+            start, end = (int(x, 16) for x in region.groups())
+            mem.seek(start)
+            data = b""
+            while start + len(data) < end:
+                try:
+                    got = mem.read(end - start - len(data))
+                except OSError:
+                    break
+                if not got:
+                    break
+                data += got
+            found |= {w for w in words if w.encode() in data}
+    return found
+
+
+def forgotten(c, s):
+    """Once it is sealed, neither the recorder nor the rings hold it, nor does who keeps the rings; a search is no second record of its words."""
+    words = {f"{kind}-{os.urandom(8).hex()}" for kind in ("literal", "column", "errorword")}
+    text, column, wrong = (next(w for w in words if w.startswith(k)) for k in ("lit", "col", "err"))
+    for _ in range(3):
+        run_sql(s, f"SELECT '{text}' AS \"{column}\" FROM shop", f"SELECT \"{wrong}\" FROM shop")
+    op = [e for e in s.gw.events() if e["type"] == "op"][-1]
+    c.check("sealed" in op, "they are recorded, sealed", op)
+    pids = {"recorder": recorder_pid(s), "monitor": s.gw.process.pid}
+    for name, pid in pids.items():
+        left = until(lambda: not in_memory(pid, words), 10) or in_memory(pid, words)
+        c.check(left is True, f"the {name}'s memory holds none of it", left)
+    c.check("secretmarker_table" in in_memory(pids["recorder"], ["secretmarker_table"]), "what is looked at is the memory")
+    searched = "searchedword-" + os.urandom(8).hex()
+    s.gw.sluice("search", searched, check=False)
+    calls = [e for e in s.gw.events() if e["type"] == "admin.call" and e["path"] == "/v1/record/events"] or \
+            [e for e in s.gw.events() if e["type"] == "admin.call"]
+    c.check(calls and all("sealed" in e and "query" not in e for e in calls if e["_seq"] == calls[-1]["_seq"]), "what was searched for is sealed", calls[-1:])
+    c.equal(holds(s, searched), [], "and in no file of the node")
+    c.check(searched not in s.gw.log(), "nor in its log")
 
 
 def exports(c, s, keys, session):
@@ -278,6 +327,7 @@ def main():
         session = sealed(c, s, keys)
         until(lambda: "signed-to 0" not in s.gw.sluice("verify", check=False).stdout)
         exports(c, s, keys, session)
+        forgotten(c, s)
         tampered(c, s, keys)
         parts(c, s, keys)
         keys_change(c, s, keys)

@@ -1,9 +1,10 @@
 /* What the recorder takes: durable events a second, bytes on disk an event, and how long one waits.
- * recbench [-d DIR] [-e EVENTS] [-b BATCH,...] [-m] [-k DIR]
+ * recbench [-d DIR] [-e EVENTS] [-b BATCH,...] [-m] [-E KEY] [-z LEVEL] [-k DIR]
  *   -d  where the store is made (default: a folder in /tmp, removed afterwards)
  *   -e  events for each figure (200000)
  *   -b  how many events a producer puts before it waits for the disk; 0: it waits once, at the end
  *   -m  audit.durability memory
+ *   -E  a public key (PEM): payloads are sealed for it; -z  a level of zstd: they are packed
  *   -k  moves the store of the last figure there (on the same file system)
  * One line a batch size: batch, events/s, microseconds a wait (median, 99 %), the recorder's
  * processor microseconds an event, bytes of an event, bytes in LMDB's files an event. */
@@ -69,7 +70,8 @@ static uint64_t put_one(struct rig *g, struct buf *b, uint64_t id)
 	return ticket;
 }
 
-static const char *keep;
+static const char *keep, *auditor;
+static int level;
 
 static void measure(const char *dir, uint64_t events, uint64_t batch, bool is_durable)
 {
@@ -79,9 +81,12 @@ static void measure(const char *dir, uint64_t events, uint64_t batch, bool is_du
 	uint64_t *waits = calloc(events + 1, sizeof(*waits));
 	buf_init(&b, RING_EVENT_MAX);
 	rig_init(&g, dir, 4ull << 30);
-	if (!is_durable || !waits) {
+	if (!is_durable || auditor || level || !waits) {
 		rig_kill(&g);
 		g.cfg.is_durable = is_durable;
+		g.cfg.encrypt_to[0] = auditor;
+		g.cfg.n_encrypt_to = auditor != NULL;
+		g.cfg.compress = level;
 		rig_start(&g);
 	}
 	if (!rig_says(&g, 0))
@@ -119,12 +124,14 @@ int main(int argc, char **argv)
 	const char *dir = NULL, *batches = "1,10,100,1000,0";
 	uint64_t events = 200000;
 	bool is_durable = true;
-	for (int o; (o = getopt(argc, argv, "d:e:b:mk:")) != -1;) {
+	for (int o; (o = getopt(argc, argv, "d:e:b:mk:E:z:")) != -1;) {
 		if (o == '?')
 			return 2;
 		dir = o == 'd' ? optarg : dir;
 		keep = o == 'k' ? optarg : keep;
 		batches = o == 'b' ? optarg : batches;
+		auditor = o == 'E' ? optarg : auditor;
+		level = o == 'z' ? atoi(optarg) : level;
 		events = o == 'e' ? strtoull(optarg, NULL, 10) : events;
 		is_durable = is_durable && o != 'm';
 	}

@@ -21,6 +21,7 @@ static const struct {
     {"approval.request",
      {"params", "params_sha256", "text", "text_b64", "text_len", "text_sha256", "words"}},
     {"approval.end", {"error", "error_b64"}},
+    {"admin.call", {"query", "query_b64"}},
 };
 
 static const char *const *fields_of(struct span type)

@@ -10,7 +10,8 @@
 
 struct ring_consumer {
 	struct ring_header *h;
-	const uint8_t *data;
+	uint8_t *data;
+	bool wipes;
 	uint64_t size;
 	uint64_t pos;  /* read up to here */
 	uint64_t tail; /* committed up to here */
@@ -45,7 +46,7 @@ int ring_consumer_open(const struct ring_desc *d, struct ring_consumer **ret_c)
 		free(c);
 		return r;
 	}
-	c->data = (const uint8_t *)c->h + RING_HEADER;
+	c->data = (uint8_t *)c->h + RING_HEADER;
 	c->desc = *d;
 	memcpy(c->id, c->h->id, sizeof(c->id));
 	c->pos = c->tail = atomic_load(&c->h->tail);
@@ -128,9 +129,27 @@ int ring_consumer_next(struct ring_consumer *c, uint8_t *out, size_t *ret_len)
 	return 1;
 }
 
+void ring_consumer_wipes(struct ring_consumer *c)
+{
+	c->wipes = true;
+}
+
+/* Between tail and pos nobody writes but us. */
+static void wipe(struct ring_consumer *c, uint64_t pos)
+{
+	uint64_t off = c->tail & (c->size - 1), len = pos - c->tail;
+	if (len > c->size)
+		return; /* a head that made no sense: nothing was read there */
+	uint64_t first = MIN(len, c->size - off);
+	explicit_bzero(c->data + off, first);
+	explicit_bzero(c->data, len - first);
+}
+
 void ring_consumer_commit(struct ring_consumer *c, uint64_t pos)
 {
 	uint64_t before = atomic_load(&c->h->durable);
+	if (c->wipes)
+		wipe(c, pos);
 	c->tail = pos;
 	atomic_store(&c->h->tail, pos);
 	atomic_store(&c->h->durable, pos);

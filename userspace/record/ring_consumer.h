@@ -27,6 +27,8 @@ void ring_consumer_mark(struct ring_consumer *c);
 /* Copies the next event into out (RING_EVENT_MAX bytes). 1; 0: nothing there; ERR_MALFORMED: what
  * is there has no framing, all of it was skipped. */
 must_check int ring_consumer_next(struct ring_consumer *c, uint8_t *out, size_t *ret_len);
+/* From now on what is freed is overwritten first: it is stored sealed, and the ring is no second copy in the clear. */
+void ring_consumer_wipes(struct ring_consumer *c);
 /* Everything up to pos is on disk: frees the room, wakes who waited. */
 void ring_consumer_commit(struct ring_consumer *c, uint64_t pos);
 

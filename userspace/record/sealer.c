@@ -82,7 +82,9 @@ static int start(struct sealer *s, const char *const *files, int n, char *ret_wh
 	s->zstd = ZSTD_createCCtx();
 	s->aes = EVP_CIPHER_CTX_new();
 	snprintf(ret_why, why_size, "out of memory");
-	return s->zstd && s->aes ? 0 : -ENOMEM;
+	/* At once, for a buffer that grows leaves what it held behind. */
+	bool has_room = buf_reserve(&s->payload, EVENT_MAX) && buf_reserve(&s->packed, EVENT_MAX);
+	return s->zstd && s->aes && has_room ? 0 : -ENOMEM;
 }
 
 int sealer_new(const char *const *files, int n, int level, struct sealer **ret_s, char *ret_why,
@@ -110,6 +112,11 @@ int sealer_new(const char *const *files, int n, int level, struct sealer **ret_s
 	return r;
 }
 
+bool sealer_seals(const struct sealer *s)
+{
+	return s && s->n_auditors;
+}
+
 void sealer_free(struct sealer *s)
 {
 	if (!s)
@@ -119,7 +126,8 @@ void sealer_free(struct sealer *s)
 	ZSTD_freeCCtx(s->zstd);
 	EVP_CIPHER_CTX_free(s->aes);
 	buf_wipe(&s->payload);
-	struct buf *all[] = {&s->to, &s->packed, &s->sealed, &s->base64, &s->event};
+	buf_wipe(&s->packed);
+	struct buf *all[] = {&s->to, &s->sealed, &s->base64, &s->event};
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		buf_done(all[i]);
 	free(s);
@@ -265,13 +273,17 @@ static int base64(struct sealer *s, struct span bytes)
 	return 0;
 }
 
-int sealer_seal(struct sealer *s, struct span event, const struct marks *m, struct span *ret_event,
+static void wipe(struct buf *b)
+{
+	explicit_bzero(b->mem + b->start, buf_len(b));
+	buf_reset(b);
+}
+
+static int seal(struct sealer *s, struct span event, const struct marks *m, struct span *ret_event,
 		const struct marks **ret_m)
 {
 	struct marked e = {event, m};
 	struct span type = mark_plain(&e, MARK_TYPE);
-	buf_reset(&s->payload);
-	buf_reset(&s->packed);
 	*ret_event = event;
 	*ret_m = m;
 	int r = payload_take(event, 1, type, &s->payload);
@@ -291,5 +303,14 @@ int sealer_seal(struct sealer *s, struct span event, const struct marks *m, stru
 				    buf_span(&s->base64), &s->event, &s->marks);
 	*ret_event = buf_span(&s->event);
 	*ret_m = &s->marks;
+	return r;
+}
+
+int sealer_seal(struct sealer *s, struct span event, const struct marks *m, struct span *ret_event,
+		const struct marks **ret_m)
+{
+	int r = seal(s, event, m, ret_event, ret_m);
+	wipe(&s->payload);
+	wipe(&s->packed);
 	return r;
 }

@@ -31,6 +31,8 @@ must_check int seal_fingerprint(const struct evp_pkey_st *key, char ret[HASH_HEX
 must_check int sealer_new(const char *const *files, int n, int level, struct sealer **ret_s,
 			  char *ret_why, size_t why_size);
 void sealer_free(struct sealer *s);
+/* Is there an auditor that it seals for? Then what was sealed should not lie about in the clear. */
+bool sealer_seals(const struct sealer *s);
 /* Forgets the key; the next event is sealed with a new one. */
 void sealer_forget(struct sealer *s);
 /* Is there a key that the record does not tell yet? It is made here. An error: nothing may be

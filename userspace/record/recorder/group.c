@@ -74,6 +74,8 @@ int lanes_open(struct recorder *r)
 		l->producer = i == 0	   ? PRODUCER_CONTROL
 			      : i == n - 1 ? PRODUCER_MONITOR
 					   : PRODUCER_PROXY;
+		if (sealer_seals(r->sealer))
+			ring_consumer_wipes(l->ring);
 		r->n_lanes = i + 1;
 	}
 	return 0;
@@ -166,6 +168,14 @@ static int look(struct span event, struct marks *m)
 	if (err == 0)
 		marks_take(m, &s, event);
 	return err;
+}
+
+/* It is in the group: sealed, where it had a payload. */
+static void forget(struct recorder *r, struct lane *l)
+{
+	if (sealer_seals(r->sealer))
+		explicit_bzero(l->event, l->len);
+	l->has_event = false;
 }
 
 /* Looks at the ring's next event, if it has one within this round. */
@@ -361,9 +371,9 @@ static int take_events(struct recorder *r)
 		if (err < 0)
 			return err;
 		keep_account(r, l);
-		l->has_event = false;
 		l->taken = ring_consumer_pos(l->ring);
 		note_place(r, l);
+		forget(r, l);
 		bytes += l->len;
 		n++;
 		if (r->n_places == PLACES_MAX)

@@ -280,8 +280,45 @@ static void believes_nothing(void)
 	}
 }
 
+static bool ring_holds(const struct ring_header *h, const char *text)
+{
+	return memmem((const uint8_t *)h + RING_HEADER, SIZE, text, strlen(text)) != NULL;
+}
+
+/* What is stored sealed does not stay behind; what is still to be read does. */
+static void wipes_what_it_frees(void)
+{
+	struct ring_header *h;
+	uint64_t size;
+	char text[1000];
+	for (int wipes = 0; wipes < 2; wipes++) {
+		set_up();
+		live();
+		CHECK_INT(ring_map(desc.memfd, &h, &size), 0);
+		if (wipes)
+			ring_consumer_wipes(consumer);
+		/* Some of them lie across the end. */
+		for (int i = 0; i < 3 * SIZE / (int)sizeof(text); i++) {
+			snprintf(text, sizeof(text), "{\"secret%05d\":\"%0900d\"}", i, i);
+			CHECK_INT(put(text, NULL), 0);
+			CHECK_INT(put("{\"next\":1}", NULL), 0);
+			CHECK(next_is(text));
+			CHECK(ring_holds(h, "secret"));
+			uint64_t pos = ring_consumer_pos(consumer);
+			ring_consumer_commit(consumer, pos);
+			CHECK(ring_holds(h, "secret") == !wipes);
+			CHECK(next_is("{\"next\":1}"));
+			ring_consumer_commit(consumer, ring_consumer_pos(consumer));
+			CHECK(ring_holds(h, "next") == !wipes);
+		}
+		ring_unmap(h, size);
+		tear_down();
+	}
+}
+
 int main(void)
 {
+	wipes_what_it_frees();
 	refuses_sizes_that_are_none();
 	is_sealed();
 	needs_a_recorder_that_lives();
