@@ -154,6 +154,9 @@ faults: deps ## a bad network to the database, long; each process killed or hung
 	$(AGAIN) all
 	$(Q)ROUNDS=$(or $(ROUNDS),200) SEED=$(or $(SEED),1) TIMEOUT=3600 tests/run tests/e2e/network_test.py \
 	  tests/e2e/faults_test.py tests/e2e/scarce_test.py
+faults-random: deps ## seeded kills of each process, of all, of a backend and of the database under load, and what must hold after each (SEEDS=200 SEED=1)
+	$(AGAIN) all
+	$(Q)SEEDS=$(or $(SEEDS),200) SEED=$(or $(SEED),1) TIMEOUT=7200 SHOW=acknowledged tests/run tests/e2e/faults_random_test.py
 bench-audit: deps ## search, export and verify over a store of more than 1 GB
 	$(AGAIN) all tools
 	$(Q)tests/bench/audit
@@ -227,6 +230,6 @@ clean: ## remove what was built
 .PHONY: containment containment-soak containment-cost all help test test-run unit lint asan asan-run drivers bench bench-mask bench-more fuzz fuzz-run install deps quickstart tests fuzzers tools clean
 .PHONY: vmtest vmtest-all vmtest-run
 .PHONY: bench-audit cases peers pg-regress pg-isolation pg-pipeline
-.PHONY: tsan tsan-run soak faults hold-many
+.PHONY: tsan tsan-run soak faults faults-random hold-many
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
