@@ -69,8 +69,10 @@ def kill_child(name):
 
 
 def kill_all(s, strikes):
+    pids = children(s.gw).values()
     strikes.append(time.time())
     s.gw.stop(signal.SIGKILL)
+    stack.until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids)) # a second one waits for no first one
     s.gw.start()
 
 

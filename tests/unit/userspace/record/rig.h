@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,7 +31,14 @@
 #include "record/verify/verify.h"
 #include "rig_sign.h"
 
-#define RIG_RINGS 4 /* control, two proxy loops, the monitor */
+#define RIG_RINGS  4 /* control, two proxy loops, the monitor */
+#define RIG_SPARES 16
+
+/* A recorder that has been forked, and waits to begin. */
+struct rig_child {
+	pid_t pid;
+	int call[2], notify[2], gate[2];
+};
 
 struct rig {
 	char dir[PATH_MAX], store[PATH_MAX + 16];
@@ -45,6 +53,8 @@ struct rig {
 	pthread_mutex_t mutex;	       /* of the call channel */
 	struct checkpoint last_signed; /* by the monitor's thread */
 	bool has_monitor;
+	struct rig_child spares[RIG_SPARES];
+	int n_spares;
 	atomic_bool stops;
 	pid_t pid;
 };
@@ -80,7 +90,54 @@ static inline void rig_end_monitor(struct rig *g)
 	g->has_monitor = false;
 }
 
-/* No thread is there while it forks: what a sanitizer knows of one would be wrong in the child. */
+static inline void rig_begin_monitor(struct rig *g)
+{
+	atomic_store(&g->stops, false);
+	if (pthread_create(&g->monitor, NULL, rig_monitor, g))
+		abort();
+	g->has_monitor = true;
+}
+
+static inline void rig_run(struct rig *g, const struct rig_child *c)
+{
+	struct child_env env = {.call_fd = c->call[1],
+				.notify_fd = c->notify[1],
+				.health = g->health,
+				.n_rings = RIG_RINGS,
+				.control_fd = -1,
+				.metrics_fd = -1};
+	char go;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	memcpy(env.rings, g->rings, sizeof(g->rings));
+	if (read(c->gate[0], &go, 1) != 1)
+		_exit(1);
+	log_init("recorder", getenv("RIG_LOG") ? LOG_INFO : LOG_ERROR + 1);
+	_exit(recorder_main(&g->cfg, &env));
+}
+
+static inline struct rig_child rig_fork(struct rig *g)
+{
+	struct rig_child c;
+	if (msg_pair(c.call) < 0 || msg_pair(c.notify) < 0 || pipe2(c.gate, O_CLOEXEC) < 0)
+		abort();
+	fflush(NULL);
+	c.pid = fork();
+	if (c.pid == 0)
+		rig_run(g, &c);
+	close(c.gate[0]);
+	return c;
+}
+
+/* For rig_start to take while other threads are there: what a sanitizer knows of threads would be
+ * wrong in a child that was forked beside them. */
+static inline void rig_spares(struct rig *g)
+{
+	rig_end_monitor(g);
+	while (g->n_spares < RIG_SPARES)
+		g->spares[g->n_spares++] = rig_fork(g);
+	rig_begin_monitor(g);
+}
+
 static inline void rig_start(struct rig *g)
 {
 	int ends[2];
@@ -89,33 +146,20 @@ static inline void rig_start(struct rig *g)
 		closep(&g->call[i]);
 		closep(&g->notify[i]);
 	}
-	if (msg_pair(g->call) < 0 || msg_pair(g->notify) < 0)
+	struct rig_child c = g->n_spares ? g->spares[--g->n_spares] : rig_fork(g);
+	memcpy(g->call, c.call, sizeof(g->call));
+	memcpy(g->notify, c.notify, sizeof(g->notify));
+	g->pid = c.pid;
+	if (write(c.gate[1], "g", 1) != 1 || msg_pair(ends) < 0)
 		abort();
-	struct child_env env = {.call_fd = g->call[1],
-				.notify_fd = g->notify[1],
-				.health = g->health,
-				.n_rings = RIG_RINGS,
-				.control_fd = -1,
-				.metrics_fd = -1};
-	memcpy(env.rings, g->rings, sizeof(g->rings));
-	fflush(NULL);
-	g->pid = fork();
-	if (g->pid == 0) {
-		log_init("recorder", getenv("RIG_LOG") ? LOG_INFO : LOG_ERROR + 1);
-		_exit(recorder_main(&g->cfg, &env));
-	}
-	if (msg_pair(ends) < 0)
-		abort();
+	close(c.gate[1]);
 	json_t *j = json_pack("{s:s}", "t", "peer");
 	if (msg_send(g->notify[0], j, &ends[1], 1) < 0)
 		abort();
 	json_decref(j);
 	close(ends[1]);
 	g->peer = ends[0];
-	atomic_store(&g->stops, false);
-	if (pthread_create(&g->monitor, NULL, rig_monitor, g))
-		abort();
-	g->has_monitor = true;
+	rig_begin_monitor(g);
 }
 
 /* dir: NULL for a folder of its own. segment_bytes 0: 64 MiB. */
@@ -176,6 +220,10 @@ static inline void rig_done(struct rig *g)
 	if (g->pid)
 		rig_stop(g);
 	rig_end_monitor(g);
+	while (g->n_spares) {
+		kill(g->spares[--g->n_spares].pid, SIGKILL);
+		waitpid(g->spares[g->n_spares].pid, NULL, 0);
+	}
 	for (int i = 0; i < RIG_RINGS; i++) {
 		ring_free(g->producers[i]);
 		ring_desc_done(&g->rings[i]);
