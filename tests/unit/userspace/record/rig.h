@@ -8,37 +8,24 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/macro.h"
-#include "base/msg.h"
 #include "config.h"
-#include "priv/child.h"
 #include "priv/signer.h"
 #include "record/event.h"
 #include "record/query/query.h"
-#include "record/recorder/recorder.h"
-#include "record/ring.h"
 #include "record/verify/verify.h"
+#include "rig_child.h"
 #include "rig_sign.h"
 
-#define RIG_RINGS  4 /* control, two proxy loops, the monitor */
 #define RIG_SPARES 16
-
-/* A recorder that has been forked, and waits to begin. */
-struct rig_child {
-	pid_t pid;
-	int call[2], notify[2], gate[2];
-};
 
 struct rig {
 	char dir[PATH_MAX], store[PATH_MAX + 16];
@@ -98,43 +85,12 @@ static inline void rig_begin_monitor(struct rig *g)
 	g->has_monitor = true;
 }
 
-static inline void rig_run(struct rig *g, const struct rig_child *c)
-{
-	struct child_env env = {.call_fd = c->call[1],
-				.notify_fd = c->notify[1],
-				.health = g->health,
-				.n_rings = RIG_RINGS,
-				.control_fd = -1,
-				.metrics_fd = -1};
-	char go;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	memcpy(env.rings, g->rings, sizeof(g->rings));
-	if (read(c->gate[0], &go, 1) != 1)
-		_exit(1);
-	log_init("recorder", getenv("RIG_LOG") ? LOG_INFO : LOG_ERROR + 1);
-	_exit(recorder_main(&g->cfg, &env));
-}
-
-static inline struct rig_child rig_fork(struct rig *g)
-{
-	struct rig_child c;
-	if (msg_pair(c.call) < 0 || msg_pair(c.notify) < 0 || pipe2(c.gate, O_CLOEXEC) < 0)
-		abort();
-	fflush(NULL);
-	c.pid = fork();
-	if (c.pid == 0)
-		rig_run(g, &c);
-	close(c.gate[0]);
-	return c;
-}
-
-/* For rig_start to take while other threads are there: what a sanitizer knows of threads would be
- * wrong in a child that was forked beside them. */
+/* For rig_start to take beside other threads: a sanitizer does not know them in a child. */
 static inline void rig_spares(struct rig *g)
 {
 	rig_end_monitor(g);
 	while (g->n_spares < RIG_SPARES)
-		g->spares[g->n_spares++] = rig_fork(g);
+		g->spares[g->n_spares++] = rig_child_fork(&g->cfg, g->rings, g->health);
 	rig_begin_monitor(g);
 }
 
@@ -146,7 +102,8 @@ static inline void rig_start(struct rig *g)
 		closep(&g->call[i]);
 		closep(&g->notify[i]);
 	}
-	struct rig_child c = g->n_spares ? g->spares[--g->n_spares] : rig_fork(g);
+	struct rig_child c =
+	    g->n_spares ? g->spares[--g->n_spares] : rig_child_fork(&g->cfg, g->rings, g->health);
 	memcpy(g->call, c.call, sizeof(g->call));
 	memcpy(g->notify, c.notify, sizeof(g->notify));
 	g->pid = c.pid;
