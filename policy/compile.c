@@ -158,6 +158,7 @@ static void build_ruling(struct plan *p, int resource, int role)
 		if (!bits_has(&r->resources, resource) || !bits_has(&r->roles, role))
 			continue;
 		mine[g->n++] = (uint16_t)i;
+		g->looks_through |= r->looks_through;
 		if (!g->first_use && lets_through(r))
 			g->first_use = r;
 	}

@@ -229,6 +229,14 @@ static bool need_is_sane(const struct need *n)
 	       (unsigned int)n->class < CLASS_COUNT;
 }
 
+static bool are_sane(const struct need *needs, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!need_is_sane(&needs[i]))
+			return false;
+	return true;
+}
+
 /* r may come from an older plan than p: then by its name. */
 static const struct ruling *find_ruling(const struct plan *p, const struct resource *r,
 					const char *role)
@@ -261,29 +269,48 @@ struct outcome {
 	int n_refused;
 };
 
+static void count(struct outcome *o, const struct need *n, struct verdict v)
+{
+	if (v.effect != EFFECT_ALLOW)
+		o->n_refused++;
+	if (v.effect == EFFECT_ASK && !o->asked)
+		o->asked = v.rule;
+	else if (v.effect == EFFECT_ASK && v.rule != o->asked)
+		o->asked_too = v.rule;
+	if (v.effect > o->worst.effect) {
+		o->worst = v;
+		o->worst_need = n;
+	}
+	if (v.is_observed && !o->observed_need) {
+		o->observed = v;
+		o->observed_need = n;
+	}
+}
+
+/* By way of another name a relation is reached unless a rule says that it looks through these. */
+static struct verdict weigh_reached(const struct plan *p, const struct ruling *g, const struct need *n)
+{
+	for (int i = 0; i < g->n; i++) {
+		const struct rule *r = &p->rules[g->rules[i]];
+		bool is_meant = n->kind == NEED_OPAQUE ? r->effect == EFFECT_DENY : covers(r, n);
+		if (r->looks_through && is_meant)
+			return verdict_of(r);
+	}
+	return (struct verdict){EFFECT_ALLOW, NULL, false};
+}
+
 static void weigh_all(const struct plan *p, const struct ruling *g, const struct op *op,
 		      struct outcome *o)
 {
 	for (int i = 0; i < op->n_needs; i++) {
 		const struct need *n = &op->needs[i];
 		struct verdict v = weigh(p, g, n);
-		if (v.effect != EFFECT_ALLOW)
-			o->n_refused++;
-		if (v.effect == EFFECT_ASK && !o->asked)
-			o->asked = v.rule;
-		else if (v.effect == EFFECT_ASK && v.rule != o->asked)
-			o->asked_too = v.rule;
-		if (v.effect > o->worst.effect) {
-			o->worst = v;
-			o->worst_need = n;
-		}
-		if (v.is_observed && !o->observed_need) {
-			o->observed = v;
-			o->observed_need = n;
-		}
+		count(o, n, v);
 		if (!o->met_by && !n->is_implied)
 			o->met_by = v.rule;
 	}
+	for (int i = 0; g->looks_through && i < op->n_reached; i++)
+		count(o, &op->reached[i], weigh_reached(p, g, &op->reached[i]));
 }
 
 static void say_outcome(const struct outcome *o, const struct resource *r, const struct who *who,
@@ -345,11 +372,9 @@ void plan_decide(const struct plan *p, const struct resource *r, const struct wh
 	ret->masks = NULL;
 	if (is_refused_outright(p, r, who, op, now, ret))
 		return;
-	for (int i = 0; i < op->n_needs; i++) {
-		if (!need_is_sane(&op->needs[i])) {
-			refuse(ret, "default", "a need of this operation is not understood", "");
-			return;
-		}
+	if (!are_sane(op->needs, op->n_needs) || !are_sane(op->reached, op->n_reached)) {
+		refuse(ret, "default", "a need of this operation is not understood", "");
+		return;
 	}
 	const struct need *undoing = login_undoes(r->login, op);
 	if (undoing) {

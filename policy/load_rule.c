@@ -214,6 +214,13 @@ static void rule_opaque(struct loader *l, const struct json_at *at, json_t *v, v
 	    load_choice(l, at, json_string_value(v), names, ARRAY_LEN(names)) == 1;
 }
 
+static void rule_through(struct loader *l, const struct json_at *at, json_t *v, void *into)
+{
+	(void)l;
+	(void)at;
+	((struct rule *)into)->looks_through = json_is_true(v);
+}
+
 static const struct field rule_fields[] = {
     {"id", SHAPE_STRING, true, "the rule's name", rule_id},
     {"description", SHAPE_STRING, false, "a text, shown with a refusal", rule_description},
@@ -238,6 +245,7 @@ static const struct field rule_fields[] = {
     {"notify", SHAPE_STRINGS, false, "where approvers are told, or a list of these", load_notify},
     {"mode", SHAPE_STRING, false, "\"enforce\" or \"observe\"", rule_mode},
     {"opaque", SHAPE_STRING, false, "\"deny\" or \"allow\"", rule_opaque},
+    {"through", SHAPE_BOOLEAN, false, "true or false", rule_through},
 };
 
 /* Which members make no sense beside which others: a member that would do nothing is an error. */
@@ -294,6 +302,10 @@ static void check_targets(struct loader *l, const struct json_at *at, const stru
 		load_fail_member(l, at, "columns",
 				 "\"columns\" says which columns may be written; "
 				 "expected \"verbs\" beside it with insert and update only");
+	if (r->looks_through && ((!r->relations.n && !r->functions.n) || r->columns.n || r->effect == EFFECT_MASK))
+		load_fail_member(l, at, "through",
+				 "\"through\" goes with relations or functions, without columns, and not "
+				 "with effect mask: masks look through views by themselves");
 	if (r->columns.n && (r->functions.n || r->settings.n))
 		load_fail_member(l, at, "columns",
 				 "\"columns\" beside functions or settings; expected "

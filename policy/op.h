@@ -131,7 +131,8 @@ struct op {
 	 * NULL. */
 	const uint32_t *param_types;
 	const struct need *needs;
-	int n_needs;
+	const struct need *reached; /* by way of views, rules, triggers, ...: for rules with "through" alone */
+	int n_needs, n_reached;
 	const char *database;  /* where, or NULL */
 	const char *user;      /* as whom the client says that it logs in, or NULL */
 	/* Settings that say what its literals mean (DateStyle and the like), as the server told them (NULL: not);

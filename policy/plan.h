@@ -70,6 +70,7 @@ struct rule {
 	enum effect effect;
 	bool is_observing;
 	bool is_opaque; /* opaque: allow */
+	bool looks_through; /* at what is reached by way of other names, too */
 	struct bits resources, roles;
 	uint32_t verbs; /* all where the key is absent */
 	bool has_verbs;
@@ -93,6 +94,7 @@ struct grant_rule {
 struct ruling {
 	const uint16_t *rules;
 	int n;
+	bool looks_through;	      /* some rule does */
 	const struct rule *first_use; /* the first that lets anything through, NULL: none */
 	const char *may;              /* for people: what the role may do here */
 	/* Every mask that some rule of this role here asks for, and that some rule of any role here does: the

@@ -24,6 +24,8 @@ static bool cover_subsumes(const struct rule *ra, const struct rule *rb, int kin
 
 static bool shadows(const struct rule *a, const struct rule *b)
 {
+	if (b->looks_through && !a->looks_through)
+		return false;
 	if (!bits_cover(&a->resources, &b->resources) || !bits_cover(&a->roles, &b->roles))
 		return false;
 	for (int k = 0; k < NEED_KINDS; k++)

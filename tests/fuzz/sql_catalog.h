@@ -85,6 +85,9 @@ static const struct sql_row sql_rows[] = {
     R(9, "16510", "2", "1"),
     R(10, "16520", "SELECT c.ssn AS name FROM public.customers c WHERE c.id > 1;"),
     R(11, "16510", "16501"),
+    R(12, "16520", "siud", "s=", "r", "16501"),
+    R(12, "16510", "u", "", "f", "16604"),
+    R(12, "16510", "d", "siud", "r", "16520"),
 };
 
 static inline struct catalog *sql_catalog_new(void)

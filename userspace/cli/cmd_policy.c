@@ -17,6 +17,7 @@
 #include "policy/needs.h"
 #include "policy/mask.h"
 #include "policy/policy.h"
+#include "sql/sql.h"
 
 #define CASES_MAX (4 * 1024 * 1024)
 #define ARENA_MAX (16 * 1024 * 1024)
@@ -173,7 +174,7 @@ static int needs_of_sql(const struct session *s, const char *sql, struct arena *
 	return err ? err : ERR_MALFORMED;
 }
 
-static int flatten(const struct sql_result *r, struct arena *a, const struct need **ret_needs)
+static int flatten(const struct sql_result *r, struct arena *a, struct op *op)
 {
 	int n = 0;
 	for (int i = 0; i < r->n_stmts; i++)
@@ -184,19 +185,22 @@ static int flatten(const struct sql_result *r, struct arena *a, const struct nee
 		memcpy(all + at, r->stmts[i].needs, (size_t)r->stmts[i].n_needs * sizeof(*all));
 		at += r->stmts[i].n_needs;
 	}
-	*ret_needs = all;
-	return all || !n ? n : -ENOMEM;
+	op->needs = all;
+	op->n_needs = n;
+	return all || !n ? sql_reached(r, a, op) : -ENOMEM;
 }
 
 /* "select:public.orders ..." or "sql:SELECT ...". */
-static int needs_of(const struct session *s, const char *text, struct arena *a,
-		    const struct need **ret_needs, const char **ret_why)
+static int needs_of(const struct session *s, const char *text, struct arena *a, struct op *op, const char **ret_why)
 {
 	struct sql_result r;
-	if (strncmp(text, "sql:", 4))
-		return needs_parse(a, text, ret_needs, ret_why);
+	if (strncmp(text, "sql:", 4)) {
+		int n = needs_parse(a, text, &op->needs, ret_why);
+		op->n_needs = MAX(n, 0);
+		return n < 0 ? n : 0;
+	}
 	int err = needs_of_sql(s, text + 4, a, &r, ret_why);
-	return err ? err : flatten(&r, a, ret_needs);
+	return err ? err : flatten(&r, a, op);
 }
 
 /* --- test ------------------------------------------------------------------------------------- */
@@ -213,7 +217,7 @@ static int run_case(const struct session *s, const char *file, int line, char *c
 {
 	struct arena a;
 	struct decision d;
-	const struct need *needs = NULL;
+	struct op op = {.arena = &a};
 	const char *why = "";
 	const struct resource *r = plan_resource_by_name(s->plan, fields[1]);
 	if (!r || !plan_has_role(s->plan, fields[0])) {
@@ -222,13 +226,12 @@ static int run_case(const struct session *s, const char *file, int line, char *c
 		return 1;
 	}
 	arena_init(&a, ARENA_MAX);
-	int n = needs_of(s, fields[2], &a, &needs, &why);
-	if (n < 0) {
-		printf("FAIL %s:%d: %s\n", file, line, *why ? why : err_text(n));
+	int err = needs_of(s, fields[2], &a, &op, &why);
+	if (err) {
+		printf("FAIL %s:%d: %s\n", file, line, *why ? why : err_text(err));
 		arena_done(&a);
 		return 1;
 	}
-	struct op op = {.needs = needs, .n_needs = n, .arena = &a};
 	decide(s, fields[0], r, &op, &d);
 	bool ok = !strcmp(outcome(&d), fields[3]) && !strcmp(d.rule, fields[4]);
 	if (!ok)

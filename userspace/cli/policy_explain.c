@@ -104,6 +104,13 @@ static void print_result(const json_t *r)
 		printf("  rows       cannot be masked: %s\n", unmaskable);
 }
 
+static void print_reached(const json_t *list)
+{
+	size_t i;
+	json_t *v;
+	json_array_foreach((json_t *)list, i, v) printf("  reaches    %s\n", json_string_value(v));
+}
+
 int policy_explain_print(const json_t *e)
 {
 	const json_t *statements = json_object_get(e, "statements");
@@ -114,6 +121,7 @@ int policy_explain_print(const json_t *e)
 	{
 		printf("%s (class %s)\n", text_of(s, "tag"), text_of(s, "class"));
 		print_needs(json_object_get(s, "needs"));
+		print_reached(json_object_get(s, "reached"));
 	}
 	json_array_foreach((json_t *)statements, i, s) print_result(json_object_get(s, "result"));
 	printf("%s by rule %s\n", text_of(e, "decision"), text_of(e, "rule"));

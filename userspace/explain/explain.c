@@ -156,7 +156,18 @@ static int operation_of(const struct question *q, const struct sql_result *sql, 
 		results[i] = s->lineage;
 		ret->class = MAX(ret->class, s->class);
 	}
-	return 0;
+	return sql_reached(sql, q->arena, ret);
+}
+
+/* What it reaches besides, and by way of what. */
+static json_t *reached_json(const struct sql_stmt *s)
+{
+	json_t *list = json_array();
+	for (int i = 0; i < s->n_reached; i++)
+		json_array_append_new(list, json_sprintf("%s on %s.%s, %s", verb_name(s->reached[i].verb),
+							 or_none(s->reached[i].schema), or_none(s->reached[i].name),
+							 or_none(s->reached[i].why)));
+	return list;
 }
 
 json_t *explain_sql(const struct question *q, const struct sql_result *sql)
@@ -172,8 +183,8 @@ json_t *explain_sql(const struct question *q, const struct sql_result *sql)
 		bool is_masked = d.masks && i < d.masks->n_results;
 		json_array_append_new(
 		    list,
-		    json_pack("{s:s,s:s,s:o,s:o}", "tag", s->tag, "class", class_name(s->class),
-			      "needs", needs_json(q, s->needs, s->n_needs), "result",
+		    json_pack("{s:s,s:s,s:o,s:o,s:o}", "tag", s->tag, "class", class_name(s->class),
+			      "needs", needs_json(q, s->needs, s->n_needs), "reached", reached_json(s), "result",
 			      result_json(s->lineage, is_masked ? &d.masks->results[i] : NULL)));
 	}
 	json_object_set_new(all, "statements", list);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/macro.h"
+#include "policy/op.h"
 #include "sql/builtin.h"
 
 #define CATALOG_BYTES ((size_t)256 * 1024 * 1024)
@@ -346,6 +347,41 @@ static void add_kin(struct row *r, const struct cat_kin **to, const struct cat_r
 	*to = k;
 }
 
+/* s, i, u, d, t: a verb each; =: the same as was done. */
+static uint32_t verbs(struct row *r, int i, bool *ret_same)
+{
+	static const char letters[] = "siudt";
+	static const uint8_t verb[] = {VERB_SELECT, VERB_INSERT, VERB_UPDATE, VERB_DELETE, VERB_TRUNCATE};
+	uint32_t set = 0;
+	for (const char *s = r->fields[i] ? r->fields[i] : "?"; *s; s++) {
+		const char *at = strchr(letters, *s);
+		*ret_same |= *s == '=';
+		r->is_bad |= !at && *s != '=';
+		set |= at ? 1u << verb[at - letters] : 0;
+	}
+	return set;
+}
+
+static void add_reach(struct row *r)
+{
+	struct cat_relation *o = find(&r->b->c->relations, number(r, 0));
+	struct cat_reach b = {.next = o ? o->reached : NULL};
+	bool is_on_same = false;
+	b.on = verbs(r, 1, &is_on_same);
+	b.does = verbs(r, 2, &b.is_same);
+	if (letter(r, 3) == 'f')
+		b.function = find(&r->b->c->functions, number(r, 4));
+	else
+		b.relation = find(&r->b->c->relations, number(r, 4));
+	if (!o || (!b.function && !b.relation) || is_shared(r, o->oid))
+		return; /* made after the others were read */
+	struct cat_reach *copy = arena_new(&r->b->c->arena, struct cat_reach);
+	if (!copy)
+		return;
+	*copy = b;
+	o->reached = copy;
+}
+
 /* Indexes inherit too; they are not among the relations. */
 static void add_inheritance(struct row *r)
 {
@@ -376,6 +412,25 @@ static void add_inheritance(struct row *r)
 	"JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid) "                                        \
 	"SELECT oid, pg_catalog.pg_get_viewdef(oid) FROM pg_catalog.pg_class WHERE relkind = 'v' " \
 	"AND oid >= 16384 AND oid NOT IN (SELECT relation FROM shut)"
+
+/* relation, uses, verbs, r or f, what. Of a rule for writing nobody says here what it does to which of the relations
+ * that it names; what a view reads may be written by way of it. What initdb made is nowhere among dependencies. */
+#define REACHED                                                                                     \
+	"SELECT DISTINCT w.ev_class, CASE w.ev_type WHEN '1' THEN 'siud' WHEN '2' THEN 'u' WHEN "  \
+	"'3' THEN 'i' ELSE 'd' END, CASE w.ev_type WHEN '1' THEN 's=' ELSE 'siud' END, CASE "      \
+	"d.refclassid WHEN 'pg_catalog.pg_proc'::pg_catalog.regclass THEN 'f' ELSE 'r' END, "      \
+	"d.refobjid FROM pg_catalog.pg_rewrite w JOIN pg_catalog.pg_depend d ON d.classid = "      \
+	"'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid AND d.refclassid IN "    \
+	"('pg_catalog.pg_class'::pg_catalog.regclass, 'pg_catalog.pg_proc'::pg_catalog.regclass) " \
+	"AND d.refobjid <> w.ev_class WHERE w.ev_class >= 16384 AND w.ev_enabled <> 'D' "          \
+	"UNION ALL SELECT tgrelid, pg_catalog.concat(CASE WHEN tgtype & 4 <> 0 THEN 'i' END, CASE " \
+	"WHEN tgtype & 8 <> 0 THEN 'd' END, CASE WHEN tgtype & 16 <> 0 THEN 'u' END, CASE WHEN "   \
+	"tgtype & 32 <> 0 THEN 't' END), '', 'f', tgfoid FROM pg_catalog.pg_trigger WHERE NOT "    \
+	"tgisinternal AND tgenabled <> 'D' "                                                       \
+	"UNION ALL SELECT confrelid, 'd', CASE confdeltype WHEN 'c' THEN 'd' ELSE 'u' END, 'r', "  \
+	"conrelid FROM pg_catalog.pg_constraint WHERE contype = 'f' AND confdeltype IN ('c', 'n', " \
+	"'d') UNION ALL SELECT confrelid, 'u', 'u', 'r', conrelid FROM pg_catalog.pg_constraint "  \
+	"WHERE contype = 'f' AND confupdtype IN ('c', 'n', 'd')"
 
 /* The three texts of a query: of all objects, of those that initdb made, of the others. */
 #define BY(oid, before, after)                                                                     \
@@ -458,6 +513,7 @@ static const struct {
      3, mark_generated},
     {OTHERS(VIEWS), 2, add_definition},
     {OTHERS("SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits"), 2, add_inheritance},
+    {OTHERS(REACHED), 5, add_reach},
 };
 
 /* Any change of a row has a new xmin, greater than the old one. */

@@ -83,6 +83,19 @@ struct cat_kin {
 	const struct cat_kin *next;
 };
 
+struct cat_function;
+
+/* What using a relation reaches besides its children: what its view, rules and triggers name, the rows that foreign
+ * keys lead to. Sets of 1 << enum verb (policy/op.h). */
+struct cat_reach {
+	uint32_t on;   /* which uses reach it */
+	uint32_t does; /* what is, or may be, done there */
+	bool is_same;  /* and what was done here */
+	const struct cat_relation *relation; /* NULL: the function is called */
+	const struct cat_function *function;
+	const struct cat_reach *next;
+};
+
 struct cat_relation {
 	uint32_t oid;
 	const struct cat_schema *schema;
@@ -94,6 +107,7 @@ struct cat_relation {
 	/* Of a view that is not the system's: its query, every name in full. NULL: not told. */
 	const char *definition;
 	const struct cat_kin *parents, *children; /* by inheritance or partitioning */
+	const struct cat_reach *reached;	  /* in no order */
 	bool is_system;				  /* made by initdb */
 	bool is_implied; /* one of the reviewed catalogue relations that drivers read */
 };

@@ -15,6 +15,7 @@ struct needs {
 	bool is_write, is_untransactional;
 	bool reads_numbers; /* the value of a number in the text was looked at */
 	bool reads_views;   /* what a name stands for is a definition that others may replace */
+	struct needs *reached; /* what the relations reach besides (sql/reach.h); NULL: nothing */
 };
 
 /* Copies what n points to. A need that is there already is not added again; where one of the two is

@@ -1,3 +1,4 @@
+#include "sql/reach.h"
 #include "sql/pg_walk.h"
 
 static void add_need(struct walk *w, struct need need, const struct cat_relation *r)
@@ -6,6 +7,7 @@ static void add_need(struct walk *w, struct need need, const struct cat_relation
 	need.name = r->name;
 	need.is_implied = r->is_implied && need.verb == VERB_SELECT;
 	needs_add(w->needs, &need);
+	reach_add(w->needs, r, need.verb);
 	/* What a view calls and what a foreign server does is not in the text. */
 	if (!r->is_system && (r->kind == 'v' || r->kind == 'f'))
 		w->needs->is_untransactional = true;

@@ -182,6 +182,8 @@ static void one_statement(struct job *j, const RawStmt *raw, struct span text, s
 	stmt->len = len;
 	stmt->needs = needs.at;
 	stmt->n_needs = needs.n;
+	stmt->reached = needs.reached ? needs.reached->at : NULL;
+	stmt->n_reached = needs.reached ? needs.reached->n : 0;
 	stmt->is_write = needs.is_write;
 	stmt->is_untransactional = needs.is_untransactional;
 	stmt->reads_numbers = needs.reads_numbers;

@@ -63,6 +63,8 @@ struct sql_stmt {
 	int location, len; /* bytes in the text */
 	const struct need *needs;
 	int n_needs;
+	const struct need *reached; /* what it reaches by way of its relations: sql/reach.h */
+	int n_reached;
 	const char
 	    *name; /* of the prepared statement, cursor or setting; lower case for settings */
 	const char
@@ -109,6 +111,9 @@ struct sql_result {
  * Returns 0, -ENOMEM or ERR_LIMIT (arena). */
 must_check int sql_analyze(struct span text, const struct catalog *c, const struct sql_session *s,
 			   struct arena *a, struct sql_result *ret);
+
+/* What all statements reach by way of their relations, as one list, which lives in a. -ENOMEM. */
+must_check int sql_reached(const struct sql_result *r, struct arena *a, struct op *op);
 
 /* A cache of results by text, catalogue generation and session; one per thread; least recently used
  * goes. Results are immutable and live until the cache drops them: hold a reference. */

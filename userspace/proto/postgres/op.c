@@ -341,6 +341,28 @@ static const char *join_tags(struct arena *a, const struct sql_result *r, int fr
 	return arena_str(a, tags);
 }
 
+/* What lies behind n statements and their targets, one list. */
+static int join_reached(struct pg *pg, const struct sql_result *r, int from, int n, const struct target *targets)
+{
+	size_t total = 0;
+	for (int i = 0; i < n; i++)
+		total += (size_t)r->stmts[from + i].n_reached +
+			 (targets[i].stmt ? (size_t)targets[i].stmt->n_reached : 0);
+	struct need *all = total ? arena_array(&pg->arena, total, sizeof(*all)) : NULL;
+	if (total && !all)
+		return ERR_LIMIT;
+	int at = 0;
+	for (int i = 0; i < n; i++) {
+		const struct sql_stmt *parts[] = {&r->stmts[from + i], targets[i].stmt};
+		for (int k = 0; k < 2 && parts[k]; k++)
+			for (int j = 0; j < parts[k]->n_reached; j++)
+				all[at++] = parts[k]->reached[j];
+	}
+	pg->deciding.op.reached = all;
+	pg->deciding.op.n_reached = at;
+	return 0;
+}
+
 /* The needs of n statements and their targets, one list. */
 static int join_needs(struct pg *pg, const struct sql_result *r, int from, int n,
 		      const struct target *targets)
@@ -367,7 +389,7 @@ static int join_needs(struct pg *pg, const struct sql_result *r, int from, int n
 		needs[at++] = op_opaque(pg->session.doubt);
 	pg->deciding.op.needs = needs;
 	pg->deciding.op.n_needs = at;
-	return 0;
+	return join_reached(pg, r, from, n, targets);
 }
 
 struct need op_opaque(const char *why)
@@ -520,6 +542,8 @@ static int build_one(struct pg *pg, const struct sql_stmt *st)
 	op->tag = st->tag;
 	op->needs = st->needs;
 	op->n_needs = st->n_needs;
+	op->reached = st->reached;
+	op->n_reached = st->n_reached;
 	pg->deciding.result = lineage_of(pg, st);
 	op->results = &pg->deciding.result;
 	op->n_results = 1;
