@@ -304,8 +304,8 @@ static void check_targets(struct loader *l, const struct json_at *at, const stru
 				 "expected \"verbs\" beside it with insert and update only");
 	if (r->looks_through && ((!r->relations.n && !r->functions.n) || r->columns.n || r->effect == EFFECT_MASK))
 		load_fail_member(l, at, "through",
-				 "\"through\" goes with relations or functions, without columns, and not "
-				 "with effect mask: masks look through views by themselves");
+				 "\"through\" beside no names, columns or effect mask; expected relations or "
+				 "functions, and effect deny, ask or allow: masks look through views by themselves");
 	if (r->columns.n && (r->functions.n || r->settings.n))
 		load_fail_member(l, at, "columns",
 				 "\"columns\" beside functions or settings; expected "

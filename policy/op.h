@@ -102,8 +102,7 @@ struct need {
 	/* True for what any allowed verb implies: transaction control, SHOW, harmless settings, the
 	 * catalogue relations that drivers read, the built-in read-only functions. */
 	bool is_implied;
-	const char *
-	    why; /* for people, e.g. "declared IMMUTABLE in SQL, outside pg_catalog"; may be NULL */
+	const char *why; /* for people, e.g. "declared IMMUTABLE in SQL, outside pg_catalog"; may be NULL */
 };
 
 struct arena;

@@ -179,7 +179,7 @@ static const struct {
 	{8, R "'relations': 'public.*', 'effect': 'allow', 'opaque': 'allow'}", 92, "beside verbs, class or names"},
 	{8, R "'verbs': 'do', 'effect': 'allow', 'opaque': 'allow'}", 82, "beside verbs, class or names"},
 	{8, R "'class': 'read', 'effect': 'allow', 'opaque': 'allow'}", 84, "beside verbs, class or names"},
-	{8, R "'effect': 'deny', 'through': true}", 66, "goes with relations or functions"},
+	{8, R "'effect': 'deny', 'through': true}", 66, "expected relations or functions"},
 	{8, R "'relations': 'public.*', 'effect': 'deny', 'through': 'yes'}", 102, "expected true or false"},
 	{8, R "'effect': 'allow', 'opaque': true}", 77, "is a boolean; expected \"deny\" or \"allow\""},
 	{8, R "'efect': 'allow'}", 1, "\"effect\" is missing"},
