@@ -126,8 +126,7 @@ struct op {
 	const struct span *params; /* bound parameter values as on the wire; p NULL is SQL NULL */
 	const uint16_t *param_formats; /* 0 text, 1 binary; n_params of them */
 	int n_params;
-	/* Their types' OIDs: as the client declared them, else as the server told; 0: neither. n_params of them, or
-	 * NULL. */
+	/* Their types' OIDs, as the client declared or the server told them; 0: neither. n_params of them, or NULL. */
 	const uint32_t *param_types;
 	const struct need *needs;
 	const struct need *reached; /* by way of views, rules, triggers, ...: for rules with "through" alone */
