@@ -143,6 +143,7 @@ struct op {
 	struct span behind; /* the prepared statement that the text runs by its name; empty: none */
 	bool reads_data;       /* COPY FROM STDIN: the client's data is not in the text */
 	bool is_prepare_only;  /* nothing runs yet: what runs is decided for itself */
+	bool is_plannable; /* one SELECT, INSERT, UPDATE, DELETE, MERGE that means the same in another session */
 	bool is_by_name;       /* what runs stands behind a name: the text does not show it */
 	const struct mandate *prior; /* it reads on from what passed by this, as long as that stands; NULL: it is new */
 	bool is_in_transaction; /* one is open: what it holds is held while this waits */

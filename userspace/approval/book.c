@@ -244,7 +244,7 @@ static int request_new(struct book *b, const struct ask *a, const struct terms *
 	struct request *r = calloc(1, sizeof(*r));
 	if (!r)
 		return -ENOMEM;
-	arena_init(&r->arena, a->body.len + ARENA_EXTRA + 4096);
+	arena_init(&r->arena, a->body.len + ARENA_EXTRA + ESTIMATE_MAX + 4096);
 	if (!copy_terms(&r->arena, t, &r->terms) || !copy_ask(&r->arena, a, &r->ask)) {
 		request_free(r);
 		return ERR_LIMIT;

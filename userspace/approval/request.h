@@ -13,6 +13,7 @@
 #define BOOK_GRANTS_MAX	  4096
 #define REQUEST_VOTES_MAX 64
 #define REQUEST_BODY_MAX  (1024 * 1024)
+#define ESTIMATE_MAX	  8192
 #define BOOK_TEXT_MAX	  400 /* of a reason */
 #define BOOK_ID_MAX	  24
 #define HASH_TEXT	  65
@@ -115,6 +116,7 @@ struct request {
 	char outcome_tag[64], outcome_sqlstate[6], outcome_error[BOOK_TEXT_MAX];
 	int64_t outcome_rows, outcome_ns; /* -1: not known */
 	bool has_outcome;
+	const char *estimate; /* the keeper's: JSON of what the database expects; NULL: it has not said */
 };
 
 enum grant_end { GRANT_LIVE, GRANT_EXPIRED, GRANT_USED, GRANT_REVOKED };

@@ -164,6 +164,33 @@ static void show_diff(const json_t *r)
 		approval_diff(before, now, "    ");
 }
 
+/* What the database says it would be, where the rule lets it be asked; the planner's guess, no part of what is
+ * approved. */
+static void show_estimate(const json_t *r)
+{
+	const json_t *e = json_object_get(r, "estimated"), *part;
+	char text[400];
+	size_t i;
+	if (!json_is_true(json_object_get(r, "estimate")))
+		return;
+	if (!json_is_object(e)) {
+		line("estimate", strcmp(json_text(r, "state", ""), "ended") ? "the database has not said yet" : "");
+		return;
+	}
+	if (json_object_get(e, "why"))
+		snprintf(text, sizeof(text), "none: %s", json_text(e, "why", "?"));
+	else
+		snprintf(text, sizeof(text), "%lld rows, cost %lld%s", json_number(e, "rows"), json_number(e, "cost"),
+			 json_is_true(json_object_get(e, "more")) ? ", and more than these:" : "");
+	line("estimate", text);
+	json_array_foreach(json_object_get(e, "parts"), i, part)
+	{
+		snprintf(text, sizeof(text), "%s on %s, %lld rows", json_text(part, "how", "?"),
+			 json_text(part, "relation", "?"), json_number(part, "rows"));
+		line("", text);
+	}
+}
+
 static void show_need(const json_t *r)
 {
 	const json_t *stages = json_object_get(r, "need"), *stage, *g;
@@ -235,6 +262,7 @@ bool approval_show(const json_t *r, bool is_paged)
 	const json_t *body = json_object_get(r, "body");
 	const char *text = json_text(body, "text", NULL), *b64 = json_text(body, "text_b64", NULL);
 	show_head(r);
+	show_estimate(r);
 	show_need(r);
 	show_votes(r);
 	printf("\n");

@@ -16,6 +16,7 @@ static const struct {
     {"approval.request", "request {request}: rule {rule} asks people about [{tag}][role {gives}], "
 			 "until {deadline@}[\n{text}][\n"
 			 "it says: {words}]"},
+    {"approval.estimate", "request {request}: the database expects[ {rows} rows, cost {cost}][ nothing: {why}]"},
     {"approval.join", "request {request}: the same is sent again while it waits"},
     {"approval.vote",
      "request {request}: {by} says {verdict}[: {words}][ ({choice})]  from {from}"},

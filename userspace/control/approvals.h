@@ -18,7 +18,7 @@ struct msg;
 struct session;
 struct plan;
 
-/* One who is told what happens. type: "request", "join", "vote", "escalate", "release", "end", "grant",
+/* One who is told what happens. type: "request", "estimate", "join", "vote", "escalate", "release", "end", "grant",
  * "grant_end". news is borrowed: {"type", "request": request_json without its text} or {"type", "grant":
  * grant_json}. Called from the loop, right after the event was put into the record's ring; it may unsubscribe
  * itself, and must not vote. */
@@ -89,7 +89,8 @@ void approvals_written(struct control *c, uint64_t ticket, uint64_t seq);
  * seconds), "waiting", "joined", "stage", "break_glass", "estimate", "choices": [..], "grant_for", "for",
  * "gives", "where", "notify": [..], "need": [[{"group", "need", "missing"}]] (the open stages, any of which is
  * enough), "votes": [{"issuer", "subject", "verdict", "words", "choice", "state", "at", "seq", "group", "from"}],
- * "release", "grant", "outcome": {"tag", "sqlstate", "error", "rows", "duration_ns"}}
+ * "release", "grant", "outcome": {"tag", "sqlstate", "error", "rows", "duration_ns"}, "estimated": null until
+ * the database has said, then {"rows", "cost", "parts": [{"how", "relation", "rows"}], "more"} or {"why"}}
  * is_whole: with "body" {"text" | "text_b64", "params", "needs", "database", "in_transaction"}: what is
  * approved; and "before" {"request", "text"}: what was approved last of the same identity by the same rule. */
 json_t *request_json(struct control *c, struct request *r, bool is_whole);

@@ -36,6 +36,9 @@ void approvals_end(struct control *c, struct request *r, enum request_end why, c
 json_t *approvals_request_fields(const struct request *r);
 void approvals_grant_used(struct control *c, const char *id);
 
+/* estimates.c */
+void estimates_on_proxy(struct control *c, struct msg *m);
+
 /* approvals_proxy.c */
 void waiters_answer(struct control *c, struct request *r, const char *verdict, const char *reason);
 /* Lets the newest of those who wait run it. */

@@ -113,6 +113,7 @@ static void add_state(json_t *j, struct control *c, struct request *r)
 	json_object_set_new(j, "release", json_integer((json_int_t)r->release_seq));
 	json_object_set_new(j, "grant", json_string(r->grant));
 	json_object_set_new(j, "outcome", outcome_json(r));
+	json_object_set_new(j, "estimated", r->estimate ? json_loads(r->estimate, 0, NULL) : json_null());
 	json_object_set_new(j, "where", where_json(c, r));
 }
 

@@ -255,7 +255,8 @@ void approvals_from_proxy(struct control *c, struct msg *m, const char *type)
 		     {"unask", on_unask},
 		     {"taken", on_taken},
 		     {"outcome", on_outcome},
-		     {"used", on_used}};
+		     {"used", on_used},
+		     {"estimate", estimates_on_proxy}};
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
 		if (!strcmp(types[i].type, type))
 			types[i].on(c, m);

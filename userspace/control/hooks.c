@@ -223,7 +223,7 @@ static void enqueue(struct hook_queue *q, const struct hook_state *to, const cha
 	q->n_waiting++;
 }
 
-void hooks_tell(struct control *c, const json_t *names, const char *type, const json_t *about)
+static void tell(struct control *c, const json_t *names, const char *type, const json_t *about, bool is_for_all)
 {
 	struct hook_queue *q = &c->hooks;
 	size_t i;
@@ -231,9 +231,19 @@ void hooks_tell(struct control *c, const json_t *names, const char *type, const 
 	json_array_foreach((json_t *)names, i, name)
 	{
 		for (int k = 0; k < q->n; k++)
-			if (q->at[k].secret &&
+			if (q->at[k].secret && (is_for_all || q->at[k].hook->format == HOOK_JSON) &&
 			    !strcmp(q->at[k].hook->name, json_string_value(name)))
 				enqueue(q, &q->at[k], type, about);
 	}
 	arm(q);
+}
+
+void hooks_tell(struct control *c, const json_t *names, const char *type, const json_t *about)
+{
+	tell(c, names, type, about, true);
+}
+
+void hooks_tell_programs(struct control *c, const json_t *names, const char *type, const json_t *about)
+{
+	tell(c, names, type, about, false);
 }

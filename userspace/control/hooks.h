@@ -34,5 +34,7 @@ void hooks_init(struct control *c);
 void hooks_done(struct control *c);
 /* To each webhook that is named: names is a list of strings. */
 void hooks_tell(struct control *c, const json_t *names, const char *type, const json_t *about);
+/* To those of them that take JSON: a chat is not told twice of one request. */
+void hooks_tell_programs(struct control *c, const json_t *names, const char *type, const json_t *about);
 /* POST /hooks/NAME of the console: an answer, signed. */
 void hooks_answer(struct conn *conn, const struct http_request *r);

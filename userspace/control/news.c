@@ -3,7 +3,7 @@
 #include "base/macro.h"
 #include "control/control_internal.h"
 
-/* Votes and joins are for those who look. */
+/* Votes and joins are for those who look, and estimates for programs, too. */
 static bool is_told(const char *type)
 {
 	static const char *const types[] = {"request", "escalate", "release", "end"};
@@ -24,6 +24,8 @@ static void on_news(struct feed *f, const char *type, const json_t *news)
 	live_changed(c, "requests");
 	if (is_told(type))
 		hooks_tell(c, json_object_get(request, "notify"), type, request);
+	if (!strcmp(type, "estimate"))
+		hooks_tell_programs(c, json_object_get(request, "notify"), type, request);
 }
 
 void news_init(struct control *c)

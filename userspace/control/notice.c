@@ -53,6 +53,7 @@ static const char *headline_of(const char *type, const json_t *about)
 		const char *type, *end, *text;
 	} rows[] = {
 	    {"request", NULL, "waits for an approval"},
+	    {"estimate", NULL, "waits for an approval: what the database expects of it"},
 	    {"escalate", NULL, "still waits: more people are asked"},
 	    {"release", NULL, "is approved and released"},
 	    {"end", "done", "was approved, and is done"},

@@ -12,6 +12,7 @@
 #include "base/msg.h"
 #include "flow/ask_body.h"
 #include "flow/cancels.h"
+#include "flow/estimate.h"
 #include "flow/flow.h"
 #include "flow/grants.h"
 #include "flow/lane.h"
@@ -439,6 +440,14 @@ static void say(struct asked *a, const char *text, const char *hint)
 		flow_notice(f, text, hint);
 }
 
+/* Of what is asked for anew: whoever joins has sent the same. */
+static bool wants_estimate(const struct asked *a, const json_t *j)
+{
+	struct terms t;
+	return !json_is_true(json_object_get(j, "joined")) && plan_terms(a->flow->lane->plan, a->decision.rule, &t) &&
+	       t.has_estimate;
+}
+
 static void on_asked(struct asked *a, const json_t *j)
 {
 	char text[500], when[16];
@@ -456,6 +465,8 @@ static void on_asked(struct asked *a, const json_t *j)
 		 json_is_true(json_object_get(j, "joined"))
 		     ? " (joined: the same was asked for before)"
 		     : "");
+	if (wants_estimate(a, j))
+		estimate_ask(a->flow, a->op, a->request);
 	say(a, text, a->where);
 }
 

@@ -14,6 +14,7 @@
 #include "upstream/catalogs.h"
 #include "flow/channel.h"
 #include "flow/flow.h"
+#include "flow/estimate.h"
 #include "flow/grants.h"
 #include "flow/listener.h"
 #include "upstream/login.h"
@@ -30,6 +31,8 @@
 static int make_parts(struct proxy *p)
 {
 	int err = pool_new(WORKERS, QUEUED_MAX, &p->pool);
+	if (!err)
+		err = pool_new(1, ESTIMATES_MAX, &p->estimates);
 	if (!err)
 		err = registry_new(&p->registry);
 	if (!err)
@@ -113,6 +116,8 @@ void proxy_done(struct proxy *p)
 		if (p->lanes[i].thread)
 			lane_stop(&p->lanes[i]);
 	pool_free(p->pool);
+	atomic_store(&p->is_stopping, true);
+	pool_free(p->estimates);
 	for (int i = 0; i < p->n_lanes; i++)
 		lane_done(&p->lanes[i]);
 	free(p->lanes);

@@ -36,7 +36,7 @@ struct proxy {
 	int spare_fd; /* given up for a moment when descriptors run out */
 	struct lane *lanes;
 	int n_lanes;
-	struct pool *pool;
+	struct pool *pool, *estimates; /* who asks for plans: one, so that logins never wait for it */
 	struct registry *registry;
 	struct names *names;
 	struct catalogs *catalogs;
@@ -53,6 +53,7 @@ struct proxy {
 	struct outgoing *outbox, **outbox_tail;
 	_Atomic bool is_control_there;
 	struct timer outbox_retry;
+	_Atomic bool is_stopping; /* plans that are still to be asked for are not */
 	_Atomic int n_flows;
 	_Atomic uint64_t total_flows;
 	_Atomic uint64_t other_ops; /* of no resource: names that were asked for */

@@ -71,6 +71,8 @@
  *             taken      {ask, ok}: the release arrived, ok: in time, so the operation runs
  *             outcome    {request, tag, rows, duration_ns, sqlstate, error}: what ran by a release has ended
  *             used       {grant}: it let one operation pass
+ *             estimate   {request, rows, cost, parts: [{how, relation, rows}], more} or {request, why}: what the
+ *                        database expects of an operation that is held, where its rule says "estimate"
  * recorder -> control:
  *             reconciled {session, result: "match" | "partial" | "mismatch"}: record/ledger.h
  *             written    {ticket, seq}: an approval.* or grant.* event of control is on disk under this number

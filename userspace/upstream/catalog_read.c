@@ -1,14 +1,11 @@
 #include "upstream/catalog_read.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include "base/macro.h"
-#include "upstream/login_pump.h"
-#include "upstream/tls.h"
+#include "upstream/query.h"
 #include "sql/catalog.h"
 
 #define TRIES		20 /* a try that waits for a lock costs 0.1 s */
@@ -29,8 +26,9 @@ struct taker {
 	size_t max;
 };
 
-static int add_row(PGresult *res, int row, const struct taker *to)
+static int add_row(void *ctx, PGresult *res, int row)
 {
+	const struct taker *to = ctx;
 	const char *fields[64];
 	int n = PQnfields(res);
 	if (n > (int)ARRAY_LEN(fields))
@@ -45,55 +43,9 @@ static int add_row(PGresult *res, int row, const struct taker *to)
 	return 0;
 }
 
-static int add_rows(PGresult *res, const struct taker *to)
-{
-	int err = 0;
-	for (int row = 0; !err && row < PQntuples(res); row++)
-		err = add_row(res, row, to);
-	return err;
-}
-
-/* PQgetResult blocks on a socket that only we can fill: so it is asked only when it will not. */
-static int next_result(struct pump *p, PGresult **ret_res)
-{
-	while (PQisBusy(p->conn)) {
-		bool is_ready = false;
-		int err = pump_step(p, POLLIN, &is_ready);
-		if (err)
-			return err;
-		if (is_ready && !PQconsumeInput(p->conn))
-			return pump_lost(p);
-	}
-	*ret_res = PQgetResult(p->conn);
-	return 0;
-}
-
-static int refused_by(struct pump *p, const PGresult *res)
-{
-	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-	snprintf(p->sqlstate, sizeof(p->sqlstate), "%s", state ? state : "");
-	return ERR_UPSTREAM;
-}
-
-/* One query; to: who takes its rows (NULL: a command, which has none). ERR_UPSTREAM: the server
- * refused it, and the connection goes on. */
 static int run_query(struct pump *p, const char *sql, const struct taker *to)
 {
-	if (!PQsendQuery(p->conn, sql) || !PQsetSingleRowMode(p->conn))
-		return pump_lost(p);
-	int err = 0;
-	for (;;) {
-		PGresult *res = NULL;
-		int r = next_result(p, &res);
-		if (r || !res)
-			return r ? r : err;
-		ExecStatusType st = PQresultStatus(res);
-		if (st == PGRES_SINGLE_TUPLE && to)
-			err = err ? err : add_rows(res, to);
-		else if (st != PGRES_TUPLES_OK && st != PGRES_COMMAND_OK)
-			err = refused_by(p, res);
-		PQclear(res);
-	}
+	return query_run(p, sql, NULL, to ? &(struct row_taker){add_row, (void *)to} : NULL);
 }
 
 static int run_queries(struct pump *p, struct catalog_builder *b, int from, int to,
@@ -269,21 +221,12 @@ bool catalog_reader_is_open(const struct catalog_reader *r)
 	return !r->login.err;
 }
 
-static void say_goodbye(struct catalog_reader *r)
-{
-	static const uint8_t terminate[] = {'X', 0, 0, 0, 4};
-	ssize_t n = r->login.tls ? tls_write(r->login.tls, terminate, sizeof(terminate))
-				 : send(r->login.fd, terminate, sizeof(terminate),
-					MSG_NOSIGNAL | MSG_DONTWAIT);
-	(void)n; /* it sees the close as well */
-}
-
 void catalog_reader_close(struct catalog_reader *r)
 {
 	if (!r)
 		return;
 	if (!r->login.err)
-		say_goodbye(r);
+		query_goodbye(&r->login);
 	pump_done(&r->pump);
 	login_done(&r->login);
 	free(r);

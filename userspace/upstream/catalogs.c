@@ -342,6 +342,11 @@ int catalogs_check(struct catalogs *c, struct catalog_slot *s, uint64_t since_ns
 	return load_since(c, s, since_ns, true, ret_why);
 }
 
+const struct target *catalog_slot_target(const struct catalog_slot *s)
+{
+	return &s->target;
+}
+
 uint64_t catalog_slot_generation(const struct catalog_slot *s)
 {
 	return atomic_load(&s->generation);

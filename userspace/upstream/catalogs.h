@@ -34,6 +34,9 @@ must_check int catalogs_check(struct catalogs *c, struct catalog_slot *s, uint64
  * which that is, "" for the credential's own. NULL: none is loaded. */
 struct catalog *catalogs_newest(struct catalogs *c, const char *resource, const char *database, char ret_database[64]);
 
+/* With what it is loaded: where to and as whom. Lives as long as the slot. */
+const struct target *catalog_slot_target(const struct catalog_slot *s);
+
 /* Rises with each load; 0: none yet. Cheap. */
 uint64_t catalog_slot_generation(const struct catalog_slot *s);
 /* The one in force, referenced; NULL if there is none. */

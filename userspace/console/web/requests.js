@@ -66,6 +66,7 @@ export async function inbox(root) {
 
 // --- one request ---
 
+const WRITES = new Set(['insert', 'update', 'delete']);
 const EDGE = 160; // characters around what changed
 
 function middle(text, isFirst, isLast) {
@@ -86,14 +87,16 @@ function against(r) {
     h('p.dim.small', {}, 'Struck out: only in ', link, '. Underlined: only in this one.'));
 }
 
-// "estimate" is the policy's leave to ask the database; what it said is in the body.
+// "estimate" is the policy's leave to ask the database; "estimated" is what it said. It is no part of what is approved.
 function estimate(r) {
-  const e = r.body?.estimate;
-  if (!e) return r.estimate === true && h('div.card', {}, h('h2', {}, 'What the database expects'), h('p.dim', {}, 'The rule lets it be asked; it has not said.'));
-  const plan = typeof e === 'string' ? e : e.plan ?? e.text;
-  return h('div.card', { id: 'estimate' }, h('h2', {}, 'What the database expects'),
-    typeof e === 'object' && pairs(e.rows !== undefined && ['Rows', count(e.rows)], e.cost !== undefined && ['Cost', String(e.cost)], e.error && ['No estimate', said(e.error)]),
-    said(typeof plan === 'string' ? plan : JSON.stringify(plan ?? e, null, 1), 'pre'));
+  const e = r.estimated;
+  if (!r.estimate || (!e && !isOpen(r))) return null;
+  const body = !e ? h('p.dim', {}, 'It is asked, and has not said yet.') : e.why !== undefined ? h('p.dim', {}, 'No estimate: ', said(e.why), '.') : [
+    pairs([r.body?.needs?.some((n) => WRITES.has(n.verb)) ? 'Rows changed' : 'Rows', h('b', {}, count(e.rows))], ['Cost', count(e.cost)]),
+    e.parts.length > 0 && h('div.scroll', {}, table(['How', 'On', 'Rows'], e.parts.map((p) => h('tr', {}, h('td', {}, said(p.how)), h('td.mono', {}, said(p.relation)), h('td.num', {}, count(p.rows)))))),
+    e.more && h('p.dim.small', {}, 'and more.'),
+    h('p.dim.small', {}, 'The planner’s guess from its statistics. Nothing was run.')];
+  return h('div.card', { id: 'estimate' }, h('h2', {}, 'What the database expects'), body);
 }
 
 function touched(r) {
@@ -172,7 +175,7 @@ export async function one(root, id) {
   let shown = '', view = null;
   const draw = async (force) => {
     const r = await get(`/v1/requests/${encodeURIComponent(id)}`);
-    const now = JSON.stringify([r.state, r.votes, r.outcome, r.need, r.body?.estimate, isLeft(r)]);
+    const now = JSON.stringify([r.state, r.votes, r.outcome, r.need, r.estimated, isLeft(r)]);
     if (now === shown && !force) return;
     if (!force && root.querySelector('textarea')?.value) return; // somebody writes
     shown = now;

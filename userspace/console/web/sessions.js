@@ -84,6 +84,7 @@ function step(e, began) {
 // What else happens to a session, in a few words; null: what is not there is left out.
 const TOLD = {
   'approval.request': (e) => ['request ', at(e), ' asks people: rule ', said(e.rule), ', ', said(e.gives ? `role ${e.gives}` : e.tag)],
+  'approval.estimate': (e) => ['request ', at(e), e.rows === undefined ? [': no estimate: ', said(e.why)] : `: the database expects ${count(e.rows)} rows`],
   'approval.join': (e) => ['request ', at(e), ': the same was sent again'],
   'approval.vote': (e) => ['request ', at(e), ': ', said(e.by), ' says ', said(e.verdict), e.words && [': ', said(e.words)]],
   'approval.escalate': (e) => ['request ', at(e), ': more people are asked'],

@@ -530,6 +530,19 @@ static int build_several(struct pg *pg, const struct sql_result *r, int from, in
 	return err ? err : join_needs(pg, r, from, n, targets);
 }
 
+/* Another session of this login sees the same relations under the names in it. */
+static bool is_plannable(const struct pg *pg, const struct sql_result *r, int index)
+{
+	static const char *const tags[] = {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE"};
+	struct sql_session s;
+	session_view(&pg->session, &s);
+	bool is_sure = r->n_stmts == 1 && index <= 0 && s.n_paths == 1 && !s.has_temp && !pg->session.wants_facts_later;
+	for (size_t i = 0; is_sure && i < ARRAY_LEN(tags); i++)
+		if (!strcmp(r->stmts[0].tag, tags[i]))
+			return r->stmts[0].kind == SQL_OTHER;
+	return false;
+}
+
 static int build_one(struct pg *pg, const struct sql_stmt *st)
 {
 	struct op *op = &pg->deciding.op;
@@ -601,6 +614,7 @@ int op_build(struct pg *pg, struct span text, const struct sql_result *r, int in
 	int from = MAX(index, 0), n = index < 0 ? r->n_stmts : 1;
 	if (!r->n_stmts || from >= r->n_stmts)
 		return build_empty(op);
+	op->is_plannable = is_plannable(pg, r, index);
 	if (n == 1 && is_plain(pg, &r->stmts[from]))
 		return build_one(pg, &r->stmts[from]);
 	return build_several(pg, r, from, n, out);

@@ -45,6 +45,7 @@ static const struct {
     {SPAN_LITERAL("admin.logout"), 1 << PRODUCER_CONTROL},
     {SPAN_LITERAL("admin.call"), 1 << PRODUCER_CONTROL},
     {SPAN_LITERAL("approval.request"), 1 << PRODUCER_CONTROL},
+    {SPAN_LITERAL("approval.estimate"), 1 << PRODUCER_CONTROL},
     {SPAN_LITERAL("approval.join"), 1 << PRODUCER_CONTROL},
     {SPAN_LITERAL("approval.vote"), 1 << PRODUCER_CONTROL},
     {SPAN_LITERAL("approval.escalate"), 1 << PRODUCER_CONTROL},
