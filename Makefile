@@ -175,22 +175,31 @@ SEED    ?= 1
 record-faults: deps ## what the record survives, N=1000 times each (SEED=1, KINDS="kill power errors clock readonly")
 	$(AGAIN) tools
 	$(Q)$(B)/tests/tools/record_faults -n $(N) -s $(SEED) $(KINDS)
-install: all ## into $(DESTDIR)$(PREFIX)
-	install -D -m 755 $(B)/sluice $(DESTDIR)$(PREFIX)/bin/sluice
-	install -D -m 755 $(B)/sluiced $(DESTDIR)$(PREFIX)/sbin/sluiced
-	install -D -m 644 deploy/man/sluice.1 $(DESTDIR)$(PREFIX)/share/man/man1/sluice.1
-	install -D -m 644 deploy/man/sluiced.8 $(DESTDIR)$(PREFIX)/share/man/man8/sluiced.8
-	install -D -m 644 deploy/man/sluice-masks.5 $(DESTDIR)$(PREFIX)/share/man/man5/sluice-masks.5
-	install -d $(DESTDIR)/lib/systemd/system
-	sed 's|/usr/local|$(PREFIX)|' deploy/sluiced.service >$(DESTDIR)/lib/systemd/system/sluiced.service
-	install -D -m 644 deploy/sluice.sysusers $(DESTDIR)/usr/lib/sysusers.d/sluice.conf
-	install -D -m 644 deploy/sluice.json $(DESTDIR)$(PREFIX)/share/doc/sluice/sluice.json
-	install -D -m 644 deploy/sluice-console.json $(DESTDIR)$(PREFIX)/share/doc/sluice/sluice-console.json
-	install -D -m 755 deploy/verify-export.py $(DESTDIR)$(PREFIX)/share/sluice/verify-export.py
-	install -D -m 644 deploy/verify_claims.py $(DESTDIR)$(PREFIX)/share/sluice/verify_claims.py
-	install -D -m 644 userspace/record/events.schema.json $(DESTDIR)$(PREFIX)/share/doc/sluice/events.schema.json
-	install -D -m 644 userspace/console/web/openapi.json $(DESTDIR)$(PREFIX)/share/doc/sluice/openapi.json
-	install -D -m 644 policy/schema.json $(DESTDIR)$(PREFIX)/share/doc/sluice/policy.schema.json
+# What install puts where: mode, file, place beneath $(DESTDIR). The unit and the sample configurations name $(PREFIX).
+SHARE   := $(PREFIX)/share
+DOC     := $(SHARE)/doc/sluice
+SAMPLES := $(filter-out policy/examples/cases-%,$(wildcard policy/examples/*.json policy/examples/*.tsv))
+UNIT    := /lib/systemd/system/sluiced.service
+PLACES  := 755:$(B)/sluice:$(PREFIX)/bin/sluice 755:$(B)/sluiced:$(PREFIX)/sbin/sluiced \
+           644:deploy/man/sluice.1:$(SHARE)/man/man1/sluice.1 644:deploy/man/sluiced.8:$(SHARE)/man/man8/sluiced.8 \
+           644:deploy/man/sluice-masks.5:$(SHARE)/man/man5/sluice-masks.5 \
+           644:deploy/sluiced.service:$(UNIT) 644:deploy/sluice.sysusers:/usr/lib/sysusers.d/sluice.conf \
+           755:deploy/verify-export.py:$(SHARE)/sluice/verify-export.py \
+           644:deploy/verify_claims.py:$(SHARE)/sluice/verify_claims.py \
+           644:userspace/record/events.schema.json:$(DOC)/events.schema.json \
+           644:userspace/console/web/openapi.json:$(DOC)/openapi.json 644:policy/schema.json:$(DOC)/policy.schema.json \
+           $(foreach f,deploy/sluice.json deploy/sluice-console.json README.md THREATS.md LICENSE,644:$(f):$(DOC)/$(notdir $(f))) \
+           $(foreach f,policy/examples/README.md $(SAMPLES),644:$(f):$(DOC)/policies/$(notdir $(f))) \
+           $(foreach f,$(wildcard examples/crewai/*),$(if $(shell test -x $(f) && echo x),755,644):$(f):$(DOC)/examples/crewai/$(notdir $(f)))
+install: all ## into $(DESTDIR)$(PREFIX): programs, manual pages, unit, samples
+	$(Q)for p in $(PLACES); do mode=$${p%%:*} rest=$${p#*:}; install -D -m $$mode $${rest%%:*} $(DESTDIR)$${rest#*:} || exit 1; done
+	$(Q)sed -i 's|/usr/local|$(PREFIX)|' $(DESTDIR)$(UNIT)
+	@echo "installed beneath $(DESTDIR)$(PREFIX); the configuration is yours: sluice init --dsn URL writes a first one"
+uninstall: ## what install put there; /etc/sluice, the record and the keys stay
+	$(Q)rm -f $(foreach p,$(PLACES),$(DESTDIR)$(word 3,$(subst :, ,$(p))))
+	$(Q)rm -rf $(DESTDIR)$(SHARE)/sluice/__pycache__
+	$(Q)for d in $(DOC)/examples/crewai $(DOC)/examples $(DOC)/policies $(DOC) $(SHARE)/sluice; do \
+	  rmdir $(DESTDIR)$$d 2>/dev/null || true; done
 unit: $(TESTS) ## unit tests only
 	$(Q)tests/run $(call pick,$(TESTS))
 containment: deps ## every known way around the gateway, tried: a table vector, outcome, how, bytes at the sink
@@ -227,7 +236,7 @@ quickstart: ## the main job, shown and checked (KEEP=1 leaves it running)
 
 clean: ## remove what was built
 	rm -rf $(O)
-.PHONY: containment containment-soak containment-cost all help test test-run unit lint asan asan-run drivers bench bench-mask bench-more fuzz fuzz-run install deps quickstart tests fuzzers tools clean
+.PHONY: containment containment-soak containment-cost all help test test-run unit lint asan asan-run drivers bench bench-mask bench-more fuzz fuzz-run install uninstall deps quickstart tests fuzzers tools clean
 .PHONY: vmtest vmtest-all vmtest-run
 .PHONY: bench-audit cases peers pg-regress pg-isolation pg-pipeline
 .PHONY: tsan tsan-run soak faults faults-random hold-many
