@@ -13,6 +13,7 @@
 /* One relation that stands for all that a pattern means. */
 struct probe {
 	const char *schema, *name;
+	const char *said; /* for people: the patterns that it stands for, "public.*" */
 };
 
 struct survey {
@@ -52,11 +53,24 @@ static const char *name_of(struct arena *a, const struct part *t)
 	return s;
 }
 
+static const char *said_of(struct arena *a, const struct part *t)
+{
+	if (t->kind == PART_ANY)
+		return "*";
+	return arena_printf(a, "%.*s%s", (int)t->len, t->text, t->kind == PART_PREFIX ? "*" : "");
+}
+
+static struct probe probe_of(struct arena *a, const struct part *schema, const struct part *name)
+{
+	return (struct probe){name_of(a, schema), name_of(a, name),
+			      arena_printf(a, "%s.%s", said_of(a, schema), said_of(a, name))};
+}
+
 static void add_probes(struct survey *s, const struct patterns *ps)
 {
 	for (int i = 0; i < ps->n; i++)
-		s->probes[s->n_probes++] = (struct probe){name_of(&s->a, &ps->at[i].parts[0]),
-							  name_of(&s->a, &ps->at[i].parts[1])};
+		s->probes[s->n_probes++] =
+		    probe_of(&s->a, &ps->at[i].parts[0], &ps->at[i].parts[1]);
 }
 
 static int make_probes(struct survey *s)
@@ -70,7 +84,7 @@ static int make_probes(struct survey *s)
 	s->probes = arena_array(&s->a, n, sizeof(*s->probes));
 	if (!s->probes)
 		return -ENOMEM;
-	s->probes[s->n_probes++] = (struct probe){"x", "x"};
+	s->probes[s->n_probes++] = (struct probe){"x", "x", "*.*"};
 	for (int i = 0; i < p->n_masks; i++)
 		add_probes(s, &p->masks[i].columns);
 	for (int i = 0; i < p->n_rules; i++)
@@ -104,8 +118,8 @@ static void find_read(const struct survey *s, int resource, int role, struct pow
 			    (!r->is_observing && has_mask(r, m)))
 				continue;
 			snprintf(w->reads, sizeof(w->reads),
-				 "reads %.60s.%.60s without mask \"%.40s\" (rule %.40s)", b->schema,
-				 b->name, m->name, r->id);
+				 "reads %.120s without mask \"%.40s\" (rule %.40s)", b->said, m->name,
+				 r->id);
 			break;
 		}
 	}
@@ -135,17 +149,16 @@ static bool passes(struct survey *s, int resource, int role, const struct need *
 	return d->effect == EFFECT_ALLOW;
 }
 
+/* said: what the need's name stands for, or NULL. */
 static void try_need(struct survey *s, int resource, int role, const struct need *n,
-		     struct power *w)
+		     const char *said, struct power *w)
 {
 	struct decision d;
 	if (!passes(s, resource, role, n, &d))
 		return;
-	bool has_name = n->schema && n->name;
-	snprintf(w->writes, sizeof(w->writes), "may %s%s%.60s%s%.60s (rule %.40s)",
+	snprintf(w->writes, sizeof(w->writes), "may %s%s%.120s (rule %.40s)",
 		 n->kind == NEED_OPAQUE ? "do what cannot be read" : verb_name(n->verb),
-		 has_name ? " " : "", has_name ? n->schema : "", has_name ? "." : "",
-		 has_name ? n->name : "", d.rule);
+		 said ? " " : "", said ? said : "", d.rule);
 }
 
 /* Whatever changes something: on each probe, and without a name. */
@@ -169,11 +182,11 @@ static void find_write(struct survey *s, int resource, int role, struct power *w
 					   .class = classes[v],
 					   .schema = s->probes[i].schema,
 					   .name = s->probes[i].name};
-			try_need(s, resource, role, &one, w);
+			try_need(s, resource, role, &one, s->probes[i].said, w);
 		}
 	for (size_t i = 0; i < ARRAY_LEN(plain) && !*w->writes; i++)
 		if (needs_parse(&s->a, plain[i], &n, &why) == 1)
-			try_need(s, resource, role, n, w);
+			try_need(s, resource, role, n, strstr(plain[i], "x.x") ? "*.*" : NULL, w);
 }
 
 /* Rules that let only some columns be written cover no need without columns. */
