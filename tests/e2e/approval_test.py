@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -244,6 +245,25 @@ class Test(Checks):
         self.equal(self.s.pg.psql("SELECT count(*) FROM t WHERE v = 77", self.s.database), "1", "it ran once")
         for p in (one, two, three):
             p.communicate()
+
+    def given_up(self):
+        """A client that gives up while it waits leaves its operation on record, and the run's line counts it as the list does."""
+        sql = "INSERT INTO t(v) VALUES (79)"
+        run = 'psql -XAt -c "$0" "$1" </dev/null & p=$!; read x; kill -9 $p; wait'
+        p = self.gw.popen("worker", ["sh", "-c", run, sql, self.s.dsn()], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True)
+        self.pending(rule="insert-one")
+        _, err = p.communicate("\n", timeout=60)
+        self.check("  1 ops  1 denied (rule insert-one)" in err, "the run's line counts what was given up", err)
+        session = re.search(r"session (s-[a-z0-9]+)", err)
+        ops = [e for e in self.gw.events(session[1]) if e["type"] == "op"]
+        self.equal([(e["decision"], e.get("asked"), e["request"][:2], "client went away" in e["reason"]) for e in ops], [("deny", True, "r-", True)], "it is on record")
+        types = [e["type"] for e in self.gw.events(session[1]) if e["type"] in ("op", "flow.close")]
+        self.equal(types, ["op", "flow.close"], "before its flow's end")
+        row = next(r for r in map(json.loads, self.gw.sluice("sessions", "--json").stdout.splitlines()) if r["session"] == session[1])
+        self.equal((row["ops"], row["denied"], row["asked"]), (1, 1, 1), "and the list says the same")
+        self.check(sql not in self.s.pg.log(), "it did not run")
+        self.answer("deny", self.requests(request=ops[0]["request"])[0], "ann", "dba", "--reason", "gone")
 
     def approved_while_nobody_waits(self):
         sql = "INSERT INTO t(v) VALUES (78)"
@@ -500,7 +520,7 @@ def main():
         t = Test(s)
         r = t.two_of_a_group()
         t.evidence(r)
-        for step in (t.denied, t.expired, t.wrong_hash, t.joined, t.approved_while_nobody_waits, t.cancelled,
+        for step in (t.denied, t.expired, t.wrong_hash, t.joined, t.given_up, t.approved_while_nobody_waits, t.cancelled,
                      t.escalated, t.token_ends, t.race, t.patience, t.bound_to_parameters, t.bound_to_meaning, t.pattern, t.elevation,
                      t.hostile_text, t.revoked_approver, t.policy_change, t.revoked_session, t.changed_names, t.restart, lambda: t.forged(r), lambda: t.left_out(r)):
             try:

@@ -105,6 +105,7 @@ def cases(p):
         ("an auditor's key that is not there", "c", ("audit", "encrypt_to"), [f"{f}/nowhere.pem"], "nowhere.pem", "No such file"),
         ("an auditor's key that is none", "c", ("audit", "encrypt_to"), [f"{f}/certs/other.crt"], "other.crt", "RSA public key"),
         ("an auditor's key that the user may not read", "c", ("audit", "encrypt_to"), [f"{f}/certs/auditor.key"], "auditor.key", "Permission denied"),
+        ("a place for the record that the user cannot reach", "c", ("state_dir",), f"{f}/shut/state", '"state_dir"', "cannot enter"),
         ("a sink of no known kind", "c", ("audit", "sinks"), ["ftp://x/y"], "ftp://x/y", "expected https://HOST/PATH"),
         ("a sink's authorities that are not there", "c", ("audit", "sink_ca"), f"{f}/nowhere.crt", "sink_ca", "No such file"),
         ("no user", "c", ("user",), "nobody-of-that-name", '"user"', "useradd --system"),
@@ -186,6 +187,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="sl-check-") as name:
         p = Place(pathlib.Path(name))
         p.write("credentials/short", "short\n")
+        (p.folder / "shut").mkdir(0o700)
         p.save(p.config, p.policy)
         done = p.sluiced("--check-config")
         c.equal((done.returncode, done.stderr), (0, ""), "all in order: " + done.stderr)

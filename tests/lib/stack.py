@@ -116,7 +116,11 @@ class Gateway:
         self.env = {**os.environ, "SLUICE_SOCKET": str(self.socket)}
         self.tokens = {}
         self.process = None
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.down()
+            raise
 
     def write_policy(self, policy):
         text = policy if isinstance(policy, str) else json.dumps(policy, indent=1)

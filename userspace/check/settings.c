@@ -1,6 +1,7 @@
 /* What the configuration itself names. */
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/ossl.h"
 #include <openssl/pem.h>
@@ -39,8 +40,26 @@ static void check_sinks(struct checking *c)
 	}
 }
 
+/* The recorder's store lies in it, and a folder above that others may not enter keeps it out. */
+static void check_reach(struct checking *c, const char *key, const char *path)
+{
+	char part[300];
+	for (const char *end = path; *end; end++) {
+		if (end[1] != '/' && end[1])
+			continue;
+		snprintf(part, sizeof(part), "%.*s", (int)(end + 1 - path), path);
+		if (access(part, X_OK) == 0 || errno == ENOENT)
+			continue;
+		found(c, key, -1,
+		      "\"%s\": the user \"%s\" cannot enter %s: %s: chmod o+x %s, or another place",
+		      key, c->k->cfg->user, part, strerror(errno), part);
+		return;
+	}
+}
+
 void check_needed(struct checking *c)
 {
+	check_reach(c, "state_dir", c->k->cfg->state_dir);
 	check_auditors(c);
 	check_sinks(c);
 }

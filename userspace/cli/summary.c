@@ -62,21 +62,24 @@ static void print_denied(const json_t *summary)
 		fputc(')', stderr);
 }
 
-static void print_refused(const json_t *refused)
+/* As many as "sluice sessions" counts; a place that was tried again and again is named once. */
+static void print_refused(const json_t *summary, const json_t *refused)
 {
 	size_t n = json_array_size(refused), i;
 	json_t *r;
 	char target[300];
 	if (n == 0)
 		return;
-	fprintf(stderr, "  %zu refused: ", n);
+	fprintf(stderr, "  %lld refused: ", MAX(json_number(summary, "refusals"), (long long)n));
 	json_array_foreach (refused, i, r) {
 		if (i == REFUSED_SHOWN) {
-			fprintf(stderr, ", %zu more", n - i);
+			fprintf(stderr, ", %zu more places", n - i);
 			break;
 		}
 		target_text(r, target, sizeof(target));
 		fprintf(stderr, "%s%s", i ? ", " : "", target);
+		if (json_number(r, "count") > 1)
+			fprintf(stderr, " x%lld", json_number(r, "count"));
 		print_reason(r);
 	}
 }
@@ -165,7 +168,7 @@ void summary_print(const json_t *summary, const char *role)
 	const json_t *refused = json_object_get(summary, "refused");
 	fprintf(stderr, "session %s  %lld ops", session, json_number(summary, "ops"));
 	print_denied(summary);
-	print_refused(refused);
+	print_refused(summary, refused);
 	print_end(summary);
 	fprintf(stderr, " -> sluice replay %s\n", session);
 	print_stanza(refused, role);

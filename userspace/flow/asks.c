@@ -381,7 +381,12 @@ void asks_drop_flow(struct flow *f)
 		  json_pack("{s:s,s:I,s:s}", "t", "unask", "ask", (json_int_t)a->id, "reason",
 			    "the client is gone"),
 		  -1);
+	struct decision d = a->decision;
+	const struct op *op = a->op;
+	memcpy(d.request, a->request, sizeof(d.request));
 	asked_free(a);
+	pipeline_given_up(f, op, &d, QUERY_CANCELED,
+			  "its client went away while it waited for its approval");
 }
 
 void asks_replan(struct flow *f)

@@ -567,6 +567,7 @@ void flow_close(struct flow *f, const char *reason)
 		return;
 	flow_blame(f, reason);
 	set_state(f, FLOW_CLOSED);
+	asks_drop_flow(f);
 	record_close(f);
 	f->proto->done(f->module);
 	for (enum dir d = FROM_CLIENT; dial_is_private(f) && d <= FROM_SERVER; d++) {

@@ -283,6 +283,22 @@ void pipeline_decided(struct flow *f, enum dir dir, const struct op *op, struct 
 	flow_resume(f, dir, &resume);
 }
 
+void pipeline_given_up(struct flow *f, const struct op *op, struct decision *d, const char *sqlstate,
+		       const char *reason)
+{
+	struct journal *j = &f->lane->journal;
+	struct event_ctx c;
+	d->effect = EFFECT_DENY;
+	d->masks = NULL;
+	d->plan = f->lane->n_plans;
+	snprintf(d->sqlstate, sizeof(d->sqlstate), "%s", sqlstate);
+	snprintf(d->reason, sizeof(d->reason), "%s", reason);
+	pipeline_ctx(f, &c);
+	event_op_whole(&j->event, NULL, &c, op, d, f->lane->proxy->cfg->text_limit);
+	if (journal_note(j) == 0)
+		count(f, op, d);
+}
+
 static int on_op(struct sink *s, const struct op *op, struct decision *ret_decision)
 {
 	struct flow *f = flow_of_sink(s);
@@ -507,7 +523,6 @@ static void on_result(struct sink *s, uint64_t op_id, const struct op_result *re
 void pipeline_done(struct flow *f)
 {
 	char why[300];
-	asks_drop_flow(f);
 	snprintf(why, sizeof(why), "the connection ended while it ran: %s", f->origin.reason);
 	for (uint32_t i = 0; i < f->pipe.n_running; i++)
 		tell_outcome(f, pipeline_running(&f->pipe, i)->request, &(struct op_result){.sqlstate = "08006", .error = why});

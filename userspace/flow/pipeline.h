@@ -42,6 +42,9 @@ extern const struct sink_ops pipeline_ops;
 
 /* A decision about an operation that was held for people. */
 void pipeline_decided(struct flow *f, enum dir d, const struct op *op, struct decision *decision);
+/* Nobody waits for that decision any more: the operation is on record as one that did not run. */
+void pipeline_given_up(struct flow *f, const struct op *op, struct decision *d, const char *sqlstate,
+		       const char *reason);
 void pipeline_done(struct flow *f);
 /* Tries the lane's holds again: the ring has room, or something reached the disk. */
 void pipeline_retry(struct lane *lane);

@@ -54,16 +54,16 @@ static void check_paste(void)
 
 static void says_what_to_paste(void)
 {
-	print("{\"session\":\"s-7f2\",\"ops\":41,\"denied\":1,\"denied_rules\":{\"default\":1},\"refused\":["
+	print("{\"session\":\"s-7f2\",\"ops\":41,\"denied\":1,\"denied_rules\":{\"default\":1},\"refusals\":2,\"refused\":["
 	      "{\"proto\":\"tcp\",\"name\":\"telemetry.crewai.com\",\"host\":\"1.2.3.4\",\"port\":443,\"count\":2}]}");
-	CHECK(strstr(said, "session s-7f2  41 ops  1 denied (rule default)  1 refused: telemetry.crewai.com:443 -> "
+	CHECK(strstr(said, "session s-7f2  41 ops  1 denied (rule default)  2 refused: telemetry.crewai.com:443 x2 -> "
 			   "sluice replay s-7f2\n") == said);
 	check_paste();
 	print("{\"session\":\"s-1\",\"ops\":1,\"refused\":[{\"proto\":\"tcp\",\"host\":\"::1\",\"port\":80},"
 	      "{\"proto\":\"tcp\",\"host\":\"10.0.0.3\",\"port\":5432},{\"proto\":\"dns\",\"name\":\"a.example\"},"
 	      "{\"proto\":\"udp\",\"host\":\"10.0.0.3\",\"port\":53},"
 	      "{\"proto\":\"tcp\",\"host\":\"10.0.0.4\",\"port\":1}]}");
-	CHECK(strstr(said, "5 refused: [::1]:80, 10.0.0.3:5432, a.example, 10.0.0.3:53, 1 more") != NULL);
+	CHECK(strstr(said, "5 refused: [::1]:80, 10.0.0.3:5432, a.example, 10.0.0.3:53, 1 more places") != NULL);
 	check_paste();
 	/* Only what a rule could allow is offered. */
 	print("{\"session\":\"s-1\",\"ops\":1,\"refused\":[{\"proto\":\"family 17\",\"host\":\"?\"}]}");
