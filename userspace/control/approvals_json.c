@@ -94,8 +94,8 @@ static json_t *where_json(const struct control *c, const struct request *r)
 		snprintf(text, sizeof(text), "%s/requests/%s", c->cfg->public_url, r->id);
 	else
 		snprintf(text, sizeof(text),
-			 "on %s: sluice approve %s --token-file TOKEN, of an approver (without a terminal also --hash HASH, "
-			 "which sluice requests %s shows)",
+			 "on %s: sluice approve %s --token-file TOKEN, of an approver (without a terminal "
+			 "also --hash HASH, which sluice requests %s shows)",
 			 c->cfg->node, r->id, r->id);
 	return json_string(text);
 }

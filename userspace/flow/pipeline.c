@@ -525,7 +525,8 @@ void pipeline_done(struct flow *f)
 	char why[300];
 	snprintf(why, sizeof(why), "the connection ended while it ran: %s", f->origin.reason);
 	for (uint32_t i = 0; i < f->pipe.n_running; i++)
-		tell_outcome(f, pipeline_running(&f->pipe, i)->request, &(struct op_result){.sqlstate = "08006", .error = why});
+		tell_outcome(f, pipeline_running(&f->pipe, i)->request,
+			     &(struct op_result){.sqlstate = "08006", .error = why});
 	journal_drop_flow(&f->lane->journal, f);
 	rows_free(f->pipe.rows);
 	event_known_done(&f->pipe.known);
