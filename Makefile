@@ -160,6 +160,11 @@ faults-random: deps ## seeded kills of each process, of all, of a backend and of
 bench-audit: deps ## search, export and verify over a store of more than 1 GB
 	$(AGAIN) all tools
 	$(Q)tests/bench/audit
+bench-record: deps ## the recorder: events a second, bytes, plain, packed and sealed; COMMIT's wait; then as bench-audit
+	$(AGAIN) all tools
+	$(Q)tests/bench/record
+	$(Q)PARTS=commits tests/bench/more
+	$(Q)tests/bench/audit
 # libFuzzer, SECS seconds for each target, from the corpus in the tree; what it finds lies in .output/fuzz/.
 SECS    ?= 60
 fuzz: deps ## run the fuzz targets under libFuzzer (SECS=60 each, T=word)
@@ -238,7 +243,7 @@ clean: ## remove what was built
 	rm -rf $(O)
 .PHONY: containment containment-soak containment-cost all help test test-run unit lint asan asan-run drivers bench bench-mask bench-more fuzz fuzz-run install uninstall deps quickstart tests fuzzers tools clean
 .PHONY: vmtest vmtest-all vmtest-run
-.PHONY: bench-audit cases peers pg-regress pg-isolation pg-pipeline
+.PHONY: bench-audit bench-record cases peers pg-regress pg-isolation pg-pipeline
 .PHONY: tsan tsan-run soak faults faults-random hold-many
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
