@@ -16,8 +16,7 @@
 
 extern char **environ;
 
-#define MESSAGE_MAX (64 * 1024) /* of the server, while it logs us in */
-#define PIPE_MAX    (1024 * 1024)
+#define PIPE_MAX (1024 * 1024)
 
 void login_scrub_environment(void)
 {
@@ -35,112 +34,9 @@ void login_scrub_environment(void)
 	}
 }
 
-static int fail(struct login *l, int err, const char *sqlstate, const char *why)
-{
-	if (l->err)
-		return l->err;
-	l->err = err;
-	snprintf(l->sqlstate, sizeof(l->sqlstate), "%s", sqlstate);
-	snprintf(l->why, sizeof(l->why), "%s", why);
-	return err;
-}
-
-/* libpq is told of the end alone. */
-static int on_authentication(struct pump *p, struct span whole, struct span body)
-{
-	struct authentication_fault fault = {0};
-	int err = authentication_take(&p->authentication, body, &p->to_server, &fault);
-	if (err == 1)
-		buf_add_span(&p->to_lib, whole);
-	return err < 0 ? fail(p->login, err, fault.sqlstate ? fault.sqlstate : "08006",
-			      fault.why ? fault.why : "the login failed")
-		       : 0;
-}
-
-/* What the server says is shown, as it would be without us (there is no such database, too many
- * clients), but not what it says about who logs in: that is the gateway's affair. */
-static int on_error(struct pump *p, struct span body)
-{
-	struct cur c = cur_of(body);
-	char code[6] = "08006", why[WHY_MAX];
-	struct span said = {0};
-	for (uint8_t field; (field = cur_u8(&c));) {
-		struct span text = cur_cstr(&c);
-		if (field == 'C' && text.len == 5)
-			memcpy(code, text.p, 5);
-		if (field == 'M')
-			said = text;
-	}
-	bool is_private = !strncmp(code, "28", 2) || !said.len || cur_err(&c);
-	if (is_private)
-		snprintf(
-		    why, sizeof(why),
-		    "the upstream refused the gateway's login: authentication failed (SQLSTATE %s)",
-		    code);
-	else
-		snprintf(why, sizeof(why), "%.*s", (int)MIN(said.len, sizeof(why) - 1), said.p);
-	for (char *at = why; *at; at++) /* in the server's encoding, whichever that is */
-		if (*at < ' ' || *at > '~')
-			*at = '?';
-	return fail(p->login, ERR_UPSTREAM, code, why);
-}
-
-static int on_message(struct pump *p, struct span whole)
-{
-	struct login *l = p->login;
-	struct span body = span_of(whole.p + 5, whole.len - 5);
-	struct cur c = cur_of(body);
-	switch (whole.p[0]) {
-	case 'R':
-		return on_authentication(p, whole, body);
-	case 'S':
-		buf_add_span(&l->greeting, whole);
-		break;
-	case 'K':
-		l->pid = cur_u32(&c);
-		l->key = cur_u32(&c);
-		break;
-	case 'E':
-		return on_error(p, body);
-	case 'Z':
-		p->state = PUMP_READY;
-		break;
-	case 'N':
-	case 'v':
-		break;
-	default:
-		return fail(l, ERR_MALFORMED, "08P01", "the upstream does not speak PostgreSQL");
-	}
-	buf_add_span(&p->to_lib, whole);
-	return 0;
-}
-
-static int read_messages(struct pump *p)
-{
-	while (p->state == PUMP_LOGIN && buf_len(&p->from_server) >= 5) {
-		struct span all = buf_span(&p->from_server);
-		struct cur c = cur_of(span_of(all.p + 1, 4));
-		size_t len = (size_t)cur_u32(&c) + 1;
-		if (len < 5 || len > MESSAGE_MAX)
-			return fail(p->login, ERR_MALFORMED, "08P01",
-				    "the upstream does not speak PostgreSQL");
-		if (all.len < len)
-			return 0;
-		int err = on_message(p, span_of(all.p, len));
-		if (err)
-			return err;
-		buf_consume(&p->from_server, len);
-	}
-	if (p->state != PUMP_READY)
-		return 0;
-	buf_add_span(p->is_raw ? &p->to_lib : &p->login->leftover, buf_span(&p->from_server));
-	buf_consume(&p->from_server, buf_len(&p->from_server));
-	return 0;
-}
-
 int pump_lost(struct pump *p)
 {
-	return fail(p->login, ERR_UPSTREAM, "08006", "the upstream closed the connection");
+	return login_fail(p->login, ERR_UPSTREAM, "08006", "the upstream closed the connection");
 }
 
 static ssize_t receive(int fd, struct tls *tls, void *p, size_t n)
@@ -208,17 +104,17 @@ static int move_bytes(struct pump *p)
 	if (!err && p->lib >= 0)
 		err = move_in(p->lib, NULL, &p->to_server);
 	if (err == ERR_CLOSED) /* libpq has given up */
-		return fail(p->login, ERR_UPSTREAM, "08006", "the login was given up");
+		return login_fail(p->login, ERR_UPSTREAM, "08006", "the login was given up");
 	if (!err)
 		err = move_out(p->login->fd, p->login->tls, &p->to_server);
 	if (!err)
 		err = move_in(p->login->fd, p->login->tls, &p->from_server);
 	if (err)
 		return pump_lost(p);
-	err = read_messages(p);
+	err = pump_read(p);
 	if (!err && p->lib >= 0)
 		err = move_out(p->lib, NULL, &p->to_lib);
-	return err ? fail(p->login, err, "08006", "the login failed") : 0;
+	return err ? login_fail(p->login, err, "08006", "the login failed") : 0;
 }
 
 int pump_step(struct pump *p, short lib_events, bool *ret_lib)
@@ -233,11 +129,11 @@ int pump_step(struct pump *p, short lib_events, bool *ret_lib)
 	};
 	uint64_t now = clock_mono_ns();
 	if (now >= p->deadline_ns)
-		return fail(p->login, -ETIMEDOUT, "08001",
-			    "the upstream did not log us in in time");
+		return login_fail(p->login, -ETIMEDOUT, "08001",
+				  "the upstream did not log us in in time");
 	int n = poll(fds, 3, (int)((p->deadline_ns - now) / NS_PER_MS) + 1);
 	if (n < 0 && errno != EINTR)
-		return fail(p->login, -errno, "08006", "the login failed");
+		return login_fail(p->login, -errno, "08006", "the login failed");
 	*ret_lib = n > 0 && fds[2].revents;
 	return move_bytes(p);
 }
@@ -267,8 +163,8 @@ static int start_libpq(struct pump *p, const struct target *t, const struct cred
 	char host[64];
 	int err = listen_for_lib(p, host);
 	if (err)
-		return fail(p->login, err, "08006",
-			    "the gateway cannot open a socket to log in over");
+		return login_fail(p->login, err, "08006",
+				  "the gateway cannot open a socket to log in over");
 	p->authentication = (struct authentication){
 	    .user = t->user ? t->user : credential_get(c, "user"),
 	    .credential = c,
@@ -297,7 +193,8 @@ static int start_libpq(struct pump *p, const struct target *t, const struct cred
 	}
 	p->conn = PQconnectStartParams(keys, values, 0);
 	if (!p->conn || PQstatus(p->conn) == CONNECTION_BAD)
-		return fail(p->login, ERR_UPSTREAM, "08006", "the login could not be started");
+		return login_fail(p->login, ERR_UPSTREAM, "08006",
+				  "the login could not be started");
 	return 0;
 }
 
@@ -312,11 +209,11 @@ static int run_login(struct pump *p)
 		if (is_ready)
 			st = PQconnectPoll(p->conn);
 		if (st == PGRES_POLLING_FAILED)
-			return fail(p->login, ERR_UPSTREAM, "28000",
-				    "the upstream's side of the login does not check out");
+			return login_fail(p->login, ERR_UPSTREAM, "28000",
+					  "the upstream's side of the login does not check out");
 	}
 	if (p->state != PUMP_READY || PQstatus(p->conn) != CONNECTION_OK)
-		return fail(p->login, ERR_UPSTREAM, "08006", "the login did not finish");
+		return login_fail(p->login, ERR_UPSTREAM, "08006", "the login did not finish");
 	return 0;
 }
 
@@ -337,9 +234,9 @@ static int start_tls(struct pump *p, struct msg_line *monitor, const struct targ
 	char why[WHY_MAX] = "";
 	int err = tls_client_new(monitor, c, t->host ? t->host : "", &l->client, why);
 	if (err)
-		return fail(l, err, "28000", why);
+		return login_fail(l, err, "28000", why);
 	err = l->client ? tls_client_start(l->client, l->fd, p->deadline_ns, &l->tls, why) : 0;
-	return err ? fail(l, err, "08006", why) : 0;
+	return err ? login_fail(l, err, "08006", why) : 0;
 }
 
 static void pump_open(struct pump *p)
@@ -373,7 +270,7 @@ static int pump_one(struct pump *p, struct msg_line *monitor, const struct targe
 			      : hosts_mismatch(buf_span(&p->login->greeting),
 					       credential_get(c, "target_session_attrs"), p->is_raw,
 					       is_last_round);
-	return why ? fail(p->login, ERR_UPSTREAM, "08001", why) : err;
+	return why ? login_fail(p->login, ERR_UPSTREAM, "08001", why) : err;
 }
 
 /* As libpq goes on to the next host: it is not there, does not answer, starts or is of another
@@ -429,12 +326,13 @@ int pump_login(struct pump *p, struct msg_line *monitor, const struct target *t)
 		err = ERR_MALFORMED;
 	}
 	if (err)
-		return fail(p->login, err, "28000", why);
+		return login_fail(p->login, err, "28000", why);
 	const char *want = credential_get(&c, "target_session_attrs");
 	if (p->is_bare && want && strcmp(want, "any")) {
 		credential_done(&c);
-		return fail(p->login, ERR_UNSUPPORTED, "28000",
-			    "target_session_attrs of the credential cannot be asked before a client's own login");
+		return login_fail(p->login, ERR_UNSUPPORTED, "28000",
+				  "target_session_attrs of the credential cannot be asked before a "
+				  "client's own login");
 	}
 	bool is_picky = want && !strcmp(want, "prefer-standby");
 	err = try_hosts(p, monitor, t, &c, !is_picky);
@@ -455,9 +353,11 @@ int login_postgres(struct msg_line *monitor, const struct target *t, uint64_t de
 	return err;
 }
 
-int login_reach(struct msg_line *monitor, const struct target *t, uint64_t deadline_ns, struct login *l)
+int login_reach(struct msg_line *monitor, const struct target *t, uint64_t deadline_ns,
+		struct login *l)
 {
-	struct pump p = {.login = l, .is_bare = true, .deadline_ns = deadline_ns, .limit_ns = deadline_ns};
+	struct pump p = {
+	    .login = l, .is_bare = true, .deadline_ns = deadline_ns, .limit_ns = deadline_ns};
 	int err = pump_login(&p, monitor, t);
 	pump_done(&p);
 	return err;

@@ -32,5 +32,10 @@ void pump_done(struct pump *p);
 /* Waits for something to move, or for libpq's socket, and moves it. lib_events: what libpq waits
  * for; ret_lib: it has come. An error is in login as well. */
 must_check int pump_step(struct pump *p, short lib_events, bool *ret_lib);
+/* Reads what from_server holds of whole messages: answers, passes on, notes what a login brings. Without I/O. An error
+ * is in login as well. */
+must_check int pump_read(struct pump *p);
+/* Notes the first thing that went wrong, and gives its code back: what a login is to be refused by. */
+int login_fail(struct login *l, int err, const char *sqlstate, const char *why);
 /* The server has gone: notes it. */
 must_check int pump_lost(struct pump *p);
