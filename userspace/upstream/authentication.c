@@ -168,11 +168,19 @@ static int sasl_start(struct authentication *a, struct span list, struct buf *ou
 static int sasl_continue(struct authentication *a, struct span server, struct buf *out,
 			 struct authentication_fault *f)
 {
-	size_t at = begin_answer(out);
-	int err = scram_final(&a->scram, server, password_of(a, f), out);
+	struct buf final;
+	buf_init(&final, 2 * SCRAM_SERVER_MAX); /* the nonce, and a proof */
+	int err = scram_final(&a->scram, server, password_of(a, f), &final);
 	a->state = AUTHENTICATION_PROVED;
-	return err ? fail(f, ERR_MALFORMED, "the upstream's login is malformed")
-		   : end_answer(out, at);
+	if (err) {
+		err = fail(f, ERR_MALFORMED, "the upstream's login is malformed");
+	} else {
+		size_t at = begin_answer(out);
+		buf_add_span(out, buf_span(&final));
+		err = end_answer(out, at);
+	}
+	buf_wipe(&final);
+	return err;
 }
 
 static int sasl_end(struct authentication *a, struct span server, struct authentication_fault *f)
