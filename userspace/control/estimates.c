@@ -1,4 +1,5 @@
-/* What the database expects of a request, as the proxy was told: put on record, and shown beside what is approved. */
+/* What the database expects of a request, as the proxy was told: put on record, and shown beside
+ * what is approved. */
 #include "base/macro.h"
 #include "control/approvals_internal.h"
 
@@ -24,8 +25,10 @@ static json_t *parts_json(const json_t *said)
 	json_array_foreach(said, i, part)
 	{
 		if (i < PARTS_MAX)
-			json_array_append_new(parts, json_pack("{s:o,s:o,s:o}", "how", text_of(part, "how"), "relation",
-							       text_of(part, "relation"), "rows", number_of(part, "rows")));
+			json_array_append_new(parts, json_pack("{s:o,s:o,s:o}", "how",
+							       text_of(part, "how"), "relation",
+							       text_of(part, "relation"), "rows",
+							       number_of(part, "rows")));
 	}
 	return parts;
 }
@@ -35,8 +38,10 @@ static json_t *estimate_json(const json_t *said)
 {
 	if (!json_is_integer(json_object_get(said, "rows")))
 		return json_pack("{s:o}", "why", text_of(said, "why"));
-	return json_pack("{s:o,s:o,s:o,s:b}", "rows", number_of(said, "rows"), "cost", number_of(said, "cost"), "parts",
-			 parts_json(json_object_get(said, "parts")), "more", json_is_true(json_object_get(said, "more")));
+	return json_pack("{s:o,s:o,s:o,s:b}", "rows", number_of(said, "rows"), "cost",
+			 number_of(said, "cost"), "parts",
+			 parts_json(json_object_get(said, "parts")), "more",
+			 json_is_true(json_object_get(said, "more")));
 }
 
 void estimates_on_proxy(struct control *c, struct msg *m)

@@ -28,7 +28,8 @@ struct estimate_job {
 	struct arena arena;
 };
 
-/* --- may it be? --------------------------------------------------------------------------------- */
+/* --- may it be? ---------------------------------------------------------------------------------
+ */
 
 static bool is_readable(struct span s)
 {
@@ -37,13 +38,15 @@ static bool is_readable(struct span s)
 
 static bool is_utf8_name(const char *name)
 {
-	return !strcasecmp(name, "utf8") || !strcasecmp(name, "utf-8") || !strcasecmp(name, "unicode");
+	return !strcasecmp(name, "utf8") || !strcasecmp(name, "utf-8") ||
+	       !strcasecmp(name, "unicode");
 }
 
 static bool has_other_encoding(const struct op *op)
 {
 	for (int i = 0; i < op->n_changed; i++)
-		if (!strcasecmp(op->changed[2 * i], "client_encoding") && !is_utf8_name(op->changed[2 * i + 1]))
+		if (!strcasecmp(op->changed[2 * i], "client_encoding") &&
+		    !is_utf8_name(op->changed[2 * i + 1]))
 			return true;
 	return false;
 }
@@ -56,13 +59,15 @@ static bool has_own_types(const struct op *op)
 	return false;
 }
 
-/* Planning may call what is called with constants: only what PostgreSQL itself has made, and was looked at. */
+/* Planning may call what is called with constants: only what PostgreSQL itself has made, and was
+ * looked at. */
 static bool calls_others(const struct op *op)
 {
 	for (int i = 0; i < op->n_needs; i++) {
 		const struct need *n = &op->needs[i];
 		bool is_plain = n->kind == NEED_PLAIN && n->verb == VERB_SELECT;
-		if (!n->is_implied && !is_plain && (n->kind != NEED_RELATION || !n->schema || !n->name))
+		if (!n->is_implied && !is_plain &&
+		    (n->kind != NEED_RELATION || !n->schema || !n->name))
 			return true;
 	}
 	return false;
@@ -71,24 +76,28 @@ static bool calls_others(const struct op *op)
 const char *estimate_why_not(const struct op *op)
 {
 	if (!op->is_plannable || op->behind.len)
-		return "only one SELECT, INSERT, UPDATE, DELETE or MERGE is planned, and only in a session whose names are sure";
+		return "only one SELECT, INSERT, UPDATE, DELETE or MERGE is planned, and only in a "
+		       "session whose names are sure";
 	if (op->is_unsure)
 		return "the session has changed settings in a way that another one cannot follow";
 	if (!is_readable(op->text) || has_other_encoding(op))
 		return "its text is not in UTF-8";
 	if (calls_others(op) || has_own_types(op))
-		return "it calls functions, operators or types that are not PostgreSQL's own, which planning might run";
+		return "it calls functions, operators or types that are not PostgreSQL's own, "
+		       "which planning might run";
 	return NULL;
 }
 
-/* --- the copy ----------------------------------------------------------------------------------- */
+/* --- the copy -----------------------------------------------------------------------------------
+ */
 
 static void copy_params(struct estimate_job *j, const struct op *op)
 {
 	size_t n = (size_t)MAX(op->n_params, 1);
 	Oid *types = arena_array(&j->arena, n, sizeof(*types));
 	const char **values = arena_array(&j->arena, n, sizeof(*values));
-	int *lens = arena_array(&j->arena, n, sizeof(*lens)), *formats = arena_array(&j->arena, n, sizeof(*formats));
+	int *lens = arena_array(&j->arena, n, sizeof(*lens)),
+	    *formats = arena_array(&j->arena, n, sizeof(*formats));
 	for (int i = 0; !arena_failed(&j->arena) && i < op->n_params; i++) {
 		struct span v = op->params[i];
 		types[i] = op->param_types ? op->param_types[i] : 0;
@@ -129,17 +138,20 @@ static const char *const *copy_relations(struct estimate_job *j, const struct op
 	return to;
 }
 
-/* --- the answer --------------------------------------------------------------------------------- */
+/* --- the answer ---------------------------------------------------------------------------------
+ */
 
-static void answer(struct proxy *p, const char *request, const struct plan_rows *rows, const char *why)
+static void answer(struct proxy *p, const char *request, const struct plan_rows *rows,
+		   const char *why)
 {
 	json_t *j = json_pack("{s:s,s:s,s:s*}", "t", "estimate", "request", request, "why", why);
 	if (rows && j) {
 		json_t *parts = json_array();
 		for (int i = 0; i < rows->n_parts; i++) {
 			const struct plan_part *part = &rows->parts[i];
-			json_array_append_new(parts, json_pack("{s:s,s:s,s:I}", "how", part->how, "relation",
-							       part->relation, "rows", (json_int_t)part->rows));
+			json_array_append_new(parts, json_pack("{s:s,s:s,s:I}", "how", part->how,
+							       "relation", part->relation, "rows",
+							       (json_int_t)part->rows));
 		}
 		json_object_set_new(j, "rows", json_integer(rows->rows));
 		json_object_set_new(j, "cost", json_integer(rows->cost));
@@ -155,7 +167,8 @@ static void job_free(struct estimate_job *j)
 	catalog_slot_unref(j->proxy->catalogs, j->slot);
 	for (int i = 0; i < j->ask.params.n; i++)
 		if (j->ask.params.values[i])
-			explicit_bzero((char *)j->ask.params.values[i], (size_t)j->ask.params.lens[i]);
+			explicit_bzero((char *)j->ask.params.values[i],
+				       (size_t)j->ask.params.lens[i]);
 	if (j->ask.text)
 		explicit_bzero((char *)j->ask.text, strlen(j->ask.text));
 	arena_done(&j->arena);
@@ -169,7 +182,8 @@ static void work(struct job *job)
 	char why[WHY_MAX] = "the gateway is stopping";
 	int err = ERR_STATE;
 	if (!atomic_load(&j->proxy->is_stopping))
-		err = estimate_read(&j->proxy->monitor, &j->ask, clock_mono_ns() + LIMIT_NS, &rows, why);
+		err = estimate_read(&j->proxy->monitor, &j->ask, clock_mono_ns() + LIMIT_NS, &rows,
+				    why);
 	answer(j->proxy, j->request, err ? NULL : &rows, err ? why : NULL);
 	job_free(j);
 }
@@ -200,7 +214,8 @@ static struct estimate_job *job_new(struct flow *f, const struct op *op, const c
 void estimate_ask(struct flow *f, const struct op *op, const char *request)
 {
 	struct proxy *p = f->lane->proxy;
-	const char *why = f->upstream.slot ? estimate_why_not(op) : "there is no catalogue of its database";
+	const char *why =
+	    f->upstream.slot ? estimate_why_not(op) : "there is no catalogue of its database";
 	struct estimate_job *j = why ? NULL : job_new(f, op, request);
 	if (!why && !j)
 		why = "there is no memory for it";

@@ -37,8 +37,8 @@ static bool is_change(const json_t *node)
 	return !strcmp(text_of(node, "Node Type"), "ModifyTable");
 }
 
-/* A node that changes rows returns none of them, mostly: what it is given is what it changes. Up to PostgreSQL 13 it has
- * a member for each partition. */
+/* A node that changes rows returns none of them, mostly: what it is given is what it changes. Up to
+ * PostgreSQL 13 it has a member for each partition. */
 static int64_t rows_of(const json_t *node)
 {
 	const json_t *child;
@@ -66,7 +66,8 @@ static void add_part(struct plan_rows *p, const json_t *node)
 	}
 	struct plan_part *part = &p->parts[p->n_parts++];
 	bool fits = strlen(relation) < sizeof(part->relation); /* a character is not cut */
-	snprintf(part->how, sizeof(part->how), "%.31s", text_of(node, is_change(node) ? "Operation" : "Node Type"));
+	snprintf(part->how, sizeof(part->how), "%.31s",
+		 text_of(node, is_change(node) ? "Operation" : "Node Type"));
 	snprintf(part->relation, sizeof(part->relation), "%s", fits ? relation : "?");
 	part->rows = rows_of(node);
 }
@@ -113,7 +114,8 @@ static int read_all(const json_t *all, struct plan_rows *p)
 int plan_rows_read(struct span json, struct plan_rows *ret)
 {
 	struct plan_rows p = {0};
-	json_t *all = json_loadb((const char *)json.p, json.len, JSON_DECODE_INT_AS_REAL | JSON_REJECT_DUPLICATES, NULL);
+	json_t *all = json_loadb((const char *)json.p, json.len,
+				 JSON_DECODE_INT_AS_REAL | JSON_REJECT_DUPLICATES, NULL);
 	int err = all ? read_all(all, &p) : ERR_MALFORMED;
 	json_decref(all);
 	if (!err)

@@ -1,4 +1,5 @@
-/* What the planner expects, from EXPLAIN (FORMAT JSON). PostgreSQL documentation, "EXPLAIN"; commands/explain.c. Pure. */
+/* What the planner expects, from EXPLAIN (FORMAT JSON). PostgreSQL documentation, "EXPLAIN";
+ * commands/explain.c. Pure. */
 #pragma once
 
 #include <stdint.h>
@@ -7,14 +8,14 @@
 #include "base/span.h"
 
 #define PLAN_PARTS_MAX 16
-#define PLAN_NAME_MAX  64 /* NAMEDATALEN */
+#define PLAN_NAME_MAX  64		/* NAMEDATALEN */
 #define PLAN_ROWS_MAX  1000000000000000 /* 10^15: more is said to be so many */
 
 /* One relation that it reads or changes, as often as the plan has it. */
 struct plan_part {
-	char how[32];		 /* "Seq Scan", "Delete", ... */
+	char how[32];		      /* "Seq Scan", "Delete", ... */
 	char relation[PLAN_NAME_MAX]; /* without its schema; UTF-8 */
-	int64_t rows;		 /* that it gives, or that are changed */
+	int64_t rows;		      /* that it gives, or that are changed */
 };
 
 struct plan_rows {

@@ -30,7 +30,8 @@ static int refused_by(struct pump *p, const PGresult *res)
 
 static int send_query(struct pump *p, const char *sql, const struct query_params *q)
 {
-	return q ? PQsendQueryParams(p->conn, sql, q->n, q->types, q->values, q->lens, q->formats, 0)
+	return q ? PQsendQueryParams(p->conn, sql, q->n, q->types, q->values, q->lens, q->formats,
+				     0)
 		 : PQsendQuery(p->conn, sql);
 }
 
@@ -42,7 +43,8 @@ static int take_rows(PGresult *res, const struct row_taker *to)
 	return err;
 }
 
-int query_run(struct pump *p, const char *sql, const struct query_params *params, const struct row_taker *to)
+int query_run(struct pump *p, const char *sql, const struct query_params *params,
+	      const struct row_taker *to)
 {
 	if (!send_query(p, sql, params) || !PQsetSingleRowMode(p->conn))
 		return pump_lost(p);
