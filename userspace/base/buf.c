@@ -71,6 +71,17 @@ void buf_add_span(struct buf *b, struct span s)
 	buf_add(b, s.p, s.len);
 }
 
+void buf_add_front(struct buf *b, struct span s)
+{
+	size_t len = buf_len(b);
+	if (!s.len || !buf_reserve(b, s.len))
+		return;
+	uint8_t *from = b->mem + b->start;
+	memmove(from + s.len, from, len);
+	memcpy(from, s.p, s.len);
+	b->end += s.len;
+}
+
 void buf_add_str(struct buf *b, const char *s)
 {
 	buf_add(b, s, strlen(s));

@@ -80,6 +80,8 @@ static inline void buf_add(struct buf *b, const void *p, size_t n)
 }
 
 void buf_add_span(struct buf *b, struct span s);
+/* Before all that is queued. */
+void buf_add_front(struct buf *b, struct span s);
 void buf_add_str(struct buf *b, const char *s);
 void buf_add_cstr(struct buf *b, const char *s); /* with its NUL */
 void buf_add_u8_slow(struct buf *b, uint8_t v);

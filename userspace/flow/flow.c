@@ -197,11 +197,21 @@ static void go_on_closing(struct flow *f)
 	set_state(f, FLOW_LINGERING);
 }
 
+/* What the module passes on from where it was read, before that is read into again. */
+static void send_lent(struct flow *f, enum dir d)
+{
+	struct span lent = f->sink.lent[d];
+	f->sink.lent[d] = (struct span){0};
+	if (lent.len && f->state != FLOW_CLOSED)
+		end_lend(&f->ends[d], lent);
+}
+
 static void flush(struct flow *f, enum dir d)
 {
 	struct flow_end *e = &f->ends[d];
 	if (f->state == FLOW_CLOSED || !is_there(e))
 		return;
+	send_lent(f, d);
 	if (buf_err(&e->out)) {
 		flow_close(f, "more to send than may be kept");
 		return;
@@ -287,7 +297,11 @@ static void feed_read(struct flow *f, enum dir d, size_t n)
 	struct flow_end *e = &f->ends[d];
 	struct cur c = cur_of(span_of(f->lane->scratch, n));
 	if (!buf_len(&e->in) && may_feed(f, d)) {
+		struct flow_end *to = other(e);
+		f->sink.may_lend[!d] = to->io == &io_plain && to->source.fd >= 0;
 		feed(f, d, &c);
+		f->sink.may_lend[!d] = false;
+		send_lent(f, !d);
 		if (f->state == FLOW_CLOSED)
 			return;
 	}

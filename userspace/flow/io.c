@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
+
+#include "base/macro.h"
 
 #include "flow/dial.h"
 
@@ -115,4 +118,18 @@ int end_flush(struct flow_end *e)
 			return 0; /* the socket is full: epoll says when it is not */
 	}
 	return 0;
+}
+
+void end_lend(struct flow_end *e, struct span lent)
+{
+	struct span queued = buf_span(&e->out);
+	struct iovec iov[] = {{(void *)lent.p, lent.len}, {(void *)queued.p, queued.len}};
+	struct msghdr m = {.msg_iov = iov, .msg_iovlen = queued.len ? 2 : 1};
+	ssize_t put;
+	do
+		put = sendmsg(e->source.fd, &m, MSG_NOSIGNAL);
+	while (put < 0 && errno == EINTR);
+	size_t n = put > 0 ? (size_t)put : 0, first = MIN(n, lent.len);
+	buf_consume(&e->out, n - first);
+	buf_add_front(&e->out, span_of(lent.p + first, lent.len - first));
 }

@@ -55,3 +55,5 @@ void datagram_free(struct datagram *d);
 
 /* Writes what is queued, until it would block. 0 or a negative errno. */
 must_check int end_flush(struct flow_end *e);
+/* Plain ends: writes lent before what is queued. What it cannot write, or fails to, is queued, in front. */
+void end_lend(struct flow_end *e, struct span lent);

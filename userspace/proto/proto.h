@@ -124,6 +124,10 @@ struct sink_ops {
 struct sink {
 	struct buf *to[2]; /* by enum end */
 	const struct sink_ops *ops;
+	/* Bytes that go out before those in to, from where they were read: so that what goes through in bulk is not
+	 * copied. The flow says for which end it takes them, and has sent them before it reads again. */
+	bool may_lend[2];
+	struct span lent[2];
 };
 
 static inline void sink_send(struct sink *s, enum end e, const void *p, size_t n)

@@ -1,7 +1,10 @@
 /* The server's messages: framing. What goes through goes in runs, without a copy of its own; of
  * what is looked at, only the head is gathered; the rest passes as it comes. */
+#include "proto/lend.h"
 #include "proto/postgres/copy_out.h"
 #include "proto/postgres/cut.h"
+
+#include <endian.h>
 
 #include "base/macro.h"
 
@@ -9,7 +12,7 @@
 
 void server_flush(struct pg *pg, struct sink *out)
 {
-	sink_pass(out, FROM_SERVER, pg->server.run);
+	sink_lend(out, FROM_SERVER, pg->server.run);
 	pg->server.run = (struct span){0};
 }
 
@@ -51,6 +54,23 @@ static int gathered(struct pg *pg, struct sink *out)
 	return 0;
 }
 
+/* Into these nobody looks, and they come in numbers: all that are there whole go through at once. */
+static void pass_alike(struct pg *pg, struct cur *in, struct sink *out)
+{
+	const uint8_t *p = in->p, *end = p + cur_left(in);
+	uint64_t n = 0;
+	for (uint32_t len; end - p >= MSG_HEADER && *p == pg->server.type; n++) {
+		memcpy(&len, p + 1, sizeof(len));
+		len = be32toh(len);
+		if (len < 4 || len > (size_t)(end - p) - 1)
+			break; /* for header() to judge */
+		p += 1 + (size_t)len;
+	}
+	if (pg->server.type == 'd')
+		pg->streamed += (uint64_t)(p - in->p) - n * MSG_HEADER;
+	server_pass(pg, cur_bytes(in, (size_t)(p - in->p)), out);
+}
+
 static int whole(struct pg *pg, struct cur *in, size_t head, struct sink *out)
 {
 	struct server_in *s = &pg->server;
@@ -58,9 +78,12 @@ static int whole(struct pg *pg, struct cur *in, size_t head, struct sink *out)
 	struct span all = cur_bytes(in, MSG_HEADER + (size_t)s->body_len);
 	struct span body = span_of(all.p + MSG_HEADER, MIN((size_t)s->body_len, head));
 	int err = answer_take(pg, s->type, body, out, &v);
-	if (!err && v == ANSWER_PASS)
-		server_pass(pg, all, out);
-	return err;
+	if (err || v != ANSWER_PASS)
+		return err;
+	server_pass(pg, all, out);
+	if (!head && (s->type == 'D' || s->type == 'd') && !pg->cut.is_on)
+		pass_alike(pg, in, out);
+	return 0;
 }
 
 static int header(struct pg *pg, struct cur *in, struct sink *out)

@@ -1,5 +1,7 @@
 #include "proto/tcp/tcp.h"
 
+#include "proto/lend.h"
+
 enum tcp_state { TCP_NEW, TCP_DECIDING, TCP_DIALLING, TCP_OPEN, TCP_OVER };
 
 struct tcp {
@@ -48,7 +50,7 @@ static int tcp_feed(void *state, enum dir d, struct cur *in, struct sink *out)
 		int r = out->ops->op(out, &t->op, &decision);
 		return r ? r : tcp_decided(t, &decision, out);
 	case TCP_OPEN:
-		sink_pass(out, d, cur_bytes(in, cur_left(in)));
+		sink_lend(out, d, cur_bytes(in, cur_left(in)));
 		return buf_err(out->to[d == FROM_CLIENT ? TO_SERVER : TO_CLIENT]);
 	default:
 		return ERR_STATE;
