@@ -90,8 +90,16 @@ def main():
             check(not leaks(line), f"the record holds {leaks(line)}: {line[:600]!r}")
         found = re.findall(r'sluice_resource_masked(_values)?_total\{resource="[^"]*"\} (\d+)', s.gw.http("/metrics"))
         check(len(found) == 2 and all(int(n) > 10 for _, n in found), f"metrics count what was masked: {found}")
-        shown = json.loads(s.gw.sluice("sessions", "--json").stdout.splitlines()[0])
-        check("masked" in json.dumps(shown), f"sessions count it: {shown}")
+        shown = next(x for x in map(json.loads, s.gw.sluice("sessions", "--json").stdout.splitlines()) if x["role"] == "viewer")
+        events = [json.loads(line) for line in exported.splitlines()]
+        ends = sum(e.get("masked", 0) for e in events if e["type"] == "op.end" and e["session"] == shown["session"])
+        ops = sum(e["type"] == "op" and e["decision"] == "mask" and e["session"] == shown["session"] for e in events)
+        check(ops and shown["masks"] == [{"count": ops, "rule": "viewer-read", "values": ends}] and shown["masked"] == ops,
+              f"sessions count operations and values by rule: {shown}, {ops} operations, {ends} values")
+        applied = [e for e in events if e["type"] == "mask.applied"]
+        check(sum(e["masked"] for e in applied) == ends and {e["rule"] for e in applied} == {"viewer-read"}, f"mask.applied: {applied}")
+        told = s.gw.sluice("replay", shown["session"]).stdout
+        check(f"masked by rule viewer-read: {applied[0]['count']} operations, {applied[0]['masked']} values" in told, f"replay tells it: {told[-900:]}")
         check(not leaks(s.gw.log().encode()), "the log holds a value")
         for path in (s.gw.folder / "state").rglob("*"):
             if path.is_file():

@@ -131,6 +131,14 @@ static void on_flow_close(struct buf *out, const json_t *e)
 		   number_of(e, "bytes_down"));
 }
 
+static void on_masked(struct buf *out, const json_t *e)
+{
+	add_text(out, e, "flow", "?");
+	buf_add_str(out, " masked by rule ");
+	add_text(out, e, "rule", "(others)");
+	buf_printf(out, ": %" PRIu64 " operations, %" PRIu64 " values", number_of(e, "count"), number_of(e, "masked"));
+}
+
 static void add_params(struct buf *out, const json_t *e)
 {
 	size_t i, n = json_array_size(json_object_get(e, "params"));
@@ -241,6 +249,7 @@ static const struct {
     {"session.end", on_session_end},
     {"flow.open", on_flow_open},
     {"flow.close", on_flow_close},
+    {"mask.applied", on_masked},
     {"op", on_op},
     {"op.end", on_op_end},
     {"op.part", on_part},

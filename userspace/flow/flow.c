@@ -11,6 +11,7 @@
 #include "flow/cancelling.h"
 #include "flow/dial.h"
 #include "flow/lane.h"
+#include "flow/mask_counts.h"
 #include "flow/proxy.h"
 #include "upstream/tls.h"
 #include "flow/tls_server.h"
@@ -571,6 +572,7 @@ static void record_close(struct flow *f)
 				       .wire_up = wire.up,
 				       .wire_down = wire.down,
 				       .duration_ns = clock_mono_ns() - f->origin.opened_ns};
+	mask_counts_record(f);
 	event_flow_close(&f->lane->journal.event, &c, f->origin.reason, &figures);
 	journal_note(&f->lane->journal);
 }

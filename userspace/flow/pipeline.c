@@ -13,6 +13,7 @@
 #include "flow/flow.h"
 #include "flow/lane.h"
 #include "flow/proxy.h"
+#include "flow/mask_counts.h"
 #include "flow/refuse.h"
 #include "flow/tls_server.h"
 #include "record/event.h"
@@ -172,7 +173,9 @@ static int run(struct flow *f, const struct op *op, const struct decision *d)
 	if (err)
 		return err;
 	struct running_op *r = pipeline_running(p, p->n_running++);
-	*r = (struct running_op){op->id, loop_now(f->lane->loop), op->class, op->is_permanent, "", ""};
+	*r = (struct running_op){op->id, loop_now(f->lane->loop), op->class, op->is_permanent, -1, "", ""};
+	if (d->is_masked)
+		r->mask_count = mask_counts_op(&p->masks, d->rule);
 	memcpy(r->grant, d->grant[0] ? d->grant : d->made_grant, sizeof(r->grant));
 	/* Of what a grant lets pass nobody waits for the outcome. */
 	if (!d->grant[0])
@@ -506,6 +509,7 @@ static void on_result(struct sink *s, uint64_t op_id, const struct op_result *re
 	pipeline_ctx(f, &c);
 	if (r.masked && f->pipe.counts)
 		atomic_fetch_add_explicit(&f->pipe.counts->masked_values, r.masked, memory_order_relaxed);
+	mask_counts_values(f->pipe.masks, op.mask_count, r.masked);
 	if (rows) {
 		bool has_hash = rows_end(rows, sha256);
 		event_op_end(&j->event, &c, op_id, &r, buf_span(&rows->columns),
@@ -529,6 +533,7 @@ void pipeline_done(struct flow *f)
 			     &(struct op_result){.sqlstate = "08006", .error = why});
 	journal_drop_flow(&f->lane->journal, f);
 	rows_free(f->pipe.rows);
+	mask_counts_free(TAKE(f->pipe.masks));
 	event_known_done(&f->pipe.known);
 	free(f->pipe.running);
 	f->pipe.rows = NULL;

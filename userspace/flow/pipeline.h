@@ -17,6 +17,7 @@ struct running_op {
 	uint64_t id, started_ns;
 	enum op_class class;
 	bool is_permanent;
+	int mask_count; /* where its masked values are counted; -1: nowhere */
 	char request[24]; /* by whose approval it runs; "" none */
 	char grant[24];	  /* by which it runs, or that its approval made: it ends with that; "" none */
 };
@@ -29,6 +30,7 @@ struct pipeline {
 	bool has_ddl;	   /* uncommitted changes of the catalogue may be open */
 	struct rows *rows; /* of the operation whose rows arrive, or NULL */
 	struct resource_counts *counts;
+	struct mask_counts *masks; /* what they did so far, or NULL */
 	struct event_known known; /* what all its events say */
 };
 

@@ -143,6 +143,17 @@ void event_flow_close(struct buf *out, const struct event_ctx *c, const char *re
 	ev_end(&e);
 }
 
+void event_masked(struct buf *out, const struct event_ctx *c, const char *rule, uint64_t ops, uint64_t values)
+{
+	struct event_writer e;
+	ev_begin(&e, out, c, "mask.applied");
+	ev_int(&e, "count", ops);
+	ev_int(&e, "masked", values);
+	if (rule)
+		ev_text(&e, "rule", "rule_b64", span_str(rule));
+	ev_end(&e);
+}
+
 static void refusal(struct buf *out, const struct event_ctx *c, const char *type, const char *vector,
 		    const char *proto, const struct addr *dst, const char *name,
 		    const struct process_label *p, const char *reason, uint64_t count)

@@ -75,6 +75,8 @@ struct flow_figures {
 };
 void event_flow_close(struct buf *out, const struct event_ctx *c, const char *reason,
 		      const struct flow_figures *f);
+/* mask.applied: how many operations of a flow were masked by a rule (NULL: by several others), and how many values. */
+void event_masked(struct buf *out, const struct event_ctx *c, const char *rule, uint64_t ops, uint64_t values);
 /* op: before release. Text and parameters whole up to text_limit bytes each, then cut and marked
  * with the full length and SHA-256. */
 void event_op(struct buf *out, const struct event_ctx *c, const struct op *op,

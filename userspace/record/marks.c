@@ -36,6 +36,7 @@ static const struct {
     KEY(MARK_PROTOCOL, 'p', 'r', "protocol"),
     KEY(MARK_OUTCOME, 'o', 'u', "outcome"),
     KEY(MARK_ASKED, 'a', 's', "asked"),
+    KEY(MARK_MASKED, 'm', 'a', "masked"),
 };
 
 enum mark mark_of(struct span key)

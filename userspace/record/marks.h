@@ -32,6 +32,7 @@ enum mark {
 	MARK_PROTOCOL,
 	MARK_OUTCOME,
 	MARK_ASKED,
+	MARK_MASKED,
 	MARKS /* none */
 };
 

@@ -68,8 +68,8 @@ struct refused {
 };
 
 struct rule {
-	char *id; /* owned, as JSON */
-	uint64_t count;
+	char *id; /* owned, as JSON; of masks NULL: several others */
+	uint64_t count, values;
 };
 
 struct row {
@@ -79,8 +79,8 @@ struct row {
 	uint64_t counts[C_COUNT];
 	uint64_t exit_code; /* plus one; 0: none */
 	struct refused refused[REFUSED_MAX];
-	struct rule rules[RULES_MAX];
-	int n_refused, n_rules;
+	struct rule rules[RULES_MAX], masks[RULES_MAX];
+	int n_refused, n_rules, n_masks;
 	uint64_t range_first, range_last; /* 0: a new range is due */
 	bool is_dirty;
 };
@@ -114,6 +114,8 @@ static void row_free(struct row *r)
 	}
 	for (int i = 0; i < r->n_rules; i++)
 		free(r->rules[i].id);
+	for (int i = 0; i < r->n_masks; i++)
+		free(r->masks[i].id);
 	free(r);
 }
 
@@ -173,6 +175,19 @@ static void add_rule(struct row *r, struct span id, uint64_t count)
 		r->rules[r->n_rules++] = (struct rule){copy, count};
 }
 
+static void add_mask(struct row *r, struct span id, uint64_t count, uint64_t values)
+{
+	int i = 0;
+	while (i < r->n_masks && !token_is(r->masks[i].id, id))
+		i++;
+	if (i == RULES_MAX)
+		return;
+	if (i == r->n_masks)
+		r->masks[r->n_masks++] = (struct rule){.id = token_dup(id)};
+	r->masks[i].count += count;
+	r->masks[i].values += values;
+}
+
 /* As JSON; empty: none. */
 struct target {
 	struct span dst, name, protocol, reason;
@@ -230,6 +245,19 @@ static void put_rules(struct jw *w, const struct row *r)
 	jw_array_end(w);
 }
 
+static void put_masks(struct jw *w, const struct row *r)
+{
+	jw_array(w, "masks");
+	for (int i = 0; i < r->n_masks; i++) {
+		jw_object(w, NULL);
+		jw_int(w, "count", (int64_t)r->masks[i].count);
+		put_token(w, "rule", r->masks[i].id);
+		jw_int(w, "values", (int64_t)r->masks[i].values);
+		jw_object_end(w);
+	}
+	jw_array_end(w);
+}
+
 static void put_count(struct jw *w, const struct row *r, enum count_field f)
 {
 	jw_int(w, count_keys[f], (int64_t)r->counts[f]);
@@ -258,6 +286,7 @@ static void row_write(struct buf *out, const struct row *r)
 	put_text(&w, r, T_ISSUER);
 	put_count(&w, r, C_LAST);
 	put_count(&w, r, C_MASKED);
+	put_masks(&w, r);
 	put_text(&w, r, T_NODE);
 	put_count(&w, r, C_OBSERVED);
 	put_count(&w, r, C_OPS);
@@ -288,6 +317,9 @@ static void row_read_lists(struct row *r, const struct scan *s)
 	for (size_t at = 0; scan_item(scan_get(s, "rules"), &at, &item);)
 		if (scan_event(item, false, &e) == 0)
 			add_rule(r, scan_get(&e, "rule"), scan_u64(&e, "count"));
+	for (size_t at = 0; scan_item(scan_get(s, "masks"), &at, &item);)
+		if (scan_event(item, false, &e) == 0)
+			add_mask(r, scan_get(&e, "rule"), scan_u64(&e, "count"), scan_u64(&e, "values"));
 }
 
 static void row_read(struct row *r, struct span json)
@@ -393,6 +425,11 @@ static void on_refused(struct row *r, const struct marked *e)
 		    count);
 }
 
+static void on_masked(struct row *r, const struct marked *e)
+{
+	add_mask(r, mark_get(e, MARK_RULE), mark_u64(e, MARK_COUNT), mark_u64(e, MARK_MASKED));
+}
+
 static void take_type(struct row *r, const struct marked *e)
 {
 	static const struct {
@@ -400,6 +437,7 @@ static void take_type(struct row *r, const struct marked *e)
 		void (*take)(struct row *r, const struct marked *e);
 	} types[] = {{SPAN_LITERAL("op"), on_op},
 		     {SPAN_LITERAL("flow.open"), on_flow},
+		     {SPAN_LITERAL("mask.applied"), on_masked},
 		     {SPAN_LITERAL("session.start"), on_start},
 		     {SPAN_LITERAL("session.end"), on_end},
 		     {SPAN_LITERAL("session.reconciled"), on_reconciled},

@@ -75,6 +75,7 @@ function step(e, began) {
     }
     case 'connect.refused': return line(tag('refused', 'bad'), [said(e.protocol), ' ', said(e.name ?? e.dst), h('div.note.bad', {}, said(e.reason))], e.count > 1 ? `${count(e.count)} times` : since);
     case 'flow.open': return plain('open', said(e.resource ?? e.dst), ' ', said(e.comm ?? ''));
+    case 'mask.applied': return plain('masked', 'by rule ', said(e.rule), `: ${count(e.count)} operations, ${count(e.masked)} values`);
     case 'flow.close': return plain('close', said(e.reason), ` · ${count(e.bytes_up)} B up, ${count(e.bytes_down)} B down`);
     case 'session.start': return plain('start', said(e.how), ' ', h('code', {}, said((e.command ?? []).filter((c) => typeof c === 'string').join(' '))));
     default: return plain(e.type.replace(/^session\.|^approval\./, '').replace('.', ' '), TOLD[e.type]?.(e) ?? said(e.reason ?? e.request ?? ''));

@@ -26,6 +26,7 @@ static const struct {
     {SPAN_LITERAL("op.part"), 1 << PRODUCER_PROXY},
     {SPAN_LITERAL("flow.open"), 1 << PRODUCER_PROXY},
     {SPAN_LITERAL("flow.close"), 1 << PRODUCER_PROXY},
+    {SPAN_LITERAL("mask.applied"), 1 << PRODUCER_PROXY},
     {SPAN_LITERAL("connect.refused"), 1 << PRODUCER_PROXY | 1 << PRODUCER_MONITOR | 1 << PRODUCER_CONTROL},
     {SPAN_LITERAL("bypass.attempt"), 1 << PRODUCER_MONITOR},
     {SPAN_LITERAL("session.start"), 1 << PRODUCER_CONTROL},

@@ -33,6 +33,7 @@ static const struct {
     {"protocol", MARK_PROTOCOL},
     {"outcome", MARK_OUTCOME},
     {"asked", MARK_ASKED},
+    {"masked", MARK_MASKED},
     {"", MARKS},
     {"t", MARKS},
     {"flo", MARKS},

@@ -35,6 +35,14 @@ static void happens(void)
 	refused(&c, "telemetry.example.com", 2);
 	refused(&c, "telemetry.example.com", 1);
 	refused(&c, "other.example.com", 1);
+	event_masked(&event, &c, "viewer-read", 2, 40);
+	put(1);
+	event_masked(&event, &c, "other", 1, 0);
+	put(1);
+	event_masked(&event, &c, "viewer-read", 1, 5);
+	put(1);
+	event_masked(&event, &c, NULL, 7, 9);
+	put(1);
 	event_session_end(&event, &c, "session.end", "the command ended", 3);
 	put(0);
 }
@@ -70,7 +78,7 @@ int main(void)
 	CHECK_INT(number(s, "asked"), 1);
 	CHECK_INT(number(s, "refused_total"), 4);
 	CHECK_INT(number(s, "first"), 1);
-	CHECK_INT(number(s, "last"), 12);
+	CHECK_INT(number(s, "last"), 16);
 	CHECK(number(s, "end") >= number(s, "start") && number(s, "start") > 0);
 	const json_t *names = json_object_get(s, "refused");
 	CHECK_INT(json_array_size(names), 2);
@@ -87,6 +95,8 @@ int main(void)
 	text = sessions();
 	CHECK(text && strstr(text, "\"refused_total\":9,"));
 	CHECK(text && strstr(text, "\"ops\":6,"));
+	CHECK(text && strstr(text, "\"masks\":[{\"count\":3,\"rule\":\"viewer-read\",\"values\":45},"
+				   "{\"count\":1,\"rule\":\"other\",\"values\":0},{\"count\":7,\"values\":9}]"));
 	free(text);
 	CHECK_INT(rig_stop(&rig), 0);
 	rig_done(&rig);
