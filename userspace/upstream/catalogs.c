@@ -239,18 +239,24 @@ void catalog_slot_unref(struct catalogs *c, struct catalog_slot *s)
 	pthread_mutex_unlock(&c->mutex);
 }
 
-/* By the reader that was kept, if it still is of use; else by a new one. */
+/* By the reader that was kept, if it still is of use; else by a new one. Whatever failed when the time was over: it was
+ * the time. */
 static int read_catalog(struct catalogs *c, struct catalog_slot *s, struct catalog_reader **reader,
 			struct catalog **ret_c, char ret_why[WHY_MAX])
 {
 	uint64_t deadline = clock_mono_ns() + LOAD_LIMIT_NS;
+	int err = ERR_STATE;
 	if (*reader) {
-		if (!catalog_reader_load(*reader, &s->base, deadline, ret_c, ret_why))
-			return 0;
-		catalog_reader_close(TAKE(*reader));
+		err = catalog_reader_load(*reader, &s->base, deadline, ret_c, ret_why);
+		if (err)
+			catalog_reader_close(TAKE(*reader));
 	}
-	int err = catalog_reader_open(c->monitor, &s->target, deadline, reader, ret_why);
-	return err ? err : catalog_reader_load(*reader, &s->base, deadline, ret_c, ret_why);
+	if (!*reader && clock_mono_ns() < deadline) {
+		err = catalog_reader_open(c->monitor, &s->target, deadline, reader, ret_why);
+		if (!err)
+			err = catalog_reader_load(*reader, &s->base, deadline, ret_c, ret_why);
+	}
+	return err && clock_mono_ns() >= deadline ? -ETIMEDOUT : err;
 }
 
 /* By the reader that was kept, or by a new one. */
