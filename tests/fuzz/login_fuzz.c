@@ -44,7 +44,9 @@ static void check(const struct pump *p, int err)
 	for (const char *c = l->why; *c; c++)
 		if (*c < ' ' || *c > '~')
 			abort();
-	if (p->state == PUMP_READY && p->authentication.state == AUTHENTICATION_ASKED)
+	bool is_half = p->authentication.state == AUTHENTICATION_ASKED ||
+		       p->authentication.state == AUTHENTICATION_PROVED;
+	if (p->state == PUMP_READY && (is_half || !p->is_in))
 		abort(); /* in, and the server has shown nothing */
 }
 

@@ -247,6 +247,7 @@ static void pump_open(struct pump *p)
 	p->listener = p->lib = -1;
 	p->conn = NULL;
 	p->state = PUMP_LOGIN;
+	p->is_in = false;
 }
 
 static int pump_one(struct pump *p, struct msg_line *monitor, const struct target *t,

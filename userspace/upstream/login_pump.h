@@ -15,6 +15,7 @@ struct pump {
 	PGconn *conn;
 	struct authentication authentication; /* ours: libpq is given no password */
 	enum pump_state state;
+	bool is_in;	   /* AuthenticationOk has come */
 	bool is_bare;	   /* no login: connected, and in TLS, is enough */
 	bool is_raw;	   /* after the login: what comes goes on to libpq unread */
 	int listener, lib; /* our ends towards libpq */

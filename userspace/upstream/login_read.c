@@ -22,6 +22,7 @@ static int on_authentication(struct pump *p, struct span whole, struct span body
 {
 	struct authentication_fault fault = {0};
 	int err = authentication_take(&p->authentication, body, &p->to_server, &fault);
+	p->is_in |= err == 1;
 	if (err == 1)
 		buf_add_span(&p->to_lib, whole);
 	return err < 0 ? login_fail(p->login, err, fault.sqlstate ? fault.sqlstate : "08006",
@@ -57,11 +58,19 @@ static int on_error(struct pump *p, struct span body)
 	return login_fail(p->login, ERR_UPSTREAM, code, why);
 }
 
+/* In which order: who logs in, then all that follows from it. */
+static bool is_in_turn(const struct pump *p, uint8_t type)
+{
+	return type == 'R' ? !p->is_in : p->is_in || !strchr("SKZ", type);
+}
+
 static int on_message(struct pump *p, struct span whole)
 {
 	struct login *l = p->login;
 	struct span body = span_of(whole.p + 5, whole.len - 5);
 	struct cur c = cur_of(body);
+	if (!is_in_turn(p, whole.p[0]))
+		return login_fail(l, ERR_MALFORMED, "08P01", "the upstream's login is malformed");
 	switch (whole.p[0]) {
 	case 'R':
 		return on_authentication(p, whole, body);

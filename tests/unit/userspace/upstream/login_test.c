@@ -48,6 +48,9 @@ static const struct script scripts[] = {
     {"closed at once", B(""), ERR_UPSTREAM, "closed the connection"},
     {"closed in a message", B("R\0\0\0\x8\0\0"), ERR_UPSTREAM, "closed the connection"},
     {"closed before ready", B(R("\0") KEY), ERR_UPSTREAM, "closed the connection"},
+    {"ready before it has let us in", B("R\0\0\0\x17\0\0\0\xaSCRAM-SHA-256\0\0" READY), ERR_MALFORMED, "malformed"},
+    {"settings before it has let us in", B(STATUS), ERR_MALFORMED, "malformed"},
+    {"asks again behind its yes", B(R("\0") R("\3")), ERR_MALFORMED, "malformed"},
     {"trusted", B(R("\0") STATUS KEY READY), 0, ""},
     {"more behind", B(R("\0") STATUS KEY READY "N\0\0\0\5\0"), 0, ""},
 };
