@@ -231,7 +231,7 @@ vmtest: ## the kernel side on the oldest and the newest kernel, under qemu (K="6
 	$(AGAIN) vmtest-run
 vmtest-all: ## the same and the whole gateway on every kernel of vmtest/kernels.list
 	@deploy/deps vm
-	$(AGAIN) vmtest-run K="$(or $(K),--all)" WHOLE="tests/e2e/containment_test.py tests/e2e/container_test.py"
+	$(AGAIN) vmtest-run K="$(or $(K),--all)" WHOLE="tests/e2e/containment_test.py tests/e2e/container_test.py tests/e2e/vectors_test.py"
 vmtest-run: $(VM_TESTS) $(if $(WHOLE),all)
 	$(Q)TESTS="$(VM_TESTS) $(WHOLE)" vmtest/run $(K)
 quickstart: ## the main job, shown and checked (KEEP=1 leaves it running)

@@ -125,20 +125,6 @@ RULES_INLINE enum verdict rules_connect(const struct facts *f, enum reason *ret_
 	return f->is_loopback ? VERDICT_LOCAL : VERDICT_REFUSE;
 }
 
-/* No disk, no memory of the machine, nothing that makes interfaces, virtual machines' wires or keystrokes. */
-RULES_INLINE bool rules_device_allowed(bool is_block, __u32 major, __u32 minor)
-{
-	enum { MEM = 1, MISC = 10, INFINIBAND = 231 };
-
-	if (is_block || major == INFINIBAND)
-		return false;
-	if (major == MEM) /* mem, kmem, port */
-		return minor != 1 && minor != 2 && minor != 4;
-	/* vhci, tun, uinput, loop-control, vhost-net, vhost-vsock */
-	return major != MISC || (minor != 137 && minor != 200 && minor != 223 && minor != 237 && minor != 238 &&
-				 minor != 241);
-}
-
 /* May this packet of a managed socket leave (or reach it)? Loopback is interface 1 in every
  * namespace; after NAT and routing this is the last word. */
 RULES_INLINE bool rules_may_pass_device(__u32 ifindex)

@@ -127,7 +127,8 @@ _Static_assert(sizeof(struct stamp) == 400, "layout");
 	X(TRACE, "ptrace of a process outside")                                                    \
 	X(BPF, "bpf(2)")                                                                           \
 	X(CGROUP, "leaving the cgroup")                                                            \
-	X(DEVICE_NODE, "a device of the host")
+	X(DEVICE_NODE, "a device of the host")                                                     \
+	X(GROUP, "joining a multicast group")
 
 enum reason {
 #define X(name, text) REASON_##name,
@@ -150,7 +151,8 @@ enum reason {
 	X(TRACE, "trace")                                                                          \
 	X(BPF, "bpf")                                                                              \
 	X(CGROUP, "cgroup")                                                                        \
-	X(DEVICE_NODE, "device")
+	X(DEVICE_NODE, "device")                                                                   \
+	X(GROUP, "multicast-group")
 
 /* strays[socket cookie] (only while a cgroup is attached): what is known of a socket from before. */
 #define STRAYS_MAX 4096

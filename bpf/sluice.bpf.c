@@ -3,6 +3,7 @@
  * managed cgroups only: whatever socket meets them is managed, so every doubt refuses, and the rest
  * of the host never runs them. reference: kernel.h for what the daemon does with them. */
 #include "guard.bpf.h"
+#include "rules_host.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -275,4 +276,28 @@ int gate_device(struct bpf_cgroup_dev_ctx *ctx)
 	a.cgroup_id = bpf_get_current_cgroup_id();
 	a.workload = bpf_map_lookup_elem(&workloads, &a.cgroup_id);
 	return refuse_plainly(&a, REASON_DEVICE_NODE);
+}
+
+/* What makes the kernel send on a socket's behalf. An option that is none of these is taken as the caller gave it. */
+SEC("cgroup/setsockopt")
+int gate_setsockopt(struct bpf_sockopt *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct ask a = {};
+	struct stamp *st;
+
+	if (rules_option_allowed(ctx->level, ctx->optname)) {
+		ctx->optlen = 0;
+		return 1;
+	}
+	if (sk) {
+		a.family = sk->family;
+		a.type = sk->type;
+		a.protocol = sk->protocol;
+		st = bpf_sk_storage_get(&stamps, sk, 0, 0);
+		a.cgroup_id = st ? st->cgroup_id : 0;
+	}
+	if (a.cgroup_id)
+		a.workload = bpf_map_lookup_elem(&workloads, &a.cgroup_id);
+	return refuse_plainly(&a, REASON_GROUP);
 }

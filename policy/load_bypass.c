@@ -11,7 +11,8 @@ static const char *const vectors[BYPASS_VECTORS] = {"protocol",	    "network-nam
 						    "bound-device", "socket-family",
 						    "unix-socket",  "handed-socket",
 						    "trace",	    "bpf",
-						    "cgroup",	    "device"};
+						    "cgroup",	    "device",
+						    "multicast-group"};
 
 static void one_vector(struct loader *l, const struct json_at *at, const char *s,
 		       enum bypass_action action)

@@ -116,7 +116,7 @@ const struct rule *plan_rule_for_read(const struct plan *p, const struct ruling 
 				      const char *name);
 
 /* In the order of the names in load_bypass.c. */
-#define BYPASS_VECTORS 12
+#define BYPASS_VECTORS 13
 /* And in load_require.c. */
 #define REQUIRE_PARTS 9
 

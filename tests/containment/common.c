@@ -10,8 +10,6 @@
 
 #include "tests/containment/vector.h"
 
-#define SINK_TCP 5432
-
 unsigned int sink_sa(const struct stage *s, int family, uint16_t port, struct sockaddr_storage *ret)
 {
 	struct addr a = {0};

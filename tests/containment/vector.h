@@ -10,6 +10,7 @@
 
 #include "base/addr.h"
 
+#define SINK_TCP     5432
 #define SINK_UDP     443
 #define BROKEN_PROBE 165 /* the probe itself, or silence where an answer was due */
 
@@ -32,6 +33,7 @@ struct stage {
 	char cgroup_top[128]; /* the cgroup2 mount */
 	uint64_t toy_cgroup;  /* a program there keeps a beacon's packets from the sink */
 	int vsock_port;
+	char helper[96]; /* a program that sends to the sink, from wherever the kernel starts it */
 	int held; /* what `before` made */
 };
 
@@ -41,11 +43,13 @@ struct vector {
 	int (*before)(const struct stage *s); /* outside, before the process joins its cgroup;
 						 answers a descriptor */
 	bool needs_stdin;		      /* the descriptor becomes standard input */
+	void (*after)(const struct stage *s); /* outside again: puts back what was turned */
+	bool needs_own_machine;		      /* turns switches of the whole machine: vmtest alone */
 };
 
 /* Ends with a vector without a name. */
-extern const struct vector vectors_ip[], vectors_raw[], vectors_handed[], vectors_local[],
-    vectors_reach[];
+extern const struct vector vectors_ip[], vectors_uring[], vectors_wire[], vectors_raw[], vectors_handed[],
+    vectors_local[], vectors_reach[], vectors_upcall[];
 
 /* This one needs a fresh toy cgroup each time. */
 int detach_toy(const struct stage *s);

@@ -1,14 +1,11 @@
 /* TCP and UDP sockets, asked in every way that the kernel knows. */
 #include <arpa/inet.h>
-#include <linux/io_uring.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tests/containment/vector.h"
@@ -16,8 +13,6 @@
 #ifndef MSG_FASTOPEN
 #define MSG_FASTOPEN 0x20000000
 #endif
-#define SINK_TCP	5432
-#define OP_URING_SOCKET 45 /* IORING_OP_SOCKET, 5.19 */
 
 static int tcp4(const struct stage *s)
 {
@@ -261,107 +256,6 @@ static int link_local(const struct stage *s)
 	return errno_if(fd < 0 || sendto(fd, "x", 1, 0, (struct sockaddr *)&all, sizeof(all)) < 0);
 }
 
-/* --- io_uring
- * ------------------------------------------------------------------------------------- */
-
-struct uring {
-	int fd;
-	struct io_uring_params p;
-	uint8_t *sq, *cq;
-	struct io_uring_sqe *sqes;
-	unsigned int done;
-};
-
-static int uring_open(struct uring *u, unsigned int flags)
-{
-	u->p = (struct io_uring_params){.flags = flags, .sq_thread_idle = 50};
-	u->fd = (int)syscall(SYS_io_uring_setup, 4, &u->p);
-	if (u->fd < 0)
-		return errno;
-	const int prot = PROT_READ | PROT_WRITE;
-	size_t cq_size = u->p.cq_off.cqes + u->p.cq_entries * sizeof(struct io_uring_cqe);
-	u->sq = mmap(NULL, u->p.sq_off.array + 4 * u->p.sq_entries, prot, MAP_SHARED, u->fd,
-		     IORING_OFF_SQ_RING);
-	u->cq = mmap(NULL, cq_size, prot, MAP_SHARED, u->fd, IORING_OFF_CQ_RING);
-	u->sqes = mmap(NULL, u->p.sq_entries * sizeof(*u->sqes), prot, MAP_SHARED, u->fd,
-		       IORING_OFF_SQES);
-	u->done = 0;
-	return u->sq == MAP_FAILED || u->cq == MAP_FAILED || u->sqes == MAP_FAILED ? BROKEN_PROBE
-										   : 0;
-}
-
-/* The result of one entry, or a negative errno. */
-static int uring_do(struct uring *u, struct io_uring_sqe e)
-{
-	unsigned int at = u->done & (u->p.sq_entries - 1);
-	u->sqes[at] = e;
-	((unsigned int *)(void *)(u->sq + u->p.sq_off.array))[at] = at;
-	__atomic_store_n((unsigned int *)(void *)(u->sq + u->p.sq_off.tail), u->done + 1,
-			 __ATOMIC_RELEASE);
-	for (int i = 0; i < 150; i++) {
-		syscall(SYS_io_uring_enter, u->fd, 1, 0,
-			u->p.flags & IORING_SETUP_SQPOLL ? IORING_ENTER_SQ_WAKEUP : 0, NULL, 0);
-		if (__atomic_load_n((unsigned int *)(void *)(u->cq + u->p.cq_off.tail),
-				    __ATOMIC_ACQUIRE) > u->done) {
-			struct io_uring_cqe *c = (void *)(u->cq + u->p.cq_off.cqes);
-			return c[u->done++ & (u->p.cq_entries - 1)].res;
-		}
-		usleep(20000);
-	}
-	return -BROKEN_PROBE;
-}
-
-static int uring_connect(const struct stage *s, unsigned int flags, bool makes_socket)
-{
-	struct uring u = {0};
-	struct sockaddr_storage sa;
-	socklen_t len = sink_sa(s, AF_INET, SINK_TCP, &sa);
-	int err = uring_open(&u, flags);
-	if (err)
-		return err;
-	int fd = makes_socket ? uring_do(&u, (struct io_uring_sqe){.opcode = OP_URING_SOCKET,
-								   .fd = AF_INET,
-								   .off = SOCK_STREAM})
-			      : socket(AF_INET, SOCK_STREAM, 0);
-	if (fd < 0)
-		return makes_socket ? (fd == -EINVAL ? ENOSYS : -fd) : errno;
-	int r = uring_do(
-	    &u, (struct io_uring_sqe){
-		    .opcode = IORING_OP_CONNECT, .fd = fd, .addr = (uintptr_t)&sa, .off = len});
-	return r < 0 ? -r : hear_word(fd, "sink");
-}
-
-static int uring(const struct stage *s)
-{
-	return uring_connect(s, 0, false);
-}
-
-static int uring_polled(const struct stage *s)
-{
-	return uring_connect(s, IORING_SETUP_SQPOLL, false);
-}
-
-static int uring_socket(const struct stage *s)
-{
-	return uring_connect(s, 0, true);
-}
-
-static int uring_send(const struct stage *s)
-{
-	struct uring u = {0};
-	struct sockaddr_storage sa;
-	socklen_t len = sink_sa(s, AF_INET, SINK_UDP, &sa);
-	struct iovec v = {"x", 1};
-	struct msghdr m = {&sa, len, &v, 1, NULL, 0, 0};
-	int fd = socket(AF_INET, SOCK_DGRAM, 0), err = uring_open(&u, 0);
-	if (fd < 0 || err)
-		return err ? err : errno;
-	int r = uring_do(
-	    &u, (struct io_uring_sqe){
-		    .opcode = IORING_OP_SENDMSG, .fd = fd, .addr = (uintptr_t)&m, .len = 1});
-	return r < 0 ? -r : 0;
-}
-
 const struct vector vectors_ip[] = {
     {"TCP connect", tcp4},
     {"TCP connect, IPv6", tcp6},
@@ -385,9 +279,5 @@ const struct vector vectors_ip[] = {
     {"UDP with IP_PKTINFO", udp_pktinfo},
     {"UDP multicast", multicast},
     {"UDP link-local multicast, IPv6", link_local},
-    {"io_uring CONNECT", uring},
-    {"io_uring CONNECT, SQPOLL", uring_polled},
-    {"io_uring SOCKET", uring_socket},
-    {"io_uring SENDMSG", uring_send},
     {0},
 };

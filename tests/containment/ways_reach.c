@@ -74,6 +74,15 @@ static int leave(const struct stage *s)
 	return err ? err : sink_send(s, socket(AF_INET, SOCK_DGRAM, 0), AF_INET);
 }
 
+/* By the view of a process outside. */
+static int leave_by_proc(const struct stage *s)
+{
+	char dir[192];
+	snprintf(dir, sizeof(dir), "/proc/%d/root%s", s->victim, s->cgroup_top);
+	int err = join(dir, "cgroup.procs");
+	return err ? err : sink_send(s, socket(AF_INET, SOCK_DGRAM, 0), AF_INET);
+}
+
 /* By a mount of the tree that nobody made read-only. */
 static int leave_by_mount(const struct stage *s)
 {
@@ -229,6 +238,7 @@ const struct vector vectors_reach[] = {
     {"/proc/PID/mem of a process outside", write_proc_mem},
     {"ptrace of a process outside", trace},
     {"cgroup.procs of the top", leave},
+    {"cgroup.procs by /proc/PID/root", leave_by_proc},
     {"cgroup2 mounted anew", leave_by_mount},
     {"clone into another cgroup", leave_by_clone},
     {"setns into another network namespace", into_netns},

@@ -19,12 +19,12 @@ static inline int sink_listen(int family)
 	return fd;
 }
 
-/* ICMPv6 and MLD of the link itself, and ARP between its two ends. */
+/* ICMPv6 and MLD of the link itself (no report of a group that is called "Secret"), and ARP between its two ends. */
 static inline bool is_housekeeping(const uint8_t *frame, ssize_t n)
 {
 	struct in_addr out, here;
 	if (n >= 54 && frame[12] == 0x86 && frame[13] == 0xdd)
-		return frame[20] == 58 || frame[20] == 0;
+		return (frame[20] == 58 || frame[20] == 0) && !memmem(frame, (size_t)n, "Secret", 6);
 	inet_pton(AF_INET, env.out4, &out);
 	inet_pton(AF_INET, env.here4, &here);
 	return n >= 42 && frame[12] == 0x08 && frame[13] == 0x06 &&

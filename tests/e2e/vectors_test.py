@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,37 +16,52 @@ import stack  # noqa: E402
 POLICY = stack.one_role("viewer", "read", "select")
 SLOWNESS = float(os.environ.get("SLOWNESS", "1"))
 TCP = "socket.socket(socket.AF_INET, socket.SOCK_STREAM)"
-# vector: (what tries it, BPF LSM?). OUT: a process outside; GIVER: a Unix socket of another workload, which hands one of its
-# sockets to whoever comes. (LSM stops that at the door.)
+# vector: (what tries it, BPF LSM?). OUT: a process outside; DOOR: a Unix socket of one.
 TRIES = {
-    "protocol": ("socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)", False),
+    "protocol": ("socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)", False),
     "network-namespace": (f"libc.unshare(0x40000000); {TCP}.connect(('192.0.2.1', 9))", False),
     "gateway-port": (f"[{TCP}.connect_ex(('127.0.0.1', p)) for p in PORTS]", False),
     "bound-device": ("s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setsockopt(socket.SOL_SOCKET, 25, DEV); s.sendto(b'x', ('192.0.2.1', 53))", False),
     "device": ("os.mknod('/tmp/vec-%d' % os.getpid(), 0o20600, os.makedev(1, 1)); os.open('/tmp/vec-%d' % os.getpid(), os.O_RDONLY)", False),
-    "foreign-socket": ("s = given(); s.connect(('192.0.2.1', 9))", None),
+    "multicast-group": ("socket.socket(socket.AF_INET, socket.SOCK_DGRAM).setsockopt(0, 35, socket.inet_aton('239.1.2.3') + bytes(4))", False),
     "socket-family": ("socket.socket(40, socket.SOCK_STREAM)", True),
-    "unix-socket": ("socket.socket(socket.AF_UNIX).connect(GIVER)", True),
+    "unix-socket": ("socket.socket(socket.AF_UNIX).connect(DOOR)", True),
     "trace": ("libc.ptrace(16, OUT, 0, 0)", True),
     "bpf": ("libc.syscall(321, 0, 0, 0)", True),
     "cgroup": ("open(TOP + '/cgroup.procs', 'w')", True),
 }
+# The same of a process that somebody moves out of another workload into this one: with a socket of there (MADE), and one
+# that waits in a Unix socket (PAIR).
+JOINS = {
+    "foreign-socket": ("MADE.connect(('192.0.2.1', 9))", False),
+    "handed-socket": ("print(socket.recv_fds(PAIR, 1, 1)[1])", True),
+}
 PRELUDE = r"""
-import ctypes, os, socket, sys, time, array
+import ctypes, os, socket, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
-OUT, GIVER, TOP, DB, DEV = int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5].encode()
+OUT, DOOR, TOP, DB, DEV = int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5].encode()
 PORTS = range(900, 1024)
-def given():
-    s = socket.socket(socket.AF_UNIX)
-    s.connect(GIVER)
-    data, anc, _, _ = s.recvmsg(1, 64)
-    a = array.array("i"); a.frombytes(anc[0][2][:4])
-    return socket.socket(fileno=a[0])
 try:
     %s
 except OSError as e:
     print(e, flush=True)
 print("tried", flush=True)
+time.sleep(60)
+"""
+COMES = r"""
+import os, socket, sys, time
+def come(cgroup):
+    with open(cgroup + "/cgroup.procs", "w") as f:
+        f.write(str(os.getpid()))
+come(sys.argv[1])
+MADE = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+PAIR, other = socket.socketpair()
+socket.send_fds(other, [b"x"], [MADE.fileno()])
+come(sys.argv[2])
+try:
+    %s
+except OSError as e:
+    print(e, flush=True)
 time.sleep(60)
 """
 
@@ -57,19 +73,6 @@ def until(what, seconds=15):
         time.sleep(0.1)
         got = what()
     return got
-
-
-GIVE = r"""
-import array, socket, sys
-listener = socket.socket(socket.AF_UNIX)
-listener.bind(sys.argv[1])
-listener.listen(8)
-print("there", flush=True)
-while True:
-    conn = listener.accept()[0]
-    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    conn.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()]))])
-"""
 
 
 def bare(gw, argv):
@@ -92,28 +95,46 @@ class Device:
         subprocess.run(["ip", "link", "del", self.name])
 
 
-def one(c, s, vector, code, args):
+def asleep(gw):
+    """A workload that does nothing, and its cgroup."""
+    rows = lambda: json.loads(gw.sluice("status", "--json").stdout)["workloads"]  # noqa: E731
+    known = {r["session"] for r in rows()}
+    p = bare(gw, ["sleep", "600"])
+    return p, until(lambda: [r for r in rows() if r["session"] not in known])[0]["cgroup"]
+
+
+def begin(gw, vector, code, args, other):
+    """The workload, and who comes into it, if anybody does."""
+    if vector in TRIES:
+        return [bare(gw, [sys.executable, "-c", PRELUDE % code, *args])]
+    p, cgroup = asleep(gw)
+    return [p, subprocess.Popen([sys.executable, "-c", COMES % code, other, cgroup], stdout=subprocess.DEVNULL)]
+
+
+def one(c, s, vector, code, args, other):
     """Killed by its own vector; with a policy that kills on all others it goes on."""
     gw = s.gw
     for on in (True, False):
-        kills = [vector] if on else [v for v in TRIES if v != vector]
+        kills = [vector] if on else [v for v in [*TRIES, *JOINS] if v != vector]
         gw.write_policy(json.dumps({**POLICY, "bypass": {"kill": kills}}).replace("@PORT@", str(s.pg.port)))
         gw.sluice("reload")
         known = {e["session"] for e in gw.events() if e["type"] == "session.start"}
-        p = bare(gw, [sys.executable, "-c", PRELUDE % code, *args])
+        processes = begin(gw, vector, code, args, other)
         mine = lambda kind: [e for e in gw.events() if e["type"] == kind and e.get("session") not in known]  # noqa: E731
         told = until(lambda: mine("bypass.attempt"))
         c.check(bool(told) and told[0]["vector"] == vector and "python" in told[0]["exe"], f"{vector}: on record", told)
         if on:
             try:
-                c.equal(p.wait(20 * SLOWNESS), 128 + signal.SIGKILL, f"{vector}: killed")
+                c.equal(processes[0].wait(20 * SLOWNESS), 128 + signal.SIGKILL, f"{vector}: killed")
+                c.equal([p.wait(20 * SLOWNESS) for p in processes[1:]], [-signal.SIGKILL] * (len(processes) - 1), f"{vector}: whoever came, too")
             except subprocess.TimeoutExpired:
                 c.check(False, f"{vector}: killed", mine("session.kill"))
             c.check([e["reason"].endswith(vector) for e in mine("session.kill")] == [True], f"{vector}: and why", mine("session.kill"))
         else:
-            c.check(p.poll() is None and not mine("session.kill"), f"{vector}: not for another's", mine("session.kill"))
-        p.terminate()
-        p.communicate(timeout=30 * SLOWNESS)
+            c.check(processes[0].poll() is None and not mine("session.kill"), f"{vector}: not for another's", mine("session.kill"))
+        for p in reversed(processes):
+            p.terminate()
+            p.communicate(timeout=30 * SLOWNESS)
 
 
 def main():
@@ -122,19 +143,18 @@ def main():
         gaps = json.loads(s.gw.sluice("status", "--json").stdout)["gaps"]
         has_lsm = "other_families" not in gaps
         top = next(line.split()[1] for line in open("/proc/mounts") if line.split()[2] == "cgroup2" and line.startswith("cgroup2 /sys"))
-        giver = str(s.folder / "giver.sock")
-        other = bare(s.gw, [sys.executable, "-c", GIVE, giver])
-        other.stdout.readline()
-        args = [str(os.getpid()), giver, top, str(s.pg.port), device]
-        for vector, (code, needs_lsm) in TRIES.items():
-            if needs_lsm is not None and needs_lsm and not has_lsm:
-                c.skip(f"{vector}: no BPF LSM here")
-            elif needs_lsm is None and has_lsm:
-                one(c, s, "unix-socket", code, args)
-            else:
-                one(c, s, vector, code, args)
-        other.terminate()
-        other.communicate(timeout=30 * SLOWNESS)
+        with socket.socket(socket.AF_UNIX) as door:
+            door.bind(str(s.folder / "door.sock"))
+            door.listen(8)
+            other, cgroup = asleep(s.gw)
+            args = [str(os.getpid()), door.getsockname(), top, str(s.pg.port), device]
+            for vector, (code, needs_lsm) in {**TRIES, **JOINS}.items():
+                if needs_lsm and not has_lsm:
+                    c.skip(f"{vector}: no BPF LSM here")
+                else:
+                    one(c, s, vector, code, args, cgroup)
+            other.terminate()
+            other.communicate(timeout=30 * SLOWNESS)
         c.equal(s.gw.sluice("verify", check=False).returncode, 0, "the record verifies")
     c.done()
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -47,9 +48,14 @@ static int drop_caps(const struct guard *g)
 	return syscall(SYS_capset, &h, d) < 0 ? -errno : 0;
 }
 
+/* A crash may start a program outside (core(5), "Piping core dumps"), and one that sends it away: a limit of 1, and
+ * only that, keeps the kernel from it (fs/coredump.c). */
 static int no_new_privs(const struct guard *g)
 {
+	const struct rlimit none = {1, 1};
 	(void)g;
+	if (setrlimit(RLIMIT_CORE, &none) < 0 && errno != EPERM) /* one of 0 was there: then it stays */
+		return -errno;
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 

@@ -17,7 +17,7 @@ enum guard_part {
 	GUARD_VIEW,  /* a private mount view: no sockets of services, no bpffs, cgroups and kernel
 			switches  read-only. Not root: in a user namespace of its own */
 	GUARD_CAPS,  /* no capability beyond those that act on files and own processes */
-	GUARD_PRIVS, /* no_new_privs: set-user-id programs give nothing */
+	GUARD_PRIVS, /* no_new_privs: set-user-id programs give nothing; no core dumps */
 	GUARD_SCOPE, /* a Landlock domain: no ptrace of what is outside, no abstract Unix sockets of
 			others (6.12), no Unix sockets of others at all (7.1) */
 	GUARD_CALLS, /* seccomp: socket families, io_uring, bpf, mounts, namespaces, keys, ... */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,6 +65,26 @@ static int cover_dir(const char *path)
 	return make_read_only(path);
 }
 
+/* Files of a /proc that ask for no capability, only for root: a core pattern is a program that runs
+ * outside. */
+static int lock_proc(const char *point)
+{
+	static const char *const names[] = {"sys", "sysrq-trigger", "irq", "bus", "acpi", "scsi"};
+	char path[PATH_MAX];
+	for (size_t i = 0; geteuid() == 0 && i < ARRAY_LEN(names); i++) {
+		if (snprintf(path, sizeof(path), "%s/%s", point, names[i]) >= (int)sizeof(path))
+			return ERR_LIMIT;
+		if (access(path, F_OK) < 0)
+			continue;
+		if (mount(path, path, NULL, MS_BIND | MS_REC, NULL) < 0)
+			return -errno;
+		int r = make_read_only(path);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 /* A mountinfo field has its spaces as \040. */
 static void unescape(char *s)
 {
@@ -88,7 +109,10 @@ static int (*treatment(const char *type))(const char *path)
 	} types[] = {{"cgroup2", make_read_only}, {"cgroup", make_read_only},
 		     {"bpf", cover_dir},	  {"debugfs", cover_dir},
 		     {"tracefs", cover_dir},	  {"securityfs", make_read_only},
-		     {"sysfs", make_read_only},	  {"configfs", cover_dir}};
+		     {"sysfs", make_read_only},	  {"configfs", cover_dir},
+		     {"binfmt_misc", cover_dir},  {"nfsd", cover_dir},
+		     {"rpc_pipefs", cover_dir},	  {"efivarfs", make_read_only},
+		     {"proc", lock_proc}};
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
 		if (!strcmp(type, types[i].type))
 			return types[i].treat;
@@ -132,24 +156,6 @@ static int treat_mounts(void)
 	return r;
 }
 
-/* Root's own files of /proc, which ask for no capability: a core pattern is a program that runs
- * outside. */
-static int lock_proc(void)
-{
-	static const char *const paths[] = {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq",
-					    "/proc/bus"};
-	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
-		if (access(paths[i], F_OK) < 0)
-			continue;
-		if (mount(paths[i], paths[i], NULL, MS_BIND | MS_REC, NULL) < 0)
-			return -errno;
-		int r = make_read_only(paths[i]);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 /* Where distributions keep the bundle that TLS libraries read. */
 static int cover_bundles(const char *trust)
 {
@@ -167,7 +173,6 @@ static int cover_bundles(const char *trust)
 
 int guard_view(const struct guard *g)
 {
-	bool is_root = geteuid() == 0;
 	int r = own_namespaces();
 	if (r == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		r = -errno;
@@ -179,5 +184,5 @@ int guard_view(const struct guard *g)
 		r = hide_sockets_below("/run", g->keep_socket);
 	if (r == 0)
 		r = treat_mounts();
-	return r == 0 && is_root ? lock_proc() : r;
+	return r;
 }

@@ -28,6 +28,7 @@ static const struct {
     {"gate_egress", BPF_CGROUP_INET_EGRESS},
     {"gate_ingress", BPF_CGROUP_INET_INGRESS},
     {"gate_device", BPF_CGROUP_DEVICE},
+    {"gate_setsockopt", BPF_CGROUP_SETSOCKOPT},
     {"gate_sock_create", BPF_CGROUP_INET_SOCK_CREATE},
     {"gate_sock_release", BPF_CGROUP_INET_SOCK_RELEASE},
     {"gate_bind4", BPF_CGROUP_INET4_BIND},

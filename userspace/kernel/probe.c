@@ -56,6 +56,11 @@ static bool has_release(void)
 	return can_load(BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_RELEASE);
 }
 
+static bool has_option(void)
+{
+	return can_load(BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_SETSOCKOPT);
+}
+
 static bool has_sockops(void)
 {
 	return can_load(BPF_PROG_TYPE_SOCK_OPS, BPF_CGROUP_SOCK_OPS) &&
@@ -169,6 +174,8 @@ static const struct feature {
     {"getpeername_hooks", has_peername, true, "the agent would see the gateway's address",
      "Linux 5.10 or later"},
     {"sock_release", has_release, true, "closed flows would stay in the maps",
+     "Linux 5.10 or later"},
+    {"setsockopt_hook", has_option, true, "a socket could join multicast groups, which the network is told",
      "Linux 5.10 or later"},
     {"sockops", has_sockops, true, "no connection can be told from another", "Linux 5.10 or later"},
     {"cgroup_skb", has_skb, true, "no backstop below the sockets", "Linux 5.10 or later"},

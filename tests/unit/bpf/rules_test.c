@@ -1,7 +1,9 @@
 /* The decisions of the kernel side, as a table. */
-#include "bpf/rules.bpf.h"
+#include "bpf/rules_host.bpf.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "base/macro.h"
 #include "tests/unit/tap.h"
@@ -223,14 +225,42 @@ static void test_device_nodes(void)
 	    {false, 10, 200, false}, {false, 10, 137, false}, {false, 10, 223, false}, /* tun, vhci, uinput */
 	    {false, 10, 237, false}, {false, 10, 238, false}, {false, 10, 241, false}, /* loop-control, vhost-* */
 	    {false, 231, 0, false},  {false, 231, 192, false}, /* InfiniBand */
+	    {false, 1, 11, false},   {false, 5, 1, false},    {false, 5, 3, false}, /* kmsg, console, ttyprintk */
+	    {false, 4, 1, true},     {false, 4, 63, true},    {false, 4, 64, false}, /* consoles; serial lines */
+	    {false, 166, 0, false},  {false, 188, 0, false},  {false, 204, 64, false}, /* serial lines */
+	    {false, 6, 0, false},    {false, 99, 0, false},   {false, 180, 0, false}, /* lp, parport, usb */
+	    {false, 189, 0, false},  {false, 229, 0, false},  {false, 108, 0, false}, /* usb, hvc, ppp */
+	    {false, 13, 64, false},  {false, 21, 0, false},   {false, 7, 0, true},   /* input, sg; screens */
+	    {false, 10, 196, false}, {false, 10, 203, false}, {false, 10, 236, false}, /* vfio, cuse, mapper */
 	    {true, 8, 0, false},     {true, 7, 0, false},     {true, 1, 3, false}, /* whatever the disk */
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		CHECK_INT(rules_device_allowed(rows[i].is_block, rows[i].major, rows[i].minor), rows[i].is_allowed);
 }
 
+static void test_options(void)
+{
+	static const struct {
+		__s32 level, option;
+		bool is_allowed;
+	} rows[] = {
+	    {IPPROTO_IP, IP_ADD_MEMBERSHIP, false},	     {IPPROTO_IP, IP_ADD_SOURCE_MEMBERSHIP, false},
+	    {IPPROTO_IP, IP_MSFILTER, false},		     {IPPROTO_IP, MCAST_JOIN_GROUP, false},
+	    {IPPROTO_IP, MCAST_JOIN_SOURCE_GROUP, false},    {IPPROTO_IP, MCAST_MSFILTER, false},
+	    {IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, false},	     {IPPROTO_IPV6, IPV6_JOIN_ANYCAST, false},
+	    {IPPROTO_IPV6, MCAST_JOIN_GROUP, false},	     {IPPROTO_IPV6, MCAST_JOIN_SOURCE_GROUP, false},
+	    {IPPROTO_IPV6, MCAST_MSFILTER, false},	     {IPPROTO_IP, IP_TOS, true},
+	    {IPPROTO_IP, IP_DROP_MEMBERSHIP, true},	     {IPPROTO_IP, IP_MULTICAST_IF, true},
+	    {IPPROTO_IPV6, IPV6_V6ONLY, true},		     {IPPROTO_IPV6, IPV6_RECVPKTINFO, true},
+	    {SOL_SOCKET, 20, true},			     {IPPROTO_TCP, 35, true},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		CHECK_INT(rules_option_allowed(rows[i].level, rows[i].option), rows[i].is_allowed);
+}
+
 int main(void)
 {
+	test_options();
 	test_device_nodes();
 	test_leg();
 	test_sockets();
