@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* Rules about what is no connection: devices, and what sockets make the kernel do. Pure functions, as in rules.bpf.h. */
+/* Rules about what is no connection: devices, and what sockets make the kernel do. Pure, as those of rules.bpf.h. */
 #pragma once
 
 #include "rules.bpf.h"
 
-/* No disk, no memory of the machine; nothing that makes interfaces, virtual machines' wires or keystrokes, that leads to
- * another machine by a line of its own (serial, parallel, USB), or that drives hardware past the kernel. Numbers:
- * the kernel's admin-guide/devices.txt. Those with a number made at boot (vport, ipmi, uio) are out of a rule's sight. */
+/* No disk, no memory of the machine; nothing that makes interfaces, virtual machines' wires or keystrokes, that leads
+ * to another machine by a line of its own (serial, parallel, USB), or that drives hardware past the kernel. Numbers:
+ * the kernel's admin-guide/devices.txt. Those with a number made at boot (vport, ipmi, uio) are out of sight here. */
 RULES_INLINE bool rules_device_allowed(bool is_block, __u32 major, __u32 minor)
 {
 	enum { MEM = 1, TTY = 4, TTYAUX = 5, MISC = 10, FIRST_SERIAL = 64 };

@@ -81,7 +81,8 @@ static int uring_connect(const struct stage *s, unsigned int flags, bool makes_s
 	int err = uring_open(&u, flags);
 	if (err)
 		return err;
-	int fd = makes_socket ? uring_do(&u, (struct io_uring_sqe){.opcode = OP_SOCKET, .fd = AF_INET, .off = SOCK_STREAM})
+	struct io_uring_sqe make = {.opcode = OP_SOCKET, .fd = AF_INET, .off = SOCK_STREAM};
+	int fd = makes_socket ? uring_do(&u, make)
 			      : socket(AF_INET, SOCK_STREAM, 0);
 	if (fd < 0)
 		return makes_socket ? answer(fd) : errno;
@@ -189,7 +190,7 @@ static int uring_join(const struct stage *s)
 	return 0;
 }
 
-/* --- a socket by a message from another ring --------------------------------------------------------------------- */
+/* --- a socket by a message from another ring --------------------------------------- */
 
 static int make_table(int ring)
 {

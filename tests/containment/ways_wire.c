@@ -27,7 +27,8 @@ static int joined(int fd)
 static int igmp(const struct stage *s, int option)
 {
 	struct ip_mreqn m = {.imr_multiaddr.s_addr = htonl(0xef534543), .imr_ifindex = (int)if_nametoindex(s->dev)};
-	struct ip_mreq_source from = {.imr_multiaddr.s_addr = htonl(0xe8534543), .imr_sourceaddr.s_addr = htonl(0x53656372)};
+	struct ip_mreq_source from = {.imr_multiaddr.s_addr = htonl(0xe8534543),
+				      .imr_sourceaddr.s_addr = htonl(0x53656372)};
 	struct in_addr here;
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 	if (inet_pton(AF_INET, s->here4, &here) != 1)
@@ -144,7 +145,7 @@ static int l2tp(const struct stage *s)
 	return errno_if(sendto(fd, "x", 1, 0, (struct sockaddr *)&sa, sizeof(sa)) < 0);
 }
 
-/* --- the leg to the gateway, led elsewhere by who may set up the network ------------------------------------------- */
+/* --- the leg to the gateway, led elsewhere by who may set up the network --------------------- */
 
 /* From a workload to what is declared, and so to the gateway on loopback; from outside to loopback as such. */
 static int say_to_gateway(const struct stage *s)
@@ -181,8 +182,9 @@ static void routes_back(const struct stage *s)
 
 static int translated(const struct stage *s)
 {
-	if (shell_cmd("nft 'table ip kt { chain c { type nat hook output priority -100; ip daddr 127.0.0.1 tcp dport %d "
-		      "dnat to %s:%d; }; chain p { type nat hook postrouting priority 100; oifname \"%s\" masquerade; }; }' 2>/dev/null",
+	if (shell_cmd("nft 'table ip kt { chain c { type nat hook output priority -100; "
+		      "ip daddr 127.0.0.1 tcp dport %d dnat to %s:%d; }; "
+		      "chain p { type nat hook postrouting priority 100; oifname \"%s\" masquerade; }; }' 2>/dev/null",
 		      s->gate_port, s->out4, SINK_TCP, s->dev))
 		return ENOSYS;
 	return say_to_gateway(s);

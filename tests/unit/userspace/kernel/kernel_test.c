@@ -15,6 +15,8 @@
 #include "sluice.skel.h"
 #include "tests/unit/tap.h"
 
+#define LINKS 17 /* the programs of a managed cgroup */
+
 static char instance[32];
 
 static struct kernel *open_kernel(void)
@@ -198,20 +200,20 @@ static void test_adopt(struct kernel **k)
 	CHECK_INT(kernel_attach_cgroup(*k, path, NULL), 0);
 	CHECK_INT(kernel_cgroup_id(path, &id), 0);
 	CHECK_INT(kernel_manage(*k, id, 3), 0);
-	CHECK_INT(links_of(*k, id), 16);
-	CHECK_INT(links_of(*k, (*k)->root_id), 16);
+	CHECK_INT(links_of(*k, id), LINKS);
+	CHECK_INT(links_of(*k, (*k)->root_id), LINKS);
 	snprintf(lost, sizeof(lost), "%s/links/%llu_gate_connect4", (*k)->pins,
 		 (unsigned long long)id);
 	CHECK_INT(unlink(lost), 0);
 	kernel_close(*k, true);
 	*k = open_kernel();
-	CHECK_INT(links_of(*k, id), 16); /* the lost one is back */
+	CHECK_INT(links_of(*k, id), LINKS); /* the lost one is back */
 	CHECK_INT(kernel_managed(*k, ids, 4), 1);
 	kernel_close(*k, true);
 	CHECK_INT(rmdir(path), 0);
 	*k = open_kernel();
 	CHECK_INT(links_of(*k, id), 0);
-	CHECK_INT(links_of(*k, (*k)->root_id), 16);
+	CHECK_INT(links_of(*k, (*k)->root_id), LINKS);
 	CHECK_INT(kernel_managed(*k, ids, 4), 0);
 }
 
