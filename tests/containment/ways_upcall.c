@@ -158,7 +158,8 @@ static int fetched_by_mount(const struct stage *s)
 	snprintf(dir, sizeof(dir), "%s/nfs-%d", s->tmp_dir, (int)getpid());
 	snprintf(source, sizeof(source), "%s:/x", s->out4);
 	snprintf(data, sizeof(data),
-		 "addr=%s,vers=3,nolock,soft,timeo=3,retrans=1,proto=tcp,port=%d,mountproto=tcp,mountport=%d", s->out4, SINK_TCP, SINK_TCP);
+		 "addr=%s,vers=3,nolock,soft,timeo=3,retrans=1,proto=tcp,port=%d,mountproto=tcp,mountport=%d",
+		 s->out4, SINK_TCP, SINK_TCP);
 	if (mkdir(dir, 0700))
 		return errno;
 	pid_t pid = fork();

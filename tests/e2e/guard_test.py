@@ -38,6 +38,12 @@ SHUT = {
     "the terminal's input": "import ctypes,pty,os\nm,s=pty.openpty()\nprint('OPEN' if ctypes.CDLL(None).ioctl(s,0x5412,b'x')==0 else '')",
     "the kernel's core pattern": "open('/proc/sys/kernel/core_pattern','r+'); print('OPEN')",
     "the cgroup tree": "for m in open('/proc/mounts'):\n if m.split()[2]=='cgroup2': open(m.split()[1]+'/cgroup.procs','a'); print('OPEN')",
+    "machine-wide switches in every /proc": "import os\nfor m in open('/proc/mounts'):\n f=m.split()\n if f[2]=='proc' and os.access(f[1]+'/sys/kernel/modprobe',os.W_OK): print('OPEN')",
+    "handlers of programs (binfmt_misc)": "import os\nif os.path.exists('/proc/sys/fs/binfmt_misc/register'): print('OPEN')",
+    "core dumps": "import resource\nhard=resource.getrlimit(resource.RLIMIT_CORE)[1]\nprint('OPEN' if hard not in (0,1) else '')",
+    "a raised limit of core dumps": "import resource\nresource.setrlimit(resource.RLIMIT_CORE,(2,2)); print('OPEN')",
+    "groups of receivers": "import socket\nsocket.socket(socket.AF_INET,socket.SOCK_DGRAM).setsockopt(0,35,socket.inet_aton('239.1.2.3')+bytes(4)); print('OPEN')",
+    "the kernel's keys": "import ctypes\nl=ctypes.CDLL(None,use_errno=True)\nprint('OPEN' if l.syscall(249,b'user',b'kt',b'x',-2)>=0 or ctypes.get_errno()!=1 else '')",
     "the programs' pins": "import os\nprint('OPEN' if os.listdir('/sys/fs/bpf') else '')",
 }
 
@@ -81,6 +87,16 @@ def shut(c, run, helper, who):
         c.check("OPEN" not in done.stdout, f"{who}: {name}: shut", done.stdout)
         if name.startswith("a Unix") or name.startswith("an abstract"):
             c.check("OPEN" in control.stdout, f"control: {name}", control.stderr)
+
+
+def families(c, run, who):
+    """Of all numbers that a family of sockets may have, four can be made behind the guard: Unix (or none of it), IP, routes."""
+    code = ("import socket,sys\nfor f in range(256):\n for t in (1,2,3,5,6):\n"
+            "  try: socket.socket(f,t).close(); print(f)\n  except OSError: pass\n")
+    got = set(map(int, run([sys.executable, "-c", code]).stdout.split()))
+    c.check({2, 10, 16} <= got <= {1, 2, 10, 16}, f"{who}: socket families", got)
+    control = set(map(int, subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()))
+    c.check(len(control - {1, 2, 10, 16}) > 0, f"control: {who}: there are others", control)
 
 
 def status_of(c, run, who, is_root):
@@ -129,6 +145,7 @@ def main():
 
         programs(c, as_root, s, "root")
         shut(c, as_root, helper, "root")
+        families(c, as_root, "root")
         status_of(c, as_root, "root", True)
         relayed(c, gw)
         token = pathlib.Path(tmp) / "nobody.jwt"
@@ -147,6 +164,7 @@ def main():
         else:
             programs(c, as_user, s, "user")
             shut(c, as_user, helper, "user")
+            families(c, as_user, "user")
             status_of(c, as_user, "user", False)
         said = [e["reason"] for e in gw.events() if e["type"] == "session.guard"]
         c.check(any("view, capabilities, privileges, scope, calls, unix" == r for r in said), "the guard is on record", said[:2])
