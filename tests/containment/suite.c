@@ -100,13 +100,16 @@ static long sink_bytes(long before, int wait_ms)
 	return env.sink->bytes - before;
 }
 
-/* What an attempt before this one left on the wire (the end of a connection) is not this one's. */
+/* What an attempt before this one left on the wire (the end of a connection, a packet sent again after its 200 ms) is not
+ * this one's. */
+static bool was_heard;
 static void wait_quiet(void)
 {
 	long last = -1;
+	int nap_ms = was_heard ? 250 : 20 * slowness();
 	for (int i = 0; i < 50 && env.sink->bytes != last; i++) {
 		last = env.sink->bytes;
-		sleep_ms(20 * slowness());
+		sleep_ms(nap_ms);
 	}
 }
 
@@ -143,6 +146,7 @@ static struct result attempt(const struct vector *v, const struct attempt *a, in
 	if (v->needs_own_machine && !r.err)
 		wait_ms = MAX(wait_ms, 600); /* a program is started, and finds its way */
 	r.bytes = sink_bytes(before, r.err > 0 ? MIN(wait_ms, 40) : wait_ms);
+	was_heard = r.bytes > 0;
 	if (v->after)
 		v->after(&stage);
 	if (needs_toy)
