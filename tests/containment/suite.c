@@ -100,8 +100,8 @@ static long sink_bytes(long before, int wait_ms)
 	return env.sink->bytes - before;
 }
 
-/* What an attempt before this one left on the wire (the end of a connection, a packet sent again after its 200 ms) is not
- * this one's. */
+/* What an attempt before this one left on the wire (the end of a connection, a packet sent again after its 200 ms) is
+ * not this one's. */
 static bool was_heard;
 static void wait_quiet(void)
 {
