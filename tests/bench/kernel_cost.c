@@ -1,5 +1,5 @@
 /* What the kernel side costs, in one run, the lowest tenth of them in ns: a connect from a managed
- * cgroup against one from an unmanaged cgroup, and a packet through the backstop; and that a
+ * cgroup against one from an unmanaged cgroup, a packet through the backstop, a socket option; and that a
  * process outside pays nothing once the programs are there. Needs root. Prints what<TAB>ns. */
 #include "tests/e2e/kernel_probe.h"
 
@@ -61,6 +61,22 @@ static int p_packets(void *arg)
 	return 0;
 }
 
+/* An option that every client sets. */
+static int p_options(void *arg)
+{
+	static long ns[ROUNDS];
+	int on = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
+	(void)arg;
+	for (int i = 0; i < ROUNDS; i++) {
+		uint64_t from = clock_mono_ns();
+		if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)))
+			return errno;
+		ns[i] = (long)(clock_mono_ns() - from);
+	}
+	*result = typical(ns, ROUNDS);
+	return 0;
+}
+
 static long measure(const char *what, const char *cgroup, int (*probe)(void *arg), struct addr to)
 {
 	int err = run_in(cgroup, probe, &to);
@@ -81,6 +97,8 @@ static void run_all(void)
 		measure("connect, managed", w.path, p_connects, db);
 		measure("packet, unmanaged", NULL, p_packets, here);
 		measure("packet, managed", w.path, p_packets, dns);
+		measure("setsockopt, unmanaged", NULL, p_options, here);
+		measure("setsockopt, managed", w.path, p_options, here);
 	}
 	work_end(&w);
 }
