@@ -62,7 +62,9 @@ static void is_a_question_or_not(void)
 
 static void finds_events(void)
 {
-#define EVENT "{'decision':'deny','flow':'f','identity':'crew','owner':'pat','session':'s-1','time':5000000000,'type':'op'}"
+#define EVENT                                                                                      \
+	"{'decision':'deny','flow':'f','identity':'crew','owner':'pat','session':'s-1','time':"    \
+	"5000000000,'type':'op'}"
 	static const struct {
 		const char *filters, *event;
 		bool is_found, is_whole;

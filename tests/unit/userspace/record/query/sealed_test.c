@@ -1,5 +1,6 @@
-/* Questions about payloads that are packed or sealed: packed ones are looked into and handed out as they were; of sealed
- * ones it is counted where a text was not looked for, and each key is told once. */
+/* Questions about payloads that are packed or sealed: packed ones are looked into and handed out as
+ * they were; of sealed ones it is counted where a text was not looked for, and each key is told
+ * once. */
 #include <stdlib.h>
 
 #include "../../../tap.h"
