@@ -491,6 +491,8 @@ int cmd_approve(int argc, char **argv)
 	if (a.for_text && cli_seconds(a.for_text) <= 0)
 		return cli_usage("approve", "--for %s is not understood, expected 90s, 15m, 8h or 7d",
 				 a.for_text);
+	if (a.uses && (strspn(a.uses, "0123456789") != strlen(a.uses) || strtol(a.uses, NULL, 10) < 1))
+		return cli_usage("approve", "--uses %s is not understood, expected a number from 1 on", a.uses);
 	return give(&a, argv[1], "approve");
 }
 

@@ -6,9 +6,9 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "control/api_internal.h"
+#include "control/vote_read.h"
 #include "identity/identity.h"
 
-#define RELATIONS_MAX 64
 
 static const char *text_of(const json_t *j, const char *key)
 {
@@ -191,47 +191,6 @@ static void on_voted(struct vote_wait *w, int status, const char *why, struct re
 	visit_free(v);
 }
 
-static int texts(const json_t *list, const char **out, int max)
-{
-	size_t i;
-	json_t *e;
-	int n = 0;
-	json_array_foreach((json_t *)list, i, e) if (json_is_string(e) && n < max) out[n++] =
-		json_string_value(e);
-	return n;
-}
-
-static const char *read_vote(const struct visit *v, struct vote *ret)
-{
-	const json_t *b = v->body;
-	const char *verdict = text_of(b, "verdict"), *choice = text_of(b, "choice");
-	static const char *relations[RELATIONS_MAX], *classes[CLASS_COUNT];
-	ret->is_approval = !strcmp(verdict, "approve");
-	if (!ret->is_approval && strcmp(verdict, "deny"))
-		return "\"verdict\" must be \"approve\" or \"deny\"";
-	ret->words = text_of(b, "words");
-	if (strlen(ret->words) >= BOOK_TEXT_MAX)
-		return "\"words\" has more than 399 bytes";
-	if (!ret->is_approval && !*ret->words)
-		return "a denial says why in \"words\"";
-	ret->narrow.choice = *choice ? choice_by_name(choice) : 0;
-	if (*choice && !ret->narrow.choice)
-		return "\"choice\" must be once, text, pattern or role";
-	ret->narrow.for_s = json_integer_value(json_object_get(b, "for"));
-	ret->narrow.uses = (uint32_t)MAX(0, MIN(json_integer_value(json_object_get(b, "uses")), 1000000));
-	ret->narrow.resource = json_string_value(json_object_get(b, "resource"));
-	if (json_array_size(json_object_get(b, "relations")) > RELATIONS_MAX)
-		return "\"relations\" has more than 64 patterns";
-	ret->narrow.n_relations = texts(json_object_get(b, "relations"), relations, RELATIONS_MAX);
-	ret->narrow.n_classes = texts(json_object_get(b, "classes"), classes, CLASS_COUNT);
-	ret->narrow.relations = relations;
-	ret->narrow.classes = classes;
-	for (int i = 0; i < ret->narrow.n_classes; i++)
-		if (class_by_name(classes[i]) < 0)
-			return "\"classes\" names one that there is not";
-	return NULL;
-}
-
 static void cast(struct visit *v, const struct identity *id)
 {
 	struct vote vote = {.who = {.issuer = id->issuer,
@@ -244,7 +203,8 @@ static void cast(struct visit *v, const struct identity *id)
 				    .token_sha256 = id->token_sha256,
 				    .from = v->from},
 			    .reader = id->token_sha256};
-	const char *why = read_vote(v, &vote);
+	struct vote_lists lists;
+	const char *why = vote_read(v->body, &lists, &vote);
 	const struct request *r = book_request(v->c->approvals.book, v->request);
 	if (why) {
 		if (v->hold.conn)
