@@ -51,7 +51,7 @@ static const struct command commands[] = {
 	 "  --reason TEXT        for the record\n"},
 	{"status", cmd_status, "workloads, identities, flows and rates",
 	 "[--json]\n"},
-	{"doctor", cmd_doctor, "what this kernel can do, what is missing and what that costs",
+	{"doctor", cmd_doctor, "what the kernel and the gateway lack, what that costs, what to do",
 	 "[--json]\n"
 	 "  exit code: 0 nothing is missing, 1 something is\n"},
 	{"policy", cmd_policy, "check, test or explain a policy",

@@ -55,7 +55,8 @@ static void check_paste(void)
 static void says_what_to_paste(void)
 {
 	print("{\"session\":\"s-7f2\",\"ops\":41,\"denied\":1,\"denied_rules\":{\"default\":1},\"refusals\":2,"
-	      "\"refused\":[{\"proto\":\"tcp\",\"name\":\"telemetry.crewai.com\",\"host\":\"1.2.3.4\",\"port\":443,\"count\":2}]}");
+	      "\"refused\":[{\"proto\":\"tcp\",\"name\":\"telemetry.crewai.com\","
+	      "\"host\":\"1.2.3.4\",\"port\":443,\"count\":2}]}");
 	CHECK(strstr(said, "session s-7f2  41 ops  1 denied (rule default)  2 refused: telemetry.crewai.com:443 x2 -> "
 			   "sluice replay s-7f2\n") == said);
 	check_paste();
