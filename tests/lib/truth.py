@@ -4,15 +4,24 @@ import json
 import re
 import subprocess
 import sys
+import threading
+import time
 
 import stack
 
-# Inserts numbered rows as fast as it may, reconnects whatever happens, prints what was acknowledged.
+# Inserts numbered rows as fast as it may, reconnects whatever happens, prints what was acknowledged. It ends after so
+# many seconds, or, if it is told so, when its standard input does.
 LOAD = """
-import sys, time
+import sys, threading, time
 sys.path.insert(0, sys.argv[1]); import pgwire
 first, end = int(sys.argv[3]), time.monotonic() + float(sys.argv[4])
 n = first
+def ends():
+    global end
+    sys.stdin.read()
+    end = 0
+if len(sys.argv) > 5:
+    threading.Thread(target=ends, daemon=True).start()
 while time.monotonic() < end:
     try:
         k = pgwire.Connection('127.0.0.1', int(sys.argv[2]), 'shop', timeout=5)
@@ -28,9 +37,42 @@ while time.monotonic() < end:
 """
 
 
-def load(s, first, seconds):
-    return s.gw.popen("writer", [sys.executable, "-c", LOAD, str(stack.ROOT / "tests/lib"), str(s.pg.port), str(first), str(seconds)],
-                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+class Load:
+    """One of them, for as long as it is needed: LIMIT seconds at most."""
+
+    LIMIT = 120
+
+    def __init__(self, s, first):
+        self.acknowledged = []
+        self.process = load(s, first, self.LIMIT, stdin=subprocess.PIPE)
+        self.reader = threading.Thread(target=lambda: self.acknowledged.extend(iter(self.process.stdout.readline, "")), daemon=True)
+        self.reader.start()
+
+    def goes_on(self, n=10):
+        """Are n more acknowledged, soon?"""
+        before = len(self.acknowledged)
+        return stack.until(lambda: len(self.acknowledged) > before + n, 60)
+
+    def rests(self, seconds):
+        """Is nothing acknowledged for so long, in the end?"""
+        def is_still():
+            before = len(self.acknowledged)
+            time.sleep(seconds)
+            return len(self.acknowledged) == before
+        return stack.until(is_still, 30)
+
+    def end(self):
+        """What was acknowledged."""
+        self.process.stdin.close()
+        self.process.wait(60)
+        self.reader.join(10)
+        return {int(n) for n in self.acknowledged}
+
+
+def load(s, first, seconds, stdin=None):
+    argv = [sys.executable, "-c", LOAD, str(stack.ROOT / "tests/lib"), str(s.pg.port), str(first), str(seconds)]
+    return s.gw.popen("writer", argv + ["ends-with-input"] * (stdin is not None), stdin=stdin, stdout=subprocess.PIPE,
+                      stderr=subprocess.DEVNULL, text=True)
 
 
 def recorded(s):
