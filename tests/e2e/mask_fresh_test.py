@@ -2,8 +2,11 @@
 """What others change in the database between the gateway's look at its catalogue and a statement of a role with masks:
 views, partitions, new tables; and a catalogue that cannot be read, or only slowly. Through a real gateway and server."""
 import pathlib
+import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lib"))
@@ -181,6 +184,85 @@ class Fresh:
             raw, closed = self.agent.query(ask.format(i=i), "n")
             self.c.check(not closed and b"***-**-7301" in raw and SECRET not in raw, f"{i}: {ask}: new", f"{closed} {raw!r}")
 
+    def reader(self):
+        """The gateway's login that waits for a lock on the catalogue."""
+        sql = "SELECT pid FROM pg_locks WHERE NOT granted AND relation = 'pg_inherits'::regclass LIMIT 1"
+        return stack.until(lambda: self.s.pg.psql(sql, self.s.database), 20)
+
+    def with_slow_catalogue(self, name, during):
+        """A view is replaced, so that the catalogue is read before the next statement; and something holds this up meanwhile."""
+        conn = f"slow {name}"
+        self.agent.query("SELECT 1", conn)
+        self.admin("CREATE OR REPLACE VIEW v AS SELECT id, ssn AS x FROM people")
+        hold = subprocess.Popen(["psql", "-Xqd", self.s.pg.dsn(self.s.database)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        hold.stdin.write("BEGIN; LOCK TABLE pg_inherits IN ACCESS EXCLUSIVE MODE;\n")
+        hold.stdin.flush()
+        locked = "SELECT 1 FROM pg_locks WHERE granted AND relation = 'pg_inherits'::regclass AND mode = 'AccessExclusiveLock'"
+        self.c.check(stack.until(lambda: self.s.pg.psql(locked, self.s.database), 20), f"{name}: it is locked")
+        got = []
+        asks = threading.Thread(target=lambda: got.append(self.agent.query("SELECT x FROM v", conn)))
+        asks.start()
+        during(name, asks)
+        hold.stdin.close()
+        hold.wait(30)
+        asks.join(60)
+        raw, closed = got[0] if got else (b"", "no answer")
+        self.c.check(SECRET not in raw and b"512-64" not in raw, f"{name}: no secret", repr(raw))
+        self.admin("CREATE OR REPLACE VIEW v AS SELECT id, name AS x FROM people")
+        return raw, closed
+
+    def kill_reader(self, name):
+        pid = self.reader()
+        self.c.check(pid, f"{name}: it waits for the catalogue")
+        if pid:
+            self.s.pg.psql(f"SELECT pg_terminate_backend({pid})", self.s.database)
+
+    def kill_all(self, name, asks):
+        self.kill_reader(name)
+        waiting = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted AND relation = 'pg_inherits'::regclass"
+        while asks.is_alive():
+            self.s.pg.psql(waiting, self.s.database)
+            asks.join(.05)
+
+    def slow_catalogue(self):
+        """One that is slow is waited for, a read that breaks off is tried once more, and where it cannot be read nothing is shown."""
+        raw, closed = self.with_slow_catalogue("slow", lambda name, asks: (self.c.check(self.reader(), f"{name}: it waits"), time.sleep(1)))
+        self.c.check(not closed and b"***-**-7301" in raw, "a slow one is waited for", f"{closed} {raw!r}")
+        raw, closed = self.with_slow_catalogue("broken off", lambda name, asks: (self.kill_reader(name), self.c.check(self.reader(), f"{name}: again")))
+        self.c.check(not closed and b"***-**-7301" in raw, "one that breaks off is read again", f"{closed} {raw!r}")
+        raw, closed = self.with_slow_catalogue("gone", self.kill_all)
+        self.c.check(closed or b"E\0\0" in raw, "one that cannot be read: an error, or the end", f"{closed} {raw!r}")
+        raw, closed = self.agent.query("SELECT x FROM v", "after")
+        self.c.check(not closed and b"Ada" in raw, "the next session reads on", f"{closed} {raw!r}")
+
+    def unreachable_catalogue(self):
+        """A database that lets nobody in any more: who is in already is shown nothing that must be looked up first."""
+        self.agent.query("SELECT 1", "in")
+        time.sleep(1.5)  # the gateway's own login is kept for a second
+        self.s.pg.psql(f'ALTER DATABASE "{self.s.database}" ALLOW_CONNECTIONS false')
+        raw, closed = self.agent.query("SELECT x FROM v", "in")
+        self.s.pg.psql(f'ALTER DATABASE "{self.s.database}" ALLOW_CONNECTIONS true')
+        self.c.check(SECRET not in raw and b"Ada" not in raw and (closed or b"E\0\0" in raw), "an error, or the end", f"{closed} {raw!r}")
+        raw, closed = self.agent.query("SELECT x FROM v", "in again")
+        self.c.check(not closed and b"Ada" in raw, "let in again, it reads on", f"{closed} {raw!r}")
+
+    def columns_between(self):
+        """A column that is added, or dropped, between Parse and Execute."""
+        a = self.agent
+        self.admin("CREATE TABLE grows (id int, ssn text); INSERT INTO grows VALUES (1, '512-64-7301')")
+        a.query("SELECT * FROM grows", "g")
+        for ddl in ("ADD COLUMN more text DEFAULT '512-64-7301x'", "DROP COLUMN id", "RENAME COLUMN more TO id"):
+            a.query("DEALLOCATE ALL", "g")
+            raw, closed = a.ask("g", parse("SELECT * FROM grows", "st"))
+            self.c.check(not closed and b"1\0\0\0\x04" in raw, f"{ddl}: prepared", f"{closed} {raw!r}")
+            self.admin(f"ALTER TABLE grows {ddl}")
+            raw, closed = a.ask("g", run("st"))
+            masked = raw.replace(b"512-64-7301x", b"")
+            self.c.check(not closed and SECRET not in masked and b"E\0\0" in raw, f"{ddl}: refused", f"{closed} {raw!r}")
+            raw, closed = a.query("SELECT ssn FROM grows", "g")
+            raw, closed = a.query("SELECT ssn FROM grows", "g") if b"ask again" in raw else (raw, closed)
+            self.c.check(not closed and b"***-**-7301" in raw and SECRET not in raw, f"{ddl}: the session goes on", f"{closed} {raw!r}")
+
     def definitions(self):
         """Values that were copied into definitions: the catalogue shows these, without their constants."""
         a = self.agent
@@ -239,7 +321,8 @@ def main():
     setup.write_text(SETUP)
     with stack.Stack(POLICY, setup) as s:
         f = Fresh(s, c)
-        for part in (f.views, f.partitions, f.new_tables, f.definitions, f.records, f.search_paths):
+        for part in (f.views, f.partitions, f.new_tables, f.slow_catalogue, f.unreachable_catalogue, f.columns_between, f.definitions,
+                      f.records, f.search_paths):
             if not wanted or part.__name__ in wanted:
                 part()
         f.agent.close()

@@ -27,6 +27,7 @@ struct catalog_slot {
 	struct catalog_reader *reader; /* of the last load, idle since then; NULL */
 	uint64_t idle_since_ns;
 	int err; /* of the last load */
+	bool is_passing; /* it may go better the next time: it took too long, or its connection broke off */
 	char why[WHY_MAX];
 	uint64_t checked_ns;	       /* when the last look began that found it as it is */
 	_Atomic uint64_t generation, began_ns, spoilt_ns, claimed_ns;
@@ -289,13 +290,15 @@ static void load_locked(struct catalogs *c, struct catalog_slot *s, bool is_chec
 	pthread_mutex_unlock(&c->mutex);
 	bool is_same = is_check && is_as_it_was(c, s, &reader, why);
 	int err = is_same ? 0 : read_catalog(c, s, &reader, &fresh, why);
-	if (reader && (err || !catalog_reader_is_open(reader)))
+	bool is_cut = reader && !catalog_reader_is_open(reader);
+	if (reader && (err || is_cut))
 		catalog_reader_close(TAKE(reader));
 	pthread_mutex_lock(&c->mutex);
 	s->is_loading = false;
 	s->reader = reader;
 	s->idle_since_ns = clock_mono_ns();
 	s->err = err;
+	s->is_passing = err == -ETIMEDOUT || err == -ECONNRESET || is_cut;
 	memcpy(s->why, why, sizeof(why));
 	if (!err)
 		s->checked_ns = began;
@@ -307,11 +310,6 @@ static void load_locked(struct catalogs *c, struct catalog_slot *s, bool is_chec
 	}
 	pthread_cond_signal(&c->kept);
 	pthread_cond_broadcast(&c->loaded);
-}
-
-static bool is_passing(int err)
-{
-	return err == -ETIMEDOUT || err == -ECONNRESET;
 }
 
 static int load_since(struct catalogs *c, struct catalog_slot *s, uint64_t since_ns, bool is_check,
@@ -327,7 +325,7 @@ static int load_since(struct catalogs *c, struct catalog_slot *s, uint64_t since
 		load_locked(c, s, is_check && s->catalog && !catalog_slot_is_spoilt(s));
 		err = s->err;
 		/* Sessions hang on it, and a server may be slow for a moment. */
-		if (err && (!is_passing(err) || ++tries == LOAD_TRIES))
+		if (err && (!s->is_passing || ++tries == LOAD_TRIES))
 			break;
 	}
 	if (err)
