@@ -365,7 +365,7 @@ void plan_decide(const struct plan *p, const struct resource *r, const struct wh
 		 const struct op *op, int64_t now, struct decision *ret)
 {
 	struct outcome o = {.worst.effect = EFFECT_ALLOW};
-	ret->has_masks = false;
+	ret->has_masks = ret->is_masked = ret->is_untraced = false;
 	ret->hides_text = ret->detects_text = plan_hides(p, r); /* of what is refused unread, too */
 	ret->sqlstate[0] = ret->request[0] = ret->grant[0] = ret->made_grant[0] = 0;
 	ret->release = 0;

@@ -52,6 +52,10 @@ static struct decision decide(const struct plan *p, const char *role, const char
 	struct op op = {.id = 1, .protocol = "postgres", .needs = n, .n_needs = count};
 	memset(&d, 0xa5, sizeof(d));
 	plan_decide(p, plan_resource_by_name(p, resource), &who, &op, 999, &d);
+	const bool *const flags[] = {&d.is_observed, &d.has_masks,  &d.is_masked,
+				     &d.is_untraced, &d.hides_text, &d.detects_text};
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		CHECK(*(const uint8_t *)flags[i] <= 1); /* none is left as it was found */
 	CHECK(utf8_valid(span_str(d.reason)) || !*d.reason);
 	CHECK(utf8_valid(span_str(d.hint)) || !*d.hint);
 	CHECK(d.effect == EFFECT_ALLOW || d.effect == EFFECT_ASK || d.effect == EFFECT_DENY);
