@@ -18,6 +18,8 @@ static const struct {
     {"J\xc3\x96RG", "j\xc3\xb6rg", true},	      /* case beyond ASCII */
     {"j\xc3\xb6rg", "jorg", false},		      /* another letter */
     {"stra\xc3\x9f" "e", "STRASSE", true},	      /* full case folding */
+    {"\xe2\x84\x82" "at", "cat", true}, /* a form of a capital letter: U+2102 */
+    {"\xe2\x84\xac" "ob", "BOB", true}, /* U+212C */
     {"\xef\xbd\x81nn", "ann", true},		      /* full width */
     {"\xef\xac\x81nn", "finn", true},		      /* a ligature */
     {"\xd0\xb0nn", "ann", false},		      /* Cyrillic: looks alike, is none */
