@@ -85,16 +85,10 @@ static int attempt_in_child(const struct vector *v, const struct attempt *a)
 	return err ? err : v->probe(&s);
 }
 
-static int slowness(void)
-{
-	const char *s = getenv("SLOWNESS");
-	return s ? MAX(atoi(s), 1) : 1;
-}
-
 /* Waits until the sink has heard something, or for long enough that it would have. */
 static long sink_bytes(long before, int wait_ms)
 {
-	uint64_t until = clock_mono_ns() + (uint64_t)wait_ms * NS_PER_MS * (uint64_t)slowness();
+	uint64_t until = clock_mono_ns() + (uint64_t)wait_ms * NS_PER_MS * (uint64_t)slow(1);
 	while (env.sink->bytes == before && clock_mono_ns() < until)
 		sleep_ms(2);
 	return env.sink->bytes - before;
@@ -106,7 +100,7 @@ static bool was_heard;
 static void wait_quiet(void)
 {
 	long last = -1;
-	int nap_ms = was_heard ? 250 : 20 * slowness();
+	int nap_ms = was_heard ? 250 : 20 * slow(1);
 	for (int i = 0; i < 50 && env.sink->bytes != last; i++) {
 		last = env.sink->bytes;
 		sleep_ms(nap_ms);
@@ -131,13 +125,13 @@ static struct result attempt(const struct vector *v, const struct attempt *a, in
 	pid_t pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		alarm(20 * (unsigned)slowness());
+		alarm(20 * (unsigned)slow(1));
 		_exit(attempt_in_child(v, a));
 	}
 	while (*turn != MADE && !has_ended(pid))
 		sleep_ms(1);
 	if (v->before)
-		sleep_ms(60 * slowness());
+		sleep_ms(60 * slow(1));
 	if (!needs_toy) /* its beacon is never quiet */
 		wait_quiet();
 	long before = env.sink->bytes;

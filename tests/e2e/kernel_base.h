@@ -75,6 +75,13 @@ static inline struct addr addr_of(const char *ip, uint16_t port)
 	return a;
 }
 
+/* How many times slower than an ordinary machine this one is (an emulated one, say): what may last as long. */
+static inline int slow(int n)
+{
+	const char *s = getenv("SLOWNESS");
+	return n * (s ? MAX(atoi(s), 1) : 1);
+}
+
 static inline void sleep_ms(int ms)
 {
 	poll(NULL, 0, ms);

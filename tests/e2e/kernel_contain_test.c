@@ -57,7 +57,7 @@ static int p_listen(void *arg)
 	    write(fds[1], &me.sin_port, 2) != 2)
 		return BROKEN;
 	struct pollfd p = {fd, POLLIN, 0};
-	return poll(&p, 1, 4000) == 1 ? 0 : ETIMEDOUT;
+	return poll(&p, 1, slow(4000)) == 1 ? 0 : ETIMEDOUT;
 }
 
 static int inbound(const char *cgroup)
@@ -67,8 +67,8 @@ static int inbound(const char *cgroup)
 	CHECK(!pipe(fds));
 	pid_t pid = start_in(cgroup, p_listen, fds);
 	CHECK_INT(read(fds[0], &port_be, 2), 2);
-	shell("nsenter -t %d -n timeout 3 bash -c 'exec 3<>/dev/tcp/%s/%d' 2>/dev/null",
-	      env.sink_pid, env.here4, ntohs(port_be));
+	shell("nsenter -t %d -n timeout %d bash -c 'exec 3<>/dev/tcp/%s/%d' 2>/dev/null",
+	      env.sink_pid, slow(3), env.here4, ntohs(port_be));
 	close(fds[0]);
 	close(fds[1]);
 	return finish(pid);

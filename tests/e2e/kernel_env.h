@@ -35,7 +35,7 @@ static inline pid_t start_in(const char *cgroup, int (*probe)(void *arg), void *
 	if (pid)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	alarm(20);
+	alarm((unsigned)slow(20));
 	if (cgroup && kernel_cgroup_move(cgroup, getpid()))
 		_exit(127);
 	_exit(probe(arg));
@@ -57,7 +57,7 @@ static inline int run_in(const char *cgroup, int (*probe)(void *arg), void *arg)
 /* Did the gateway meet this text? Waits for it. */
 static inline bool gate_saw(const char *text, struct seen *ret)
 {
-	for (int tries = 0; tries < 100; tries++) {
+	for (int tries = 0; tries < slow(100); tries++) {
 		pthread_mutex_lock(&env.lock);
 		for (int i = env.n_seen - 1; i >= 0; i--)
 			if (!strcmp(env.seen[i].text, text)) {
@@ -74,7 +74,7 @@ static inline bool gate_saw(const char *text, struct seen *ret)
 static inline bool was_refused(uint64_t cgroup_id, const struct addr *dst, const char *reason,
 			       struct refusal *ret)
 {
-	for (int tries = 0; tries < 60; tries++) {
+	for (int tries = 0; tries < slow(60); tries++) {
 		pthread_mutex_lock(&env.lock);
 		for (int i = env.n_refused - 1; i >= 0; i--) {
 			struct refusal *r = &env.refused[i];

@@ -47,7 +47,7 @@ static inline int finish_nonblock(int fd, const struct sockaddr *sa, socklen_t l
 	socklen_t el = sizeof(err);
 	if (errno != EINPROGRESS)
 		return errno;
-	if (poll(&p, 1, 3000) != 1 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &el) || err)
+	if (poll(&p, 1, slow(3000)) != 1 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &el) || err)
 		return err ? err : ETIMEDOUT;
 	return connect(fd, sa, len) == 0 || errno == EISCONN ? 0 : BROKEN;
 }
@@ -56,7 +56,7 @@ static inline int hear(int fd, const char *expect)
 {
 	struct pollfd p = {fd, POLLIN, 0};
 	char got[16] = "";
-	if (poll(&p, 1, 3000) != 1 || recv(fd, got, sizeof(got) - 1, 0) < 0)
+	if (poll(&p, 1, slow(3000)) != 1 || recv(fd, got, sizeof(got) - 1, 0) < 0)
 		return NO_ANSWER;
 	return strcmp(got, expect) ? WRONG_ANSWER : 0;
 }
@@ -105,7 +105,7 @@ static inline int probe_udp(void *arg)
 	if (!a->expect)
 		return 0;
 	struct pollfd p = {fd, POLLIN, 0};
-	if (poll(&p, 1, 2000) != 1 ||
+	if (poll(&p, 1, slow(2000)) != 1 ||
 	    recvfrom(fd, got, sizeof(got) - 1, 0, (struct sockaddr *)&from, &flen) < 0)
 		return NO_ANSWER;
 	if (addr_from_sockaddr((struct sockaddr *)&from, &shown) || !addr_eq(&shown, &a->to))
