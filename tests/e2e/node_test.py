@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -113,6 +114,18 @@ def doctor(c, gw, certificates):
     differs(c, gw, "approvals", "nobody is told", 'notifies "nobody"')
 
 
+def logs(c, gw):
+    """Every line that the daemon has written is a JSON object with the same four keys; /healthz and /metrics answer."""
+    lines = gw.log().splitlines()
+    wrong = [line for line in lines if set(json.loads(line)) != {"level", "msg", "proc", "time"}]
+    c.check(len(lines) > 50 and not wrong, "the log is JSON lines", wrong[:2])
+    c.check(gw.http("/healthz").endswith("ok\n"), "/healthz answers")
+    body = gw.http("/metrics").split("\r\n\r\n", 1)[1]
+    shown = [line for line in body.splitlines() if not line.startswith("#")]
+    c.check(all(re.fullmatch(r'[a-z_]+(\{resource="[^"]*"\})? -?[0-9.]+', line) for line in shown) and "sluice_ready 1" in shown,
+            "/metrics is Prometheus text", shown[:5])
+
+
 def main():
     c = stack.Checks()
     with tempfile.TemporaryDirectory(prefix="sl-") as name:
@@ -135,6 +148,7 @@ def main():
             waits(c, gw)
             tells_why(c, gw)
             doctor(c, gw, folder)
+            logs(c, gw)
         finally:
             gw.down()
     c.done()
