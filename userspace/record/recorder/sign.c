@@ -22,9 +22,10 @@ static json_t *request_json(const struct checkpoint *c, uint64_t from, struct sp
 	char hash[HASH_HEX + 1], root[HASH_HEX + 1];
 	hex_encode(c->hash, HASH_LEN, hash);
 	hex_encode(c->root, HASH_LEN, root);
-	return json_pack("{s:s,s:I,s:s,s:s,s:I,s:I,s:s%}", "t", "sign", "seq", (json_int_t)c->seq, "root",
-			 root, "hash", hash, "time", (json_int_t)c->time, "from", (json_int_t)from, "nodes",
-			 nodes.len ? (const char *)nodes.p : "", nodes.len);
+	return json_pack("{s:s,s:I,s:s,s:s,s:I,s:I,s:s%}", "t", "sign", "seq", (json_int_t)c->seq,
+			 "root", root, "hash", hash, "time", (json_int_t)c->time, "from",
+			 (json_int_t)from, "nodes", nodes.len ? (const char *)nodes.p : "",
+			 nodes.len);
 }
 
 /* Is all that comes behind this event in the segment? */
@@ -41,7 +42,8 @@ static int goes_on_in(struct segment *g, uint64_t seq, bool *ret_is_within)
 	return err;
 }
 
-/* How the tree grew since the monitor signed it last: it signs nothing that does not go on from there. */
+/* How the tree grew since the monitor signed it last: it signs nothing that does not go on from
+ * there. */
 static int growth(struct recorder *r, uint64_t size, struct buf *out)
 {
 	struct segment *live = store_live(r->store);
@@ -49,7 +51,8 @@ static int growth(struct recorder *r, uint64_t size, struct buf *out)
 	bool is_within = false;
 	int err = live ? goes_on_in(live, r->vouched, &is_within) : ERR_STATE;
 	if (err == 0)
-		err = is_within ? tree_reader_of(live, &reader) : tree_reader_open(store_path(r->store), live, &reader);
+		err = is_within ? tree_reader_of(live, &reader)
+				: tree_reader_open(store_path(r->store), live, &reader);
 	if (err == 0) {
 		struct tree_nodes nodes = tree_reader_nodes(reader);
 		err = growth_write(&nodes, r->chain, r->vouched, size, out);
@@ -134,7 +137,8 @@ void on_signature(struct recorder *r)
 	if (err == -EAGAIN)
 		return;
 	if (err < 0) {
-		r->is_orphan = true; /* the monitor is gone */
+		r->is_orphan = r->is_stopping =
+		    true; /* the monitor is gone; who stays would keep the store from the next */
 		return;
 	}
 	err = take_signature(r, &m);

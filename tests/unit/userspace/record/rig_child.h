@@ -34,6 +34,8 @@ static inline void rig_child_run(const struct rig_child *c, const struct config 
 				.metrics_fd = -1};
 	char go;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close(c->call[0]);
+	close(c->notify[0]);
 	memcpy(env.rings, rings, RIG_RINGS * sizeof(*rings));
 	if (read(c->gate[0], &go, 1) != 1)
 		_exit(1);

@@ -229,6 +229,38 @@ static void counts_as_dead_when_stopped(void)
 	rig_done(&g);
 }
 
+/* A monitor that dies closes its channels one after the other: by whichever the recorder hears of it, it ends. */
+static void ends_with_its_monitor(void)
+{
+	for (int by_call = 0; by_call < 2; by_call++) {
+		struct rig g;
+		int err;
+		uint64_t ticket = 0;
+		rig_init(&g, NULL, 0);
+		CHECK(rig_says(&g, 0));
+		put_ops(&g, 1, &rig_who, 10, &ticket);
+		rig_end_monitor(&g);
+		int *end = by_call ? &g.call[0] : &g.notify[0];
+		close(*end);
+		*end = -1;
+		int status = 0;
+		bool has_ended = false;
+		for (int i = 0; i < 1000 && !has_ended; i++) {
+			has_ended = waitpid(g.pid, &status, WNOHANG) == g.pid;
+			usleep(has_ended ? 0 : 10000);
+		}
+		CHECK(has_ended && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+		if (has_ended)
+			g.pid = 0;
+		else
+			rig_kill(&g);
+		struct verify_result v = rig_verify(g.store, &err);
+		CHECK(err == 0 && !v.is_bad);
+		CHECK_INT(v.last, 10); /* what was accepted */
+		rig_done(&g);
+	}
+}
+
 /* --- no disk ------------------------------------------------------------------------------------
  */
 
@@ -558,6 +590,7 @@ int main(void)
 {
 	records_and_answers();
 	loses_nothing_when_killed();
+	ends_with_its_monitor();
 	says_when_the_ring_is_full();
 	counts_as_dead_when_stopped();
 	refuses_while_the_disk_is_full();
