@@ -99,7 +99,7 @@ struct need {
 	const char *name;	    /* resolved; NULL where there is none */
 	const char *const *columns; /* written columns (INSERT, UPDATE), or NULL */
 	int n_columns;
-	/* Any allowed verb implies it: transaction control, SHOW, harmless settings, what drivers read of the catalogue. */
+	/* Any allowed verb implies it: transaction control, SHOW, harmless settings, what drivers read. */
 	bool is_implied;
 	const char *why; /* for people, e.g. "declared IMMUTABLE in SQL, outside pg_catalog"; may be NULL */
 };

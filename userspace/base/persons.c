@@ -6,8 +6,8 @@
 #include <uninorm.h>
 #include <unistr.h>
 
-/* Without case and form; NULL: out of memory. Twice: a form may bring a capital letter with it (U+2102), and folding a form.
- * = Unicode, 3.13, D146 (identifier caseless match). */
+/* Without case and form; NULL: out of memory. Twice: a form may bring a capital letter with it
+ * (U+2102), and folding a form. = Unicode, 3.13, D146 (identifier caseless match). */
 static uint8_t *fold(const char *s, size_t n, size_t *ret_n)
 {
 	size_t once_n;

@@ -2,10 +2,10 @@
  * fail by it. A short list of functions, operators' functions and casts of PostgreSQL's own that
  * give a value for every argument there is, whatever else stands beside it. Left out on purpose,
  * because they fail for some values: arithmetic (overflow, division), every cast that reads text,
- * LIKE and regular expressions (a pattern's end is looked at only if the rest fits), replace and the like, to_char,
- * dates, json (not jsonb) read inside, XML, array concatenation (sizes), sums of numeric and float. Comparisons are conditions, and not in it. What
- * is left to fail is a value's size of 1 GB and the server's memory: neither looks at more than
- * lengths. */
+ * LIKE and regular expressions (a pattern's end is looked at only if the rest fits), replace and
+ * the like, to_char, dates, json (not jsonb) read inside, XML, array concatenation (sizes), sums of
+ * numeric and float. Comparisons are conditions, and not in it. What is left to fail is a value's
+ * size of 1 GB and the server's memory: neither looks at more than lengths. */
 #include "sql/pg_walk.h"
 
 #define ANY_NUMBER CAT_MAX_ARGS

@@ -1,24 +1,27 @@
-/* What was granted, as the proxy goes by it: whose it is, what it covers, how often, until when; what cannot be read grants
- * nothing. */
+/* What was granted, as the proxy goes by it: whose it is, what it covers, how often, until when;
+ * what cannot be read grants nothing. */
 #include "flow/grants.h"
 
 #include "tests/unit/tap.h"
 
 #define NOW ((int64_t)(clock_real_ns() / NS_PER_SEC))
 
-static const struct who who = {.session = "s-1", .issuer = "iss", .subject = "agent", .owner = "", .role = "worker"};
+static const struct who who = {
+    .session = "s-1", .issuer = "iss", .subject = "agent", .owner = "", .role = "worker"};
 static const struct bound_hashes hashes = {"exact", "text", "pattern"};
 
 static json_t *grant(const char *kind, const char *gives, json_int_t uses, json_int_t left)
 {
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I}", "grant", "g-1", "request", "r-1", "kind",
-			 kind, "session", "s-1", "issuer", "iss", "subject", "agent", "role", "worker", "gives", gives, "hash",
-			 "text", "resource", "db", "until", (json_int_t)(NOW + 100), "uses", uses, "left", left, "release",
-			 (json_int_t)7);
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I}", "grant",
+			 "g-1", "request", "r-1", "kind", kind, "session", "s-1", "issuer", "iss",
+			 "subject", "agent", "role", "worker", "gives", gives, "hash", "text",
+			 "resource", "db", "until", (json_int_t)(NOW + 100), "uses", uses, "left",
+			 left, "release", (json_int_t)7);
 }
 
 /* A list of this one grant, with one member replaced; steals both. */
-static struct grant_list *list_of(json_t *g, const char *key, json_t *value, struct grant_list *before)
+static struct grant_list *list_of(json_t *g, const char *key, json_t *value,
+				  struct grant_list *before)
 {
 	struct grant_list *l = NULL;
 	if (key)
@@ -42,7 +45,8 @@ static void is_whose_it_is(void)
 	static const char *const keys[] = {"issuer", "subject", "role", "hash", "resource"};
 	struct who other = who;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-		struct grant_list *l = list_of(grant("text", "", 0, 0), keys[i], json_string("another"), NULL);
+		struct grant_list *l =
+		    list_of(grant("text", "", 0, 0), keys[i], json_string("another"), NULL);
 		CHECK(l && !lets(l, &who, "db", NOW));
 		grants_unref(l);
 	}
@@ -76,7 +80,8 @@ static void counts_uses(void)
 /* A deadline that comes again later, as after a step of the clock, does not lengthen it. */
 static void ends_once(void)
 {
-	struct grant_list *l = list_of(grant("text", "", 0, 0), "until", json_integer(NOW - 1), NULL);
+	struct grant_list *l =
+	    list_of(grant("text", "", 0, 0), "until", json_integer(NOW - 1), NULL);
 	struct grant_list *next = list_of(grant("text", "", 0, 0), NULL, NULL, l);
 	CHECK(!lets(next, &who, "db", NOW - 50));
 	CHECK(!grants_in_force(next, "g-1", &who, NOW - 50));
@@ -103,7 +108,11 @@ static void lends_a_role(void)
 
 static void is_narrowed(void)
 {
-	struct need need = {.kind = NEED_RELATION, .verb = VERB_SELECT, .class = CLASS_READ, .schema = "public", .name = "t"};
+	struct need need = {.kind = NEED_RELATION,
+			    .verb = VERB_SELECT,
+			    .class = CLASS_READ,
+			    .schema = "public",
+			    .name = "t"};
 	struct op op = {.needs = &need, .n_needs = 1};
 	json_t *narrows = json_pack("[{s:[s],s:[s]}]", "relations", "public.t", "classes", "read");
 	struct grant_list *l = list_of(grant("role", "boss", 0, 0), "narrows", narrows, NULL);
@@ -116,7 +125,11 @@ static void is_narrowed(void)
 	need.class = CLASS_WRITE;
 	i = 0;
 	CHECK(!grants_role(l, &who, "db", &op, NOW, &i));
-	need = (struct need){.kind = NEED_FUNCTION, .verb = VERB_EXECUTE, .class = CLASS_READ, .schema = "public", .name = "t"};
+	need = (struct need){.kind = NEED_FUNCTION,
+			     .verb = VERB_EXECUTE,
+			     .class = CLASS_READ,
+			     .schema = "public",
+			     .name = "t"};
 	i = 0;
 	CHECK(!grants_role(l, &who, "db", &op, NOW, &i));
 	grants_unref(l);
@@ -128,9 +141,12 @@ static void reads_nothing_into_it(void)
 	json_t *narrows = json_array();
 	for (int i = 0; i < 1000; i++)
 		json_array_append_new(narrows, json_object());
-	CHECK(!list_of(grant("role", "boss", 0, 0), "narrows", json_pack("[{s:[s]}]", "classes", "no such"), NULL));
-	CHECK(!list_of(grant("role", "boss", 0, 0), "narrows", json_pack("[{s:[i]}]", "classes", 1), NULL));
-	CHECK(!list_of(grant("role", "boss", 0, 0), "narrows", json_pack("[{s:[i]}]", "relations", 1), NULL));
+	CHECK(!list_of(grant("role", "boss", 0, 0), "narrows",
+		       json_pack("[{s:[s]}]", "classes", "no such"), NULL));
+	CHECK(!list_of(grant("role", "boss", 0, 0), "narrows", json_pack("[{s:[i]}]", "classes", 1),
+		       NULL));
+	CHECK(!list_of(grant("role", "boss", 0, 0), "narrows",
+		       json_pack("[{s:[i]}]", "relations", 1), NULL));
 	CHECK(!list_of(grant("role", "boss", 0, 0), "narrows", narrows, NULL));
 	json_t *junk = json_pack("[i,n,{}]", 1);
 	CHECK_INT(grants_read(junk, NULL, &l), 0);
