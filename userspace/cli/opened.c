@@ -73,7 +73,7 @@ static int open_event(struct opened *o, struct span *event)
 	return r < 0 ? r : 0;
 }
 
-static int take_line(void *ctx, const char *text, size_t len)
+static int take_stored(void *ctx, const char *text, size_t len)
 {
 	struct opened *o = ctx;
 	struct span line = span_of(text, len);
@@ -138,7 +138,7 @@ int opened_ask(struct record_source *s, const char *kind, const json_t *filters,
 	else if (r == 0 && json_is_string(json_object_get(asked, "text")))
 		json_object_set_new(asked, "sealed", json_string("1"));
 	if (r == 0)
-		r = record_ask(s, kind, asked, take_line, &o);
+		r = record_ask(s, kind, asked, take_stored, &o);
 	if (!s->is_sealed_said)
 		say_sealed(&o);
 	s->is_sealed_said = s->is_sealed_said || o.n_sealed || o.n_unsearched;
