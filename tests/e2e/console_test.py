@@ -257,7 +257,7 @@ def tells_and_is_answered(web, s):
     t.check("reason" not in told["request"] and told["request"]["hash"] == r["hash"], "without the agent's words", told)
     t.equal(Receiver.tries.get("/late"), 3, "it is tried again")
     t.check(got["/late"][1]["blocks"] and b"channel" not in got["/late"][2], "a chat gets no markup of the agent's", got["/late"][2])
-    vote = {"request": r["request"], "hash": r["hash"], "verdict": "approve", "subject": "ada"}
+    vote = {"request": r["request"], "hash": r["hash"], "verdict": "approve", "subject": "ada", "for": 300}
     data, headers = signed(vote)
     for what, name, d, h in (
         ("unsigned", "ops", data, {}), ("changed", "ops", data.replace(b"ada", b"eve"), headers),
@@ -271,6 +271,9 @@ def tells_and_is_answered(web, s):
     status, body = send(web, "ops", *signed({"request": r["request"], "subject": "ada"}))
     t.equal((status, body.get("hash"), "body" in body), (200, r["hash"], True), "it is fetched for that person")
     t.equal(send(web, "ops", *signed({"request": "r-nope", "subject": "ada"}))[0], 404, "and what does not ask is not")
+    for bad, status in (({"for": "600"}, 400), ({"uses": -1}, 400), ({"relations": "public.crown"}, 400), ({"classes": ["all"]}, 400), ({"resource": 1}, 400),
+                        ({"verdict": "deny"}, 400), ({"verdict": None}, 400), ({"subject": ""}, 400), ({"words": 7}, 400), ({"choice": "once"}, 403)):
+        t.equal(send(web, "ops", *signed({**vote, **bad}))[0], status, f"what would narrow it and cannot be read refuses it: {bad}")
     status, body = send(web, "ops", data, headers)
     t.equal((status, body.get("state")), (200, "pending"), f"an answer counts {body}")
     t.equal(send(web, "ops", data, headers)[0], 403, "once: the same again is refused")
@@ -281,7 +284,8 @@ def tells_and_is_answered(web, s):
     t.check(status == 409 and "already" in body["error"], "who is the same person at the console", (status, body))
     status, body = ben.post(path + "/vote", {"verdict": "approve", "hash": r["hash"]})
     t.equal(status, 200, f"another person's does the rest {body}")
-    t.check(stack.until(lambda: unix(s.gw, "GET", "/v1/grants")[1]["grants"]), "and the role is given")
+    grants = stack.until(lambda: unix(s.gw, "GET", "/v1/grants")[1]["grants"])
+    t.check(grants and grants[0]["until"] <= time.time() + 300, "and the role is given, for no longer than the answer by webhook allows", grants)
     agent.terminate()
     agent.wait()
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "control/control_internal.h"
+#include "control/vote_read.h"
 
 #define READER_MAX (WEB_TEXT_MAX + 100)
 #define GOOD_FOR_S 86400 /* there is no token that ends: an approver who leaves is distrusted by name */
@@ -83,39 +84,34 @@ static void show(struct conn *conn, const struct hook_state *h, const json_t *bo
 	}
 }
 
-static bool is_good(const struct vote *v, const char *verdict)
-{
-	size_t subject = strlen(v->who.subject);
-	return (v->is_approval || (!strcmp(verdict, "deny") && *v->words)) && subject && subject < WEB_TEXT_MAX &&
-	       strlen(v->words) < BOOK_TEXT_MAX;
-}
-
 static void vote(struct conn *conn, const struct hook_state *h, const json_t *body)
 {
 	struct control *c = conn->c;
 	char from[150], reader[READER_MAX];
 	int64_t now = (int64_t)(clock_real_ns() / NS_PER_SEC);
-	const char *verdict = text_of(body, "verdict");
+	const char *subject = text_of(body, "subject");
 	const struct request *r = book_request(c->approvals.book, text_of(body, "request"));
 	snprintf(from, sizeof(from), "webhook %s %s", h->hook->name, conn->from);
 	struct vote v = {.who = {.issuer = c->cfg->console_issuer ? c->cfg->console_issuer : "webhook",
-				 .subject = text_of(body, "subject"),
+				 .subject = subject,
 				 .groups = h->hook->groups,
 				 .n_groups = h->hook->n_groups,
 				 .issued = now,
 				 .expires = now + GOOD_FOR_S,
 				 .token_sha256 = "",
 				 .from = from},
-			 .reader = reader_of(h, text_of(body, "subject"), reader),
-			 .is_approval = !strcmp(verdict, "approve"),
-			 .words = text_of(body, "words"),
-			 .narrow = {.choice = r && r->terms.role ? CHOICE_ROLE : CHOICE_ONCE}};
-	struct answer *a = is_good(&v, verdict) ? calloc(1, sizeof(*a)) : NULL;
+			 .reader = reader_of(h, subject, reader)};
+	struct vote_lists lists;
+	const char *why = !*subject || strlen(subject) >= WEB_TEXT_MAX
+				  ? "expected request, hash, verdict, and the subject whose answer it is"
+				  : vote_read(body, &lists, &v);
+	struct answer *a = why ? NULL : calloc(1, sizeof(*a));
 	if (!a) {
-		conn_fail(conn, 400, NULL,
-			  "expected request, hash, subject, verdict (approve or deny), and words with a denial");
+		conn_fail(conn, why ? 400 : 503, NULL, "%s", why ? why : "out of memory");
 		return;
 	}
+	if (!v.narrow.choice)
+		v.narrow.choice = r && r->terms.role ? CHOICE_ROLE : CHOICE_ONCE;
 	a->wait.on_done = on_done;
 	conn_hold(conn, &a->hold);
 	approvals_vote(c, text_of(body, "request"), &v, text_of(body, "hash"), &a->wait);
