@@ -179,14 +179,6 @@ static struct ty on_grouping(struct walk *w, struct scope *s, Node *n)
 	return T(TYPE_INT4);
 }
 
-static struct ty on_grouping_set(struct walk *w, struct scope *s, Node *n)
-{
-	ListCell *cell;
-	foreach (cell, ((GroupingSet *)n)->content)
-		need_order(w, expr(w, s, lfirst(cell)));
-	return T(TYPE_UNKNOWN);
-}
-
 static struct ty on_list(struct walk *w, struct scope *s, Node *n)
 {
 	expr_list(w, s, (List *)n);
@@ -553,7 +545,6 @@ static struct ty (*const handlers[])(struct walk *, struct scope *, Node *) = {
     [T_MinMaxExpr] = on_min_max,
     [T_A_ArrayExpr] = on_array,
     [T_GroupingFunc] = on_grouping,
-    [T_GroupingSet] = on_grouping_set,
     [T_List] = on_list,
     [T_SetToDefault] = on_default,
     [T_CurrentOfExpr] = on_current_of,

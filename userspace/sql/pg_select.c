@@ -367,6 +367,28 @@ static struct ty sort_key(struct walk *w, struct scope *s, Node *n, const struct
 	return f->ty;
 }
 
+/* A row in brackets is its members, and a grouping set is those of its sets, at any depth: each is a key as if it stood
+ * alone (flatten_grouping_sets and transformGroupingSet of parser/parse_clause.c). */
+static void group_keys(struct walk *w, struct scope *s, Node *n, const struct row *out)
+{
+	const RowExpr *row = (const RowExpr *)n;
+	const List *keys = NIL;
+	if (n && IsA(n, GroupingSet))
+		keys = ((const GroupingSet *)n)->content;
+	else if (n && IsA(n, List))
+		keys = (const List *)n;
+	else if (n && IsA(n, RowExpr) && row->row_format == COERCE_IMPLICIT_CAST)
+		keys = row->args;
+	else
+		need_order(w, sort_key(w, s, n, out));
+	ListCell *cell;
+	if (!keys || !enter(w, 1))
+		return;
+	foreach (cell, keys)
+		group_keys(w, s, lfirst(cell), out);
+	leave(w, 1);
+}
+
 static void sort_clause(struct walk *w, struct scope *s, const SelectStmt *n, const struct row *out)
 {
 	ListCell *cell;
@@ -524,7 +546,7 @@ static const struct row *plain_select(struct walk *w, struct scope *s, SelectStm
 	expr_as(w, s, n->whereClause, TYPE_BOOL);
 	ListCell *cell;
 	foreach (cell, n->groupClause)
-		need_order(w, sort_key(w, s, lfirst(cell), out));
+		group_keys(w, s, lfirst(cell), out);
 	expr_as(w, s, n->havingClause, TYPE_BOOL);
 	windows(w, s, n->windowClause);
 	distinct_clause(w, s, n->distinctClause, out);
@@ -537,15 +559,16 @@ static struct row *combine(struct walk *w, SelectStmt *n, const struct row *l, c
 {
 	struct row *out = row_new(w, 0);
 	bool is_untyped_end = l->is_open || r->is_open || l->n != r->n;
+	bool compares = !n->all || n->op != SETOP_UNION; /* INTERSECT ALL, EXCEPT ALL: how often each is there */
 	for (int i = 0; i < l->n && !w->is_too_big; i++) {
 		struct ty both[2] = {l->at[i].ty, i < r->n ? r->at[i].ty : UNSURE};
 		struct field f = {l->at[i].name, is_untyped_end ? UNSURE : need_common(w, both, 2)};
 		f.ty.from = is_untyped_end ? NULL : origin_same(w, both[0].from, both[1].from);
 		row_push(w, out, f);
-		if (!n->all)
+		if (compares)
 			need_order(w, f.ty);
 	}
-	if (!n->all)
+	if (compares)
 		touch_row(w, out);
 	out->is_open = l->is_open || r->is_open;
 	return out;
