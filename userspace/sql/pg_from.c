@@ -42,6 +42,7 @@ static struct member *add_relation(struct walk *w, struct scope *s, const RangeV
 	row->is_open |= !r || is_temp;
 	struct member *src = add(w, s, v->alias, v->relname, row);
 	src->relation = is_temp ? NULL : r;
+	src->is_renamed = v->alias && v->alias->colnames;
 	src->whole = row->is_open ? UNSURE : (struct ty){r->row_type, src->row, NULL};
 	return src;
 }
@@ -187,6 +188,7 @@ static struct member *on_function(struct walk *w, struct scope *s, RangeFunction
 	struct member *src = add(w, s, r->alias, name, row);
 	if (list_length(r->functions) == 1 && !r->ordinality)
 		src->whole = whole.row ? (struct ty){whole.oid, src->row, NULL} : whole;
+	src->is_renamed = r->alias && r->alias->colnames && type_relation(w->c, whole.oid);
 	return src;
 }
 
@@ -202,7 +204,7 @@ static struct member *on_sample(struct walk *w, struct scope *s, RangeTableSampl
 		is_builtin &= all[i]->oid < CAT_FIRST_USER_OID;
 	if (!is_builtin)
 		walk_execute(w, schema ? schema : "public", name,
-			      "a sampling method that is not built in");
+			     "a sampling method that is not built in");
 	foreach (cell, t->args)
 		expr_as(w, s, lfirst(cell), TYPE_FLOAT8);
 	expr_as(w, s, t->repeatable, TYPE_FLOAT8);
@@ -326,8 +328,7 @@ static struct member *on_other(struct walk *w, struct scope *s, Node *n)
 	w->values = up;
 	touch(w, all);
 	if (row)
-		return add(w, s, alias, "json_table",
-			   row_derived(w, row, origin_derived(w, all)));
+		return add(w, s, alias, "json_table", row_derived(w, row, origin_derived(w, all)));
 	walk_opaque(w, "a kind of FROM member that is not known");
 	return NULL;
 }

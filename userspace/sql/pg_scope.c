@@ -189,9 +189,13 @@ static struct ty of_column(struct walk *w, const struct field *f)
 	return t;
 }
 
-/* The whole row: of all of its columns. */
+/* The whole row: of all of its columns. Under other names than its type's, (c).x is a column by
+ * these and, once the row has gone through a subquery or a cast, one by the type's:
+ * ParseComplexProjection of parser/parse_func.c. */
 static struct ty of_row(struct walk *w, struct member *src)
 {
+	if (src->is_renamed)
+		walk_opaque(w, "a whole row whose columns an alias calls otherwise");
 	if (!src->whole.from)
 		src->whole.from = origin_of_row(w, src->row);
 	return src->whole;

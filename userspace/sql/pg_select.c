@@ -367,8 +367,9 @@ static struct ty sort_key(struct walk *w, struct scope *s, Node *n, const struct
 	return f->ty;
 }
 
-/* A row in brackets is its members, and a grouping set is those of its sets, at any depth: each is a key as if it stood
- * alone (flatten_grouping_sets and transformGroupingSet of parser/parse_clause.c). */
+/* A row in brackets is its members, and a grouping set is those of its sets, at any depth: each is
+ * a key as if it stood alone (flatten_grouping_sets and transformGroupingSet of
+ * parser/parse_clause.c). */
 static void group_keys(struct walk *w, struct scope *s, Node *n, const struct row *out)
 {
 	const RowExpr *row = (const RowExpr *)n;
@@ -529,13 +530,11 @@ static const struct row *values_query(struct walk *w, struct scope *s, const Lis
 static bool is_bare(const SelectStmt *n)
 {
 	return list_length(n->targetList) == 1 && !n->fromClause && !n->whereClause &&
-	       !n->groupClause && !n->havingClause &&
-	       !n->limitCount && !n->limitOffset && !n->withClause && !n->intoClause &&
-	       !n->distinctClause;
+	       !n->groupClause && !n->havingClause && !n->limitCount && !n->limitOffset &&
+	       !n->withClause && !n->intoClause && !n->distinctClause;
 }
 
-static const struct row *plain_select(struct walk *w, struct scope *s, SelectStmt *n,
-				      bool allows)
+static const struct row *plain_select(struct walk *w, struct scope *s, SelectStmt *n, bool allows)
 {
 	from_clause(w, s, n->fromClause);
 	w->allows_set_config = allows && !s->up && is_bare(n);
@@ -559,7 +558,9 @@ static struct row *combine(struct walk *w, SelectStmt *n, const struct row *l, c
 {
 	struct row *out = row_new(w, 0);
 	bool is_untyped_end = l->is_open || r->is_open || l->n != r->n;
-	bool compares = !n->all || n->op != SETOP_UNION; /* INTERSECT ALL, EXCEPT ALL: how often each is there */
+	bool compares =
+	    !n->all ||
+	    n->op != SETOP_UNION; /* INTERSECT ALL, EXCEPT ALL: how often each is there */
 	for (int i = 0; i < l->n && !w->is_too_big; i++) {
 		struct ty both[2] = {l->at[i].ty, i < r->n ? r->at[i].ty : UNSURE};
 		struct field f = {l->at[i].name, is_untyped_end ? UNSURE : need_common(w, both, 2)};

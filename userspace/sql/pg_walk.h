@@ -88,6 +88,7 @@ struct member {
 	const char *name;		     /* alias, or the relation's own name; NULL: none */
 	const struct cat_relation *relation; /* not for views' insides: the relation as named */
 	bool has_alias;
+	bool is_renamed; /* some columns of a row that has a type, which calls them otherwise */
 	bool is_temp; /* may be a temporary table of the session: columns unknown */
 	const struct row *row;
 	struct ty whole; /* type of the name itself as an expression */
