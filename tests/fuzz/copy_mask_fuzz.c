@@ -19,6 +19,14 @@ static const struct sql_copy forms[] = {
 #define FIELD_MAX  1000
 #define MASKED_MAX (4 * FIELD_MAX)
 
+/* Up to a newline, as the server cuts rows: these are read in another way. */
+static size_t line(struct span in, size_t at)
+{
+	const uint8_t *end = memchr(in.p + at, '\n', in.len - at);
+	return end ? (size_t)(end - in.p) - at + 1 : in.len - at;
+}
+
+/* step 0: in lines. */
 static int run(const struct sql_copy *form, struct span in, size_t step, size_t field_max,
 	       struct buf *out)
 {
@@ -29,6 +37,7 @@ static int run(const struct sql_copy *form, struct span in, size_t step, size_t 
 		abort();
 	for (size_t at = 0, n; !err && at < in.len; at += n) {
 		n = step < in.len - at ? step : in.len - at;
+		n = step ? n : line(in, at);
 		err = copy_mask_feed(m, span_of(in.p + at, n), out, &masked);
 	}
 	if (!err)
@@ -45,19 +54,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	const struct sql_copy *form = &forms[p[0] % (sizeof(forms) / sizeof(forms[0]))];
 	size_t step = 1 + p[1] % 32;
 	struct span in = span_of(p + 2, n - 2);
-	struct buf whole, cut, again;
+	struct buf whole, cut, lines, again;
 	buf_init(&whole, 1 << 20);
 	buf_init(&cut, 1 << 20);
+	buf_init(&lines, 1 << 20);
 	buf_init(&again, 1 << 20);
 	int err = run(form, in, in.len + 1, FIELD_MAX, &whole);
-	if (run(form, in, step, FIELD_MAX, &cut) != err)
+	if (run(form, in, step, FIELD_MAX, &cut) != err || run(form, in, 0, FIELD_MAX, &lines) != err)
 		abort();
 	if (!err && !span_eq(buf_span(&whole), buf_span(&cut)))
+		abort();
+	if (!err && !span_eq(buf_span(&whole), buf_span(&lines)))
 		abort();
 	if (!err && run(form, buf_span(&whole), 7, MASKED_MAX, &again))
 		abort();
 	buf_done(&whole);
 	buf_done(&cut);
+	buf_done(&lines);
 	buf_done(&again);
 	return 0;
 }

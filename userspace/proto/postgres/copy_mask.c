@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/macro.h"
+#include "proto/postgres/copy_split.h"
 
 #define SHOWN_SLACK 4096 /* a masked value may be longer than what it stands for; beyond it is NULL */
 
@@ -34,15 +35,21 @@ struct copy_mask {
 	int (*step)(struct copy_mask *m, struct cur *in, struct buf *out);
 	uint32_t left;
 	uint64_t masked;
-	char mem[];
+	/* Of rows that come whole: the masked columns, and where fields end. */
+	int n_masked;
+	uint32_t *columns, *ends;
+	uint32_t mem[]; /* these, and null */
 };
+
+static const struct mask_how *how_of(const struct copy_mask *m, int column)
+{
+	const struct mask_column *c = &m->r->columns[column];
+	return m->whom == COPY_FOR_CLIENT ? c->client : c->record;
+}
 
 static const struct mask_how *how_at(const struct copy_mask *m)
 {
-	if (m->is_header || m->column >= m->r->n)
-		return NULL;
-	const struct mask_column *c = &m->r->columns[m->column];
-	return m->whom == COPY_FOR_CLIENT ? c->client : c->record;
+	return m->is_header || m->column >= m->r->n ? NULL : how_of(m, m->column);
 }
 
 static int keep(struct copy_mask *m, const uint8_t *from, const uint8_t *to)
@@ -55,6 +62,27 @@ static int keep(struct copy_mask *m, const uint8_t *from, const uint8_t *to)
 }
 
 /* ---- text and CSV: values ---- */
+
+typedef uint8_t bytes8 __attribute__((vector_size(8), aligned(1)));
+
+/* Is a, b or one of the bytes from backspace to carriage return in it? Of the last eight some are looked at twice. */
+static bool has_special(struct span v, uint8_t a, uint8_t b)
+{
+	bytes8 any = {0}, x;
+	if (v.len < sizeof(x)) {
+		bool has = false;
+		for (size_t i = 0; i < v.len; i++)
+			has |= v.p[i] == a || v.p[i] == b || (uint8_t)(v.p[i] - '\b') < 6;
+		return has;
+	}
+	for (size_t i = 0, last = v.len - sizeof(x); i <= last; i = i < last ? MIN(i + sizeof(x), last) : last + 1) {
+		memcpy(&x, v.p + i, sizeof(x));
+		any |= (bytes8)(x == a) | (bytes8)(x == b) | (bytes8)((bytes8)(x - '\b') < 6);
+	}
+	uint64_t bits;
+	memcpy(&bits, &any, sizeof(bits));
+	return bits;
+}
 
 static uint8_t unescaped(uint8_t c)
 {
@@ -78,6 +106,10 @@ static void write_text(const struct copy_mask *m, struct span v, struct buf *out
 {
 	static const uint8_t letters[128] = {['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r',
 					     ['\t'] = 't', ['\v'] = 'v', ['\\'] = '\\'};
+	if (!has_special(v, '\\', m->form.delimiter)) {
+		buf_add_span(out, v);
+		return;
+	}
 	uint8_t *p = buf_reserve(out, 2 * v.len), *start = p;
 	for (size_t i = 0; p && i < v.len; i++) {
 		uint8_t c = v.p[i], letter = c < 128 ? letters[c] : 0;
@@ -112,6 +144,8 @@ static bool wants_quotes(const struct copy_mask *m, struct span v)
 {
 	if (m->was_quoted || span_eq(v, m->null) || span_is(v, "\\."))
 		return true;
+	if (!has_special(v, m->form.quote, m->form.delimiter))
+		return false;
 	for (size_t i = 0; i < v.len; i++)
 		if (v.p[i] == m->form.delimiter || v.p[i] == m->form.quote || v.p[i] == '\n' || v.p[i] == '\r')
 			return true;
@@ -262,8 +296,35 @@ static int end_masked(struct copy_mask *m, const struct mask_how *how, struct sp
 	return 0;
 }
 
+/* One row, whole, as the server sends them: what is between masked fields goes over in one piece. False: it is not
+ * that, nothing was done. */
+static bool feed_row(struct copy_mask *m, struct cur *in, struct buf *out)
+{
+	struct span row = span_of(in->p, cur_left(in));
+	bool is_start = !m->is_begun && !m->column && !m->is_header && m->at == AT_FIELD;
+	if (!is_start || row.len > m->field_max || !copy_split(&m->form, row, m->ends, m->r->n))
+		return false;
+	size_t plain = 0;
+	for (int i = 0; i < m->n_masked; i++) {
+		m->column = (int)m->columns[i];
+		size_t from = m->column ? (size_t)m->ends[m->column - 1] + 1 : 0, to = m->ends[m->column];
+		struct span field = span_of(row.p + from, to - from);
+		buf_add(out, row.p + plain, from - plain);
+		m->was_quoted = m->form.format == COPY_CSV && memchr(field.p, m->form.quote, field.len);
+		write_field(m, how_at(m), field, out);
+		plain = to;
+	}
+	buf_add(out, row.p + plain, row.len - plain);
+	m->column = 0;
+	m->was_quoted = false;
+	in->p = in->end;
+	return true;
+}
+
 static int feed_lines(struct copy_mask *m, struct cur *in, struct buf *out)
 {
+	if (feed_row(m, in, out))
+		return 0;
 	const uint8_t *plain = in->p, *p = in->p, *end = in->end;
 	bool is_csv = m->form.format == COPY_CSV;
 	while (p < end) {
@@ -424,16 +485,20 @@ static int feed_binary(struct copy_mask *m, struct cur *in, struct buf *out)
 int copy_mask_new(const struct mask_result *r, const struct sql_copy *form, enum copy_for whom,
 		  size_t field_max, struct copy_mask **ret_m)
 {
-	size_t null_len = strlen(form->null);
-	struct copy_mask *m = calloc(1, sizeof(*m) + null_len + 1);
+	size_t null_len = strlen(form->null), n = (size_t)r->n;
+	struct copy_mask *m = calloc(1, sizeof(*m) + 2 * n * sizeof(*m->mem) + null_len + 1);
 	if (!m)
 		return -ENOMEM;
-	memcpy(m->mem, form->null, null_len);
+	m->columns = m->mem;
+	m->ends = m->columns + n;
 	m->r = r;
 	m->form = *form;
-	m->form.null = m->mem;
-	m->null = span_of(m->mem, null_len);
+	m->form.null = memcpy(m->ends + n, form->null, null_len);
+	m->null = span_of(m->form.null, null_len);
 	m->whom = whom;
+	for (int i = 0; i < r->n; i++)
+		if (how_of(m, i))
+			m->columns[m->n_masked++] = (uint32_t)i;
 	m->field_max = field_max;
 	m->is_header = form->has_header;
 	m->feed = form->format == COPY_BINARY ? feed_binary : feed_lines;

@@ -75,8 +75,7 @@ static int mask_whole(struct pg *pg, struct span bytes, uint64_t *masked, struct
 {
 	struct buf *to = out->to[TO_CLIENT];
 	size_t start = buf_len(to);
-	buf_add_u8(to, 'd');
-	buf_add_u32(to, 0);
+	buf_add(to, "d\0\0\0", MSG_HEADER);
 	int err = copy_mask_feed(pg->copy_out.client, bytes, to, masked);
 	if (buf_err(to))
 		return buf_err(to);
@@ -101,6 +100,13 @@ static int mask_part(struct pg *pg, struct span bytes, bool is_last, uint64_t *m
 	return err;
 }
 
+static int explained(struct pg *pg, int err)
+{
+	if (err == ERR_LIMIT)
+		return pg_fails(pg, err, "54000", MASK_TOO_LONG);
+	return err == ERR_DENIED ? pg_fails(pg, err, "42501", MASK_CHANGED) : err;
+}
+
 static int show(struct pg *pg, struct span bytes, bool is_first, bool is_last, struct sink *out)
 {
 	struct track *t = tracks_head(&pg->tracks);
@@ -111,9 +117,36 @@ static int show(struct pg *pg, struct span bytes, bool is_first, bool is_last, s
 					  : mask_part(pg, bytes, is_last, masked, out);
 	else
 		sink_pass(out, FROM_SERVER, bytes);
-	if (err == ERR_LIMIT)
-		return pg_fails(pg, err, "54000", MASK_TOO_LONG);
-	return err == ERR_DENIED ? pg_fails(pg, err, "42501", MASK_CHANGED) : err;
+	return explained(pg, err);
+}
+
+/* The next message, if it is a CopyData that is there whole. */
+static bool next_data(struct cur *in, struct span *ret_body)
+{
+	struct cur at = *in;
+	if (cur_left(in) < MSG_HEADER || cur_u8(&at) != 'd')
+		return false;
+	uint32_t len = cur_u32(&at);
+	if (len < 4 || len - 4 > cur_left(&at))
+		return false;
+	*ret_body = cur_bytes(&at, (size_t)len - 4);
+	*in = at;
+	return true;
+}
+
+int copy_out_whole(struct pg *pg, struct cur *in, struct sink *out)
+{
+	struct track *t = tracks_head(&pg->tracks);
+	struct span body;
+	uint64_t masked = 0;
+	int err = 0;
+	server_flush(pg, out);
+	(void)buf_reserve(out->to[TO_CLIENT], cur_left(in)); /* grown once */
+	while (!err && next_data(in, &body))
+		err = mask_whole(pg, body, &masked, out);
+	if (t)
+		*track_masked(t) += masked;
+	return explained(pg, err);
 }
 
 /* What the record has no room for it goes without. */

@@ -97,6 +97,12 @@ static int header(struct pg *pg, struct cur *in, struct sink *out)
 			return err;
 		at = *in;
 	}
+	if (copy_out_is_shown_only(pg) && cur_left(in) && *in->p == 'd') {
+		int err = copy_out_whole(pg, in, out);
+		if (err)
+			return err;
+		at = *in;
+	}
 	if (cur_left(in) < MSG_HEADER)
 		return PG_WAIT;
 	s->type = cur_u8(&at);
