@@ -97,7 +97,8 @@ static void borders(int form)
 
 static void not_read(void)
 {
-	static const struct sql_copy other = {.format = COPY_CSV, .delimiter = ',', .quote = '"', .escape = '\\', .null = ""};
+	static const struct sql_copy other = {
+	    .format = COPY_CSV, .delimiter = ',', .quote = '"', .escape = '\\', .null = ""};
 	static const struct sql_copy odd = {.delimiter = '\\', .null = ""};
 	uint32_t ends[N];
 	CHECK(!copy_split(&other, span_str("aaaaaaaa,bbbbbbbb,cccccccc\n"), ends, N));
