@@ -108,6 +108,14 @@ await check('a phone shows a session without scrolling sideways', async () => {
   await shot(dora, 'session-phone');
   return equal(await dora.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
 });
+for (const [path, there] of [['/sessions', '#sessions tr.go'], ['/workloads', '#workloads tr'], ['/policy', '#sql'], ['/audit', '#calls tr'], ['/node', '.stack tr'], [`/sessions/${session}`, '.line pre']]) {
+  await check(`a phone shows ${path.slice(0, 10)} with nothing cut off`, async () => {
+    await dora.goto(url + path);
+    await dora.waitForSelector(there, { state: 'attached' });
+    return equal(await dora.evaluate(() => [...document.querySelectorAll('nav a, main *')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.rows, option'))
+      .slice(0, 3).map((e) => e.outerHTML.slice(0, 120))), []);
+  });
+}
 await check('an auditor has no button that changes anything', async () => equal(await dora.locator('text=Revoke').count(), 0));
 
 // --- two people, two browsers, one of them a phone ---

@@ -57,7 +57,7 @@ static int write_out(struct writing *w)
 	struct span text =
 	    w->is_terminal && w->form->is_json ? inert_lines(w) : buf_span(&w->text);
 	err = err ? err : buf_err(&w->inert);
-	if (err == 0 && fwrite(text.p, 1, text.len, w->out) != text.len)
+	if (err == 0 && text.len && fwrite(text.p, 1, text.len, w->out) != text.len)
 		err = -errno;
 	buf_reset(&w->text);
 	return err;

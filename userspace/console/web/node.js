@@ -14,7 +14,7 @@ export async function workloads(root) {
       h('td.clip.mono.wide', {}, said(w.cgroup)))) : h('tr', {}, h('td.empty', { colSpan: 10 }, 'No workload runs. ', h('code', {}, 'sluice run --token-file T -- CMD'), ' begins one.')));
   };
   const th = (t, c = '') => h(`th${c}`, { scope: 'col' }, t);
-  fill(root, h('div.head', {}, h('h1', {}, 'Workloads')), h('div.card.tight', {}, h('table.fixed', {}, h('thead', {}, h('tr', {}, th('Session'), th('Identity'), th('Role'), th('State'), th('Token ends', '.wide'), th('Processes', '.n'), th('Flows', '.n'), th('Ops', '.n'), th('per s', '.n.wide'), th('Cgroup', '.wide'))), rows)));
+  fill(root, h('div.head', {}, h('h1', {}, 'Workloads')), h('div.card.tight', {}, h('table.fixed.lines', { id: 'workloads' }, h('thead', {}, h('tr', {}, th('Session'), th('Identity'), th('Role'), th('State'), th('Token ends', '.wide'), th('Processes', '.n'), th('Flows', '.n'), th('Ops', '.n'), th('per s', '.n.wide'), th('Cgroup', '.wide'))), rows)));
   await draw();
   const timer = setInterval(() => draw().catch(() => {}), 10000);
   return { changed: (t) => { if (t === 'sessions' || t === 'hello') draw().catch(() => {}); }, leave: () => clearInterval(timer) };
@@ -53,7 +53,7 @@ export async function policy(root) {
 function needed(needs) {
   return h('div.scroll', {}, table(['Needs', 'On', '', 'Rule', ''], needs.map((n) => h(`tr${n.implied ? '.dim' : ''}`, {}, h('td', {}, said(n.verb)),
     h('td.mono', {}, said([n.schema, n.name].filter(Boolean).join('.')), n.columns.length > 0 && h('span.dim', {}, ' (', said(n.columns.join(', ')), ')')),
-    h('td', {}, tag(n.decision)), h('td.mono', {}, said(n.rule)), h('td.dim', {}, said(n.why || (n.implied ? 'implied' : '')))))));
+    h('td', {}, tag(n.decision)), h('td.mono', {}, said(n.rule)), h('td.dim', {}, said(n.why || (n.implied ? 'implied' : ''))))), { className: 'lines' }));
 }
 
 const COMES = { none: 'of no table', copy: '', derived: 'computed from ', unknown: 'cannot be traced: ' };
@@ -92,7 +92,7 @@ export async function audit(root) {
   };
   const calls = h('tbody');
   fill(root, h('div.head', {}, h('h1', {}, 'Audit'), h('span.grow'), h('a.button', { href: '/v1/export?format=jsonl', download: 'record.jsonl' }, 'Export all'), h('button.main', { onclick: check }, 'Verify now')), box,
-    h('div.card.tight.scroll', {}, h('table.fixed', { id: 'calls' }, h('colgroup', {}, h('col'), h('col'), h('col'), h('col'), h('col')), h('thead', {}, h('tr', {}, ['When', 'Who', 'From', 'What', ''].map((t) => h('th', { scope: 'col' }, t)))), calls)));
+    h('div.card.tight.scroll', {}, h('table.fixed.lines', { id: 'calls' }, h('colgroup', {}, h('col'), h('col'), h('col'), h('col'), h('col')), h('thead', {}, h('tr', {}, ['When', 'Who', 'From', 'What', ''].map((t) => h('th', { scope: 'col' }, t)))), calls)));
   fill(box, h('div.card', {}, h('p', {}, 'The record is a chain of hashes with signed checkpoints. ', h('b', {}, 'Verify now'), ' reads all of it on the node; ', h('code', {}, 'sluice verify'), ' does the same on a copy, with nobody’s word but the public key’s.')));
   const since = Math.floor(Date.now() / 1000) - 86400;
   const got = (await Promise.all(['admin.call', 'admin.login'].map((type) => get('/v1/events', { type, since, limit: 2000 })))).flat();
@@ -109,7 +109,7 @@ export async function doctor(root) {
   const lacks = d.features.filter((f) => !f.have);
   fill(root, h('div.head', {}, h('h1', {}, said(s.node)), lacks.length ? tag(`${lacks.length} not there`, 'warn') : tag('all there', 'ok')),
     h('div.card', {}, pairs(['Version', said(s.version)], ['Policy', h('code.said', {}, s.policy)], ['Proxy', s.proxy ? tag('up', 'ok') : tag('down', 'bad')], ['Recorder', s.recorder ? tag('up', 'ok') : tag('down', 'bad')])),
-    lacks.length > 0 && h('div.card.tight.scroll', {}, table(['Not there', 'Without it', 'Remedy'], lacks.map((f) => h('tr', {}, h('td', {}, tag(name(f), 'warn')), h('td', {}, said(f.cost)), h('td.dim', {}, said(f.remedy)))))),
+    lacks.length > 0 && h('div.card.tight.scroll', {}, table(['Not there', 'Without it', 'Remedy'], lacks.map((f) => h('tr', {}, h('td', {}, tag(name(f), 'warn')), h('td', {}, said(f.cost)), h('td.dim', {}, said(f.remedy)))), { className: 'stack' })),
     h('div.card', {}, h('h2', {}, 'There'), h('div.bar', {}, d.features.filter((f) => f.have).map((f) => h('span', { title: f.need }, tag(name(f), 'ok'))))));
   return {};
 }

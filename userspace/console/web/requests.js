@@ -93,7 +93,7 @@ function estimate(r) {
   if (!r.estimate || (!e && !isOpen(r))) return null;
   const body = !e ? h('p.dim', {}, 'It is asked, and has not said yet.') : e.why !== undefined ? h('p.dim', {}, 'No estimate: ', said(e.why), '.') : [
     pairs([r.body?.needs?.some((n) => WRITES.has(n.verb)) ? 'Rows changed' : 'Rows', h('b', {}, count(e.rows))], ['Cost', count(e.cost)]),
-    e.parts.length > 0 && h('div.scroll', {}, table(['How', 'On', 'Rows'], e.parts.map((p) => h('tr', {}, h('td', {}, said(p.how)), h('td.mono', {}, said(p.relation)), h('td.num', {}, count(p.rows)))))),
+    e.parts.length > 0 && h('div.scroll', {}, table(['How', 'On', h('th.n', { scope: 'col' }, 'Rows')], e.parts.map((p) => h('tr', {}, h('td', {}, said(p.how)), h('td.mono', {}, said(p.relation)), h('td.n', {}, count(p.rows)))), { className: 'lines', id: 'parts' })),
     e.more && h('p.dim.small', {}, 'and more.'),
     h('p.dim.small', {}, 'The planner’s guess from its statistics. Nothing was run.')];
   return h('div.card', { id: 'estimate' }, h('h2', {}, 'What the database expects'), body);
@@ -102,7 +102,7 @@ function estimate(r) {
 function touched(r) {
   const needs = r.body?.needs ?? [];
   return needs.length > 0 && h('div.card', {}, h('h2', {}, 'What it would touch'), h('div.scroll', {}, table(['Verb', 'On', ''], needs.map((n) =>
-    h('tr', {}, h('td', {}, tag(n.verb)), h('td.mono', {}, said([n.schema, n.name].filter(Boolean).join('.'))), h('td.dim', {}, said(n.why ?? n.kind ?? '')))))));
+    h('tr', {}, h('td', {}, tag(n.verb)), h('td.mono', {}, said([n.schema, n.name].filter(Boolean).join('.'))), h('td.dim', {}, said(n.why ?? n.kind ?? '')))), { className: 'lines' })));
 }
 
 function facts(r) {

@@ -42,7 +42,7 @@ export async function list(root) {
   const only = (name, text) => h('label.check', {}, h('input', { type: 'checkbox', onchange: (e) => { filter[name] = e.target.checked ? 1 : ''; again(); } }), text);
   const th = (text, cls = '') => h(`th${cls}`, { scope: 'col' }, text);
   fill(root, h('div.head', {}, h('h1', {}, 'Sessions'), search, only('live', 'live'), only('denied', 'with refusals'), h('span.grow'), place, h('div.bar', {}, back, on)),
-    h('div.card.tight', {}, h('table.fixed', { id: 'sessions' }, h('colgroup', {}, h('col'), h('col'), h('col.wide'), h('col.wide'), h('col'), h('col.wide'), h('col'), h('col'), h('col.wide')),
+    h('div.card.tight', {}, h('table.fixed.lines', { id: 'sessions' }, h('colgroup', {}, h('col'), h('col'), h('col.wide'), h('col.wide'), h('col'), h('col.wide'), h('col'), h('col'), h('col.wide')),
       h('thead', {}, h('tr', {}, th('Session'), th('Identity'), th('Role', '.wide'), th('Command', '.wide'), th('Began'), th('Lasted', '.wide'), th('Ops', '.n'), th('Denied', '.n'), th('Masked', '.n.wide'))), rows)));
   await draw();
   return { changed: (t) => { if ((t === 'sessions' || t === 'hello') && trail.length === 1) draw().catch(() => {}); } };
