@@ -99,7 +99,8 @@ static void takes_private_keys(void)
 		said[0] = 0;
 		CHECK_INT(opened_key(rows[i].file, &o), rows[i].expected);
 		CHECK(o == NULL);
-		CHECK(strstr(said, rows[i].why) && strstr(said, "-> it is the private half of one of audit.encrypt_to"));
+		CHECK(strstr(said, rows[i].why) != NULL);
+		CHECK(strstr(said, "-> it is the private half of one of audit.encrypt_to") != NULL);
 	}
 	said[0] = 0;
 	CHECK_INT(opened_key(ours.private, &o), 0);
