@@ -454,11 +454,11 @@ static void on_columns(struct sink *s, uint64_t op_id, const struct span *names,
 		rows_columns(r, names, formats, n);
 }
 
-static void on_row(struct sink *s, uint64_t op_id, const struct span *fields, int n)
+static void on_row(struct sink *s, uint64_t op_id, const struct span *fields, int n, bool is_whole)
 {
 	struct rows *r = rows_for(flow_of_sink(s), op_id);
 	if (r)
-		rows_add(r, fields, n);
+		rows_add(r, fields, n, is_whole);
 }
 
 /* Usually the oldest one. */

@@ -1,19 +1,16 @@
-/* OpenSSL has a type of the name of one of our error codes. */
-#define ERR_STATE openssl_err_state
-#include <openssl/evp.h>
-#undef ERR_STATE
-
 #include "flow/rows.h"
 
 #include <stdlib.h>
 
 #include "base/jw.h"
+#include "base/ossl.h"
 #include "base/macro.h"
 #include "record/conceal.h"
 
 #define COLUMNS_MAX (16 * 1024)
 #define ROWS_MAX    (160 * 1024) /* an event holds at most RING_EVENT_MAX */
 #define ROW_SLACK   (64 * 1024)
+#define PIECE	    (48 * 1024) /* of a field, at a time; base64 has no padding within */
 
 struct rows *rows_new(uint64_t op_id, const struct resource *res, bool is_masked)
 {
@@ -40,9 +37,28 @@ void rows_free(struct rows *r)
 	if (!r)
 		return;
 	EVP_MD_CTX_free(r->hash);
+	EVP_MD_CTX_free(r->rest);
 	buf_done(&r->columns);
 	buf_done(&r->json);
 	free(r);
+}
+
+static void rest_drop(struct rows *r)
+{
+	EVP_MD_CTX_free(r->rest);
+	r->rest = NULL;
+}
+
+/* From here on nothing is kept, and all of it hashed: what is kept already, then row by row. Without memory there is
+ * no hash. */
+static void cut(struct rows *r)
+{
+	struct span kept = buf_span(&r->json);
+	r->is_cut = true;
+	r->rest = EVP_MD_CTX_new();
+	if (r->rest && EVP_DigestInit_ex(r->rest, EVP_sha256(), NULL) && EVP_DigestUpdate(r->rest, kept.p, kept.len))
+		return;
+	rest_drop(r);
 }
 
 void rows_columns(struct rows *r, const struct span *names, const uint16_t *formats, int n)
@@ -61,6 +77,8 @@ void rows_columns(struct rows *r, const struct span *names, const uint16_t *form
 	if (buf_err(&r->columns)) {
 		buf_reset(&r->columns);
 		buf_add_str(&r->columns, "[]");
+		if (r->limit)
+			cut(r);
 		r->is_cut = true;
 	}
 }
@@ -110,30 +128,114 @@ static void hash_row(struct rows *r, const struct span *fields, int n)
 	}
 }
 
-void rows_add(struct rows *r, const struct span *fields, int n)
+/* --- the JSON of rows that are not kept --- */
+
+static void rest_add(struct rows *r, const void *p, size_t len)
+{
+	if (r->rest)
+		EVP_DigestUpdate(r->rest, p, len);
+}
+
+/* How much of it makes a piece: a character is not torn. */
+static size_t piece_len(struct span s, bool is_text)
+{
+	size_t n = MIN(s.len, (size_t)PIECE);
+	while (is_text && n < s.len && (s.p[n] & 0xc0) == 0x80)
+		n--;
+	return n;
+}
+
+/* As add_shown writes it, a piece at a time: a field may be as large as a message. */
+static void rest_shown(struct rows *r, struct span field, bool is_text)
+{
+	struct buf b;
+	struct jw w;
+	if (!field.p) {
+		rest_add(r, "null", 4);
+		return;
+	}
+	is_text = is_text && utf8_valid(field);
+	rest_add(r, is_text ? "\"" : "{\"b64\":\"", is_text ? 1 : 8);
+	buf_init(&b, 8 * PIECE);
+	for (size_t n; r->rest && field.len; field = span_of(field.p + n, field.len - n)) {
+		n = piece_len(field, is_text);
+		buf_reset(&b);
+		jw_begin(&w, &b);
+		if (is_text)
+			jw_text(&w, NULL, NULL, span_of(field.p, n));
+		else
+			jw_base64(&w, NULL, span_of(field.p, n));
+		struct span json = buf_span(&b); /* in quotes */
+		if (buf_err(&b))
+			rest_drop(r);
+		else
+			rest_add(r, json.p + 1, json.len - 2);
+	}
+	buf_done(&b);
+	rest_add(r, "\"}", is_text ? 1 : 2);
+}
+
+static void rest_row(struct rows *r, const struct span *fields, int n)
+{
+	rest_add(r, r->n ? ",[" : "[[", 2);
+	for (int i = 0; i < n; i++) {
+		struct buf b;
+		if (i)
+			rest_add(r, ",", 1);
+		buf_init(&b, 2 * fields[i].len + 64);
+		rest_shown(r, conceal(r->conceals, fields[i], &b), i >= r->n_formats || r->formats[i] == 0);
+		buf_done(&b);
+	}
+	rest_add(r, "]", 1);
+}
+
+/* --- */
+
+/* False: it does not fit. A row is whole or not there. */
+static bool keep_row(struct rows *r, const struct span *fields, int n)
 {
 	struct jw w;
-	if (r->hash)
-		hash_row(r, fields, n);
-	if (!r->limit || r->is_cut)
-		return;
 	size_t before = buf_len(&r->json);
-	buf_add_u8(&r->json, before ? ',' : '[');
+	buf_add_u8(&r->json, r->n ? ',' : '[');
 	jw_begin(&w, &r->json);
 	jw_array(&w, NULL);
 	for (int i = 0; i < n; i++)
 		add_field(&w, r->conceals, fields[i], i >= r->n_formats || r->formats[i] == 0);
 	jw_array_end(&w);
-	if (buf_err(&r->json) || buf_len(&r->json) > r->limit) {
-		r->json.err = 0;
-		r->json.end = r->json.start + before; /* a row is whole or not there */
-		r->is_cut = true;
-	}
+	if (!buf_err(&r->json) && buf_len(&r->json) <= r->limit)
+		return true;
+	r->json.err = 0;
+	r->json.end = r->json.start + before;
+	return false;
+}
+
+static void tear(struct rows *r)
+{
+	r->is_cut = true;
+	rest_drop(r);
+	EVP_MD_CTX_free(r->hash);
+	r->hash = NULL;
+}
+
+void rows_add(struct rows *r, const struct span *fields, int n, bool is_whole)
+{
+	if (r->hash && is_whole)
+		hash_row(r, fields, n);
+	if (r->limit && !r->is_cut && !keep_row(r, fields, n))
+		cut(r);
+	if (!is_whole)
+		tear(r);
+	if (r->rest)
+		rest_row(r, fields, n);
+	r->n++;
 }
 
 bool rows_end(struct rows *r, uint8_t sha256[32])
 {
+	if (r->rest)
+		rest_add(r, r->n ? "]" : "[]", r->n ? 1 : 2);
 	if (r->limit)
 		buf_add_str(&r->json, buf_len(&r->json) ? "]" : "[]");
-	return r->hash && EVP_DigestFinal_ex(r->hash, sha256, NULL);
+	EVP_MD_CTX *of = r->hash ? r->hash : r->rest;
+	return of && EVP_DigestFinal_ex(of, sha256, NULL);
 }

@@ -101,13 +101,14 @@ struct sink_ops {
 	/* Are the catalogue's views still what they were? ERR_HELD: resume (RESUME_FACTS) comes when that
 	 * is so, or when it was reloaded. 0: no catalogue is used. */
 	int (*views)(struct sink *s);
-	/* The names of a result's columns (once per result), then its rows; p NULL is SQL NULL. Fields
-	 * may be cut at the record limit. formats: 0 text, 1 binary, per column. */
+	/* The names of a result's columns (once per result), then its rows; p NULL is SQL NULL.
+	 * is_whole: it is all of the row; else its last field may be cut, and those behind it are not there.
+	 * formats: 0 text, 1 binary, per column. */
 	void (*columns)(struct sink *s, uint64_t op_id, const struct span *names,
 			const uint16_t *formats, int n);
 	/* The catalogue was seen to be out of date: everybody's next operation waits for a new one. */
 	void (*stale)(struct sink *s);
-	void (*row)(struct sink *s, uint64_t op_id, const struct span *fields, int n);
+	void (*row)(struct sink *s, uint64_t op_id, const struct span *fields, int n, bool is_whole);
 	/* The operation has ended. */
 	void (*result)(struct sink *s, uint64_t op_id, const struct op_result *r);
 	/* postgres: a CancelRequest with our pid and key: the flow finds the session, checks that it is

@@ -87,8 +87,8 @@ struct parts;
 void event_op_whole(struct buf *out, struct parts *parts, const struct event_ctx *c, const struct op *op,
 		    const struct decision *d, size_t text_limit);
 /* op.end. rows_json: canonical JSON array of arrays (may be empty), columns_json: array of strings;
- * rows_sha256: over all rows where the resource keeps hashes, or NULL. is_cut: the limit was
- * reached. */
+ * rows_sha256: over all rows where the resource keeps hashes (rows_json is empty), over the array of all rows where
+ * rows_json does not hold all; or NULL. is_cut: the limit was reached. */
 void event_op_end(struct buf *out, const struct event_ctx *c, uint64_t op_id,
 		  const struct op_result *r, struct span columns_json, struct span rows_json,
 		  const uint8_t *rows_sha256, bool is_cut);

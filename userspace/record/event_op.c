@@ -5,6 +5,7 @@
 #include "base/ossl.h"
 
 #include "base/macro.h"
+#include "record/chain.h"
 #include "record/conceal.h"
 #include "record/literals.h"
 #include "record/parts.h"
@@ -265,24 +266,20 @@ void event_op_whole(struct buf *out, struct parts *parts, const struct event_ctx
 	ev_end(e);
 }
 
-/* The rows that fit; the hash of those that do not. */
+/* The rows that fit, and the hash of the whole array where some did not; or the hash of what is kept as such. */
 static void op_result(struct event_writer *e, struct span rows_json, const uint8_t *rows_sha256)
 {
 	char hex[65];
-	if (rows_json.len && rows_json.len <= RESULT_MAX)
+	bool has_room = rows_json.len <= RESULT_MAX;
+	if (rows_json.len && has_room)
 		jw_raw(&e->w, ev_key(e, "result"), rows_json);
-	else if (rows_json.len) {
+	if (rows_sha256)
+		hex_encode(rows_sha256, 32, hex);
+	else if (!has_room)
 		sha256_hex(rows_json, hex);
-		ev_str(e, "result_json_sha256", hex);
-	}
-	if (!rows_sha256)
+	else
 		return;
-	struct buf b;
-	buf_init(&b, 128);
-	buf_add_hex(&b, span_of(rows_sha256, 32));
-	buf_add_u8(&b, 0);
-	ev_str(e, "result_sha256", buf_err(&b) ? NULL : (const char *)buf_span(&b).p);
-	buf_done(&b);
+	ev_str(e, rows_json.len ? "result_json_sha256" : "result_sha256", hex);
 }
 
 /* The server's words quote values. */

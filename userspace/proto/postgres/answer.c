@@ -195,7 +195,7 @@ static int on_copy_data(struct answer *a)
 		return ERR_STATE;
 	a->pg->streamed += a->pg->server.body_len;
 	if (a->pg->env.wants_rows && !a->pg->is_replication)
-		rows_copy(a->t, a->head, a->out);
+		rows_copy(a->pg, a->t, a->head, a->out);
 	return 0;
 }
 

@@ -16,7 +16,7 @@ must_check int rows_mask(struct pg *pg, struct track *t, const struct row_mask *
 /* What was decided on the result that t is answered with now; NULL: nothing is masked. */
 const struct mask_result *rows_result(const struct track *t);
 void rows_data(struct pg *pg, struct track *t, struct span head, struct sink *out);
-void rows_copy(struct track *t, struct span head, struct sink *out);
+void rows_copy(struct pg *pg, struct track *t, struct span head, struct sink *out);
 
 /* effects.c: what a completed statement did to the session: settings, names, transaction.
  * tag: CommandComplete's. 0, -ENOMEM, ... */

@@ -159,7 +159,7 @@ static int record(struct pg *pg, struct span bytes, bool is_last, struct sink *o
 		copy_mask_free(TAKE(c->record));
 	struct span row = buf_span(&c->recorded);
 	if (is_last && row.len && c->op_id)
-		out->ops->row(out, c->op_id, &row, 1);
+		out->ops->row(out, c->op_id, &row, 1, !err);
 	if (is_last)
 		buf_reset(&c->recorded);
 	return 0;

@@ -168,17 +168,35 @@ static void say_columns(struct track *t, int n, struct sink *out)
 	out->ops->columns(out, track_op(t), names, formats, n);
 }
 
-static int read_fields(struct span head, struct span *fields)
+/* Without the beginning of a character at its end: cut text stays text. */
+static struct span whole_characters(struct span s)
+{
+	for (size_t i = 1; i <= 3 && i <= s.len; i++) {
+		uint8_t c = s.p[s.len - i];
+		size_t need = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+		if ((c & 0xc0) == 0x80)
+			continue;
+		return span_of(s.p, need > i ? s.len - i : s.len);
+	}
+	return s;
+}
+
+/* ret_there: how many of them begin in what is here. */
+static int read_fields(struct span head, struct span *fields, int *ret_there)
 {
 	struct cur c = cur_of(head);
 	int n = cur_u16(&c);
+	*ret_there = 0;
 	if (n > MSG_COLUMNS)
 		return 0;
 	for (int i = 0; i < n; i++) {
 		uint32_t len = cur_u32(&c);
+		*ret_there += !cur_err(&c);
 		bool is_cut = len != UINT32_MAX && len > cur_left(&c);
 		fields[i] = len == UINT32_MAX ? (struct span){0}
 					      : cur_bytes(&c, is_cut ? cur_left(&c) : len);
+		if (is_cut)
+			fields[i] = whole_characters(fields[i]);
 		if (len != UINT32_MAX && !fields[i].p)
 			fields[i].p = (const uint8_t *)"";
 	}
@@ -215,19 +233,20 @@ static void mask_for_record(struct pg *pg, const struct track *t, const struct m
 void rows_data(struct pg *pg, struct track *t, struct span head, struct sink *out)
 {
 	struct span fields[MSG_COLUMNS];
-	int n = read_fields(head, fields);
+	int there, n = read_fields(head, fields, &there);
+	bool is_whole = head.len >= pg->server.body_len;
 	uint64_t op_id = track_op(t);
 	const struct mask_result *r = rows_result(t);
 	if (!op_id || (r && (r->is_unrecorded || (r->columns && r->n != n))))
 		return;
 	if (r && r->columns)
-		mask_for_record(pg, t, r, fields, head.len < pg->server.body_len);
+		mask_for_record(pg, t, r, fields, !is_whole);
 	if (t->name && !(track_is_decided(t) ? t->has_columns : t->name->has_columns))
 		say_columns(t, n, out);
-	out->ops->row(out, op_id, fields, n);
+	out->ops->row(out, op_id, fields, is_whole ? n : there, is_whole);
 }
 
-void rows_copy(struct track *t, struct span head, struct sink *out)
+void rows_copy(struct pg *pg, struct track *t, struct span head, struct sink *out)
 {
 	uint64_t op_id = track_op(t);
 	const struct mask_result *r = rows_result(t);
@@ -235,5 +254,5 @@ void rows_copy(struct track *t, struct span head, struct sink *out)
 	for (int i = 0; r && r->columns && i < r->n; i++)
 		is_masked |= r->columns[i].record != NULL;
 	if (op_id && !is_masked && !(r && r->is_unrecorded))
-		out->ops->row(out, op_id, &head, 1);
+		out->ops->row(out, op_id, &head, 1, head.len >= pg->server.body_len);
 }

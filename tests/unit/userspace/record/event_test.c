@@ -201,7 +201,11 @@ static void op_end_is_bounded(void)
 	CHECK(is_event());
 	CHECK(strstr(text(), "\"columns\":[\"a\"],\"duration_ns\":5,\"error_b64\":\"ZGl2/w==\""));
 	CHECK(strstr((char *)buf_span(&out).p,
-		     "\"result\":[[\"1\"],[null]],\"result_sha256\":\"ab00"));
+		     "\"result\":[[\"1\"],[null]],\"result_json_sha256\":\"ab00"));
+	buf_reset(&out);
+	event_op_end(&out, &ctx, 9, &r, span_str("[\"a\"]"), (struct span){0}, hash, false);
+	CHECK(is_event());
+	CHECK(strstr(text(), "\"result_sha256\":\"ab00") && !strstr(text(), "\"cut\""));
 	buf_reset(&out);
 	event_op_end(&out, &ctx, 9, &r, span_of(rows, sizeof(rows)), span_of(rows, sizeof(rows)),
 		     NULL, false);

@@ -167,14 +167,14 @@ static void rig_columns(struct sink *s, uint64_t op_id, const struct span *names
 	buf_add_str(&r->log, "\n");
 }
 
-static void rig_row(struct sink *s, uint64_t op_id, const struct span *fields, int n)
+static void rig_row(struct sink *s, uint64_t op_id, const struct span *fields, int n, bool is_whole)
 {
 	struct rig *r = rig_of(s);
 	buf_printf(&r->log, "row %llu", (unsigned long long)op_id);
 	for (int i = 0; i < n; i++)
 		buf_printf(&r->log, " %.*s", fields[i].p ? (int)fields[i].len : 4,
 			   fields[i].p ? (const char *)fields[i].p : "NULL");
-	buf_add_str(&r->log, "\n");
+	buf_add_str(&r->log, is_whole ? "\n" : " ...\n");
 }
 
 static void rig_result(struct sink *s, uint64_t op_id, const struct op_result *res)
