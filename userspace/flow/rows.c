@@ -128,6 +128,34 @@ static void hash_row(struct rows *r, const struct span *fields, int n)
 	}
 }
 
+/* Behind what is kept; false: there is no room, and nothing of it is left there. */
+static bool write_row(struct rows *r, const struct span *fields, int n)
+{
+	struct jw w;
+	size_t before = buf_len(&r->json);
+	buf_add_u8(&r->json, r->n ? ',' : '[');
+	jw_begin(&w, &r->json);
+	jw_array(&w, NULL);
+	for (int i = 0; i < n; i++)
+		add_field(&w, r->conceals, fields[i], i >= r->n_formats || r->formats[i] == 0);
+	jw_array_end(&w);
+	if (!buf_err(&r->json))
+		return true;
+	r->json.err = 0;
+	r->json.end = r->json.start + before;
+	return false;
+}
+
+/* False: it does not fit. A row is whole or not there. */
+static bool keep_row(struct rows *r, const struct span *fields, int n)
+{
+	size_t before = buf_len(&r->json);
+	if (write_row(r, fields, n) && buf_len(&r->json) <= r->limit)
+		return true;
+	r->json.end = r->json.start + before;
+	return false;
+}
+
 /* --- the JSON of rows that are not kept --- */
 
 static void rest_add(struct rows *r, const void *p, size_t len)
@@ -175,7 +203,7 @@ static void rest_shown(struct rows *r, struct span field, bool is_text)
 	rest_add(r, "\"}", is_text ? 1 : 2);
 }
 
-static void rest_row(struct rows *r, const struct span *fields, int n)
+static void rest_large_row(struct rows *r, const struct span *fields, int n)
 {
 	rest_add(r, r->n ? ",[" : "[[", 2);
 	for (int i = 0; i < n; i++) {
@@ -189,24 +217,15 @@ static void rest_row(struct rows *r, const struct span *fields, int n)
 	rest_add(r, "]", 1);
 }
 
-/* --- */
-
-/* False: it does not fit. A row is whole or not there. */
-static bool keep_row(struct rows *r, const struct span *fields, int n)
+/* Most are small: these are written where there is room behind what is kept, and taken away again. */
+static void rest_row(struct rows *r, const struct span *fields, int n)
 {
-	struct jw w;
 	size_t before = buf_len(&r->json);
-	buf_add_u8(&r->json, r->n ? ',' : '[');
-	jw_begin(&w, &r->json);
-	jw_array(&w, NULL);
-	for (int i = 0; i < n; i++)
-		add_field(&w, r->conceals, fields[i], i >= r->n_formats || r->formats[i] == 0);
-	jw_array_end(&w);
-	if (!buf_err(&r->json) && buf_len(&r->json) <= r->limit)
-		return true;
-	r->json.err = 0;
+	if (write_row(r, fields, n))
+		rest_add(r, buf_span(&r->json).p + before, buf_len(&r->json) - before);
+	else
+		rest_large_row(r, fields, n);
 	r->json.end = r->json.start + before;
-	return false;
 }
 
 static void tear(struct rows *r)

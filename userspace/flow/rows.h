@@ -23,7 +23,8 @@ struct rows {
 struct rows *rows_new(uint64_t op_id, const struct resource *r, bool is_masked);
 void rows_free(struct rows *r);
 void rows_columns(struct rows *r, const struct span *names, const uint16_t *formats, int n);
-/* is_whole: else only its beginning is here. It is the last one that is kept, and there is no hash: nobody has seen all. */
+/* is_whole: else only its beginning is here. It is the last one that is kept, and there is no hash: nobody has seen
+ * all. */
 void rows_add(struct rows *r, const struct span *fields, int n, bool is_whole);
 /* Closes the array; true: sha256 was filled in: of all rows where the resource keeps hashes, else, where rows were
  * cut, of the JSON array that all of them would have made. */
