@@ -10,7 +10,9 @@
 #include "base/ossl.h"
 
 #define HUGE (5 * 1024 * 1024)
-#define JWT  "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+#define JWT                                                         \
+	"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0" \
+	".dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 
 static const uint16_t formats[] = {0, 1, 0};
 static const struct span names[] = {SPAN_LITERAL("a"), SPAN_LITERAL("b"), SPAN_LITERAL("c")};
@@ -117,7 +119,8 @@ static void binds_huge_fields(void)
 		CHECK(r->is_cut && rows_end(r, hash));
 		CHECK(span_is(buf_span(&r->json), "[[\"before\",null,null]]"));
 		CHECK(r->json.cap <= 256 * 1024);
-		const struct span again[3][3] = {{fields[0][0]}, {fields[1][0], fields[1][1], fields[1][2]}, {fields[0][0]}};
+		const struct span again[3][3] = {
+		    {fields[0][0]}, {fields[1][0], fields[1][1], fields[1][2]}, {fields[0][0]}};
 		whole(&all, again, 3);
 		CHECK(is_hash_of(hash, buf_span(&all)));
 		buf_done(&all);
