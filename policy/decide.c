@@ -322,6 +322,7 @@ static void say_outcome(const struct outcome *o, const struct resource *r, const
 	bool is_split = v->effect == EFFECT_ASK && o->asked_too;
 	ret->effect = is_split ? EFFECT_DENY : is_refused ? v->effect : EFFECT_ALLOW;
 	ret->is_observed = !is_refused;
+	ret->is_unread = is_refused && o->worst_need->kind == NEED_OPAQUE;
 	set_rule(ret, v->rule ? v->rule->id : "default");
 	text_init(&t, ret->reason, sizeof(ret->reason));
 	say_reason(&t, r, who, v, is_refused ? o->worst_need : o->observed_need);
@@ -365,7 +366,7 @@ void plan_decide(const struct plan *p, const struct resource *r, const struct wh
 		 const struct op *op, int64_t now, struct decision *ret)
 {
 	struct outcome o = {.worst.effect = EFFECT_ALLOW};
-	ret->has_masks = ret->is_masked = ret->is_untraced = false;
+	ret->has_masks = ret->is_masked = ret->is_unread = false;
 	ret->hides_text = ret->detects_text = plan_hides(p, r); /* of what is refused unread, too */
 	ret->sqlstate[0] = ret->request[0] = ret->grant[0] = ret->made_grant[0] = 0;
 	ret->release = 0;

@@ -83,7 +83,7 @@ static bool refuse_untraced(struct masking *m, const char *what, const char *why
 {
 	struct text t;
 	begin_refusal(m, &t);
-	m->ret->is_untraced = true;
+	m->ret->is_unread = true;
 	text_add(&t, "masks hide columns from this role, and ");
 	text_add(&t, what);
 	if (why && *why) {

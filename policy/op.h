@@ -169,7 +169,7 @@ struct decision {
 	bool is_observed;          /* a rule in observe mode let pass what it would have refused */
 	bool has_masks;            /* the role has masks on this resource, whether they matter here or not */
 	bool is_masked;            /* it passes, and some column of it is masked for the client */
-	bool is_untraced;          /* refused because masks cannot tell where values come from */
+	bool is_unread; /* refused because the text, or where its values come from, cannot be read */
 	bool hides_text;           /* literals and parameters are not recorded, nor what quotes them */
 	bool detects_text;	   /* what is recorded of them is searched for values, not for secrets alone */
 	char sqlstate[6];	   /* of a refusal that is no 42501; "" else */

@@ -53,7 +53,7 @@ static struct decision decide(const struct plan *p, const char *role, const char
 	memset(&d, 0xa5, sizeof(d));
 	plan_decide(p, plan_resource_by_name(p, resource), &who, &op, 999, &d);
 	const bool *const flags[] = {&d.is_observed, &d.has_masks,  &d.is_masked,
-				     &d.is_untraced, &d.hides_text, &d.detects_text};
+				     &d.is_unread, &d.hides_text, &d.detects_text};
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		CHECK(*(const uint8_t *)flags[i] <= 1); /* none is left as it was found */
 	CHECK(utf8_valid(span_str(d.reason)) || !*d.reason);

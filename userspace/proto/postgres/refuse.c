@@ -19,7 +19,7 @@ static const char *missing_column(const struct pg *pg)
 
 struct msg_error refuse_words(const struct pg *pg, const struct decision *d, char ret_detail[REFUSE_DETAIL])
 {
-	const char *missing = d->is_untraced ? missing_column(pg) : NULL;
+	const char *missing = d->is_unread ? missing_column(pg) : NULL;
 	struct msg_error e = {
 	    .severity = "ERROR",
 	    .sqlstate = d->sqlstate[0] ? d->sqlstate : "42501",
