@@ -21,10 +21,10 @@ static const char *text_of(const DefElem *d)
 static void take_byte(struct walk *w, const DefElem *d, struct sql_copy *f, uint8_t *to)
 {
 	const char *s = text_of(d);
-	if (s && s[0] && !s[1])
+	if (s && s[0] && !s[1] && !strchr("\r\n", s[0]))
 		*to = (uint8_t)s[0];
 	else
-		f->why = "COPY with a delimiter or quote that is no single byte";
+		f->why = "COPY with a delimiter or quote that is no single byte, or ends lines";
 }
 
 static void take_delimiter(struct walk *w, const DefElem *d, struct sql_copy *f)
@@ -98,6 +98,11 @@ static void take_encoding(struct walk *w, const DefElem *d, struct sql_copy *f)
 		f->why = "COPY with an ENCODING other than UTF8";
 }
 
+static void take_force_quote(struct walk *w, const DefElem *d, struct sql_copy *f)
+{
+	f->forces_quotes = true;
+}
+
 static void take_nothing(struct walk *w, const DefElem *d, struct sql_copy *f)
 {
 }
@@ -108,7 +113,7 @@ static const struct {
 } options[] = {
     {"format", take_format},	   {"delimiter", take_delimiter}, {"null", take_null},
     {"header", take_header},	   {"quote", take_quote},	  {"escape", take_escape},
-    {"encoding", take_encoding},   {"force_quote", take_nothing}, /* what was quoted is quoted again */
+    {"encoding", take_encoding},   {"force_quote", take_force_quote},
     {"freeze", take_nothing},
 };
 

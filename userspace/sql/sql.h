@@ -51,6 +51,7 @@ struct sql_copy {
 	uint8_t delimiter, quote, escape;
 	const char *null; /* what stands for NULL */
 	bool has_header;
+	bool forces_quotes; /* FORCE_QUOTE, of whichever columns */
 	/* A SELECT whose result has the columns that are written; NULL: it is not known. */
 	const char *shape;
 	const char *why; /* not NULL: it is another one, or written in an encoding that cannot be followed */

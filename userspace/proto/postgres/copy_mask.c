@@ -140,9 +140,10 @@ static struct span read_csv(const struct copy_mask *m, struct span raw, struct b
 	return buf_span(out);
 }
 
+/* By what is shown alone: that the server quoted what stood there tells what was in it. */
 static bool wants_quotes(const struct copy_mask *m, struct span v)
 {
-	if (m->was_quoted || span_eq(v, m->null) || span_is(v, "\\."))
+	if (m->form.forces_quotes || span_eq(v, m->null) || span_is(v, "\\."))
 		return true;
 	if (!has_special(v, m->form.quote, m->form.delimiter))
 		return false;
@@ -167,11 +168,19 @@ static void write_csv(const struct copy_mask *m, struct span v, struct buf *out)
 	buf_add_u8(out, m->form.quote);
 }
 
+/* In CSV a value that looks like NULL comes quoted; in text it does not, but for \N, which no value looks like: there
+ * any other NULL is masked as a value, or it would tell whether a value is the asker's NULL string. */
+static bool is_null_field(const struct copy_mask *m, struct span raw)
+{
+	bool is_certain = m->form.format == COPY_CSV || span_is(m->null, "\\N");
+	return is_certain && !m->was_quoted && span_eq(raw, m->null);
+}
+
 /* A field as it came, masked. NULL stays NULL. */
 static void write_field(struct copy_mask *m, const struct mask_how *how, struct span raw, struct buf *out)
 {
 	bool is_csv = m->form.format == COPY_CSV;
-	if (!m->was_quoted && span_eq(raw, m->null)) {
+	if (is_null_field(m, raw)) {
 		buf_add_span(out, raw);
 		return;
 	}

@@ -48,7 +48,7 @@ static const struct {
     {four, 4, TEXT, B("1\t512-64-7301\t7\tabc"), B("1\t***-**-7301\t0\tabc"), 0, ERR_MALFORMED},
     {four, 4, TEXT, B("1\t512-64-7301"), B("1\t"), 0, ERR_MALFORMED},
     {four, 4, {.delimiter = '|', .null = "nil"}, B("nil|nil|nil|nil\n2|a\\|b12345|5|\t\n"),
-     B("nil|nil|nil|nil\n2|*\\|**2345|0|\t\n"), 0, 0},
+     B("nil|***|0|nil\n2|*\\|**2345|0|\t\n"), 0, 0}, /* a value may look like this NULL */
     {four, 4, {.delimiter = '\t', .null = "\\N", .has_header = true},
      B("a\tssn12345\tc\td\n1\tssn12345\t7\td\n"),
      B("a\tssn12345\tc\td\n1\t****2345\t0\td\n"), 0, 0},
@@ -61,6 +61,8 @@ static const struct {
     {four, 4, CSV('"', '"'), B("1,\"a,\"\"b\n12345\",7,\"x,\"\"\n,\"\n"), B("1,\"*,\"\"*\n*2345\",0,\"x,\"\"\n,\"\n"),
      0, 0},
     {four, 4, CSV('\'', '\\'), B("1,'a\\'b\\\\12345',7,'x\\\\'\n"), B("1,'*\\'*\\\\*2345',0,'x\\\\'\n"), 0, 0},
+    {one, 1, CSV('"', '5'), B("\"a5\"b\"\n\"ab\"\n"), B("\"*5\"*\"\n**\n"), 0, 0}, /* quotes are of what is shown */
+    {one, 1, CSV('"', '"', .forces_quotes = true), B("\"ab\"\n"), B("\"**\"\n"), 0, 0},
     {four, 4, CSV('"', '"', .has_header = true), B("a,\"b\n,12345\",c,d\n1,12345,7,8\n"),
      B("a,\"b\n,12345\",c,d\n1,*2345,0,8\n"), 0, 0},
     {four, 4, CSV('"', '"'), B("1,2,3\n"), B(""), ERR_DENIED, 0},
