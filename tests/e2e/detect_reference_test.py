@@ -145,7 +145,7 @@ def jwts(text):
 
 TOKENS = "|".join([  # by what detect-secrets, gitleaks and the issuers' own pages say
     r"(?:AKIA|ASIA|ABIA|ACCA)[A-Za-z0-9]{16}(?![A-Za-z0-9])", r"AIza[\w\-]{35}(?![\w\-])", r"gh[pousr]_[A-Za-z0-9]{36,}",
-    r"github_pat_[\w\-]{40,}", r"gl(?:pat|dt|rt|ft|cbt|soat)-[\w\-]{20,}", r"xox[aboprs]-[\w\-]{20,}", r"[sr]k_(?:live|test)_[A-Za-z0-9]{16,}",
+    r"github_pat_[\w\-]{40,}", r"gl(?:pat|dt|rt|ft|cbt|soat)-[\w\-.]{20,}", r"xox[aboprs]-[\w\-]{20,}", r"[sr]k_(?:live|test)_[A-Za-z0-9]{16,}",
     r"sk-(?:ant|proj|svcacct)-[\w\-]{24,}", r"sk-[A-Za-z0-9]{32,}", r"SG\.[\w\-.]{60,}", r"pypi-AgE[\w\-]{70,}", r"npm_[A-Za-z0-9]{36,}"])
 
 
