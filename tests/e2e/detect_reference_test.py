@@ -87,7 +87,11 @@ def cards(text):
             around = text[start - 1:start].isalnum() and text[end:end + 1].isalnum()
             if 12 <= len(digits) <= 19 and is_luhn(digits) and known and not around and not re.search(r"\d\.\Z", text[:start]):
                 return start, end
-    return each(text, r"(?<!\d)\d+(?:[-. ]\d+)*", check)
+    form = r"(?<!\d)\d+(?:[-. ]\d+)*"
+    found, given = each(text, form, check), text
+    text = re.sub(r"(?<=\d)[_:;|](?=\d)", "-", given)  # what else links digits; looked at where nothing was found
+    linked = [(i, j) for i, j in each(text, form, check) if text[i:j] != given[i:j] and not any(i < y and x < j for x, y in found)]
+    return sorted(found + linked)
 
 
 def ssns(text):
@@ -144,8 +148,8 @@ def jwts(text):
 
 
 TOKENS = "|".join([  # by what detect-secrets, gitleaks and the issuers' own pages say
-    r"(?:AKIA|ASIA|ABIA|ACCA)[A-Za-z0-9]{16}(?![A-Za-z0-9])", r"AIza[\w\-]{35}(?![\w\-])", r"gh[pousr]_[A-Za-z0-9]{36,}",
-    r"github_pat_[\w\-]{40,}", r"gl(?:pat|dt|rt|ft|cbt|soat)-[\w\-.]{20,}", r"xox[aboprs]-[\w\-]{20,}", r"[sr]k_(?:live|test)_[A-Za-z0-9]{16,}",
+    r"(?:AKIA|ASIA|ABIA|ACCA)[A-Za-z0-9]{16}(?![A-Za-z0-9])", r"AIza[\w\-]{35}(?![\w\-])", r"gh[pousr]_[A-Za-z0-9]{36,}", r"ghs_[\w\-.]{80,}",
+    r"github_pat_[\w\-]{40,}", r"gl(?:pat|rt|cbt)-[\w\-.]{20,}", r"gl(?:dt|ft|soat)-[\w\-]{20,}", r"xox[aboprs]-[\w\-]{20,}", r"[sr]k_(?:live|test)_[A-Za-z0-9]{16,}",
     r"sk-(?:ant|proj|svcacct)-[\w\-]{24,}", r"sk-[A-Za-z0-9]{32,}", r"SG\.[\w\-.]{60,}", r"pypi-AgE[\w\-]{70,}", r"npm_[A-Za-z0-9]{36,}"])
 
 
