@@ -218,8 +218,10 @@ static uint8_t hex_digit(uint8_t c)
 /* Canonical JSON has the short escapes, and \u00xx for the other control characters. */
 void payload_unescape(struct buf *out, struct span s)
 {
+	if (s.len < 2) /* no string: not even its quotes */
+		return;
 	const uint8_t *p = s.p + 1, *end = s.p + s.len - 1;
-	while (s.len >= 2 && p < end) {
+	while (p < end) {
 		const uint8_t *slash = memchr(p, '\\', (size_t)(end - p));
 		size_t plain = slash ? (size_t)(slash - p) : (size_t)(end - p);
 		buf_add(out, p, plain);
