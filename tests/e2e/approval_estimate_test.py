@@ -48,6 +48,7 @@ CREATE TABLE near(id int); ALTER FOREIGN TABLE far_away INHERIT near;
 PLANNED = [("UPDATE orders SET price = 0 WHERE id <= 2500", 2200, 2800, "Update"), ("DELETE FROM orders", 5000, 5000, "Delete"),
            ("SELECT * FROM orders WHERE price = 7", 20, 90, "Seq Scan"), ("INSERT INTO orders SELECT i + 9000, 1 FROM generate_series(1, 50) i", 50, 50, "Insert"),
            ("WITH d AS (DELETE FROM orders WHERE id = 4 RETURNING id) SELECT * FROM d", 1, 1, "Delete"),
+           ("WITH d AS (DELETE FROM orders RETURNING id) SELECT count(*) FROM d", 5000, 5000, "Delete"),
            ("SELECT * FROM cheap", 400, 600, "Seq Scan"), ("DELETE FROM by_year WHERE y = 3", 1, 40, "Delete"),
            ("SELECT count(*) FROM information_schema.tables", 1, 1, "Seq Scan"), ("INSERT INTO with_trigger VALUES (1)", 1, 1, "Insert"),
            ("INSERT INTO refers VALUES (1)", 1, 1, "Insert"), ("SELECT * FROM with_tame", 100, 5000, "Seq Scan"),

@@ -12,6 +12,8 @@
 struct reading {
 	struct plan_rows *into;
 	int n_nodes;
+	bool has_change; /* in this plan */
+	int64_t changed;
 };
 
 static const char *text_of(const json_t *node, const char *key)
@@ -82,6 +84,10 @@ static int read_node(struct reading *r, const json_t *node, int depth)
 	if (depth > DEPTH_MAX || ++r->n_nodes > NODES_MAX)
 		return ERR_LIMIT;
 	add_part(r->into, node);
+	if (is_change(node)) {
+		r->has_change = true;
+		r->changed = add(r->changed, rows_of(node));
+	}
 	json_array_foreach(json_object_get(node, "Plans"), i, child)
 	{
 		err = read_node(r, child, depth + 1);
@@ -91,7 +97,8 @@ static int read_node(struct reading *r, const json_t *node, int depth)
 	return err;
 }
 
-/* A rule of the database's may have made several of one statement, or none. */
+/* A rule of the database's may have made several of one statement, or none. What a CTE changes
+ * counts, however little the statement around it returns. */
 static int read_all(const json_t *all, struct plan_rows *p)
 {
 	struct reading r = {.into = p};
@@ -102,10 +109,12 @@ static int read_all(const json_t *all, struct plan_rows *p)
 	json_array_foreach(all, i, one)
 	{
 		const json_t *top = json_object_get(one, "Plan");
+		r.has_change = false;
+		r.changed = 0;
 		int err = read_node(&r, top, 0);
 		if (err)
 			return err;
-		p->rows = add(p->rows, rows_of(top));
+		p->rows = add(p->rows, r.has_change ? r.changed : rows_of(top));
 		p->cost = add(p->cost, number_of(top, "Total Cost"));
 	}
 	return 0;

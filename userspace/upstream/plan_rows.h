@@ -19,7 +19,7 @@ struct plan_part {
 };
 
 struct plan_rows {
-	int64_t rows; /* that are changed, where that is what it is for; else that are returned */
+	int64_t rows; /* that are changed, anywhere in the plan; without any, that are returned */
 	int64_t cost; /* in the planner's units */
 	struct plan_part parts[PLAN_PARTS_MAX];
 	int n_parts;

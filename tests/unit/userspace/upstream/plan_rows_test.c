@@ -16,6 +16,9 @@
 	"\"Plans\":[" plans "]}"
 #define SUB(rows)                                                                                  \
 	"{\"Node Type\":\"Result\",\"Parent Relationship\":\"InitPlan\",\"Plan Rows\":" rows "}"
+/* WITH d AS (DELETE ...) SELECT count(*): the one row of the top hides nothing */
+#define AROUND(plans)                                                                              \
+	"{\"Node Type\":\"Aggregate\",\"Plan Rows\":1,\"Total Cost\":99,\"Plans\":[" plans "]}"
 #define LONG_NAME "a123456789b123456789c123456789d123456789e123456789f123456789g123"
 
 static const struct {
@@ -30,7 +33,11 @@ static const struct {
     {ONE(CHANGE(SUB("500") "," SCAN("12", "t"))), 0, 12, 99, 2, "Delete",
      "t"}, /* a sub-select is not what it changes */
     {"[{\"Plan\":" CHANGE(SCAN("3", "t")) "},{\"Plan\":" SCAN("4", "u") "}]", 0, 7, 110, 3,
-     "Delete", "t"},		    /* by a rule */
+     "Delete", "t"}, /* by a rule */
+    {ONE(AROUND(CHANGE(SCAN("12", "t")) "," SCAN("5", "u"))), 0, 12, 99, 3, "Delete", "t"},
+    {ONE(AROUND(CHANGE(SCAN("12", "t")) "," CHANGE(SCAN("30", "t")))), 0, 42, 99, 4, "Delete", "t"},
+    {ONE(CHANGE(AROUND(SCAN("5", "u")) "," CHANGE(SCAN("7", "t")) "," SCAN("4", "t"))), 0, 11, 99,
+     5, "Delete", "t"},		    /* both are changed */
     {"[]", 0, 0, 0, 0, NULL, NULL}, /* a rule that does nothing */
     {ONE(SCAN("1e300", "t")), 0, PLAN_ROWS_MAX, 11, 1, "Seq Scan", "t"},
     {ONE(SCAN("99999999999999999999999", "t")), 0, PLAN_ROWS_MAX, 11, 1, "Seq Scan", "t"},
