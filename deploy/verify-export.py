@@ -21,6 +21,7 @@ except ImportError as why:
     print(f"CANNOT TELL ?: this needs python3-lmdb, python3-cryptography, and verify_claims.py beside it ({why})")
     sys.exit(2)
 
+DEPTH, FIELDS = 16, 64  # that an event has at most
 NOTE = re.compile("(sluice/(\\S+)\n(\\d+)\n(\\S{44})\nchain ([0-9a-f]{64})\ntime \\d+\n)\n\u2014 sluice/(\\S+) (\\S{92})\n")
 
 
@@ -36,11 +37,20 @@ def no_float(text):
     raise ValueError(text)
 
 
+def is_plain(value, depth=DEPTH):
+    """Nothing that a reader may not be able to hold: numbers of 64 bits, text without NUL."""
+    if isinstance(value, (dict, list)):
+        keys = value if isinstance(value, dict) else ()
+        return depth > 0 and all(k.isascii() and k.isprintable() and not set(k) & set('"\\') for k in keys) and \
+            all(is_plain(v, depth - 1) for v in (value.values() if isinstance(value, dict) else value))
+    return "\0" not in value if isinstance(value, str) else abs(value or 0) < 1 << 63
+
+
 def canonical(n, stored):
     """The one way to write an event, which every reader reads the same."""
     try:
         e = json.loads(stored, parse_float=no_float, parse_constant=no_float)
-        if json.dumps(e, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() == stored:
+        if len(e) <= FIELDS and is_plain(e) and json.dumps(e, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() == stored:
             return e
     except (ValueError, RecursionError):
         pass

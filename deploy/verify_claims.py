@@ -17,8 +17,10 @@ class Unknown(Exception):
 
 
 def fold(name):
-    """Case, and how Unicode composes a letter, make no other person."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name or "").casefold())
+    """Case, and how Unicode composes a letter, make no other person (Unicode, 3.13, D146)."""
+    for _ in range(2):  # a form may bring a capital letter with it (U+2102)
+        name = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", name or "").casefold())
+    return name
 
 
 def is_same_person(a, b):
@@ -114,20 +116,35 @@ class Approvals:
             self.rests_on(n, 0, f"went by request {e['request']}, and there is no such thing before it")
 
 
+def is_concealed(e):
+    """Its payload stands elsewhere: sealed, or packed."""
+    return "sealed" in e or "packed" in e
+
+
 class Parts:
     def __init__(self, export):
         self.export, self.found = export, {}
 
+    def add(self, n, e, at):
+        """The bytes that a part holds, in one way, or they are concealed."""
+        text, b64 = e.get("data"), e.get("data_b64")
+        if (text is None) == (b64 is None) and not (text is None and is_concealed(e)):
+            raise Bad(n, "is a part that cannot be read")
+        try:
+            at[1].update(base64.b64decode(b64 or "", validate=True) if text is None else text.encode())
+        except ValueError:
+            raise Bad(n, "is a part that cannot be read") from None
+        at[0], at[2] = at[0] + 1, at[2] and (text is not None or b64 is not None)
+
     def event(self, n, e):
         if e["type"] == "op.part":
-            name, data = (e["flow"], e["id"], e["field"]), e.get("data", "").encode() or base64.b64decode(e.get("data_b64", ""))
+            name = (e["flow"], e["id"], e["field"])
             if e.get("part", 0) == 0:
                 self.found[name] = [0, hashlib.sha256(), True]
             at = self.found.get(name, [None])
             if at[0] == e.get("part", 0):  # else those before it are not here
-                at[0], at[2] = at[0] + 1, at[2] and bool(data)
-                at[1].update(data)
-        elif e["type"] in ("op", "op.end"):
+                self.add(n, e, at)
+        elif e["type"] == "op":
             for field, key in (("text", "text_sha256"), ("params", "params_json_sha256")):
                 self.check(n, e, field, e.get(f"{field}_parts", 0), e.get(key))
 
@@ -135,7 +152,7 @@ class Parts:
         if not count:
             return
         got, digest, is_clear = self.found.pop((e["flow"], e["id"], field), (0, None, False))
-        if got == count and is_clear and said and digest.hexdigest() != said:
+        if got == count and is_clear and (said or not is_concealed(e)) and digest.hexdigest() != said:
             raise Bad(n, f"says another {field} than its parts")
         if got != count and self.export.left_out:
             self.export.cannot_tell(f"event {n} says that its {field} is in {count} parts before it: they are left out")

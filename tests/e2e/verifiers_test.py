@@ -7,9 +7,13 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import unicodedata
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import stack  # noqa: E402
+
+sys.path.insert(0, str(stack.ROOT / "deploy"))
+from verify_claims import fold  # noqa: E402
 
 POLICY = {
     "version": 1,
@@ -63,6 +67,8 @@ def sessions(t, events, session):
              *incomplete, ": x")
     for what, old, new in (("keys that do not ascend", owner, ",".join(owner.split(",")[::-1])), ("white space", owner, owner + " "),
                            ("a key twice", owner, f"{owner},{owner}"), ("a number that is none", f'"flows":{told["flows"]}', '"flows":1.0'),
+                           ("a number that is too large", f'"flows":{told["flows"]}', f'"flows":{1 << 63}'),
+                           ("a NUL", owner, owner.replace("match", "m\\u0000atch")), ("too deep", owner, owner + ',"p":' + "[" * 16 + "]" * 16),
                            ("an escape that is not needed", owner, owner.replace("match", "m\\u0061tch"))):
         t.expect(what, ["replace", n, old, new], 1, f"BAD test-node event {n}: is not canonical JSON")
     t.expect("bytes are kept off the record", ["replace", closed["_seq"], f'"wire_up":{closed["wire_up"]}', '"wire_up":1'], 1,
@@ -89,6 +95,10 @@ def parts(t, events):
     gone = (f"event {n} says that its text is in {count} parts before it: they are left out",)
     t.expect("another text than its parts", ["replace", first, "chunk", "chunq"], 1, f"BAD test-node event {n}: says another text")
     t.expect("another hash of it", ["replace", n, f'"text_sha256":"{op["text_sha256"]}"', f'"text_sha256":"{"0" * 64}"'], 1, "says another text")
+    for what, old, new in (("a part of nothing", '"data"', '"date"'), ("a part that says two things", '"field"', '"data_b64":"QUJD","field"')):
+        t.expect(what, ["replace", first, old, new], 1, f"BAD test-node event {first}: is a part that cannot be read")
+    t.expect("a part of no length", ["replace", first, '"data":"', '"data":"","date":"'], 1, f"BAD test-node event {n}: says another text")
+    t.expect("no hash of it", ["replace", n, f'"text_sha256":"{op["text_sha256"]}"', f'"text_sha25x":"{op["text_sha256"]}"'], 1, "says another text")
     t.expect("more parts than there are", ["replace", n, f'"text_parts":{count}', f'"text_parts":{count + 1}'], 1, "they are not there")
     t.expect("parts in another order", ["swap", first, found[1]["_seq"]], 1, "BAD", f"event {n}", "they are not there")
     t.expect("a part is left out", ["omit", found[1]["_seq"]], 2, "CANNOT TELL", *gone)
@@ -109,6 +119,8 @@ def main():
         stack.until(lambda: f"signed-to {last}" in s.gw.sluice("verify", check=False).stdout or "unsigned-tail 0" in
                     s.gw.sluice("verify", check=False).stdout)
         events = s.gw.events()
+        for name in ("\u1fa4\u0301", "\u1f84\u0307", "\u2102", "\u00c9"):
+            t.equal(fold(name), fold(unicodedata.normalize("NFD", name)), f"{name}: composed or not, it is the same person")
         sessions(t, events, session)
         parts(t, events)
         if t.failed:

@@ -76,18 +76,27 @@ static struct gathered *begin(struct verify_parts *p, const char *name)
 	return g;
 }
 
-/* The bytes that a part holds. */
+/* Its payload stands elsewhere: sealed, or packed. */
+static bool is_concealed(const struct scan *e)
+{
+	return scan_get(e, "sealed").len || scan_get(e, "packed").len;
+}
+
+/* The bytes that a part holds, in one way. */
 static int add_data(struct gathered *g, const struct scan *e)
 {
 	struct buf data;
 	struct span text = scan_get(e, "data"), base64 = scan_plain(e, "data_b64");
-	buf_init(&data, PAYLOAD_MAX);
+	bool is_text = text.len && *text.p == '"', is_clear = is_text || base64.len;
 	int r = 0;
+	g->is_clear = g->is_clear && is_clear;
+	if (is_text == (base64.len > 0)) /* both, or neither */
+		return !is_clear && is_concealed(e) ? 0 : ERR_MALFORMED;
+	buf_init(&data, PAYLOAD_MAX);
 	if (base64.len)
 		r = payload_base64(base64, &data);
 	else
 		payload_unescape(&data, text);
-	g->is_clear = g->is_clear && (text.len || base64.len);
 	if (r == 0 && !EVP_DigestUpdate(g->sha, buf_span(&data).p, buf_len(&data)))
 		r = -ENOMEM;
 	buf_done(&data);
@@ -130,7 +139,7 @@ static int check(struct walk *w, uint64_t seq, const struct scan *e, const char 
 		return 0;
 	struct span said = scan_plain(e, hash_key);
 	bool is_done = EVP_DigestFinal_ex(g->sha, hash, NULL);
-	bool is_clear = g->is_clear && said.len;
+	bool is_clear = g->is_clear && (said.len || !is_concealed(e));
 	forget(g);
 	hex_encode(hash, HASH_LEN, hex);
 	if (!is_done)
