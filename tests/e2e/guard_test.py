@@ -129,6 +129,17 @@ def relayed(c, gw):
     p.stderr.close()
 
 
+def cores_sent(c, gw, tmp):
+    """A limit of 0, which the guard cannot make 1: nothing starts where the kernel would pipe a core to a program."""
+    setup = 'mount --bind "$0" /proc/sys/kernel/core_pattern && ulimit -c 0 && exec "$@"'
+    for pattern, is_shut in (("|/bin/false", True), ("@/run/cores", True), ("core", False)):
+        (tmp / "core_pattern").write_text(pattern)
+        argv = ["unshare", "-m", "sh", "-c", setup, str(tmp / "core_pattern"), *gw.command("viewer", ["echo", "ran"])]
+        got = subprocess.run(argv, env=gw.env, capture_output=True, text=True, timeout=60)
+        c.check(("ran" in got.stdout) != is_shut, f"no limit of core dumps, and the pattern {pattern}", got.stdout + got.stderr)
+        c.check(not is_shut or 'part "privileges"' in got.stderr, f"it says why: {pattern}", got.stderr)
+
+
 def main():
     c = stack.Checks()
     user = pwd.getpwnam("nobody")
@@ -158,6 +169,7 @@ def main():
                    "run", "--token-file", str(token), "--", *map(str, argv)]
             return subprocess.run(run, env={**gw.env, "HOME": tmp}, cwd="/", capture_output=True, text=True, timeout=60)
 
+        cores_sent(c, gw, pathlib.Path(tmp))
         probe = as_user(["true"])
         if "part \"view\"" in probe.stderr:
             c.skip("no user namespaces for users on this machine")

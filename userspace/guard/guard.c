@@ -48,15 +48,30 @@ static int drop_caps(const struct guard *g)
 	return syscall(SYS_capset, &h, d) < 0 ? -errno : 0;
 }
 
-/* A crash may start a program outside (core(5), "Piping core dumps"), and one that sends it away: a limit of 1, and
- * only that, keeps the kernel from it (fs/coredump.c). */
+/* A crash may start a program outside (core(5), "Piping core dumps"), or hand itself to one: a limit of 1, and only
+ * that, keeps the kernel from it (fs/coredump.c). Where one of 0 was there, which cannot be raised, it does not do
+ * that, and is no harm as long as cores are files. */
+static int no_cores(void)
+{
+	const struct rlimit one = {1, 1};
+	char first = 0;
+	if (setrlimit(RLIMIT_CORE, &one) == 0)
+		return 0;
+	if (errno != EPERM)
+		return -errno;
+	int fd = open("/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, &first, 1);
+	int err = n < 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return !err && (first == '|' || first == '@') ? ERR_DENIED : err;
+}
+
 static int no_new_privs(const struct guard *g)
 {
-	const struct rlimit none = {1, 1};
 	(void)g;
-	if (setrlimit(RLIMIT_CORE, &none) < 0 && errno != EPERM) /* one of 0 was there: then it stays */
-		return -errno;
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+	int r = no_cores();
+	return r < 0 ? r : prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
 static const struct {
