@@ -10,6 +10,8 @@
 enum hook_format { HOOK_JSON, HOOK_SLACK, HOOK_TEAMS };
 
 /* {"name", "url", "format"?, "secret", "groups"?}. Strings live in the arena. */
+#define HOOK_SECRET_MIN 16 /* characters */
+
 struct hook {
 	const char *name, *url;
 	const char *secret; /* "file:/path" beneath key_dirs: of the signature, both ways */

@@ -15,6 +15,7 @@ import certs  # noqa: E402
 import stack  # noqa: E402
 
 SECRET = "a-secret-that-is-nowhere-else"
+JWKS = '{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "a", "alg": "EdDSA", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}'
 
 
 class Place:
@@ -132,6 +133,7 @@ def cases(p):
         ("a mask's key is too short", "p", ("masks", "ids", "key"), f"file:{f}/credentials/short", '"masks"', "shorter than 16 bytes"),
         ("an issuer's keys are missing", "p", ("issuers", 0, "jwks"), f"file:{f}/keys/none.jwks", "{", "No such file"),
         ("an issuer's keys are none", "p", ("issuers", 0, "jwks"), f"file:{f}/keys/chat", "{", "no set of keys"),
+        ("an issuer's keys are more than the gateway reads", "p", ("issuers", 0, "jwks"), f"file:{f}/keys/large.jwks", "{", "keys of"),
         ("nobody has the issuer's keys", "c", ("local_issuer", "enabled"), False, None, '"local_issuer": {"enabled": true}'),
     ]
 
@@ -187,6 +189,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="sl-check-") as name:
         p = Place(pathlib.Path(name))
         p.write("credentials/short", "short\n")
+        p.write("keys/large.jwks", JWKS.replace("}]", "}" + " " * 300000 + "]"))
+        (p.folder / "state/keys").mkdir(parents=True)
+        p.write("state/keys/local.jwks", JWKS)  # of a time when the local issuer was on
         (p.folder / "shut").mkdir(0o700)
         p.save(p.config, p.policy)
         done = p.sluiced("--check-config")

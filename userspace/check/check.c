@@ -16,8 +16,7 @@
 
 #define FOUND_MAX 100
 
-/* --- findings
- * ------------------------------------------------------------------------------------- */
+/* --- findings --- */
 
 __attribute__((format(printf, 5, 0))) static void print(struct checking *c,
 							const struct source_text *in,
@@ -49,8 +48,7 @@ void found_in(struct checking *c, const struct source_text *in, const char *key,
 	va_end(ap);
 }
 
-/* --- asking
- * --------------------------------------------------------------------------------------- */
+/* --- asking --- */
 
 char *check_read(struct checking *c, json_t *request, size_t limit, size_t *ret_len, char *ret_why,
 		 size_t why_size)
@@ -68,8 +66,7 @@ char *check_read(struct checking *c, json_t *request, size_t limit, size_t *ret_
 	return text;
 }
 
-/* --- answering
- * ------------------------------------------------------------------------------------ */
+/* --- answering --- */
 
 static int answer(const struct config *cfg, int fd)
 {
@@ -91,8 +88,7 @@ static int answer(const struct config *cfg, int fd)
 	return r;
 }
 
-/* --- as the user
- * ---------------------------------------------------------------------------------- */
+/* --- as the user --- */
 
 static bool become(const struct passwd *pw)
 {

@@ -27,8 +27,9 @@ static int open_key(const struct config *cfg, const char *path, int *ret_fd)
 {
 	char local[300];
 	snprintf(local, sizeof(local), "%s/keys/local.jwks", cfg->state_dir);
-	return strcmp(path, local) ? open_beneath(cfg->key_dirs, cfg->n_key_dirs, path, ret_fd)
-				   : open_plain(local, ret_fd);
+	return cfg->has_local_issuer && !strcmp(path, local)
+		   ? open_plain(local, ret_fd)
+		   : open_beneath(cfg->key_dirs, cfg->n_key_dirs, path, ret_fd);
 }
 
 static int open_credential(const struct config *cfg, const char *source, int *ret_fd)

@@ -11,9 +11,6 @@
 #include "upstream/credential.h"
 #include "upstream/tls_client.h"
 
-#define JWKS_FILE_MAX (1024 * 1024)
-#define MASK_KEY_MIN  16 /* flow/mask_keys.c */
-
 /* Not run: it may cost something, or be meant for the machine at work. Who runs it is the user that
  * we are. */
 static int check_command(struct checking *c, const char *source, char why[WHY_MAX])
@@ -64,17 +61,9 @@ static void check_mask_key(struct checking *c, const struct source_text *in, con
 	if (!source || strncmp(source, "file:", 5))
 		return;
 	char *page = secret_page();
-	int r = page ? secret_fetch(&c->monitor, source, page, &n, why) : -ENOMEM;
-	while (r == 0 && n && strchr("\r\n", page[n - 1]))
-		n--;
+	int r = page ? secret_key_fetch(&c->monitor, source, page, &n, why) : -ENOMEM;
 	if (r < 0)
-		found_in(c, in, "masks", "the key of a mask: %s: %s", source,
-			 *why ? why : err_text(r));
-	else if (n < MASK_KEY_MIN)
-		found_in(
-		    c, in, "masks",
-		    "the key of a mask: %s: shorter than %d bytes: openssl rand -hex 32 makes one",
-		    source, MASK_KEY_MIN);
+		found_in(c, in, "masks", "the key of a mask: %s: %s", source, *why ? why : err_text(r));
 	if (page)
 		secret_page_free(page);
 }
@@ -93,7 +82,7 @@ static void check_issuer(struct checking *c, const struct source_text *in, int i
 	snprintf(place, sizeof(place), "issuers.%d", i);
 	json_t *q =
 	    json_pack("{s:s,s:s}", "t", "open_key", "path", is->jwks ? is->jwks + 5 : local);
-	_cleanup_(freep) char *text = check_read(c, q, JWKS_FILE_MAX, &len, why, sizeof(why));
+	_cleanup_(freep) char *text = check_read(c, q, JWKS_MAX, &len, why, sizeof(why));
 	struct jwks *keys = NULL;
 	if (!text && !is->jwks)
 		found_in(c, in, place,

@@ -13,7 +13,6 @@
 #include "record/sealer.h"
 
 #define SECRET_FILE_MAX 4096
-#define HOOK_SECRET_MIN 16 /* control/hooks.c */
 
 static void check_auditors(struct checking *c)
 {
@@ -64,8 +63,7 @@ void check_needed(struct checking *c)
 	check_sinks(c);
 }
 
-/* --- the rest
- * --------------------------------------------------------------------------------------- */
+/* --- the rest --- */
 
 /* Read as the user, as the process that needs it does. */
 static void check_authorities(struct checking *c, const char *key, const char *path)

@@ -9,7 +9,6 @@
 
 #define SEND_MS	     5000
 #define ANSWER_LIMIT (64 * 1024)
-#define SECRET_MIN   16
 
 static const int waits_s[HOOK_TRIES] = {0, 1, 5, 30, 120, 600};
 
@@ -41,9 +40,9 @@ static char *read_secret(struct control *c, const struct hook *h)
 		r = fd_read_all(fd, 4096, &text, &len);
 	if (r == 0) {
 		text[strcspn(text, "\r\n")] = 0;
-		if (strlen(text) >= SECRET_MIN)
+		if (strlen(text) >= HOOK_SECRET_MIN)
 			return text;
-		snprintf(why, sizeof(why), "shorter than %d characters", SECRET_MIN);
+		snprintf(why, sizeof(why), "shorter than %d characters", HOOK_SECRET_MIN);
 	}
 	log_error("webhook \"%s\" is off: its secret %s: %s", h->name, h->secret,
 		  *why ? why : err_text(r));

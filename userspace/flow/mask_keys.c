@@ -9,8 +9,6 @@
 #include "upstream/credential.h"
 #include "policy/policy.h"
 
-#define KEY_MIN 16
-
 static void one_key(struct proxy *p, struct plan *plan, int i)
 {
 	const char *source = plan_mask_key_source(plan, i);
@@ -19,17 +17,13 @@ static void one_key(struct proxy *p, struct plan *plan, int i)
 	char *page = source ? secret_page() : NULL;
 	if (!source)
 		return;
-	int err = page ? secret_fetch(&p->monitor, source, page, &n, why) : -ENOMEM;
-	while (!err && n && strchr("\r\n", page[n - 1])) /* an editor's */
-		n--;
-	if (!err && n >= KEY_MIN)
+	int err = page ? secret_key_fetch(&p->monitor, source, page, &n, why) : -ENOMEM;
+	if (!err)
 		plan_set_mask_key(plan, i, span_of(page, n));
 	else
 		log_error("the key of a mask, %s: %s; what it masks is shown as NULL until the "
 			  "policy is loaded again",
-			  source,
-			  err ? why
-			      : "it is shorter than 16 bytes: make one with openssl rand -hex 32");
+			  source, why);
 	if (page)
 		secret_page_free(page);
 }

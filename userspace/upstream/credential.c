@@ -10,6 +10,7 @@
 #include "base/msg.h"
 #include "upstream/secret_text.h"
 
+#define KEY_MIN	       16
 #define SECRET_PAGE    4096
 #define CREDENTIAL_MAX 4000 /* of it */
 
@@ -163,6 +164,19 @@ int secret_fetch(struct msg_line *monitor, const char *source, char *page, size_
 		return err;
 	err = read_locked(fd, page, ret_len);
 	return err ? say(why, err, "it cannot be read") : 0;
+}
+
+int secret_key_fetch(struct msg_line *monitor, const char *source, char *page, size_t *ret_len,
+		     char ret_why[WHY_MAX])
+{
+	int err = secret_fetch(monitor, source, page, ret_len, ret_why);
+	while (!err && *ret_len && strchr("\r\n", page[*ret_len - 1])) /* an editor's */
+		(*ret_len)--;
+	if (err || *ret_len >= KEY_MIN)
+		return err;
+	snprintf(ret_why, WHY_MAX, "shorter than %d bytes: openssl rand -hex 32 makes one",
+		 KEY_MIN);
+	return ERR_LIMIT;
 }
 
 int credential_fetch(struct msg_line *monitor, const char *source, struct credential *ret,

@@ -38,3 +38,6 @@ void secret_page_free(char *page);
  * reading what it says. */
 must_check int secret_fetch(struct msg_line *monitor, const char *source, char *page,
 			    size_t *ret_len, char ret_why[WHY_MAX]);
+/* The same of a key to hash with, without the line's end. ERR_LIMIT: it is too short; ret_why says what makes one. */
+must_check int secret_key_fetch(struct msg_line *monitor, const char *source, char *page,
+				size_t *ret_len, char ret_why[WHY_MAX]);
