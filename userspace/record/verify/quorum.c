@@ -258,7 +258,8 @@ static enum quorum_verdict on_release(struct look *l)
 	struct matching m = {.n_votes = 0};
 	const json_t *stages = json_object_get(l->request, "quorum");
 	const char *lacks = "nobody";
-	size_t i, opened = (size_t)json_integer_value(json_object_get(l->request, "opened"));
+	json_int_t opened = json_integer_value(json_object_get(l->request, "opened"));
+	size_t i;
 	json_t *v;
 	/* What goes by it rests on it, whatever it rests on itself. */
 	json_array_append_new(json_object_get(l->request, "releases"), json_integer((json_int_t)l->seq));
@@ -271,7 +272,7 @@ static enum quorum_verdict on_release(struct look *l)
 		if (r != QUORUM_FINE)
 			return r;
 	}
-	for (i = 0; i < json_array_size(stages) && i <= opened && lacks; i++)
+	for (i = 0; i < json_array_size(stages) && (json_int_t)i <= opened && lacks; i++)
 		lacks = who_lacks(&m, json_array_get(stages, i));
 	if (lacks)
 		return say(l, QUORUM_BAD,
