@@ -5,17 +5,9 @@
 
 #include "base/macro.h"
 #include "base/ossl.h"
+#include "base/pg_auth.h"
 #include "upstream/credential.h"
 #include "upstream/tls.h"
-
-enum {
-	AUTH_OK = 0,
-	AUTH_CLEARTEXT = 3,
-	AUTH_MD5 = 5,
-	AUTH_SASL = 10,
-	AUTH_SASL_CONTINUE = 11,
-	AUTH_SASL_FINAL = 12
-};
 
 #define MD5_TEXT 36 /* "md5", 32 digits, the end */
 

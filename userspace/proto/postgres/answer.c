@@ -147,24 +147,11 @@ static int on_row(struct answer *a)
 	return err;
 }
 
-/* The next message, if it is a DataRow that is there whole. */
-static bool next_row(struct cur *in, struct span *ret_all)
-{
-	struct cur at = *in;
-	if (cur_left(in) < MSG_HEADER || cur_u8(&at) != 'D')
-		return false;
-	uint32_t len = cur_u32(&at);
-	if (len < 4 || len - 4 > cur_left(&at))
-		return false;
-	*ret_all = cur_bytes(in, (size_t)len + 1);
-	return true;
-}
-
 int answer_rows(struct pg *pg, struct cur *in, struct sink *out)
 {
 	struct track *t = answered(&pg->tracks);
 	struct row_mask m;
-	struct span all;
+	struct span body;
 	int err = 0;
 	if (!t || !(RUNS & 1u << t->kind) || t->is_poison)
 		return 0; /* for answer_take to judge */
@@ -175,15 +162,14 @@ int answer_rows(struct pg *pg, struct cur *in, struct sink *out)
 		server_flush(pg, out);
 		(void)buf_reserve(out->to[TO_CLIENT], cur_left(in)); /* grown once */
 	}
-	while (!err && next_row(in, &all)) {
-		struct span body = span_of(all.p + MSG_HEADER, all.len - MSG_HEADER);
+	while (!err && msg_next(in, 'D', &body)) {
 		err = rows_mask(pg, t, &m, body, out);
 		if (!err && pg->env.wants_rows) {
 			pg->server.body_len = (uint32_t)body.len;
 			rows_data(pg, t, span_of(body.p, MIN(body.len, (size_t)HEAD_ROWS)), out);
 		}
 		if (!err && !m.n)
-			server_pass(pg, all, out);
+			server_pass(pg, span_of(body.p - MSG_HEADER, body.len + MSG_HEADER), out);
 	}
 	return err;
 }

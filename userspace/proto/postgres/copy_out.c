@@ -120,20 +120,6 @@ static int show(struct pg *pg, struct span bytes, bool is_first, bool is_last, s
 	return explained(pg, err);
 }
 
-/* The next message, if it is a CopyData that is there whole. */
-static bool next_data(struct cur *in, struct span *ret_body)
-{
-	struct cur at = *in;
-	if (cur_left(in) < MSG_HEADER || cur_u8(&at) != 'd')
-		return false;
-	uint32_t len = cur_u32(&at);
-	if (len < 4 || len - 4 > cur_left(&at))
-		return false;
-	*ret_body = cur_bytes(&at, (size_t)len - 4);
-	*in = at;
-	return true;
-}
-
 int copy_out_whole(struct pg *pg, struct cur *in, struct sink *out)
 {
 	struct track *t = tracks_head(&pg->tracks);
@@ -142,7 +128,7 @@ int copy_out_whole(struct pg *pg, struct cur *in, struct sink *out)
 	int err = 0;
 	server_flush(pg, out);
 	(void)buf_reserve(out->to[TO_CLIENT], cur_left(in)); /* grown once */
-	while (!err && next_data(in, &body))
+	while (!err && msg_next(in, 'd', &body))
 		err = mask_whole(pg, body, &masked, out);
 	if (t)
 		*track_masked(t) += masked;

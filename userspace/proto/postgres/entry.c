@@ -5,11 +5,12 @@
 #include <stdlib.h>
 
 #include "base/macro.h"
+#include "base/pg_auth.h"
 
-#define ANSWER_MAX                                                                                 \
-	(16 * 1024) /* of the client; PostgreSQL's own limit is 65,535, of which SCRAM needs 300   \
-		     */
-#define MESSAGE_MAX  (32 * 1024) /* of the server; both less than what may stay unread */
+/* Of the client (PostgreSQL's own limit is 65,535, of which SCRAM needs 300) and of the server: less than what may stay
+ * unread. */
+#define ANSWER_MAX   (16 * 1024)
+#define MESSAGE_MAX  (32 * 1024)
 #define GREETING_MAX (64 * 1024)
 #define SCRAM	     "SCRAM-SHA-256"
 
@@ -24,16 +25,6 @@ enum state {
 	IN,	   /* came */
 	ASKED,	   /* what names mean to this session */
 	DONE,
-};
-
-/* Codes of Authentication messages. */
-enum {
-	AUTH_OK = 0,
-	AUTH_CLEARTEXT = 3,
-	AUTH_MD5 = 5,
-	AUTH_SASL = 10,
-	AUTH_SASL_CONTINUE = 11,
-	AUTH_SASL_FINAL = 12
 };
 
 struct entry {

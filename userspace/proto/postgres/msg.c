@@ -22,6 +22,19 @@ void msg_add(struct buf *b, uint8_t type, struct span body)
 	buf_commit(b, MSG_HEADER + body.len);
 }
 
+bool msg_next(struct cur *in, uint8_t type, struct span *ret_body)
+{
+	struct cur at = *in;
+	if (cur_left(in) < MSG_HEADER || cur_u8(&at) != type)
+		return false;
+	uint32_t len = cur_u32(&at);
+	if (len < 4 || len - 4 > cur_left(&at))
+		return false;
+	*ret_body = cur_bytes(&at, (size_t)len - 4);
+	*in = at;
+	return true;
+}
+
 static void add_field(struct buf *b, char code, const char *text)
 {
 	if (!text || !*text)

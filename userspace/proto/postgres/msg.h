@@ -44,6 +44,8 @@ struct msg_bind {
 struct arena;
 
 void msg_add(struct buf *b, uint8_t type, struct span body);
+/* Takes the message at the front, if it is of this type and there whole; else nothing. */
+bool msg_next(struct cur *in, uint8_t type, struct span *ret_body);
 void msg_add_error(struct buf *b, const struct msg_error *e);
 /* The same as a NoticeResponse. */
 void msg_add_notice(struct buf *b, const struct msg_error *e);
