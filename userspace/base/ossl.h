@@ -17,3 +17,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #undef ERR_STATE
+
+#include <stdint.h>
+
+/* Until when a certificate is good, in seconds since the epoch; 0: there is none, or it does not say. */
+int64_t ossl_good_until(const X509 *x);

@@ -12,16 +12,10 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/macro.h"
+#include "kernel/kernel.h"
 
 #define NAMES_MAX 64
 #define WAIT_NS	  (4 * NS_PER_SEC)
-
-static void add(json_t *rows, const char *feature, bool have, const char *need, const char *cost,
-		const char *remedy)
-{
-	json_array_append_new(rows, json_pack("{s:s,s:b,s:s,s:s,s:s}", "feature", feature, "have",
-					      have, "need", need, "cost", cost, "remedy", remedy));
-}
 
 /* = adjtimex(2): STA_UNSYNC stands while nothing disciplines the clock. */
 static void look_at_clock(json_t *rows)
@@ -33,7 +27,7 @@ static void look_at_clock(json_t *rows)
 	snprintf(need, sizeof(need),
 		 "a clock that something keeps right (error at most 1 s; now %ld ms)",
 		 t.maxerror / 1000);
-	add(rows, "clock", !(t.status & STA_UNSYNC) && t.maxerror < 1000000, need,
+	probe_add(rows, "clock", !(t.status & STA_UNSYNC) && t.maxerror < 1000000, need,
 	    "tokens expire too early or too late, grants and deadlines with them; times on record "
 	    "are not to be trusted",
 	    "run chrony or systemd-timesyncd");
@@ -98,7 +92,7 @@ static void look_at_names(json_t *rows, const json_t *names)
 	snprintf(need, sizeof(need),
 		 "an address for each name that the policy declares: %d of %d have one", n_known,
 		 n);
-	add(rows, "declared names", n_known == n, need,
+	probe_add(rows, "declared names", n_known == n, need,
 	    "workloads get no address for these, and cannot connect",
 	    buf_err(&remedy) ? "too many" : (const char *)buf_span(&remedy).p);
 	buf_done(&remedy);

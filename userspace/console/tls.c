@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/macro.h"
@@ -151,19 +150,11 @@ int tls_load(struct console *c)
 	return 0;
 }
 
-/* Seconds since the epoch, or 0. */
-static json_int_t ends_at(const SSL_CTX *ctx)
-{
-	const X509 *own = ctx ? SSL_CTX_get0_certificate(ctx) : NULL;
-	struct tm tm;
-	return own && ASN1_TIME_to_tm(X509_get0_notAfter(own), &tm) == 1 ? (json_int_t)timegm(&tm)
-									 : 0;
-}
-
 void tls_tell(struct console *c)
 {
-	json_t *j = json_pack("{s:s,s:I,s:s}", "t", "certificate", "until", ends_at(c->tls),
-			      "fault", c->fault);
+	const X509 *own = c->tls ? SSL_CTX_get0_certificate(c->tls) : NULL;
+	json_t *j = json_pack("{s:s,s:I,s:s}", "t", "certificate", "until",
+			      (json_int_t)ossl_good_until(own), "fault", c->fault);
 	int r = c->control_fd < 0 ? 0 : j ? msg_send(c->control_fd, j, NULL, 0) : -ENOMEM;
 	json_decref(j);
 	if (r < 0)

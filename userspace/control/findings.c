@@ -12,19 +12,13 @@
 #include "approval/book.h"
 #include "base/macro.h"
 #include "control/control_internal.h"
+#include "kernel/kernel.h"
 
 #define GIB	    (1ull << 30)
 #define ROOM_MIN    GIB /* less is soon full */
 #define CA_SOON_S   (60 * 86400)
 #define CERT_SOON_S (14 * 86400)
 #define DATE_SIZE   32
-
-static void add(json_t *rows, const char *feature, bool have, const char *need, const char *cost,
-		const char *remedy)
-{
-	json_array_append_new(rows, json_pack("{s:s,s:b,s:s,s:s,s:s}", "feature", feature, "have",
-					      have, "need", need, "cost", cost, "remedy", remedy));
-}
 
 static int64_t now_s(void)
 {
@@ -43,9 +37,9 @@ static const char *date(int64_t at, char out[DATE_SIZE])
 static void add_policy(json_t *rows, const struct control *c)
 {
 	const char *error = c->policy.last_error;
-	add(rows, "policy in force", c->policy.plan != NULL, "a policy without errors",
+	probe_add(rows, "policy in force", c->policy.plan != NULL, "a policy without errors",
 	    "nothing passes", error ? error : "sluice init --dsn URL writes a first one");
-	add(rows, "newest policy taken", !error, "a policy without errors",
+	probe_add(rows, "newest policy taken", !error, "a policy without errors",
 	    "the policy from before stays in force", error ? error : "none");
 }
 
@@ -54,26 +48,25 @@ static void add_record(json_t *rows, const struct control *c)
 	char path[300], need[400];
 	struct statvfs v;
 	snprintf(path, sizeof(path), "%s/store", c->cfg->state_dir);
-	add(rows, "recorder", c->recorder.fd >= 0 && ring_check(c->ring) == 0,
+	probe_add(rows, "recorder", c->recorder.fd >= 0 && ring_check(c->ring) == 0,
 	    "the recorder process, and that it can record", "nothing passes",
 	    "see the daemon's log");
-	add(rows, "durable record", c->cfg->is_durable, "\"audit\": {\"durability\": \"sync\"}",
+	probe_add(rows, "durable record", c->cfg->is_durable, "\"audit\": {\"durability\": \"sync\"}",
 	    "a power cut may lose the record of what was done", "set audit.durability to sync");
 	if (statvfs(path, &v) < 0) {
 		snprintf(need, sizeof(need), "%s: %s", path, err_text(-errno));
-		add(rows, "room for the record", false, need,
+		probe_add(rows, "room for the record", false, need,
 		    "nothing passes where it cannot be written", "see the daemon's log");
 		return;
 	}
 	uint64_t room = (uint64_t)v.f_bavail * v.f_frsize;
 	snprintf(need, sizeof(need), "1 GiB at %s, where %llu.%llu GiB are free", path,
 		 (unsigned long long)(room / GIB), (unsigned long long)(room % GIB * 10 / GIB));
-	add(rows, "room for the record", room >= ROOM_MIN, need, "a full disk: nothing passes",
+	probe_add(rows, "room for the record", room >= ROOM_MIN, need, "a full disk: nothing passes",
 	    "make room; audit.keep_seconds and audit.keep_bytes let old segments go");
 }
 
-/* --- people
- * --------------------------------------------------------------------------------------- */
+/* --- people --- */
 
 static void add_certificate(json_t *rows, const struct control *c)
 {
@@ -87,7 +80,7 @@ static void add_certificate(json_t *rows, const struct control *c)
 	else
 		snprintf(need, sizeof(need),
 			 "the console's process, with a certificate and its key");
-	add(rows, "console", is_good, need,
+	probe_add(rows, "console", is_good, need,
 	    "people see and answer nothing in a browser once it is over",
 	    fault && *fault	? fault
 	    : c->console.fd < 0 ? "its process is away: see the daemon's log"
@@ -98,12 +91,12 @@ static void add_console(json_t *rows, const struct control *c)
 {
 	const struct config *cfg = c->cfg;
 	if (!cfg->console_listen) {
-		add(rows, "console", true, "nothing: \"console.listen\" is not set, so it is off",
+		probe_add(rows, "console", true, "nothing: \"console.listen\" is not set, so it is off",
 		    "", "");
 		return;
 	}
 	add_certificate(rows, c);
-	add(rows, "console logins", cfg->public_url && c->people.provider.issuer,
+	probe_add(rows, "console logins", cfg->public_url && c->people.provider.issuer,
 	    "\"public_url\", and an answer of the provider in \"console.issuer\"",
 	    "nobody can log in to the console",
 	    !cfg->public_url ? "set \"public_url\""
@@ -141,21 +134,18 @@ static void add_approvals(json_t *rows, const struct control *c)
 	    need, sizeof(need),
 	    "webhooks that rules notify, with their secrets; %d request%s wait%s for people now",
 	    open, open == 1 ? "" : "s", open == 1 ? "s" : "");
-	add(rows, "approvals", is_told, need, "nobody is told of what waits", remedy);
+	probe_add(rows, "approvals", is_told, need, "nobody is told of what waits", remedy);
 }
 
-/* --- the node's authority
- * ------------------------------------------------------------------------- */
+/* --- the node's authority --- */
 
 static int64_t authority_until(const struct control *c)
 {
 	char path[300];
-	struct tm tm;
 	snprintf(path, sizeof(path), "%s/ca.pem", c->cfg->run_dir);
 	FILE *f = fopen(path, "re");
 	X509 *x = f ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
-	int64_t until =
-	    x && ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+	int64_t until = ossl_good_until(x);
 	X509_free(x);
 	ERR_clear_error();
 	if (f)
@@ -174,7 +164,7 @@ static void add_authority(json_t *rows, const struct control *c)
 			 date(until, when));
 	else
 		snprintf(need, sizeof(need), "%s/ca.pem, which the daemon writes", c->cfg->run_dir);
-	add(rows, "TLS with workloads", until > now_s() + CA_SOON_S, need,
+	probe_add(rows, "TLS with workloads", until > now_s() + CA_SOON_S, need,
 	    "a workload that asks for TLS gets none",
 	    "restart the daemon, which issues it anew; workloads that live read the new one when "
 	    "they start again");

@@ -28,8 +28,7 @@ struct estimate_job {
 	struct arena arena;
 };
 
-/* --- may it be? ---------------------------------------------------------------------------------
- */
+/* --- may it be? --- */
 
 static bool is_readable(struct span s)
 {
@@ -88,8 +87,7 @@ const char *estimate_why_not(const struct op *op)
 	return NULL;
 }
 
-/* --- the copy -----------------------------------------------------------------------------------
- */
+/* --- the copy --- */
 
 static void copy_params(struct estimate_job *j, const struct op *op)
 {
@@ -138,8 +136,7 @@ static const char *const *copy_relations(struct estimate_job *j, const struct op
 	return to;
 }
 
-/* --- the answer ---------------------------------------------------------------------------------
- */
+/* --- the answer --- */
 
 static void answer(struct proxy *p, const char *request, const struct plan_rows *rows,
 		   const char *why)

@@ -121,5 +121,7 @@ void kernel_tally_forget(struct kernel *k, uint64_t cgroup_id, uint32_t generati
 /* What this kernel can do, one row a feature: array of {"feature","have","need","cost","remedy"};
  * "have" by really trying. Usable without a kernel object. */
 json_t *kernel_probe(void);
+/* Adds a row in that form, of whatever part of the gateway. */
+void probe_add(json_t *rows, const char *feature, bool have, const char *need, const char *cost, const char *remedy);
 /* The names of the gaps: array of strings. */
 json_t *kernel_gaps(const struct kernel *k);

@@ -214,15 +214,18 @@ static const struct feature {
      "attach refuses a cgroup whose processes hold sockets, instead of ending those", "Linux 6.5 or later"},
 };
 
+void probe_add(json_t *rows, const char *feature, bool have, const char *need, const char *cost, const char *remedy)
+{
+	json_array_append_new(rows, json_pack("{s:s,s:b,s:s,s:s,s:s}", "feature", feature, "have", have, "need", need,
+					      "cost", cost, "remedy", remedy));
+}
+
 json_t *kernel_probe(void)
 {
 	json_t *rows = json_array();
 	for (size_t i = 0; rows && i < ARRAY_LEN(features); i++) {
 		const struct feature *f = &features[i];
-		json_array_append_new(rows, json_pack("{s:s,s:b,s:s,s:s,s:s}", "feature", f->name,
-						      "have", f->has(), "need",
-						      f->is_required ? "required" : "optional",
-						      "cost", f->cost, "remedy", f->remedy));
+		probe_add(rows, f->name, f->has(), f->is_required ? "required" : "optional", f->cost, f->remedy);
 	}
 	return rows;
 }
