@@ -2,7 +2,6 @@
 """Clients that log in themselves ("authentication": "client"): each method of a real PostgreSQL, wrong passwords, users
 that the policy does not let in, TLS on either side; and that no password stays in the gateway."""
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -234,20 +233,16 @@ def kept(b):
 
 def main():
     t = stack.Checks()
-    setup = pathlib.Path("/tmp") / f"login-client-{os.getpid()}.sql"
-    setup.write_text(SETUP)
-    try:
-        with stack.Stack(policy(), setup, config={"startup_timeout_ms": 6000}) as s:
-            b = Bench(s, t)
-            b.credential("user=gate password=gate-pw")
-            for part in (methods, names, users, tls, cancel, rude, kept):
-                if not sys.argv[1:] or part.__name__ in sys.argv[1:]:
-                    part(b)
-            t.check("panic" not in s.gw.log(), "nothing went wrong inside")
-            if t.failed:
-                print(s.gw.log()[-3000:])
-    finally:
-        setup.unlink()
+    with stack.Stack(policy(), config={"startup_timeout_ms": 6000}) as s:
+        s.pg.psql(SETUP, s.database)
+        b = Bench(s, t)
+        b.credential("user=gate password=gate-pw")
+        for part in (methods, names, users, tls, cancel, rude, kept):
+            if not sys.argv[1:] or part.__name__ in sys.argv[1:]:
+                part(b)
+        t.check("panic" not in s.gw.log(), "nothing went wrong inside")
+        if t.failed:
+            print(s.gw.log()[-3000:])
     t.done()
 
 

@@ -311,20 +311,16 @@ def in_memory(b):
 
 def main():
     t = stack.Checks()
-    folder = pathlib.Path("/tmp") / f"login-setup-{os.getpid()}.sql"
-    folder.write_text(SETUP)
-    try:
-        with stack.Stack(policy(), folder) as s:
-            b = Bench(s, t)
-            parts = [users, pinned, reload, sources, methods, in_time, in_memory, inherited]
-            for part in parts:
-                if not sys.argv[1:] or part.__name__ in sys.argv[1:]:
-                    part(b)
-            t.check("panic" not in s.gw.log(), "nothing went wrong inside")
-            if t.failed:
-                print(s.gw.log()[-3000:])
-    finally:
-        folder.unlink()
+    with stack.Stack(policy()) as s:
+        s.pg.psql(SETUP, s.database)
+        b = Bench(s, t)
+        parts = [users, pinned, reload, sources, methods, in_time, in_memory, inherited]
+        for part in parts:
+            if not sys.argv[1:] or part.__name__ in sys.argv[1:]:
+                part(b)
+        t.check("panic" not in s.gw.log(), "nothing went wrong inside")
+        if t.failed:
+            print(s.gw.log()[-3000:])
     t.done()
 
 

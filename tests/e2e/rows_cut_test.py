@@ -10,7 +10,6 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import stack  # noqa: E402
-from approvers import wait_until  # noqa: E402
 
 POLICY = {
     "version": 1,
@@ -75,7 +74,7 @@ def main():
         t.check("cut" not in ends["small"] and "result_json_sha256" not in ends["small"], "and needs no hash", ends["small"].keys())
 
         folder = s.folder / "export"
-        wait_until(lambda: "checkpoint sluice/" in s.gw.log())  # a checkpoint is there
+        stack.until(lambda: "checkpoint sluice/" in s.gw.log())  # a checkpoint is there
         s.gw.sluice("export", "--format", "lmdb", "-o", folder)
         for run in ([stack.BUILD / "sluice", "verify", folder], [PYTHON, stack.ROOT / "deploy/verify-export.py", folder]):
             said = subprocess.run(run, capture_output=True, text=True, timeout=60)

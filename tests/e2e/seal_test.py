@@ -12,7 +12,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import stack  # noqa: E402
@@ -67,16 +66,6 @@ def keypair(folder, name, bits=3072):
 
 def run_sql(s, *statements):
     return s.gw.run("reader", ["psql", "-XAt", "-d", s.dsn()], input=";\n".join(statements) + ";\n")
-
-
-def until(what, seconds=30):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        got = what()
-        if got:
-            return got
-        time.sleep(0.2)
-    return what()
 
 
 def holds(s, word):
@@ -171,7 +160,7 @@ def forgotten(c, s):
     c.check("sealed" in op, "they are recorded, sealed", op)
     pids = {"recorder": recorder_pid(s), "monitor": s.gw.process.pid}
     for name, pid in pids.items():
-        left = until(lambda: not in_memory(pid, words), 10) or in_memory(pid, words)
+        left = stack.until(lambda: not in_memory(pid, words), 10) or in_memory(pid, words)
         c.check(left is True, f"the {name}'s memory holds none of it", left)
     c.check("secretmarker_table" in in_memory(pids["recorder"], ["secretmarker_table"]), "what is looked at is the memory")
     searched = "searchedword-" + os.urandom(8).hex()
@@ -232,14 +221,14 @@ def keys_change(c, s, keys):
     pid = recorder_pid(s)
     c.check(pid, "there is a recorder")
     os.kill(pid, signal.SIGKILL)
-    until(lambda: recorder_pid(s) not in (None, pid) and s.gw.is_ready())
-    until(lambda: run_sql(s, "SELECT 'aftermarker' FROM shop").returncode == 0)
-    after = until(lambda: len(told()) > len(before) and told())
+    stack.until(lambda: recorder_pid(s) not in (None, pid) and s.gw.is_ready())
+    stack.until(lambda: run_sql(s, "SELECT 'aftermarker' FROM shop").returncode == 0)
+    after = stack.until(lambda: len(told()) > len(before) and told())
     c.check(after and len(set(after)) == len(after), "a recorder that was killed is followed by one with a new key", after)
     def rotated():
         run_sql(s, "SELECT 'rotatedmarker' FROM shop")
         return len(list((s.gw.folder / "state/store").glob("segment-*"))) > 2 and len(told()) > len(after)
-    c.check(until(rotated, 60), "each segment has a key of its own", told())
+    c.check(stack.until(rotated, 60), "each segment has a key of its own", told())
     c.equal(holds(s, "aftermarker") + holds(s, "rotatedmarker"), [], "sealed as before")
     for word in ("textmarker-one", "aftermarker", "rotatedmarker"):
         c.equal(s.gw.sluice("search", word, "--decrypt-key", keys[0], check=False).returncode, 0, f"{word} is found behind both")
@@ -269,7 +258,7 @@ def parts(c, s, keys):
     shown = s.gw.sluice("replay", op["session"], "--speed", "max", *(["--decrypt-key", keys[0]] if keys else [])).stdout
     c.check("partsend" in shown, "replay shows it whole", shown[-300:])
     c.equal(s.gw.sluice("verify", check=False).returncode, 0, "and the record verifies")
-    until(lambda: "signed-to 0 " not in s.gw.sluice("verify", check=False).stdout)
+    stack.until(lambda: "signed-to 0 " not in s.gw.sluice("verify", check=False).stdout)
     folder = s.folder / "parts"
     s.gw.sluice("export", "--format", "lmdb", "-o", folder, "--session", op["session"])
     for who, r in (("ours", s.gw.sluice("verify", "--store", folder, check=False)),
@@ -325,7 +314,7 @@ def main():
     with stack.Stack(POLICY, config={"audit": audit}) as s:
         s.pg.psql("CREATE TABLE shop (a text); CREATE TABLE secretmarker_table (a text)", database=s.database)
         session = sealed(c, s, keys)
-        until(lambda: "signed-to 0" not in s.gw.sluice("verify", check=False).stdout)
+        stack.until(lambda: "signed-to 0" not in s.gw.sluice("verify", check=False).stdout)
         exports(c, s, keys, session)
         forgotten(c, s)
         tampered(c, s, keys)

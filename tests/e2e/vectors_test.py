@@ -9,13 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import stack  # noqa: E402
 
 POLICY = stack.one_role("viewer", "read", "select")
-SLOWNESS = float(os.environ.get("SLOWNESS", "1"))
 TCP = "socket.socket(socket.AF_INET, socket.SOCK_STREAM)"
 # vector: (what tries it, BPF LSM?). OUT: a process outside; DOOR: a Unix socket of one.
 TRIES = {
@@ -71,15 +69,6 @@ time.sleep(600)
 """
 
 
-def until(what, seconds=15):
-    end = time.monotonic() + seconds * SLOWNESS
-    got = what()
-    while not got and time.monotonic() < end:
-        time.sleep(0.1)
-        got = what()
-    return got
-
-
 def bare(gw, argv):
     """As a workload without the guard: what the kernel side alone makes of it."""
     run = gw.command("viewer", argv)
@@ -105,7 +94,7 @@ def asleep(gw, argv=("sleep", "600")):
     rows = lambda: json.loads(gw.sluice("status", "--json").stdout)["workloads"]  # noqa: E731
     known = {r["session"] for r in rows()}
     p = bare(gw, list(argv))
-    return p, until(lambda: [r for r in rows() if r["session"] not in known])[0]["cgroup"]
+    return p, stack.until(lambda: [r for r in rows() if r["session"] not in known])[0]["cgroup"]
 
 
 def comes(vector, came_from, cgroup):
@@ -115,7 +104,7 @@ def comes(vector, came_from, cgroup):
 def end(*processes):
     for p in processes:
         p.terminate()
-        p.communicate(timeout=30 * SLOWNESS)
+        p.communicate(timeout=30 * stack.SLOWNESS)
 
 
 def policy(s, kills):
@@ -139,7 +128,7 @@ def recorded(c, s, vectors, args, other):
     p, cgroup = asleep(gw, [sys.executable, "-c", PRELUDE, *args, *(TRIES[v][0] for v in vectors if v in TRIES)])
     came = [comes(v, other, cgroup) for v in vectors if v in JOINS]
     told = lambda: {e["vector"] for e in mine("bypass.attempt") if "python" in e["exe"]}  # noqa: E731
-    until(lambda: told() >= set(vectors), 30)
+    stack.until(lambda: told() >= set(vectors), 30)
     for v in vectors:
         c.check(v in told(), f"{v}: on record", mine("bypass.attempt"))
     c.equal(told() - set(vectors), set(), "under no other name")
@@ -156,11 +145,11 @@ def killed(c, s, vector, args, other):
     codes = [TRIES[v][0] for v in (before, vector) if v in TRIES]
     argv = [sys.executable, "-c", PRELUDE, *args, *codes]
     p, cgroup = asleep(gw, argv) if vector in JOINS else (bare(gw, argv), None)
-    until(lambda: mine("bypass.attempt"))
+    stack.until(lambda: mine("bypass.attempt"))
     processes = [p, *([comes(vector, other, cgroup)] if vector in JOINS else [])]
     try:
-        c.equal(p.wait(30 * SLOWNESS), 128 + signal.SIGKILL, f"{vector}: killed")
-        c.equal([j.wait(20 * SLOWNESS) for j in processes[1:]], [-signal.SIGKILL] * (len(processes) - 1), f"{vector}: whoever came, too")
+        c.equal(p.wait(30 * stack.SLOWNESS), 128 + signal.SIGKILL, f"{vector}: killed")
+        c.equal([j.wait(20 * stack.SLOWNESS) for j in processes[1:]], [-signal.SIGKILL] * (len(processes) - 1), f"{vector}: whoever came, too")
     except subprocess.TimeoutExpired:
         c.check(False, f"{vector}: killed", mine("session.kill"))
     c.check([e["reason"].endswith(vector) for e in mine("session.kill")] == [True], f"{vector}: and why", mine("session.kill"))
@@ -186,7 +175,7 @@ def main():
                 else:
                     vectors.append(vector)
             recorded(c, s, vectors, args, cgroup)
-            for vector in vectors if SLOWNESS == 1 else [vectors[0], vectors[-1]]:
+            for vector in vectors if stack.SLOWNESS == 1 else [vectors[0], vectors[-1]]:
                 killed(c, s, vector, args, cgroup)
             end(other)
         c.equal(s.gw.sluice("verify", check=False).returncode, 0, "the record verifies")

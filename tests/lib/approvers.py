@@ -5,23 +5,13 @@ import pathlib
 import struct
 import subprocess
 import sys
-import time
 
 import pgwire
 from pgwire import cstr, message
+from stack import until as wait_until
 
 AGENT = pathlib.Path(__file__).resolve().parents[1] / "e2e/wire_agent"
 SYNC = message(b"S")
-
-
-def wait_until(what, seconds=20):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        got = what()
-        if got:
-            return got
-        time.sleep(0.03)
-    return None
 
 
 def parse(sql, name="", types=()):

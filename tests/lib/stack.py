@@ -13,6 +13,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / ".output" / os.environ.get("VARIANT", "release")
 PG = ROOT / "tests" / "lib" / "postgres"
+SLOWNESS = float(os.environ.get("SLOWNESS", "1"))  # of an emulated machine: every limit of time grows by it
 
 
 def free_port():
@@ -23,7 +24,7 @@ def free_port():
 
 def until(what, seconds=30, every=0.05):
     """The first true value of what(), or its last. Generous: it is reached only where something is wrong."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * SLOWNESS
     while not (got := what()) and time.monotonic() < end:
         time.sleep(every)
     return got
